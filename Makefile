@@ -1,0 +1,157 @@
+# Headroom's front door. `make bench` and `make test` do everything on a fresh machine; `make help`
+# lists the rest. GNU make, 3.81 (macOS) or newer. CMake builds, tools/headroom runs: this file only
+# puts them in order.
+
+PROFILE ?= standard
+PRESET ?= release
+BASE ?=
+NEW ?= latest
+PYTEST ?=
+
+# Handed to the recipes through the environment, verbatim: a FILTER is a regular expression, and
+# make or the shell would otherwise take its $, | and quotes for their own.
+export ARG_FILTER := $(value FILTER)
+export ARG_LABEL := $(value LABEL)
+export ARG_MACHINE := $(value MACHINE)
+export ARG_CHANGED := $(value CHANGED)
+export ARG_SCRATCH := $(value SCRATCH)
+export ARG_SIMD_TARGET := $(value SIMD_TARGET)
+export ARG_PROFILE := $(value PROFILE)
+export ARG_BASE := $(value BASE)
+export ARG_NEW := $(value NEW)
+export ARG_PYTEST := $(value PYTEST)
+unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW PYTEST
+# tools/deps.sh reads it: auto, off or unset.
+export DEPS
+
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+# The program that the tools run, and a Python that has all they need.
+HEADROOM = HEADROOM_PRESET='$(PRESET)'; HEADROOM_PYTHON=$$(tools/deps.sh --python) || exit 2; \
+           export HEADROOM_PRESET HEADROOM_PYTHON; exec tools/headroom
+# Ninja where there is one. A build folder keeps the generator that it was made with.
+GENERATOR = if command -v ninja >/dev/null 2>&1; then CMAKE_GENERATOR="$${CMAKE_GENERATOR:-Ninja}"; \
+            export CMAKE_GENERATOR; fi
+
+# $(call configure,PRESET,FOLDER,MORE): quiet unless it fails.
+configure = $(GENERATOR); mkdir -p build/$(2) && \
+  if ! cmake --preset $(1) -B build/$(2) $(3) >build/$(2)/configure.log 2>&1; then \
+    cat build/$(2)/configure.log >&2; \
+    echo "make: configuring build/$(2) failed (the message is above)" >&2; exit 1; \
+  fi
+# $(call compile,FOLDER,TARGETS)
+compile = cmake --build build/$(1) --parallel $(JOBS) --target $(2)
+
+# What the tests need to see of the sanitizers: stop at the first report, and say where.
+ASAN_OPTIONS ?= detect_stack_use_after_return=1:strict_string_checks=1
+UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
+# OpenMP's runtime isn't instrumented; Archer, which comes with clang's, tells TSan what it does.
+TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
+export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
+
+.PHONY: help bench test build deps list compare check-all clean clean-all
+.PHONY: test-asan-ubsan test-tsan test-clang test-without test-catch2
+# The targets share build folders, and nothing may run beside a measurement.
+.NOTPARALLEL:
+.DEFAULT_GOAL := build
+
+help:
+	@echo 'make bench      set up what is missing, build, measure, print the ladders, keep the record'
+	@echo 'make test       set up what is missing, build, run the tests of kernels and tools'
+	@echo 'make compare    BASE=RUN [NEW=RUN], kernel by kernel; RUN is a folder, latest, latest~1'
+	@echo 'make list       every kernel and its variants, and what is missing for those that are'
+	@echo 'make deps       only set up what is missing (tries again what could not be had before)'
+	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
+	@echo 'make check-all  every compiler and sanitizer, without each optional library, the long tests'
+	@echo 'make clean      remove what was built, except build/runs; clean-all takes that too'
+	@echo
+	@echo 'bench takes PROFILE=smoke|quick|standard|thorough  FILTER=REGEX  LABEL=NAME  MACHINE=NAME'
+	@echo '            CHANGED=ram,disk  SCRATCH=FOLDER  SIMD_TARGET=NAME  PRESET=native'
+	@echo 'DEPS=auto installs missing packages without asking, DEPS=off never does; JOBS=N compilers'
+	@echo
+	@echo "for example: make bench PROFILE=quick FILTER='^simd/' LABEL=before"
+
+deps:
+	@tools/deps.sh test --retry
+
+build:
+	@tools/deps.sh bench
+	@$(call configure,$(PRESET),$(PRESET))
+	@$(call compile,$(PRESET),headroom-bench)
+
+# `exec`, so that Ctrl-C reaches the run alone, and its exit status is the recipe's.
+bench: build
+	@set -- --profile "$$ARG_PROFILE"; \
+	if [ -n "$$ARG_FILTER" ]; then set -- "$$@" --filter "$$ARG_FILTER"; fi; \
+	if [ -n "$$ARG_LABEL" ]; then set -- "$$@" --label "$$ARG_LABEL"; fi; \
+	if [ -n "$$ARG_MACHINE" ]; then set -- "$$@" --machine "$$ARG_MACHINE"; fi; \
+	if [ -n "$$ARG_CHANGED" ]; then set -- "$$@" --changed "$$ARG_CHANGED"; fi; \
+	if [ -n "$$ARG_SCRATCH" ]; then set -- "$$@" --scratch "$$ARG_SCRATCH"; fi; \
+	if [ -n "$$ARG_SIMD_TARGET" ]; then set -- "$$@" --simd-target "$$ARG_SIMD_TARGET"; fi; \
+	$(HEADROOM) run "$$@"
+
+list: build
+	@$(HEADROOM) list
+
+compare:
+	@if [ -z "$$ARG_BASE" ]; then \
+	  echo 'make compare: say what with: BASE=RUN [NEW=RUN], for example BASE=latest~1' >&2; exit 2; fi
+	@$(HEADROOM) compare "$$ARG_BASE" "$$ARG_NEW"
+
+# Both halves always run, so that one report has everything that is wrong.
+test:
+	@tools/deps.sh test
+	@$(call configure,$(PRESET),$(PRESET))
+	@$(call compile,$(PRESET),headroom-bench headroom-tests)
+	@status=0; \
+	build/$(PRESET)/tests/headroom-tests || status=1; \
+	python=$$(tools/deps.sh --python) || exit 2; \
+	HEADROOM_PRESET='$(PRESET)' HEADROOM_PYTHON="$$python" \
+	  "$$python" -m pytest -q tests/tools $$ARG_PYTEST || status=1; \
+	exit $$status
+
+# The C++ tests of another preset, through ctest, which closes with its own line.
+# $(call ctest,FOLDER)
+ctest = ctest --test-dir build/$(1) --output-on-failure --no-tests=error
+
+test-asan-ubsan test-tsan test-clang: test-%:
+	@tools/deps.sh $(if $(filter asan-ubsan,$*),test,check-all)
+	@$(call configure,$*,$*)
+	@$(call compile,$*,headroom-bench headroom-tests)
+	@$(call ctest,$*)
+
+# Each optional library left out alone, then all at once: still builds, still right.
+test-without:
+	@tools/deps.sh test
+	@set -e; for without in openmp liburing sqlite peers 'openmp;liburing;sqlite;peers'; do \
+	  folder=without-$$(printf '%s' "$$without" | tr ';' '-'); \
+	  echo "== without $$without"; \
+	  $(call configure,release,$$folder,-DHEADROOM_WITHOUT="$$without"); \
+	  $(call compile,$$folder,headroom-bench headroom-tests); \
+	  $(call ctest,$$folder); \
+	done
+
+# Catch2 2.13 and 3 both have to compile, and a distribution has only one of them: CATCH2=FOLDER
+# names an installed one of the other major version.
+test-catch2:
+	@if [ -z "$(CATCH2)" ]; then \
+	  echo 'check-all: only this distribution'"'"'s Catch2 was tried; CATCH2=FOLDER names another'; \
+	else \
+	  set -e; $(call configure,release,catch2,-DCMAKE_PREFIX_PATH="$(CATCH2)"); \
+	  $(call compile,catch2,headroom-tests); $(call ctest,catch2); \
+	fi
+
+check-all:
+	@tools/deps.sh check-all
+	@HEADROOM_LONG=1 $(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test-clang
+	@$(MAKE) --no-print-directory test-asan-ubsan
+	@$(MAKE) --no-print-directory test-tsan
+	@$(MAKE) --no-print-directory test-without
+	@$(MAKE) --no-print-directory test-catch2
+	@echo 'check-all: everything passed'
+
+clean:
+	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +; fi
+
+clean-all:
+	@rm -rf build
