@@ -1,0 +1,118 @@
+#include "bench/catalogue.h"
+
+#include <benchmark/benchmark.h>
+
+#include <sstream>
+#include <string>
+
+#include "bench/plan.h"
+#include "bench/simd_target.h"
+#include "core/cpu.h"
+#include "core/ladder.h"
+
+namespace headroom {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Google Benchmark tells whether it was itself built for debugging only in its own JSON.
+bool benchmark_library_is_debug() {
+  std::ostringstream out, err;
+  benchmark::JSONReporter reporter;
+  reporter.SetOutputStream(&out);
+  reporter.SetErrorStream(&err);
+  reporter.ReportContext(benchmark::BenchmarkReporter::Context());
+  return out.str().find("\"library_build_type\": \"debug\"") != std::string::npos;
+}
+
+// "benchmark=1.7.1;abseil=20220623" -> an object.
+ordered_json libraries() {
+  ordered_json all = ordered_json::object();
+  std::istringstream list(HEADROOM_LIBRARIES);
+  for (std::string item; std::getline(list, item, '|');) {
+    const std::size_t equals = item.find('=');
+    if (equals != std::string::npos && equals + 1 < item.size())
+      all[item.substr(0, equals)] = item.substr(equals + 1);
+  }
+  return all;
+}
+
+ordered_json describe_variant(const VariantInfo& v) {
+  ordered_json needs = ordered_json::array();
+  for (const Need& need : v.needs)
+    needs.push_back({{"name", need.name}, {"available", need.met()}, {"cure", need.cure}});
+  return {{"name", v.name},
+          {"role", v.role},
+          {"what", v.what},
+          {"available", v.available()},
+          {"single_thread", v.single_thread},
+          {"max_n", v.max_n == kNoLimit ? ordered_json() : ordered_json(v.max_n)},
+          {"needs", std::move(needs)}};
+}
+
+ordered_json describe_ladder(const Ladder& ladder) {
+  const Kernel& kernel = *ladder.kernel;
+  ordered_json groups = ordered_json::array();
+  for (const std::vector<Rung>& group : ladder.groups) {
+    ordered_json names = ordered_json::array();
+    for (const Rung& rung : group) names.push_back(kernel.variants[rung.variant].name);
+    groups.push_back(std::move(names));
+  }
+  const Demand demand = kernel.meta.demand(ladder.setting(1));
+  return {{"n", ladder.n},
+          {"input", ladder.input},
+          {"threads", ladder.threads},
+          {"headline", ladder.headline},
+          {"groups", std::move(groups)},
+          {"items", demand.items},
+          {"bytes", demand.bytes},
+          {"flops", demand.flops},
+          {"memory_bytes", demand.memory},
+          {"scratch_bytes", demand.scratch},
+          {"written_bytes", demand.written},
+          {"blocked", ladder.blocked}};
+}
+
+ordered_json describe_kernel(const Kernel& kernel) {
+  const Metadata& meta = kernel.meta;
+  ordered_json variants = ordered_json::array(), all_ladders = ordered_json::array();
+  for (const VariantInfo& v : kernel.variants) variants.push_back(describe_variant(v));
+  for (const Ladder& ladder : ladders(kernel)) all_ladders.push_back(describe_ladder(ladder));
+  return {{"name", meta.name},
+          {"group", kernel.group()},
+          {"axis", name(meta.axis)},
+          {"placebo", meta.placebo},
+          {"noise_class",
+           meta.placebo.empty() ? std::string(name(noise_class(meta.axis))) : meta.placebo},
+          {"probe", meta.probe},
+          {"technique", meta.technique},
+          {"source", kernel.source},
+          {"cache", meta.warm == Warm::kNone ? "cold" : "warm"},
+          {"sizes", meta.sizes},
+          {"headline", meta.headline},
+          {"inputs", meta.inputs},
+          {"threads", meta.sweeps_threads ? thread_counts() : std::vector<int>{1}},
+          {"variants", std::move(variants)},
+          {"ladders", std::move(all_ladders)}};
+}
+
+}  // namespace
+
+ordered_json catalogue() {
+  ordered_json all = ordered_json::array();
+  for (const Kernel& kernel : kernels()) all.push_back(describe_kernel(kernel));
+  return {{"version", kFileVersion},
+          {"build",
+           {{"compiler", HEADROOM_COMPILER},
+            {"flags", HEADROOM_FLAGS},
+            {"build_type", HEADROOM_BUILD_TYPE},
+            {"isa", HEADROOM_ISA},
+            {"preset", HEADROOM_PRESET},
+            {"benchmark_library_debug", benchmark_library_is_debug()}}},
+          {"libraries", libraries()},
+          {"simd_targets", simd_targets()},
+          {"threads_available", core_count()},
+          {"kernels", std::move(all)}};
+}
+
+}  // namespace headroom

@@ -1,0 +1,449 @@
+#include "bench/ladder_benchmark.h"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "bench/clocks.h"
+#include "bench/slot.h"
+#include "core/agreement.h"
+#include "core/cpu.h"
+
+namespace headroom {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr double kEpochNs = 100'000;      // the shortest epoch aimed at; variants that share k take up to twice it
+constexpr double kShortEpochNs = 50'000;  // below it the CPU clock is too dear
+constexpr std::size_t kWorkBytes = std::size_t{64} << 20;  // copies of Work refilled for one epoch
+constexpr std::size_t kMinRounds = 5;
+constexpr std::size_t kPilotRounds = 5;
+constexpr std::size_t kUnplannedRounds = 30;
+constexpr std::size_t kPilotTurns = 3;
+constexpr std::size_t kAfterLastEpoch = 0;  // for check(): the outputs as they are
+
+// A registered benchmark: one group of one ladder.
+struct Job {
+  Ladder ladder;
+  LadderPlan plan;
+};
+
+// Shared by all ladders of this process.
+struct Launch {
+  Plan plan;  // without its ladders: those are in the jobs
+  LaunchOptions options;
+  std::deque<Job> jobs;  // a deque: benchmarks keep references to them
+  ordered_json results = ordered_json::array();
+  bool mismatch = false;
+  std::int64_t started = wall_ns();
+};
+
+Launch& launch() {
+  static Launch only;
+  return only;
+}
+
+struct Mismatch : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// One arm with what it measured: nanoseconds a call, round by round.
+struct Measured {
+  Rung rung;
+  std::unique_ptr<Arm> arm;
+  std::size_t calls = 0;
+  std::size_t held = 0;  // bytes
+  std::vector<double> wall, cpu;
+};
+
+class LadderSession {
+ public:
+  LadderSession(const Ladder& ladder, LadderPlan& plan, std::uint64_t seed)
+      : ladder_(ladder),
+        plan_(plan),
+        kernel_(*ladder.kernel),
+        setting_(ladder.setting(seed)),
+        demand_(kernel_.meta.demand(setting_)),
+        order_rng_(seed * 1'000'003 + static_cast<std::uint64_t>(launch().options.launch)) {}
+
+  // Builds the arms and checks them. Throws Mismatch, or what kept it from being built.
+  void prepare();
+  // Chooses calls and rounds; only in a pilot or without a plan.
+  void calibrate();
+  // Runs every arm once; returns the seconds that were timed.
+  double round();
+  // Checks the outputs after the last epoch. Throws Mismatch.
+  void check_again() { check(kAfterLastEpoch); }
+  ordered_json result(const std::string& status, const std::string& message) const;
+  std::size_t skipped = 0;
+  const std::vector<Measured>& arms() const { return arms_; }
+  Reported clock() const { return plan_.clock; }
+
+ private:
+  void check(std::size_t turns);
+  std::size_t warm_calls(const Measured& m) const;
+  EpochTime epoch(Measured& m, bool warm);
+  double seconds_per_call(Measured& m);
+
+  const Ladder& ladder_;
+  LadderPlan& plan_;
+  const Kernel& kernel_;
+  const Setting setting_;
+  const Demand demand_;
+  FastRng order_rng_;
+  std::vector<Measured> arms_;
+  std::vector<std::size_t> order_;
+  EpochTime empty_;
+  double setup_s_ = 0;
+  std::int64_t ready_ = 0;
+  std::int64_t ended_ = 0;
+};
+
+void LadderSession::prepare() {
+  const std::int64_t start = wall_ns();
+  const Instance& instance = bound_instance(kernel_, setting_);
+  const std::vector<Rung>& rungs = ladder_.groups.at(static_cast<std::size_t>(plan_.group));
+  arms_.resize(rungs.size());
+  order_.resize(rungs.size());
+  for (std::size_t i = 0; i < rungs.size(); ++i) {
+    arms_[i].rung = rungs[i];
+    order_[i] = i;
+    if (i < plan_.arms.size()) arms_[i].calls = plan_.arms[i].calls;
+  }
+  // Where memory happens to lie is part of the result; swapping who comes first in every other
+  // launch keeps it from favouring one arm.
+  std::vector<std::size_t> placement = order_;
+  if (launch().options.launch % 2 == 1) std::reverse(placement.begin(), placement.end());
+  for (std::size_t i : placement) {
+    Measured& m = arms_[i];
+    set_threads(m.rung.threads);
+    const std::size_t before = allocated_bytes();
+    m.arm = instance.arm(m.rung.variant);
+    m.held = allocated_bytes() - before;
+  }
+  if (launch().options.pilot || !launch().options.planned) check(kPilotTurns);
+  for (std::size_t i : placement) {
+    set_threads(arms_[i].rung.threads);
+    arms_[i].arm->set_turn(0);
+    if (kernel_.meta.warm != Warm::kNone) run_untimed(*arms_[i].arm, 1);
+  }
+  set_threads(arms_.front().rung.threads);
+  arms_.front().arm->refill(0);
+  empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
+  ready_ = ended_ = wall_ns();
+  setup_s_ = static_cast<double>(ready_ - start) * 1e-9;
+}
+
+// Compares every arm's output with the baseline's: over `turns` turns from the first one, or, for
+// kAfterLastEpoch, what the last epoch left behind.
+void LadderSession::check(std::size_t turns) {
+  Measured& baseline = arms_.front();
+  for (std::size_t i = 1; i < arms_.size(); ++i) {
+    Measured& m = arms_[i];
+    absl::Status status;
+    if (turns == kAfterLastEpoch) {
+      m.arm->settle();
+      set_threads(baseline.rung.threads);
+      baseline.arm->set_turn(m.arm->turn() == 0 ? 0 : m.arm->turn() - 1);
+      run_untimed(*baseline.arm, 1);
+      baseline.arm->settle();
+      status = m.arm->agrees_with(*baseline.arm);
+    }
+    for (std::size_t turn = 0; turn < turns && status.ok(); ++turn) {
+      set_threads(m.rung.threads);
+      status = check_turn(*m.arm, *baseline.arm, turn);
+    }
+    if (!status.ok())
+      throw Mismatch(std::string(
+          disagreement(kernel_, m.rung.variant, setting_, m.rung.threads, status).message()));
+  }
+}
+
+std::size_t LadderSession::warm_calls(const Measured& m) const {
+  const std::size_t whole = m.calls;
+  switch (kernel_.meta.warm) {
+    case Warm::kNone: return 0;
+    case Warm::kCall: return 1;
+    case Warm::kEpoch: return whole;
+    case Warm::kAuto: break;
+  }
+  const std::size_t set = demand_.working_set != 0 ? demand_.working_set
+                                                   : static_cast<std::size_t>(demand_.bytes);
+  const bool partial = m.arm->rotates() || kernel_.variants[m.rung.variant].stateful;
+  return partial && set <= l2_bytes() ? whole : 1;
+}
+
+EpochTime LadderSession::epoch(Measured& m, bool warm) {
+  set_threads(m.rung.threads);
+  if (const std::size_t calls = warm ? warm_calls(m) : 0; calls != 0) run_untimed(*m.arm, calls);
+  m.arm->refill(m.calls);
+  EpochTime t = time_epoch(*m.arm, m.calls, plan_.clock);
+  const double calls = static_cast<double>(m.calls);
+  t.wall = std::max(t.wall - empty_.wall, 1.0) / calls;
+  t.cpu = std::max(t.cpu - empty_.cpu, 1.0) / calls;
+  return t;
+}
+
+// Nanoseconds a call, by the wall clock: the least of three epochs long enough to be read.
+double LadderSession::seconds_per_call(Measured& m) {
+  const std::size_t work = std::max<std::size_t>(
+      1, demand_.working_set != 0 ? demand_.working_set : static_cast<std::size_t>(demand_.bytes));
+  const std::size_t limit = kernel_.variants[m.rung.variant].stateful
+                                ? std::max<std::size_t>(1, kWorkBytes / work)
+                                : std::size_t{1} << 30;
+  m.calls = 1;
+  double per_call = epoch(m, true).wall;
+  while (per_call * static_cast<double>(m.calls) < kEpochNs / 2 && m.calls < limit) {
+    const double wanted = std::ceil(kEpochNs / std::max(per_call, 0.1));
+    m.calls = std::min({limit, m.calls * 16, static_cast<std::size_t>(wanted)});
+    per_call = epoch(m, true).wall;
+  }
+  for (int i = 0; i < 2; ++i) per_call = std::min(per_call, epoch(m, true).wall);
+  m.calls = limit;  // remembered as the most calls that an epoch may have
+  return per_call;
+}
+
+void LadderSession::calibrate() {
+  const Axis axis = kernel_.meta.axis;
+  const bool several = std::any_of(arms_.begin(), arms_.end(),
+                                   [](const Measured& m) { return m.rung.threads > 1; });
+  const bool waits = axis == Axis::kNetwork || noise_class(axis) == NoiseClass::kStorage;
+  plan_.clock = kernel_.meta.clock == Clock::kWall ||
+                        (kernel_.meta.clock == Clock::kAuto && (several || waits))
+                    ? Reported::kWall
+                    : Reported::kCpu;
+  empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
+
+  std::vector<std::pair<double, std::size_t>> by_cost;  // ns a call, arm
+  for (std::size_t i = 0; i < arms_.size(); ++i) by_cost.push_back({seconds_per_call(arms_[i]), i});
+  std::sort(by_cost.begin(), by_cost.end());
+  // Variants within 2x of each other share k, so that the length of an epoch can't favour one.
+  double shortest_epoch = kEpochNs;
+  for (std::size_t first = 0; first < by_cost.size();) {
+    std::size_t last = first;
+    std::size_t limit = arms_[by_cost[first].second].calls;
+    while (last < by_cost.size() && by_cost[last].first <= 2 * by_cost[first].first) {
+      limit = std::min(limit, arms_[by_cost[last].second].calls);
+      ++last;
+    }
+    const double wanted = std::ceil(kEpochNs / std::max(by_cost[first].first, 0.1));
+    const std::size_t calls = std::clamp<std::size_t>(static_cast<std::size_t>(wanted), 1, limit);
+    shortest_epoch = std::min(shortest_epoch, by_cost[first].first * static_cast<double>(calls));
+    for (; first < last; ++first) arms_[by_cost[first].second].calls = calls;
+  }
+  if (shortest_epoch < kShortEpochNs && kernel_.meta.clock != Clock::kCpu) {
+    plan_.clock = Reported::kWall;
+    empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
+  }
+
+  const std::int64_t start = wall_ns();
+  for (Measured& m : arms_) epoch(m, true);
+  const double cost = static_cast<double>(wall_ns() - start) * 1e-9;
+  const Plan& plan = launch().plan;
+  const double affordable = plan.budget_s / std::max(cost, 1e-9);
+  plan_.rounds = plan.rounds_fixed != 0
+                     ? plan.rounds_fixed
+                     : static_cast<std::size_t>(std::clamp(
+                           affordable, static_cast<double>(kMinRounds),
+                           static_cast<double>(std::max(plan.rounds_max, kMinRounds))));
+  plan_.arms.clear();
+  for (const Measured& m : arms_)
+    plan_.arms.push_back(
+        {std::string(kernel_.variants[m.rung.variant].name), m.rung.threads, m.calls});
+}
+
+double LadderSession::round() {
+  shuffle(std::span(order_), order_rng_);
+  double timed = 0;
+  for (std::size_t i : order_) {
+    Measured& m = arms_[i];
+    const EpochTime t = epoch(m, true);
+    m.wall.push_back(t.wall);
+    m.cpu.push_back(t.cpu);
+    timed += t.wall * static_cast<double>(m.calls) * 1e-9;
+  }
+  ended_ = wall_ns();
+  return timed;
+}
+
+ordered_json LadderSession::result(const std::string& status, const std::string& message) const {
+  ordered_json arms = ordered_json::array();
+  std::size_t working_set = bound_input_bytes();
+  for (const Measured& m : arms_) {
+    working_set += m.held;
+    ordered_json quantities = ordered_json::object();
+    if (m.arm != nullptr)
+      for (const auto& [name, q] : m.arm->quantities())
+        quantities[name] = {{"value", q.value}, {"unit", q.unit}};
+    const VariantInfo& v = kernel_.variants[m.rung.variant];
+    arms.push_back({{"variant", v.name},
+                    {"role", v.role},
+                    {"threads", m.rung.threads},
+                    {"calls", m.calls},
+                    {"wall_ns", m.wall},
+                    {"cpu_ns", m.cpu},
+                    {"held_bytes", m.held},
+                    {"quantities", std::move(quantities)}});
+  }
+  const std::size_t first = ladder_.groups.at(static_cast<std::size_t>(plan_.group)).front().variant;
+  return {{"n", ladder_.n},
+          {"input", ladder_.input},
+          {"threads", ladder_.threads},
+          {"group", plan_.group},
+          {"baseline", kernel_.variants[first].name},
+          {"clock", plan_.clock == Reported::kCpu ? "cpu" : "wall"},
+          {"working_set", working_set},
+          {"empty_wall_ns", empty_.wall},
+          {"empty_cpu_ns", empty_.cpu},
+          {"skipped_rounds", skipped},
+          {"setup_s", setup_s_},
+          {"seconds", setup_s_ + static_cast<double>(ended_ - ready_) * 1e-9},
+          {"status", status},
+          {"message", message},
+          {"arms", std::move(arms)}};
+}
+
+bool past_deadline() {
+  const double deadline = launch().plan.deadline_s;
+  return deadline > 0 && static_cast<double>(wall_ns() - launch().started) * 1e-9 > deadline;
+}
+
+double median_log_ratio(const Measured& baseline, const Measured& arm, Reported clock) {
+  const std::vector<double>& b = clock == Reported::kCpu ? baseline.cpu : baseline.wall;
+  const std::vector<double>& a = clock == Reported::kCpu ? arm.cpu : arm.wall;
+  std::vector<double> logs;
+  for (std::size_t i = 0; i < a.size(); ++i) logs.push_back(std::log(b[i] / a[i]));
+  if (logs.empty()) return 0;
+  std::nth_element(logs.begin(), logs.begin() + static_cast<std::ptrdiff_t>(logs.size() / 2),
+                   logs.end());
+  return logs[logs.size() / 2];
+}
+
+void run_ladder(benchmark::State& state, Job& job) {
+  const Ladder& ladder = job.ladder;
+  LadderSession session(ladder, job.plan, launch().plan.seed);
+  std::string status = "ok", message;
+  try {
+    session.prepare();
+    if (launch().options.pilot || !launch().options.planned) session.calibrate();
+  } catch (const Mismatch& error) {
+    launch().mismatch = true;
+    status = "mismatch";
+    message = error.what();
+  } catch (const std::bad_alloc&) {
+    status = "no-memory";
+    message = "out of memory";
+  } catch (const std::exception& error) {
+    message = error.what();
+    status = message.rfind("not enough memory", 0) == 0          ? "no-memory"
+             : message.rfind("not enough scratch space", 0) == 0 ? "no-space"
+                                                                 : "error";
+  }
+  if (status != "ok") state.SkipWithError(message.c_str());
+  for (auto _ : state) {
+    double seconds = 0;
+    // Leaving the loop early aborts in some builds of the library: skip instead.
+    if (status != "ok" || past_deadline()) {
+      ++session.skipped;
+    } else {
+      try {
+        seconds = session.round();
+      } catch (const std::exception& error) {
+        status = "error";
+        message = error.what();
+      }
+    }
+    state.SetIterationTime(std::max(seconds, 1e-9));
+  }
+  if (status == "ok") {
+    try {
+      session.check_again();
+    } catch (const Mismatch& error) {
+      launch().mismatch = true;
+      status = "mismatch";
+      message = error.what();
+    } catch (const std::exception& error) {
+      status = "error";
+      message = error.what();
+    }
+  }
+  if (status == "ok") {
+    const std::vector<Measured>& arms = session.arms();
+    for (std::size_t i = 1; i < arms.size(); ++i)
+      state.counters["speedup:" + std::string(ladder.kernel->variants[arms[i].rung.variant].name)] =
+          std::exp(median_log_ratio(arms.front(), arms[i], session.clock()));
+  }
+  launch().results.push_back(session.result(status, message));
+}
+
+// True if the plan's arms are those that this build would run.
+bool plan_fits(const Job& job) {
+  const Kernel& kernel = *job.ladder.kernel;
+  const std::vector<Rung>& rungs = job.ladder.groups[static_cast<std::size_t>(job.plan.group)];
+  if (job.plan.arms.size() != rungs.size()) return false;
+  for (std::size_t i = 0; i < rungs.size(); ++i) {
+    const ArmPlan& arm = job.plan.arms[i];
+    if (kernel.variants[rungs[i].variant].name != arm.variant || rungs[i].threads != arm.threads ||
+        arm.calls == 0)
+      return false;
+  }
+  return true;
+}
+
+void register_job(Job& job, const std::string& name) {
+  const LaunchOptions& options = launch().options;
+  const bool follows_plan = options.planned && !options.pilot;
+  if (follows_plan && (job.plan.rounds == 0 || !plan_fits(job)))
+    throw std::runtime_error("the plan is not one for this build; start a new run");
+  const std::size_t rounds = options.pilot  ? kPilotRounds
+                             : follows_plan ? job.plan.rounds
+                                            : kUnplannedRounds;
+  benchmark::RegisterBenchmark(("ladder/" + name).c_str(), [&job](benchmark::State& state) {
+    run_ladder(state, job);
+  })->UseManualTime()->Iterations(static_cast<benchmark::IterationCount>(rounds));
+}
+
+}  // namespace
+
+void register_ladders(const Plan& plan, const LaunchOptions& options) {
+  Launch& all = launch();
+  all.options = options;
+  all.plan = plan;
+  const Kernel* kernel = find_kernel(plan.kernel);
+  if (kernel == nullptr) throw std::runtime_error("no kernel named " + plan.kernel);
+  const std::vector<Ladder> known = ladders(*kernel);
+  for (const LadderPlan& wanted : plan.ladders) {
+    const auto ladder = std::find_if(known.begin(), known.end(), [&](const Ladder& l) {
+      return l.n == wanted.n && l.input == wanted.input && l.threads == wanted.threads;
+    });
+    const std::string name = cell_name(*kernel, "", wanted.n, wanted.input, wanted.threads);
+    if (ladder == known.end()) throw std::runtime_error("no ladder " + name);
+    if (!ladder->blocked.empty()) throw std::runtime_error(name + ": " + ladder->blocked);
+    for (std::size_t g = 0; g < ladder->groups.size(); ++g) {
+      if (wanted.group >= 0 && static_cast<std::size_t>(wanted.group) != g) continue;
+      Job& job = all.jobs.emplace_back(Job{*ladder, wanted});
+      job.plan.group = static_cast<int>(g);
+      register_job(job, name + (ladder->groups.size() > 1 ? "/group:" + std::to_string(g) : ""));
+    }
+  }
+}
+
+const ordered_json& ladder_results() { return launch().results; }
+
+Plan completed_plan() {
+  Plan plan = launch().plan;
+  plan.ladders.clear();
+  for (const Job& job : launch().jobs) plan.ladders.push_back(job.plan);
+  return plan;
+}
+
+bool any_mismatch() { return launch().mismatch; }
+
+}  // namespace headroom

@@ -1,0 +1,161 @@
+// headroom-bench: all kernels under Google Benchmark. README.md says how it is driven.
+#include <benchmark/benchmark.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
+#include "bench/catalogue.h"
+#include "bench/ladder_benchmark.h"
+#include "bench/plan.h"
+#include "bench/simd_target.h"
+#include "bench/single_benchmark.h"
+#include "bench/slot.h"
+#include "core/cpu.h"
+#include "core/scratch.h"
+
+ABSL_FLAG(bool, headroom_catalogue, false, "print kernels, variants and ladders as JSON, and stop");
+ABSL_FLAG(std::string, headroom_plan, "", "JSON file: the ladders to run, of one kernel");
+ABSL_FLAG(std::string, headroom_out, "", "JSON file to write: what the planned ladders measured");
+ABSL_FLAG(int, headroom_launch, 0, "number of this launch; odd ones swap the order of placement");
+ABSL_FLAG(bool, headroom_pilot, false, "check agreement, choose calls and rounds, complete the plan");
+ABSL_FLAG(std::string, headroom_scratch, "build/scratch", "folder for the files of I/O kernels");
+ABSL_FLAG(std::string, headroom_simd_target, "", "use no better SIMD target than this one");
+
+namespace headroom {
+namespace {
+
+// OpenMP reads its environment before main, so what is missing is set for a second start of the same
+// program. The mask of allowed CPUs goes along: binding narrows it.
+void restart_with_environment(char** argv) {
+#ifdef __linux__
+  if (std::getenv("HEADROOM_CPUS") != nullptr) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return;
+  std::string cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &set)) cpus += (cpus.empty() ? "" : ",") + std::to_string(cpu);
+  setenv("HEADROOM_CPUS", cpus.c_str(), 1);
+  setenv("OMP_PROC_BIND", "true", 1);
+  setenv("OMP_PLACES", "cores", 1);
+  setenv("OMP_DYNAMIC", "false", 1);
+  // Idle workers stop spinning after tens of microseconds, so that they don't take the core's other
+  // hardware thread from the next arm of the ladder.
+  setenv("GOMP_SPINCOUNT", "10000", 0);
+  setenv("KMP_BLOCKTIME", "0", 0);
+  setenv("OPENBLAS_THREAD_TIMEOUT", "16", 0);
+  execv("/proc/self/exe", argv);  // returns only where it failed: go on unbound
+#else
+  (void)argv;
+#endif
+}
+
+int fail(const std::string& message, int status) {
+  std::fprintf(stderr, "headroom-bench: %s\n", message.c_str());
+  return status;
+}
+
+// Ladders for use without a plan: everything, calibrated when it runs.
+void register_all_ladders() {
+  for (const Kernel& kernel : kernels()) {
+    Plan plan;
+    plan.kernel = kernel.meta.name;
+    for (const Ladder& ladder : ladders(kernel))
+      if (ladder.blocked.empty()) plan.ladders.push_back({ladder.n, ladder.input, ladder.threads});
+    register_ladders(plan, {});
+  }
+}
+
+nlohmann::ordered_json launch_report(const Plan& plan, const LaunchOptions& options) {
+  nlohmann::ordered_json report = {{"version", kFileVersion},
+                                   {"kernel", plan.kernel},
+                                   {"launch", options.launch},
+                                   {"pilot", options.pilot},
+                                   {"simd_target", chosen_simd_target()}};
+  if (options.pilot) report["plan"] = to_json(completed_plan());
+  report["ladders"] = ladder_results();
+  return report;
+}
+
+int run_planned() {
+  const std::string out = absl::GetFlag(FLAGS_headroom_out);
+  if (out.empty()) return fail("--headroom_plan needs --headroom_out", 2);
+  const Plan plan = read_plan(absl::GetFlag(FLAGS_headroom_plan));
+  const LaunchOptions options = {absl::GetFlag(FLAGS_headroom_launch),
+                                 absl::GetFlag(FLAGS_headroom_pilot), true};
+  register_ladders(plan, options);
+  benchmark::RunSpecifiedBenchmarks("^ladder/");
+  write_whole(out, launch_report(plan, options).dump());
+  if (!any_mismatch()) return 0;
+  for (const auto& ladder : ladder_results())
+    if (ladder["status"] == "mismatch") fail(ladder["message"].get<std::string>(), 1);
+  return 1;
+}
+
+int run_program(int argc, char** argv) {
+  // Google Benchmark takes its own flags out of argv, Abseil reads the rest.
+  bool filtered = false;
+  for (int i = 1; i < argc; ++i) filtered |= std::strncmp(argv[i], "--benchmark_filter", 18) == 0;
+  const bool help = argc > 1 && (std::strcmp(argv[1], "--help") == 0);
+  if (!help) benchmark::Initialize(&argc, argv);
+  absl::SetProgramUsageMessage(
+      "Headroom's kernels under Google Benchmark. Without a plan: an ordinary benchmark program\n"
+      "(--benchmark_filter=^simd/sum/ and Google Benchmark's other flags; ladders are behind\n"
+      "--benchmark_filter=^ladder/). `tools/headroom run` drives it with plans.");
+  absl::FlagsUsageConfig usage;
+  usage.contains_helpshort_flags = [](absl::string_view file) {
+    return file.find("main.cpp") != absl::string_view::npos;
+  };
+  usage.contains_help_flags = usage.contains_helpshort_flags;
+  absl::SetFlagsUsageConfig(usage);
+  const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
+  if (rest.size() > 1) return fail("unknown argument " + std::string(rest[1]), 2);
+
+  pin_to_core(0);
+  set_scratch_folder(absl::GetFlag(FLAGS_headroom_scratch));
+  sweep_scratch();
+  if (const std::string target = absl::GetFlag(FLAGS_headroom_simd_target); !target.empty())
+    limit_simd_target(target);
+  if (absl::GetFlag(FLAGS_headroom_catalogue)) {
+    std::cout << catalogue().dump() << "\n";
+    return std::cout.flush() ? 0 : fail("can't write to standard output", 2);
+  }
+  if (!absl::GetFlag(FLAGS_headroom_plan).empty()) return run_planned();
+  register_single_benchmarks();
+  register_all_ladders();
+  if (filtered) {
+    benchmark::RunSpecifiedBenchmarks();
+  } else {
+    benchmark::RunSpecifiedBenchmarks("-^ladder/");
+  }
+  return any_mismatch() ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace headroom
+
+int main(int argc, char** argv) {
+  headroom::restart_with_environment(argv);
+  int status = 0;
+  try {
+    status = headroom::run_program(argc, argv);
+  } catch (const std::exception& error) {
+    status = headroom::fail(error.what(), 2);
+  }
+  headroom::drop_instance();
+  benchmark::Shutdown();
+  return status;
+}

@@ -1,0 +1,89 @@
+#include "bench/plan.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+
+namespace headroom {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+Plan read_plan(const std::string& file) {
+  std::ifstream stream(file);
+  if (!stream) throw std::runtime_error("plan " + file + ": can't be read");
+  try {
+    const json j = json::parse(stream);
+    if (j.at("version") != kFileVersion)
+      throw std::runtime_error("version is " + j.at("version").dump() + ", this program reads " +
+                               std::to_string(kFileVersion));
+    Plan plan;
+    plan.kernel = j.at("kernel").get<std::string>();
+    plan.budget_s = j.at("budget_s").get<double>();
+    plan.rounds_max = j.at("rounds_max").get<std::size_t>();
+    plan.rounds_fixed = j.value("rounds", std::size_t{0});
+    plan.seed = j.at("seed").get<std::uint64_t>();
+    plan.deadline_s = j.value("deadline_s", 0.0);
+    for (const json& l : j.at("ladders")) {
+      LadderPlan ladder;
+      ladder.n = l.at("n").get<std::size_t>();
+      ladder.input = l.at("input").get<std::string>();
+      ladder.threads = l.at("threads").get<int>();
+      ladder.group = l.value("group", -1);
+      ladder.rounds = l.value("rounds", std::size_t{0});
+      ladder.clock = l.value("clock", "cpu") == "wall" ? Reported::kWall : Reported::kCpu;
+      for (const json& a : l.value("arms", json::array()))
+        ladder.arms.push_back({a.at("variant").get<std::string>(), a.at("threads").get<int>(),
+                               a.at("calls").get<std::size_t>()});
+      plan.ladders.push_back(std::move(ladder));
+    }
+    return plan;
+  } catch (const std::exception& error) {
+    throw std::runtime_error("plan " + file + ": " + error.what());
+  }
+}
+
+ordered_json to_json(const Plan& plan) {
+  ordered_json ladders = ordered_json::array();
+  for (const LadderPlan& l : plan.ladders) {
+    ordered_json arms = ordered_json::array();
+    for (const ArmPlan& a : l.arms)
+      arms.push_back({{"variant", a.variant}, {"threads", a.threads}, {"calls", a.calls}});
+    ladders.push_back({{"n", l.n},
+                       {"input", l.input},
+                       {"threads", l.threads},
+                       {"group", l.group},
+                       {"rounds", l.rounds},
+                       {"clock", l.clock == Reported::kCpu ? "cpu" : "wall"},
+                       {"arms", std::move(arms)}});
+  }
+  return {{"version", kFileVersion},         {"kernel", plan.kernel},
+          {"budget_s", plan.budget_s},       {"rounds_max", plan.rounds_max},
+          {"rounds", plan.rounds_fixed},     {"seed", plan.seed},
+          {"deadline_s", plan.deadline_s},   {"ladders", std::move(ladders)}};
+}
+
+void write_whole(const std::string& file, const std::string& text) {
+  const std::string temporary = file + ".part";
+  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  bool good = fd >= 0;
+  for (std::size_t done = 0; good && done < text.size();) {
+    const ssize_t wrote = write(fd, text.data() + done, text.size() - done);
+    if (wrote < 0 && errno == EINTR) continue;
+    good = wrote > 0;
+    done += good ? static_cast<std::size_t>(wrote) : 0;
+  }
+  good = good && fsync(fd) == 0;
+  const int reason = errno;
+  if (fd >= 0) close(fd);
+  if (good && std::rename(temporary.c_str(), file.c_str()) == 0) return;
+  unlink(temporary.c_str());
+  throw std::runtime_error(file + ": " + std::strerror(good ? errno : reason));
+}
+
+}  // namespace headroom

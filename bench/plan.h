@@ -1,0 +1,50 @@
+// The plan of a kernel's launches, and what a launch writes. README.md describes both files.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bench/clocks.h"
+#include "core/ladder.h"
+#include "nlohmann/json.hpp"
+
+namespace headroom {
+
+inline constexpr int kFileVersion = 1;
+
+struct ArmPlan {
+  std::string variant;
+  int threads = 1;
+  std::size_t calls = 0;  // per epoch; 0 before the pilot
+};
+
+// One group of one ladder. In the pilot's request `group` is -1 (all groups) and there are no arms.
+struct LadderPlan {
+  std::size_t n = 0;
+  std::string input;
+  int threads = 1;
+  int group = -1;
+  std::size_t rounds = 0;
+  Reported clock = Reported::kCpu;
+  std::vector<ArmPlan> arms;
+};
+
+struct Plan {
+  std::string kernel;
+  double budget_s = 0.1;         // seconds a ladder a launch
+  std::size_t rounds_max = 100;
+  std::size_t rounds_fixed = 0;  // not 0: exactly so many
+  std::uint64_t seed = 1;
+  double deadline_s = 0;         // rounds past it are skipped; 0: none
+  std::vector<LadderPlan> ladders;
+};
+
+// Reads a plan. Throws std::runtime_error naming the file and the field.
+Plan read_plan(const std::string& file);
+nlohmann::ordered_json to_json(const Plan& plan);
+
+// Writes text to `file` by way of a temporary name, so that the file is whole or absent.
+void write_whole(const std::string& file, const std::string& text);
+
+}  // namespace headroom

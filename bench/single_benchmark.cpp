@@ -1,0 +1,115 @@
+#include "bench/single_benchmark.h"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <string>
+
+#include "bench/clocks.h"
+#include "bench/slot.h"
+#include "core/agreement.h"
+#include "core/cpu.h"
+
+namespace headroom {
+namespace {
+
+constexpr double kEpochNs = 100'000;
+
+struct Single {
+  Ladder ladder;
+  Rung rung;
+  Setting setting() const { return ladder.setting(1); }
+};
+
+// The arm that ran last: Google Benchmark calls the function again with more iterations.
+struct CurrentArm {
+  const Single* single = nullptr;
+  std::unique_ptr<Arm> arm;
+  std::size_t calls = 1;  // per epoch
+};
+
+CurrentArm& current() {
+  static CurrentArm only;
+  return only;
+}
+
+// Makes the arm and checks it: a wrong variant is not timed here either.
+CurrentArm& arm_of(const Single& single) {
+  CurrentArm& c = current();
+  if (c.single == &single) return c;
+  c = {};
+  const Kernel& kernel = *single.ladder.kernel;
+  const Instance& instance = bound_instance(kernel, single.setting());
+  set_threads(single.rung.threads);
+  c.arm = instance.arm(single.rung.variant);
+  const std::size_t reference = single.ladder.groups.front().front().variant;
+  if (reference != single.rung.variant) {
+    const std::unique_ptr<Arm> baseline = instance.arm(reference);
+    if (const absl::Status status = check_turn(*c.arm, *baseline, 0); !status.ok())
+      throw std::runtime_error(
+          std::string(disagreement(kernel, single.rung.variant, single.setting(),
+                                   single.rung.threads, status)
+                          .message()));
+  }
+  for (double ns = 0; ns < kEpochNs / 2 && c.calls < (std::size_t{1} << 24);) {
+    c.arm->refill(c.calls);
+    ns = std::max(1.0, time_epoch(*c.arm, c.calls, Reported::kWall).wall);
+    if (kernel.variants[single.rung.variant].stateful && c.calls >= 64) break;
+    if (ns < kEpochNs / 2) c.calls = std::max(c.calls + 1, static_cast<std::size_t>(
+        static_cast<double>(c.calls) * std::min(16.0, kEpochNs / ns)));
+  }
+  c.single = &single;
+  return c;
+}
+
+void run_single(benchmark::State& state, const Single& single) {
+  CurrentArm* c = nullptr;
+  try {
+    c = &arm_of(single);
+  } catch (const std::exception& error) {
+    current() = {};
+    state.SkipWithError(error.what());
+    return;
+  }
+  set_threads(single.rung.threads);
+  const auto calls = static_cast<benchmark::IterationCount>(c->calls);
+  while (state.KeepRunningBatch(calls)) {
+    c->arm->refill(c->calls);
+    state.SetIterationTime(time_epoch(*c->arm, c->calls, Reported::kWall).wall * 1e-9);
+  }
+  const Demand demand = single.ladder.kernel->meta.demand(single.setting());
+  const double iterations = static_cast<double>(state.iterations());
+  state.SetItemsProcessed(static_cast<std::int64_t>(iterations * demand.items));
+  if (demand.bytes > 0)
+    state.SetBytesProcessed(static_cast<std::int64_t>(iterations * demand.bytes));
+  for (const auto& [name, quantity] : c->arm->quantities()) state.counters[name] = quantity.value;
+}
+
+}  // namespace
+
+void register_single_benchmarks() {
+  static std::deque<Single> all;  // a deque: benchmarks keep references to its elements
+  std::set<std::string> names;
+  for (const Kernel& kernel : kernels()) {
+    for (const Ladder& ladder : ladders(kernel)) {
+      for (const std::vector<Rung>& group : ladder.groups) {
+        for (const Rung& rung : group) {
+          const std::string name = cell_name(kernel, kernel.variants[rung.variant].name, ladder.n,
+                                             ladder.input, rung.threads);
+          // A one-thread variant stands in the ladders of every thread count, but runs alone once.
+          if (!names.insert(name).second) continue;
+          const Single& single = all.emplace_back(Single{ladder, rung});
+          benchmark::RegisterBenchmark(name.c_str(), [&single](benchmark::State& state) {
+            run_single(state, single);
+          })->UseManualTime();
+        }
+      }
+    }
+  }
+}
+
+}  // namespace headroom

@@ -1,0 +1,87 @@
+#include "bench/slot.h"
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include <fstream>
+#include <stdexcept>
+
+#include "core/scratch.h"
+
+namespace headroom {
+namespace {
+
+struct Slot {
+  const Kernel* kernel = nullptr;
+  std::string input;  // outlives the Setting's view of it
+  std::size_t n = 0;
+  std::uint64_t seed = 0;
+  std::unique_ptr<Instance> instance;
+  std::size_t bytes = 0;
+};
+
+Slot& slot() {
+  static Slot only;
+  return only;
+}
+
+// MemAvailable of /proc/meminfo in bytes; 0 where there is none.
+std::size_t available_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string word;
+  while (file >> word) {
+    std::size_t kib = 0;
+    if (word == "MemAvailable:" && file >> kib) return kib << 10;
+  }
+  return 0;
+}
+
+std::string mebibytes(std::size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
+
+void require_room(const Kernel& kernel, const Setting& setting) {
+  const Demand demand = kernel.meta.demand(setting);
+  const std::size_t memory = available_memory();
+  if (memory != 0 && demand.memory > memory / 10 * 8)
+    throw std::runtime_error("not enough memory: needs " + mebibytes(demand.memory) + ", " +
+                             mebibytes(memory) + " are available");
+  if (demand.scratch == 0) return;
+  const std::size_t space = scratch_free_bytes();
+  if (space < demand.scratch)
+    throw std::runtime_error("not enough scratch space: needs " + mebibytes(demand.scratch) + ", " +
+                             mebibytes(space) + " are free in " + scratch_folder());
+}
+
+}  // namespace
+
+std::size_t allocated_bytes() {
+#ifdef __GLIBC__
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd + buffer_bytes_held();
+#else
+  return buffer_bytes_held();
+#endif
+}
+
+const Instance& bound_instance(const Kernel& kernel, const Setting& setting) {
+  Slot& s = slot();
+  if (s.instance != nullptr && s.kernel == &kernel && s.n == setting.n &&
+      s.input == setting.input && s.seed == setting.seed)
+    return *s.instance;
+  drop_instance();
+  require_room(kernel, setting);
+  s.kernel = &kernel;
+  s.input = setting.input;
+  s.n = setting.n;
+  s.seed = setting.seed;
+  const std::size_t before = allocated_bytes();
+  s.instance = kernel.bind({s.n, s.input, s.seed});
+  s.bytes = allocated_bytes() - before;
+  return *s.instance;
+}
+
+void drop_instance() { slot().instance.reset(); }
+
+std::size_t bound_input_bytes() { return slot().bytes; }
+
+}  // namespace headroom

@@ -1,0 +1,27 @@
+// The one instance that is bound at a time. Google Benchmark calls a benchmark's function more than
+// once, and making an input can take far longer than timing a call.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/kernel.h"
+
+namespace headroom {
+
+// The instance of `kernel` at `setting`, made if it isn't the one in the slot (which is dropped
+// first; its arms must be gone). Throws std::runtime_error where memory or scratch space would not
+// do, and what the kernel's make() throws.
+const Instance& bound_instance(const Kernel& kernel, const Setting& setting);
+
+// Empties the slot.
+void drop_instance();
+
+// Bytes held by the bound input, as the allocator saw them.
+std::size_t bound_input_bytes();
+
+// Bytes now allocated by this process: malloc's own count and the Buffers.
+std::size_t allocated_bytes();
+
+}  // namespace headroom

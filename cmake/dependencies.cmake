@@ -1,0 +1,106 @@
+# Libraries: the system's where there are any, else a pinned download.
+#
+# Each optional one defines HEADROOM_HAVE_<NAME> as 0 or 1; a variant that needs a missing one is
+# built as "missing" and says what to install (kernels/core/need.h).
+include(FetchContent)
+find_package(PkgConfig)
+find_package(Threads REQUIRED)
+
+set(BENCHMARK_ENABLE_TESTING OFF)
+set(BENCHMARK_ENABLE_GTEST_TESTS OFF)
+set(BENCHMARK_ENABLE_INSTALL OFF)
+set(ABSL_PROPAGATE_CXX_STD ON)
+set(ABSL_ENABLE_INSTALL OFF)
+set(HWY_ENABLE_TESTS OFF)
+set(HWY_ENABLE_EXAMPLES OFF)
+set(HWY_ENABLE_INSTALL OFF)
+set(JSON_BuildTests OFF)
+
+FetchContent_Declare(benchmark
+  URL https://github.com/google/benchmark/archive/refs/tags/v1.8.3.tar.gz
+  URL_HASH SHA256=6bc180a57d23d4d9515519f92b0c83d61b05b5bab188961f36ac7b06b0d9e9ce
+  FIND_PACKAGE_ARGS)
+FetchContent_Declare(absl
+  URL https://github.com/abseil/abseil-cpp/archive/refs/tags/20240116.2.tar.gz
+  URL_HASH SHA256=733726b8c3a6d39a4120d7e45ea8b41a434cdacde401cba500f14236c49b39dc
+  FIND_PACKAGE_ARGS)
+FetchContent_Declare(Catch2
+  URL https://github.com/catchorg/Catch2/archive/refs/tags/v3.4.0.tar.gz
+  URL_HASH SHA256=122928b814b75717316c71af69bd2b43387643ba076a6ec16e7882bfb2dfacbb
+  FIND_PACKAGE_ARGS)
+FetchContent_Declare(nlohmann_json
+  URL https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz
+  URL_HASH SHA256=d6c65aca6b1ed68e7a182f4757257b107ae403032760ed6ef121c9d55e81757d
+  FIND_PACKAGE_ARGS)
+FetchContent_Declare(hwy
+  URL https://github.com/google/highway/archive/refs/tags/1.2.0.tar.gz
+  URL_HASH SHA256=7e0be78b8318e8bdbf6fa545d2ecb4c90f947df03f7aadc42c1967f019e63343
+  FIND_PACKAGE_ARGS)
+FetchContent_Declare(robin_map
+  URL https://github.com/Tessil/robin-map/archive/refs/tags/v1.3.0.tar.gz
+  URL_HASH SHA256=a8424ad3b0affd4c57ed26f0f3d8a29604f0e1f2ef2089f497f614b1c94c7236
+  FIND_PACKAGE_ARGS NAMES tsl-robin-map)
+FetchContent_MakeAvailable(benchmark absl Catch2 nlohmann_json hwy robin_map)
+
+add_library(headroom_dependencies INTERFACE)
+target_link_libraries(headroom_dependencies INTERFACE
+  absl::status absl::statusor absl::strings absl::flat_hash_map absl::btree absl::hash
+  tsl::robin_map Threads::Threads)
+# A download defines plain target names, an installed package hwy:: ones.
+foreach(library hwy hwy_contrib)
+  if(TARGET hwy::${library})
+    target_link_libraries(headroom_dependencies INTERFACE hwy::${library})
+  else()
+    target_link_libraries(headroom_dependencies INTERFACE ${library})
+  endif()
+endforeach()
+
+# headroom_optional(NAME group [TARGET target | LIBRARY name] [HEADER header])
+# Links what was found and defines HEADROOM_HAVE_<NAME>. `group` is what HEADROOM_WITHOUT names.
+function(headroom_optional name group)
+  cmake_parse_arguments(ARG "" "TARGET;LIBRARY;HEADER" "" ${ARGN})
+  set(found 1)
+  if("${group}" IN_LIST HEADROOM_WITHOUT)
+    set(found 0)
+  endif()
+  if(ARG_TARGET AND NOT TARGET ${ARG_TARGET})
+    set(found 0)
+  endif()
+  if(ARG_LIBRARY)
+    find_library(HEADROOM_${name}_LIBRARY NAMES ${ARG_LIBRARY})
+    mark_as_advanced(HEADROOM_${name}_LIBRARY)
+    if(NOT HEADROOM_${name}_LIBRARY)
+      set(found 0)
+    endif()
+  endif()
+  if(ARG_HEADER)
+    find_path(HEADROOM_${name}_INCLUDE NAMES ${ARG_HEADER} PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE})
+    mark_as_advanced(HEADROOM_${name}_INCLUDE)
+    if(NOT HEADROOM_${name}_INCLUDE)
+      set(found 0)
+    endif()
+  endif()
+  if(found AND ARG_TARGET)
+    target_link_libraries(headroom_dependencies INTERFACE ${ARG_TARGET})
+  endif()
+  if(found AND ARG_LIBRARY)
+    target_link_libraries(headroom_dependencies INTERFACE ${HEADROOM_${name}_LIBRARY})
+  endif()
+  if(found AND ARG_HEADER)
+    target_include_directories(headroom_dependencies SYSTEM INTERFACE ${HEADROOM_${name}_INCLUDE})
+  endif()
+  target_compile_definitions(headroom_dependencies INTERFACE HEADROOM_HAVE_${name}=${found})
+  message(STATUS "optional ${name}: ${found}")
+endfunction()
+
+find_package(OpenMP QUIET COMPONENTS CXX)
+find_package(SQLite3 QUIET)
+find_package(TBB QUIET)
+find_package(FastFloat QUIET)
+headroom_optional(OPENMP openmp TARGET OpenMP::OpenMP_CXX)
+headroom_optional(SQLITE sqlite TARGET SQLite::SQLite3)
+headroom_optional(URING liburing LIBRARY uring HEADER liburing.h)
+headroom_optional(OPENBLAS peers LIBRARY openblas HEADER openblas_config.h)
+headroom_optional(TBB peers TARGET TBB::tbb)
+headroom_optional(FAST_FLOAT peers TARGET FastFloat::fast_float)
+headroom_optional(VQSORT peers HEADER hwy/contrib/sort/vqsort.h)

@@ -1,0 +1,50 @@
+#include "core/agreement.h"
+
+#include <string>
+
+#include "core/cpu.h"
+
+namespace headroom {
+
+absl::Status check_turn(Arm& arm, Arm& baseline, std::size_t turn) {
+  for (Arm* one : {&baseline, &arm}) {
+    one->set_turn(turn);
+    one->refill(1);
+    one->poison();
+    one->run(1);
+    one->settle();
+  }
+  return arm.agrees_with(baseline);
+}
+
+absl::Status disagreement(const Kernel& kernel, std::size_t variant, const Setting& setting,
+                          int threads, const absl::Status& why) {
+  return absl::FailedPreconditionError(
+      kernel.meta.name + ": variant " + std::string(kernel.variants[variant].name) +
+      " disagrees with the baseline at n:" + std::to_string(setting.n) + " input:" +
+      std::string(setting.input) + " threads:" + std::to_string(threads) + " seed:" +
+      std::to_string(setting.seed) + ": " + std::string(why.message()));
+}
+
+absl::Status check_agreement(const Kernel& kernel, const Setting& setting, int threads,
+                             std::size_t turns) {
+  const std::unique_ptr<Instance> instance = kernel.bind(setting);
+  std::unique_ptr<Arm> baseline;
+  for (std::size_t i = 0; i < kernel.variants.size(); ++i) {
+    const VariantInfo& v = kernel.variants[i];
+    if (setting.n > v.max_n || !v.available()) continue;
+    set_threads(v.single_thread ? 1 : threads);
+    std::unique_ptr<Arm> arm = instance->arm(i);
+    if (baseline == nullptr) {
+      baseline = std::move(arm);
+      continue;
+    }
+    for (std::size_t turn = 0; turn < turns; ++turn) {
+      if (absl::Status status = check_turn(*arm, *baseline, turn); !status.ok())
+        return disagreement(kernel, i, setting, threads, status);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace headroom

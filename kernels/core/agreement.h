@@ -1,0 +1,27 @@
+// The check that comes before any timing: every variant against the baseline, whole outputs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/kernel.h"
+#include "core/ladder.h"
+
+namespace headroom {
+
+// Runs `arm` and `baseline` at `turn`, both with poisoned outputs, and compares them.
+absl::Status check_turn(Arm& arm, Arm& baseline, std::size_t turn);
+
+// Checks every variant of the table that can run at this setting against the first one that can,
+// over `turns` turns, with `threads` threads. The error names variant, size, input, threads and seed.
+absl::Status check_agreement(const Kernel& kernel, const Setting& setting, int threads,
+                             std::size_t turns);
+
+// The error of one disagreement, with its coordinates.
+absl::Status disagreement(const Kernel& kernel, std::size_t variant, const Setting& setting,
+                          int threads, const absl::Status& why);
+
+}  // namespace headroom

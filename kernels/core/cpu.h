@@ -1,0 +1,32 @@
+// Cores, pinning, and the number of threads that the variant now running may use.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace headroom {
+
+// Cores that this process may use, counting one hardware thread of each physical core (where the
+// host tells: many virtual machines hide it). At least 1.
+int core_count();
+
+// Binds the calling thread to the hardware thread of core `slot` (modulo core_count()). Returns
+// false where the system refuses. Two threads on one core of a virtual machine is the default fate
+// of unpinned ones.
+bool pin_to_core(int slot);
+
+// How many threads the variant now running may use: the `threads` of its cell. OpenMP variants give
+// it to num_threads(), others to run_team().
+int threads();
+void set_threads(int count);
+
+// Calls body(i) for i in [0, count) each on a thread of its own, i = 0 on the calling thread, thread
+// i pinned to core i; returns when all are done. Starts the threads anew: the cost of starting is
+// timed with the rest.
+void run_team(int count, const std::function<void(int)>& body);
+
+// Bytes of the level-1 data and level-2 caches of one core; a usual size where the host is silent.
+std::size_t l1_bytes();
+std::size_t l2_bytes();
+
+}  // namespace headroom

@@ -1,0 +1,44 @@
+// Ladders: which variants run side by side at which coordinates.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/kernel.h"
+
+namespace headroom {
+
+// One arm of a ladder: a variant and the threads it uses there.
+struct Rung {
+  std::size_t variant = 0;  // index into the kernel's table
+  int threads = 1;
+};
+
+// All variants of one (kernel, n, input, threads). More than four stateful ones run as groups, each
+// with the baseline first: built side by side they would share the cache among too many.
+struct Ladder {
+  const Kernel* kernel = nullptr;
+  std::size_t n = 0;
+  std::string input;
+  int threads = 1;
+  bool headline = false;                  // a headline size with the default input
+  std::vector<std::vector<Rung>> groups;  // empty where blocked
+  std::string blocked;                    // why it can't run here, or empty
+
+  Setting setting(std::uint64_t seed) const { return {n, input, seed}; }
+};
+
+// The thread counts of a sweep here: 1, 2, 4 ... and all cores; {1, 2} on one core, where 2 is
+// blocked and says so.
+std::vector<int> thread_counts();
+
+// All ladders of a kernel, by size, input, threads.
+std::vector<Ladder> ladders(const Kernel& kernel);
+
+// "group/kernel/variant/n:1024[/input:random][/threads:2]"; an empty variant leaves its part out.
+std::string cell_name(const Kernel& kernel, std::string_view variant, std::size_t n,
+                      std::string_view input, int threads);
+
+}  // namespace headroom

@@ -1,0 +1,46 @@
+// What a variant needs beyond a C++ compiler: libraries chosen at build time, features of the host.
+// A need that is not met never falls back silently: the variant is listed as missing, with the cure.
+#pragma once
+
+#include <string_view>
+
+namespace headroom {
+
+struct Need {
+  std::string_view name;  // "openmp"
+  bool (*met)();          // asked at run time
+  std::string_view cure;  // what to install or to change
+};
+
+namespace internal {
+bool has_io_uring();
+bool has_direct_io();
+bool has_two_cores();
+template <int kBuilt>
+bool built_with() {
+  return kBuilt != 0;
+}
+}  // namespace internal
+
+// Libraries found when the program was configured. CMake defines every HEADROOM_HAVE_* as 0 or 1.
+inline constexpr Need kOpenMp{"openmp", internal::built_with<HEADROOM_HAVE_OPENMP>,
+                              "install the compiler's OpenMP run time (clang: libomp-dev), rebuild"};
+inline constexpr Need kSqlite{"sqlite3", internal::built_with<HEADROOM_HAVE_SQLITE>,
+                              "install libsqlite3-dev, rebuild"};
+inline constexpr Need kOpenBlas{"openblas", internal::built_with<HEADROOM_HAVE_OPENBLAS>,
+                                "install libopenblas-dev, rebuild"};
+inline constexpr Need kTbb{"tbb", internal::built_with<HEADROOM_HAVE_TBB>,
+                           "install libtbb-dev, rebuild"};
+inline constexpr Need kFastFloat{"fast_float", internal::built_with<HEADROOM_HAVE_FAST_FLOAT>,
+                                 "install libfast-float-dev, rebuild"};
+inline constexpr Need kVqsort{"vqsort", internal::built_with<HEADROOM_HAVE_VQSORT>,
+                              "install libhwy-dev with its contrib library, rebuild"};
+
+// Features of the host, asked of the running system.
+inline constexpr Need kIoUring{"io_uring", internal::has_io_uring,
+                               "build with liburing-dev, on Linux 5.6 or later with io_uring allowed"};
+inline constexpr Need kDirectIo{"O_DIRECT", internal::has_direct_io,
+                                "choose a scratch folder on a file system with O_DIRECT (--scratch)"};
+inline constexpr Need kTwoCores{"two cores", internal::has_two_cores, "a machine with two cores"};
+
+}  // namespace headroom

@@ -1,0 +1,8 @@
+// Catch2, version 2.13 or 3.
+#pragma once
+
+#ifdef HEADROOM_CATCH2_V3
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif

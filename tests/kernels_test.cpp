@@ -1,0 +1,85 @@
+// Every registered kernel: all variants agree with the baseline over sizes, inputs, seeds, thread
+// counts, misaligned memory and SIMD targets; and the table keeps its promises.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#define HWY_WANT_AVX3_DL 1
+#include "catch.h"
+#include "core/agreement.h"
+#include "core/cpu.h"
+#include "hwy/targets.h"
+
+namespace headroom {
+namespace {
+
+constexpr std::size_t kTurns = 2;
+
+void check_all(const Kernel& kernel, std::size_t n, std::uint64_t seed) {
+  const int most = kernel.meta.sweeps_threads ? core_count() : 1;
+  for (const std::string& input : kernel.meta.inputs) {
+    for (int threads = 1; threads <= most; ++threads) {
+      const absl::Status status = check_agreement(kernel, {n, input, seed}, threads, kTurns);
+      INFO(std::string(status.message()));
+      CHECK(status.ok());
+    }
+  }
+}
+
+TEST_CASE("variants agree at edge sizes, for several seeds") {
+  for (const Kernel& kernel : kernels())
+    for (std::size_t n : kernel.meta.test_sizes)
+      for (std::uint64_t seed : {1, 2, 3}) check_all(kernel, n, seed);
+}
+
+TEST_CASE("variants agree at their smallest benchmark size") {
+  for (const Kernel& kernel : kernels()) check_all(kernel, kernel.meta.sizes.front(), 4);
+}
+
+TEST_CASE("variants agree on memory aligned to no more than an element") {
+  for (const Kernel& kernel : kernels()) {
+    for (std::size_t offset : {1, 3}) {
+      const ScopedMisalignment misaligned(offset);
+      const std::vector<std::size_t>& sizes = kernel.meta.test_sizes;
+      for (std::size_t i = sizes.size() / 2; i < sizes.size(); ++i) check_all(kernel, sizes[i], 5);
+    }
+  }
+}
+
+TEST_CASE("variants agree on every SIMD target of this host") {
+  std::int64_t left = hwy::SupportedTargets() & HWY_TARGETS;
+  for (; left != 0; left &= left - 1) {
+    const std::int64_t target = left & -left;
+    hwy::DisableTargets(target - 1);
+    INFO(hwy::TargetName(target));
+    for (const Kernel& kernel : kernels()) {
+      const std::string_view group = kernel.group();
+      if (group == "io" || group == "database") continue;  // no SIMD in them, and slow
+      for (std::size_t n : kernel.meta.test_sizes) check_all(kernel, n, 6);
+    }
+  }
+  hwy::DisableTargets(0);
+}
+
+TEST_CASE("every kernel says what it needs to be listed, timed and cited") {
+  REQUIRE_FALSE(kernels().empty());
+  for (const Kernel& kernel : kernels()) {
+    INFO(kernel.meta.name);
+    CHECK_FALSE(kernel.meta.technique.empty());
+    CHECK(kernel.source == kernel.meta.name + ".cpp");
+    if (!kernel.meta.probe) CHECK(kernel.variants.size() >= 2);
+    CHECK(kernel.variants.front().name == "naive");
+    for (std::size_t n : kernel.meta.sizes) {
+      const Demand demand = kernel.meta.demand({n, kernel.meta.inputs.front(), 1});
+      CHECK(demand.items > 0);
+    }
+    for (const VariantInfo& v : kernel.variants) {
+      INFO(v.name);
+      CHECK(v.what.size() <= 160);
+      CHECK(v.what.find('\n') == std::string_view::npos);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace headroom
