@@ -276,11 +276,11 @@ finish() {
   if too_old; then
     die "cmake $version is too old, 3.25 is needed: pip install --user cmake, or see cmake.org"
   fi
-  if [ -n "$missing_tools$missing_python" ]; then
-    die "missing: $(names $missing_tools $missing_python)$(installable)"
-  fi
   if [ -n "$missing_libraries" ]; then
     echo "deps: not installed, CMake will try to download: $(names $missing_libraries)" >&2
+  fi
+  if [ -n "$missing_tools$missing_python" ]; then
+    die "missing: $(names $missing_tools $missing_python)$(installable)"
   fi
   exit 0
 }

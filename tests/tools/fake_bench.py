@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""A stand-in for headroom-bench that speaks its interface and measures nothing.
+
+Times are made up from the kernel, variant, size and launch. FAKE_MODE makes it misbehave, as
+`KIND:KERNEL[:LAUNCH]` (a comma between several): crash, hang, mismatch, truncate, silent, nospace,
+slow (set-up of 3 s claimed), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift.
+FAKE_LOG names a file to which each start is appended.
+"""
+
+import json
+import os
+import random
+import re
+import signal
+import sys
+import time
+
+VARIANTS = [
+    ("naive", "baseline", 1.0, []),
+    ("better", "optimized", 0.25, []),
+    ("peer", "peer", 0.5, []),
+    ("wide", "optimized", 0.2, [{"name": "avx9", "available": False, "cure": "buy another CPU"}]),
+]
+
+
+def kernel(name, axis, sizes, headline, threads=(1,), placebo="", noise="cpu", inputs=("random",),
+           probe=False):  # fmt: skip
+    variants = VARIANTS if not (placebo or probe) else VARIANTS[:1]
+    if placebo:
+        variants = [VARIANTS[0], ("copy", "optimized", 1.0, [])]
+    ladders = []
+    for n in sizes:
+        for input_name in inputs:
+            for count in threads:
+                ladders.append({
+                    "n": n, "input": input_name, "threads": count,
+                    "headline": n in headline and input_name == inputs[0],
+                    "groups": [[v[0] for v in variants if not v[3]]],
+                    "items": n, "bytes": 4 * n, "flops": 0,
+                    "memory_bytes": 1 << 50 if n >= 10**9 else 4 * n,
+                    "scratch_bytes": 4096 if axis.startswith("storage") else 0,
+                    "written_bytes": 4096 if axis.startswith("storage") else 0,
+                    "blocked": "needs 64 cores" if count > 32 else "",
+                })  # fmt: skip
+    return {
+        "name": name, "group": name.split("/")[0], "axis": axis, "placebo": placebo,
+        "noise_class": noise, "probe": probe, "technique": "do less", "source": name + ".cpp",
+        "cache": "warm", "sizes": list(sizes), "headline": list(headline),
+        "inputs": list(inputs), "threads": list(threads),
+        "variants": [{
+            "name": v[0], "role": v[1], "what": "less work", "available": not v[3],
+            "single_thread": v[0] == "naive", "max_n": None, "needs": v[3],
+        } for v in variants],
+        "ladders": ladders,
+    }  # fmt: skip
+
+
+KERNELS = [
+    kernel("machine/overhead", "scalar", [1], [1], probe=True),
+    kernel("machine/placebo_cpu", "scalar", [4096], [4096], placebo="cpu"),
+    kernel("simd/sum", "simd", [256, 4096, 65536], [4096, 65536]),
+    kernel("algorithm/sort", "scalar", [1000, 10**9], [1000, 10**9], inputs=("random", "sorted")),
+    kernel("parallel/sum", "cores", [65536], [65536], threads=(1, 2, 64), noise="threads"),
+    kernel("io/write_records", "storage-sequential", [512], [512], noise="storage"),
+]
+CATALOGUE = {
+    "version": 1,
+    "build": {"compiler": "GNU 12.2.0", "flags": "-O3 -DNDEBUG -I/opt/secret", "build_type": "Release",
+              "isa": "x86-64", "preset": "release", "benchmark_library_debug": True},
+    "libraries": {"benchmark": "1.7.1"},
+    "simd_targets": ["AVX2", "SSE4"],
+    "threads_available": 2,
+    "kernels": KERNELS,
+}  # fmt: skip
+
+
+def mode(kind, name, launch):
+    for entry in os.environ.get("FAKE_MODE", "").split(","):
+        parts = entry.split(":")
+        if parts[0] == kind and parts[1] in (name, "*"):
+            if len(parts) < 3 or int(parts[2]) == launch:
+                return True
+    return False
+
+
+def alone(pattern):
+    found = []
+    expression = re.compile(pattern)
+    for entry in KERNELS:
+        for ladder in entry["ladders"]:
+            for variant in VARIANTS[:3]:
+                name = f"{entry['name']}/{variant[0]}/n:{ladder['n']}"
+                if len(entry["inputs"]) > 1:
+                    name += f"/input:{ladder['input']}"
+                if len(entry["threads"]) > 1:
+                    if ladder["threads"] > 1 and variant[0] == "naive":
+                        continue
+                    name += f"/threads:{ladder['threads']}"
+                if expression.search(name):
+                    ns = 2.0 * ladder["n"] * variant[2]
+                    if mode("alone", entry["name"], 0) and variant[0] == "better":
+                        ns /= 2
+                    found.append({"name": name + "/real_time", "run_type": "iteration",
+                                  "cpu_time": ns / 1e3, "real_time": ns / 1e3,
+                                  "time_unit": "us"})  # fmt: skip
+    print(json.dumps({"context": {}, "benchmarks": found}))
+    return 0
+
+
+def main():
+    flags = dict(a[2:].partition("=")[::2] for a in sys.argv[1:] if a.startswith("--"))
+    if "headroom_catalogue" in flags:
+        print(json.dumps(CATALOGUE))
+        return 0
+    if "benchmark_filter" in flags:
+        return alone(flags["benchmark_filter"])
+    with open(flags["headroom_plan"], encoding="utf-8") as stream:
+        plan = json.load(stream)
+    launch, pilot = int(flags["headroom_launch"]), "headroom_pilot" in flags
+    assert os.environ["OMP_PROC_BIND"] == "true" and "HEADROOM_PAD" in os.environ
+    name = plan["kernel"]
+    entry = next(k for k in KERNELS if k["name"] == name)
+    with open(os.path.join(flags["headroom_scratch"], "data"), "w") as stream:
+        stream.write("x" * 100)
+    if "FAKE_LOG" in os.environ:
+        with open(os.environ["FAKE_LOG"], "a") as stream:
+            stream.write(f"{name} {launch}\n")
+    if mode("sleep", name, launch):
+        time.sleep(0.2)
+    if mode("crash", name, launch):
+        print("headroom-bench: about to fail in /home/someone/x", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if mode("hang", name, launch):
+        time.sleep(600)
+    if mode("silent", name, launch):
+        return 0
+    draw = random.Random(f"{name} {launch} {os.environ.get('FAKE_SEED', '')}")
+    scale = 1.5 if mode("drift", name, launch) else 1.0
+    ladders, status = [], 0
+    for planned in plan["ladders"]:
+        known = next(l for l in entry["ladders"]
+                     if all(l[k] == planned[k] for k in ("n", "input", "threads")))  # fmt: skip
+        assert not known["blocked"], "a blocked ladder was planned"
+        rounds = planned.get("rounds") or (7 if pilot else None)
+        if plan.get("rounds"):
+            rounds = plan["rounds"]
+        arms = []
+        shift = draw.gauss(0, 0.002)
+        for variant in entry["variants"]:
+            if not variant["available"]:
+                continue
+            factor = next((v[2] for v in VARIANTS if v[0] == variant["name"]), 1.0)
+            threads = 1 if variant["name"] == "naive" else planned["threads"]
+            each = 1e9 if mode("heavy", name, launch) else 2.0 * planned["n"] * factor * scale
+            times = [each * (1 + shift * (factor != 1) + draw.gauss(0, 0.01)) for _ in range(rounds)]
+            arms.append({
+                "variant": variant["name"], "role": variant["role"], "threads": threads,
+                "calls": 1, "wall_ns": times, "cpu_ns": times, "held_bytes": 0,
+                "quantities": {"hit_ratio": {"value": 0.9, "unit": "ratio"}}
+                if name == "algorithm/sort" else {},
+            })  # fmt: skip
+        wrong = mode("mismatch", name, launch)
+        if mode("nospace", name, launch):
+            what, message = "no-space", "needs 1 GiB"
+        elif wrong:
+            what, message, status = "mismatch", f"better n:{planned['n']} seed 1", 1
+        else:
+            what, message = "ok", ""
+        ladders.append({
+            "n": planned["n"], "input": planned["input"], "threads": planned["threads"],
+            "group": 0, "baseline": "naive", "clock": "wall" if planned["threads"] > 1 else "cpu",
+            "working_set": 4 * planned["n"], "empty_wall_ns": 33.0, "empty_cpu_ns": 574.0,
+            "skipped_rounds": 0, "setup_s": 3.0 if mode("slow", name, launch) else 0.001,
+            "seconds": 0.01, "status": what, "message": message,
+            "arms": arms if what == "ok" else [],
+        })  # fmt: skip
+    out = {"version": 1, "kernel": name, "launch": launch, "pilot": pilot, "simd_target": "AVX2",
+           "ladders": ladders}  # fmt: skip
+    if pilot:
+        chosen = min(60, plan["rounds_max"])
+        out["plan"] = {**plan, "ladders": [{
+            "n": l["n"], "input": l["input"], "threads": l["threads"], "group": 0,
+            "rounds": plan.get("rounds", chosen),
+            "arms": [{"variant": a["variant"], "threads": a["threads"], "calls": 1}
+                     for a in l["arms"]] or [{"variant": "naive", "threads": 1, "calls": 1}],
+        } for l in ladders]}  # fmt: skip
+    text = json.dumps(out)
+    if mode("truncate", name, launch):
+        text = text[: len(text) // 2]
+    with open(flags["headroom_out"], "w") as stream:
+        stream.write(text)
+    if status:
+        print(f"headroom-bench: {name}: better disagrees", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+"""`python3 -m headroom_tools`: what tools/headroom starts."""
+
+import sys
+
+from headroom_tools.cli import main
+
+sys.exit(main())

@@ -1,0 +1,375 @@
+"""The command line: reads arguments, calls the rooms below, turns errors into one line."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+from rich.text import Text
+
+from headroom_tools import bench, lock, machine, paths, terminal
+from headroom_tools.errors import HeadroomError
+from headroom_tools.text import duration, safe, size
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line with exit status 2."""
+
+    def error(self, message: str):
+        raise HeadroomError(f"{safe(message)}; see `{self.prog} --help`")
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            "takes up to 64 letters, digits, '.', '_', '+' or '-', beginning with a letter or digit"
+        )
+    return text
+
+
+def _names(text: str) -> list[str]:
+    return [_name(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def _band(text: str) -> float:
+    """`2`, `2%` or `0.02`: all are +-2%."""
+    try:
+        value = float(text.rstrip("%"))
+    except ValueError:
+        raise argparse.ArgumentTypeError("takes a percentage, like 2 or 0.5%") from None
+    if not 0 < value <= 50:
+        raise argparse.ArgumentTypeError("takes a percentage between 0 and 50")
+    return value / 100
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="headroom",
+        description="Runs the benchmarks, keeps their records, and reads them.",
+        epilog="RUN is a run's folder, or `latest`, `latest~1` and so on of results/. "
+        "Exit status: 0 fine, 1 a check failed, 2 bad usage or input.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="print one JSON document")
+    band = argparse.ArgumentParser(add_help=False)
+    band.add_argument(
+        "--band",
+        type=_band,
+        default=0.02,
+        metavar="PERCENT",
+        help="practical band: differences within it are equivalent (default 2)",
+    )
+
+    commands.add_parser("list", parents=[shared], help="the kernels and variants of this build")
+    add = commands.add_parser("machine", parents=[shared], help="the fingerprint of this computer")
+    add.add_argument("--scratch", type=Path, metavar="DIR", help="whose disk to describe")
+
+    add = commands.add_parser("run", parents=[shared], help="measure, and write a record")
+    add.add_argument(
+        "--profile",
+        choices=("smoke", "quick", "standard", "thorough"),
+        help="smoke: checks only; quick: 3 minutes; standard: 10 minutes (default); "
+        "thorough: everything",
+    )
+    add.add_argument("--filter", metavar="RE", help="only kernels whose group/name this finds")
+    add.add_argument("--machine", type=_name, metavar="NAME", help="instead of the hardware's slug")
+    add.add_argument("--label", type=_name, help="e.g. before, after-ram (default: the compiler)")
+    add.add_argument(
+        "--changed", type=_names, metavar="WHAT", help="declares an upgrade: ram,disk,cpu,network"
+    )
+    add.add_argument("--out", type=Path, metavar="DIR", help="results folder (default results/)")
+    add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
+    add.add_argument("--simd-target", type=_name, metavar="T", help="hold SIMD down, e.g. AVX2")
+    add.add_argument("--raw", action="store_true", help="keep every round, in raw.json")
+    add.add_argument("--resume", action="store_true", help="go on with the newest unfinished run")
+    add.add_argument("--dry-run", action="store_true", help="say what it takes, measure nothing")
+    add.add_argument(
+        "--strict", action="store_true", help="status 1 also for what is missing or failed to launch"
+    )
+
+    add = commands.add_parser("show", parents=[shared, band], help="the ladders of a run")
+    add.add_argument("run", metavar="RUN", nargs="?", default="latest")
+    add.add_argument("--baseline", metavar="VARIANT", help="hold all variants against this one")
+
+    add = commands.add_parser("compare", parents=[shared, band], help="runs against a base")
+    add.add_argument("base", metavar="BASE")
+    add.add_argument("new", metavar="NEW", nargs="+")
+
+    add = commands.add_parser("validate", parents=[shared], help="check records")
+    add.add_argument("path", metavar="PATH", nargs="+", type=Path)
+    return parser
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from headroom_tools import catalogue
+
+    kernels = catalogue.listed(bench.catalogue()[0])
+    if arguments.json:
+        terminal.print_json({"kernels": kernels})
+    else:
+        catalogue.print_list(kernels, terminal.console())
+    return 0
+
+
+def _machine(arguments: argparse.Namespace) -> int:
+    from headroom_tools import catalogue
+
+    tree = machine.fingerprint((arguments.scratch or paths.scratch()).absolute())
+    if arguments.json:
+        terminal.print_json(tree)
+    else:
+        catalogue.print_machine(tree, terminal.console())
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from headroom_tools import record, show
+
+    folder = paths.find_run(arguments.run)
+    run, _ = record.load(folder)
+    if arguments.json:
+        rows = show.rows_of(run, arguments.baseline, arguments.band)
+        terminal.print_json(show.as_json(run, rows))
+    else:
+        show.print_run(run, folder, terminal.console(), arguments.baseline, arguments.band)
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from headroom_tools import compare
+
+    base = compare.side(paths.find_run(arguments.base))
+    news = [compare.side(paths.find_run(name)) for name in arguments.new]
+    trees = [compare.compared(base, new, arguments.band) for new in news]
+    if arguments.json:
+        if len(trees) == 1:
+            terminal.print_json(trees[0])
+        else:
+            named = [{"new": new.name, **tree} for new, tree in zip(news, trees)]
+            terminal.print_json({"comparisons": named})
+        return 0
+    to = terminal.console()
+    for index, (new, tree) in enumerate(zip(news, trees)):
+        if index:
+            to.print()
+        compare.print_comparison(base, new, tree, to)
+    return 0
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    from headroom_tools import validate
+
+    status, results = 0, []
+    for path in arguments.path:
+        try:
+            for valid in validate.any_path(path):
+                results.append({"path": paths.shown(valid), "valid": True, "error": None})
+        except HeadroomError as error:
+            status = max(status, error.status)
+            results.append({"path": paths.shown(path), "valid": False, "error": str(error)})
+    if arguments.json:
+        terminal.print_json({"files": results})
+        return status
+    for result in results:
+        if result["valid"]:
+            print(f"{result['path']}: valid")
+        else:
+            print(f"headroom: {result['error']}", file=sys.stderr)
+    return status
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from headroom_tools import plan, runner
+    from headroom_tools.progress import Reporter
+
+    to = terminal.console(to_stderr=arguments.json)
+    given = {
+        "--profile": arguments.profile,
+        "--filter": arguments.filter,
+        "--machine": arguments.machine,
+        "--label": arguments.label,
+        "--changed": arguments.changed,
+        "--out": arguments.out,
+        "--scratch": arguments.scratch,
+        "--simd-target": arguments.simd_target,
+        "--raw": arguments.raw,
+        "--dry-run": arguments.dry_run,
+    }
+    if arguments.resume:
+        clash = [name for name, value in given.items() if value]
+        if clash:
+            raise HeadroomError(
+                f"--resume goes on with what the run was started with: leave out {', '.join(clash)}"
+            )
+        folder = runner.newest_unfinished()
+        with lock.measuring():
+            return _measure(runner, folder, Reporter(to), arguments)
+
+    profile = arguments.profile or "standard"
+    tree, _ = bench.catalogue()
+    target = arguments.simd_target
+    if target and target not in tree["simd_targets"]:
+        raise HeadroomError(
+            f"--simd-target {target}: not supported here; there are "
+            f"{', '.join(tree['simd_targets']) or 'none'}"
+        )
+    selection = plan.select(tree, profile, arguments.filter, machine.memory_available())
+    if not selection.ladders:
+        reasons = sorted({f"{e['kernel']} needs {e['needs']}" for e in selection.missing})
+        raise HeadroomError(f"nothing can be measured here: {'; '.join(reasons[:3]) or 'no ladder'}")
+    estimate = plan.estimate(selection, profile)
+    if arguments.dry_run:
+        return _dry_run(profile, selection, estimate, arguments.json, to)
+    options = runner.Options(
+        profile,
+        arguments.filter,
+        arguments.machine,
+        arguments.label,
+        arguments.changed or [],
+        arguments.out.absolute() if arguments.out else None,
+        (arguments.scratch or paths.scratch()).absolute(),
+        target,
+        arguments.raw,
+    )
+    with lock.measuring():
+        reporter = Reporter(to)
+        for line in machine.cautions():
+            reporter.warn(line)
+        folder = runner.create(options, tree, selection)
+        if selection.added:
+            reporter.line(f"riding along for the noise floor: {', '.join(selection.added)}")
+        if profile == "thorough" or not to.is_terminal:
+            reporter.line(
+                f"{profile}: {len(selection.ladders)} kernels, about {duration(estimate.seconds)}, "
+                f"up to {size(estimate.memory_bytes)} of memory and "
+                f"{size(estimate.scratch_bytes)} of scratch space"
+            )
+        return _measure(runner, folder, reporter, arguments)
+
+
+def _dry_run(profile: str, selection, estimate, as_json: bool, to) -> int:
+    ladders = sum(len(found) for found in selection.ladders.values())
+    tree = {
+        "profile": profile,
+        "kernels": list(selection.ladders),
+        "ladders": ladders,
+        **estimate._asdict(),
+        "missing": selection.missing,
+        "left_out": selection.left_out,
+    }
+    if as_json:
+        terminal.print_json(tree)
+        return 0
+    from headroom_tools.show import needs_of
+
+    table = terminal.Table("<<")
+    table.heading((f"{profile}", "bold"), f"  would measure {len(selection.ladders)} kernels")
+    table.row("ladders", f"{ladders}, {estimate.cells} cells")
+    table.row("launches", f"{estimate.launches}")
+    table.row("time", f"about {duration(estimate.seconds)}")
+    table.row("memory", f"up to {size(estimate.memory_bytes)}")
+    table.row("scratch space", f"up to {size(estimate.scratch_bytes)}")
+    table.row("bytes written", f"at most about {size(estimate.written_bytes)} in all")
+    for entry in selection.missing:
+        name = "/".join(filter(None, (entry["kernel"], entry["variant"])))
+        table.row(("missing", "yellow"), f"{name}: {needs_of(entry, {})}")
+    for entry in selection.left_out:
+        table.row(("left out", "yellow"), f"{entry['kernel']} n {entry['n']:,}: {entry['reason']}")
+    table.print(to)
+    return 0
+
+
+def _measure(runner, folder: Path, reporter, arguments: argparse.Namespace) -> int:
+    """Measures what is left of the run in `folder`, prints its record, and judges it."""
+    from headroom_tools import show
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
+    run = runner.Run(folder, reporter)
+    try:
+        finished = run.measure()
+    except KeyboardInterrupt:
+        raise HeadroomError(f"stopped: {run.kept()}; go on with `headroom run --resume`", 130) from None
+    except OSError as error:
+        where = f" {paths.shown(Path(error.filename))}" if error.filename else ""
+        cure = "free some space" if error.errno in _FULL_DISK else "see to it"
+        raise HeadroomError(
+            f"cannot write{where}: {error.strerror}; {cure}, then `headroom run --resume`: {run.kept()}"
+        ) from None
+    record = finished.run
+    failed = bool(record["failures"])
+    if arguments.strict:
+        failed = failed or bool(record["missing"] or record["left_out"])
+    if arguments.json:
+        terminal.print_json(
+            {
+                "run": paths.shown(finished.folder),
+                "ok": not failed,
+                "failures": record["failures"],
+                "missing": record["missing"],
+                "left_out": record["left_out"],
+            }
+        )
+    else:
+        to = terminal.console()
+        to.print()
+        show.print_run(record, finished.folder, to)
+        if failed:
+            wrong = sum(entry["kind"] == "mismatch" for entry in record["failures"])
+            text = f"{wrong} wrong answers" if wrong else f"{len(record['failures'])} failures"
+            if not record["failures"]:
+                text = "--strict: something is missing or left out"
+            to.print(Text(f"FAILED: {text}", style="bold red"))
+    return 1 if failed else 0
+
+
+_COMMANDS = {
+    "list": _list,
+    "machine": _machine,
+    "run": _run,
+    "show": _show,
+    "compare": _compare,
+    "validate": _validate,
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        parser = _parser()
+        arguments = parser.parse_args(argv)
+        if arguments.command is None:
+            parser.print_help()
+            return 2
+        status = _COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()
+        return status
+    except HeadroomError as error:
+        print(f"headroom: {safe(error, 1000)}", file=sys.stderr)
+        return error.status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("headroom: stopped", file=sys.stderr)
+        return 130
+    except OSError as error:
+        where = f"{paths.shown(Path(str(error.filename)))}: " if error.filename else ""
+        print(f"headroom: {where}{safe(error.strerror or error)}", file=sys.stderr)
+        return 2

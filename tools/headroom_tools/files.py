@@ -1,0 +1,78 @@
+"""Files that are either whole or absent: write, fsync, rename; and JSON read with a size bound."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from headroom_tools.errors import HeadroomError
+from headroom_tools.text import safe
+
+SIZE_LIMIT = 64 << 20  # bytes; a record of 10^5 cells is smaller
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Writes `text` to `path`, which afterwards holds all of it, or (on OSError) what it held."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def dump(tree: object) -> str:
+    """`tree` as unindented JSON; NaN and infinities are a ValueError."""
+    return json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _no_constant(name: str):
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _no_duplicates(pairs: list) -> dict:
+    tree = dict(pairs)
+    if len(tree) != len(pairs):
+        raise ValueError("a key occurs twice in one object")
+    return tree
+
+
+def read_json(path: Path, limit: int = SIZE_LIMIT) -> object:
+    """The JSON in `path`. Raises HeadroomError for what is unreadable, damaged or over `limit`."""
+    shown = safe(path)
+    try:
+        with open(path, "rb") as stream:
+            if not os.path.isfile(path):
+                raise HeadroomError(f"{shown}: no regular file")
+            data = stream.read(limit + 1)
+    except OSError as error:
+        raise HeadroomError(f"{shown}: cannot be read: {error.strerror}") from None
+    if len(data) > limit:
+        raise HeadroomError(f"{shown}: larger than {limit >> 20} MiB, which no record is", 1)
+    return parse_json(data, shown)
+
+
+def parse_json(data: bytes, shown: str) -> object:
+    """The JSON in `data`, called `shown` in errors. Raises HeadroomError (status 1)."""
+    try:
+        return json.loads(
+            data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates
+        )
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else safe(error, 120)
+        raise HeadroomError(f"{shown}: damaged, not JSON as expected: {reason}", 1) from None

@@ -1,0 +1,234 @@
+"""What a run measures and what that costs: profiles, the choice of ladders, the time it takes."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import NamedTuple
+
+from headroom_tools.errors import HeadroomError
+from headroom_tools.text import ladder_label, safe, size
+
+SEED = 1  # of every run: inputs must be the same on every machine
+START_S = 0.05  # what a process costs before and after its ladders
+SETUP_LIMIT_S = 1.0  # a ladder that takes longer to set up belongs to thorough
+MEMORY_SHARE = 0.7  # of the memory available that a ladder may take
+HEADLINE_BYTES = 64 << 20
+ROUNDS_MIN = 5
+
+
+class Profile(NamedTuple):
+    """launches: P, after the pilot. budget_s: B, seconds a ladder a launch. time_s: of the whole
+    run, None for no limit. alone_s: of it, for the check against variants run alone."""
+
+    launches: int
+    budget_s: float
+    rounds_max: int
+    time_s: float | None
+    alone_s: float
+
+
+PROFILES = {
+    "smoke": Profile(1, 0.05, 5, None, 0),
+    "quick": Profile(6, 0.05, 60, 180, 15),
+    "standard": Profile(10, 0.1, 100, 600, 40),
+    "thorough": Profile(20, 0.1, 100, None, 600),
+}
+
+
+class Selection(NamedTuple):
+    """ladders: by kernel, those to measure. missing: variants and ladders that this host can't run.
+    left_out: ladders that belong to another profile. added: placebos that ride along."""
+
+    ladders: dict[str, list[dict]]
+    missing: list[dict]
+    left_out: list[dict]
+    added: list[str]
+
+
+def where(ladder: dict) -> dict:
+    """The coordinates of a ladder."""
+    return {"n": ladder["n"], "input": ladder["input"], "threads": ladder["threads"]}
+
+
+def matching(catalogue: dict, pattern: str | None) -> list[dict]:
+    """The kernels whose name the regular expression finds; HeadroomError where it finds none."""
+    kernels = catalogue["kernels"]
+    if pattern is None:
+        return kernels
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise HeadroomError(
+            f"--filter {safe(pattern)}: no regular expression: {safe(error)}"
+        ) from None
+    found = [kernel for kernel in kernels if expression.search(kernel["name"])]
+    if not found:
+        names = [kernel["name"] for kernel in kernels]
+        close = difflib.get_close_matches(pattern, names, 1, 0.5)
+        hint = f"did you mean {close[0]}?" if close else "`headroom list` shows the kernels"
+        raise HeadroomError(f"--filter {safe(pattern)}: matches no kernel; {hint}")
+    return found
+
+
+def select(
+    catalogue: dict, profile: str, pattern: str | None, memory: int | None
+) -> Selection:
+    """What `profile` measures of the kernels that `pattern` finds.
+
+    memory: bytes available, None where unknown. A filtered run takes along the placebos of its
+    kernels' noise classes: without them it would have no noise floor.
+    """
+    chosen = matching(catalogue, pattern)
+    names = {kernel["name"] for kernel in chosen}
+    added = []
+    if profile != "smoke":
+        classes = {kernel["noise_class"] for kernel in chosen}
+        for kernel in catalogue["kernels"]:
+            if kernel["placebo"] in classes and kernel["name"] not in names:
+                added.append(kernel["name"])
+        chosen = [k for k in catalogue["kernels"] if k["name"] in names or k["name"] in added]
+
+    ladders: dict[str, list[dict]] = {}
+    missing: list[dict] = []
+    left_out: list[dict] = []
+    for kernel in chosen:
+        for variant in kernel["variants"]:
+            lacking = [need for need in variant["needs"] if not need["available"]]
+            if not variant["available"]:
+                missing.append(
+                    {
+                        "kernel": kernel["name"],
+                        "variant": variant["name"],
+                        "n": None,
+                        "input": None,
+                        "threads": None,
+                        "needs": ", ".join(need["name"] for need in lacking) or "another host",
+                        "cure": "; ".join(filter(None, (need["cure"] for need in lacking))),
+                    }
+                )
+        wanted = [ladder for ladder in kernel["ladders"] if _in_profile(kernel, ladder, profile)]
+        kept = []
+        for ladder in wanted:
+            reason, cure = ladder["blocked"], ""
+            if not reason and memory and ladder["memory_bytes"] > MEMORY_SHARE * memory:
+                reason = f"needs {size(ladder['memory_bytes'])} of memory"
+                cure = f"{size(memory)} free, of which 70% may be taken"
+            if reason:
+                entry = {"kernel": kernel["name"], "variant": None, **where(ladder)}
+                missing.append({**entry, "needs": _bare(reason), "cure": cure})
+            elif profile in ("quick", "standard") and ladder["memory_bytes"] > 8 * HEADLINE_BYTES:
+                left_out.append(
+                    {
+                        "kernel": kernel["name"],
+                        **where(ladder),
+                        "reason": f"takes {size(ladder['memory_bytes'])} of memory",
+                    }
+                )
+            else:
+                kept.append(ladder)
+        if kept:
+            ladders[kernel["name"]] = kept
+    return Selection(ladders, missing, left_out, added)
+
+
+def _bare(reason: str) -> str:
+    return reason[len("needs ") :] if reason.startswith("needs ") else reason
+
+
+def _in_profile(kernel: dict, ladder: dict, profile: str) -> bool:
+    if profile == "thorough":
+        return True
+    if profile == "smoke":
+        smallest = min(other["n"] for other in kernel["ladders"])
+        return ladder["n"] == smallest and ladder["input"] == kernel["inputs"][0]
+    return ladder["headline"]
+
+
+def pilot_plan(kernel: str, ladders: list[dict], profile: Profile, smoke: bool) -> dict:
+    """The plan that the pilot of `kernel` gets."""
+    plan = {
+        "version": 1,
+        "kernel": kernel,
+        "ladders": [where(ladder) for ladder in ladders],
+        "budget_s": profile.budget_s,
+        "rounds_max": profile.rounds_max,
+        "seed": SEED,
+        "deadline_s": 120,
+    }
+    if smoke:
+        plan["rounds"] = ROUNDS_MIN
+    return plan
+
+
+class Estimate(NamedTuple):
+    """What a run would take. Bytes written are an upper bound, memory and scratch the peaks."""
+
+    seconds: float
+    launches: int
+    cells: int
+    memory_bytes: int
+    scratch_bytes: int
+    written_bytes: int
+
+
+def estimate(selection: Selection, name: str) -> Estimate:
+    """What `selection` takes by `profile`, before anything is measured: set-up isn't known yet."""
+    profile = PROFILES[name]
+    passes = profile.launches + 1
+    groups = cells = memory = scratch = written = 0
+    for ladders in selection.ladders.values():
+        for ladder in ladders:
+            groups += len(ladder["groups"])
+            cells += len({variant for group in ladder["groups"] for variant in group})
+            memory = max(memory, ladder["memory_bytes"])
+            scratch = max(scratch, ladder["scratch_bytes"])
+            written += ladder["written_bytes"] * profile.rounds_max * passes
+    launches = passes * len(selection.ladders)
+    ladder_s = profile.budget_s * 1.15 if name != "smoke" else 0.01
+    seconds = launches * START_S + passes * groups * ladder_s
+    seconds += min(profile.alone_s, 0.2 * cells)
+    if profile.time_s is not None:
+        seconds = min(seconds, profile.time_s)
+    return Estimate(seconds, launches, cells, memory, scratch, written)
+
+
+def cost_of_ladder(planned: dict, measured: dict, budget_s: float) -> tuple[float, float]:
+    """(seconds to set up, seconds of rounds) that one launch of a planned ladder takes.
+
+    planned: from the pilot's plan; measured: the same ladder in the pilot's output. The pilot
+    chose R = clamp(budget / cost of a round, 5, Rmax), so that between the clamps the rounds fill
+    the budget; at the lower clamp they exceed it. A round is taken as twice its epochs: warming.
+    """
+    times = {(arm["variant"], arm["threads"]): arm["wall_ns"] for arm in measured["arms"]}
+    epochs = 0.0
+    for arm in planned["arms"]:
+        values = sorted(v for v in times.get((arm["variant"], arm["threads"]), []) if v)
+        if values:
+            epochs += arm["calls"] * values[len(values) // 2] * 1e-9
+    seconds = 2 * epochs * planned["rounds"]
+    if planned["rounds"] > ROUNDS_MIN:
+        seconds = min(seconds, budget_s)
+    else:
+        seconds = max(seconds, budget_s)
+    return float(measured.get("setup_s") or 0.0), seconds
+
+
+def shrink(plans: dict[str, dict], scale: float) -> None:
+    """Cuts the rounds of every planned ladder to `scale` of them, at least 5."""
+    for plan in plans.values():
+        for ladder in plan["ladders"]:
+            ladder["rounds"] = min(ladder["rounds"], max(ROUNDS_MIN, int(ladder["rounds"] * scale)))
+
+
+def ladder_name(kernel: dict, coordinates: dict) -> str:
+    """`simd/sum n 4,096 · 2 threads`, with what the kernel varies."""
+    sweep = len(kernel["threads"]) > 1
+    label = ladder_label(
+        coordinates["n"],
+        coordinates["input"],
+        coordinates["threads"],
+        len(kernel["inputs"]),
+        sweep,
+    )
+    return f"{kernel['name']} {label}"

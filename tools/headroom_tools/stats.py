@@ -1,0 +1,190 @@
+"""The statistics of DESIGN.md's measuring rules 6 to 8. The unit of evidence is the launch.
+
+Values are logarithms throughout (of a time, or of a ratio); None is a launch that gave nothing.
+scipy.special has what is needed of Student's t; scipy.stats would cost half a second to import.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from statistics import median
+from typing import NamedTuple, Sequence
+
+from scipy.special import stdtr, stdtrit
+
+COVERAGE = 0.95  # least coverage of an interval
+ALPHA = 0.05
+
+
+class Interval(NamedTuple):
+    """Bounds in logs, and the coverage they have."""
+
+    lo: float
+    hi: float
+    coverage: float
+
+
+@lru_cache(maxsize=None)
+def order_ranks(count: int, coverage: float = COVERAGE) -> tuple[int, float] | None:
+    """(k, coverage) for the interval from the k-th smallest to the k-th largest of `count` values.
+
+    k is the largest rank whose interval covers the median with at least `coverage`; None where
+    even the extremes don't (fewer than 6 values at 95%).
+    """
+    best = None
+    tail = 0.0
+    for rank in range(1, count // 2 + 1):
+        tail += math.comb(count, rank - 1) / 2.0**count
+        if 1 - 2 * tail < coverage:
+            break
+        best = (rank, 1 - 2 * tail)
+    return best
+
+
+def order_interval(values: Sequence[float], coverage: float = COVERAGE) -> Interval | None:
+    """The order-statistic interval of the median, or None for fewer than 6 values."""
+    ranks = order_ranks(len(values), coverage)
+    if ranks is None:
+        return None
+    ordered = sorted(values)
+    return Interval(ordered[ranks[0] - 1], ordered[-ranks[0]], ranks[1])
+
+
+@lru_cache(maxsize=4096)
+def t_quantile(freedom: float, coverage: float = COVERAGE) -> float:
+    """How many standard errors the two-sided t interval reaches to each side."""
+    return float(stdtrit(freedom, 0.5 + coverage / 2))
+
+
+def mean_and_variance(values: Sequence[float]) -> tuple[float, float]:
+    """The mean and the sample variance (n - 1) of two or more values."""
+    mean = math.fsum(values) / len(values)
+    return mean, math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def t_interval(values: Sequence[float], coverage: float = COVERAGE) -> Interval | None:
+    """Student's interval of the mean, or None for fewer than 2 values."""
+    if len(values) < 2:
+        return None
+    mean, variance = mean_and_variance(values)
+    half = t_quantile(len(values) - 1, coverage) * math.sqrt(variance / len(values))
+    return Interval(mean - half, mean + half, coverage)
+
+
+def t_test(values: Sequence[float]) -> float | None:
+    """The two-sided p of a one-sample t test against 0, or None for fewer than 2 values."""
+    if len(values) < 2:
+        return None
+    mean, variance = mean_and_variance(values)
+    if variance == 0:
+        return 1.0 if mean == 0 else 0.0
+    statistic = mean / math.sqrt(variance / len(values))
+    return float(2 * stdtr(len(values) - 1, -abs(statistic)))
+
+
+def holm(probabilities: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down adjustment over those that are not None, in the given order."""
+    order = sorted(
+        (index for index, p in enumerate(probabilities) if p is not None),
+        key=lambda index: probabilities[index],
+    )
+    adjusted: list[float | None] = [None] * len(probabilities)
+    largest = 0.0
+    for position, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - position) * probabilities[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def verdict(intervals: Sequence[Interval | None], band: float) -> str | None:
+    """`faster`, `slower`, `equivalent` or `unresolved`: what all intervals agree on.
+
+    intervals: of a log speedup; one that is None means too few launches, and no verdict (None).
+    band: the practical band as a share, 0.02 for +-2%; its edges are 1 + band and 1 / (1 + band).
+    """
+    if any(interval is None for interval in intervals):
+        return None
+    edge = math.log1p(band)
+    if all(interval.lo > edge for interval in intervals):
+        return "faster"
+    if all(interval.hi < -edge for interval in intervals):
+        return "slower"
+    if all(-edge < interval.lo and interval.hi < edge for interval in intervals):
+        return "equivalent"
+    return "unresolved"
+
+
+class Speedup(NamedTuple):
+    """What the launches say about one variant: factors, not logs; None where they are too few."""
+
+    speedup: float
+    lo: float | None
+    hi: float | None
+    coverage: float | None
+    p: float | None
+    intervals: tuple[Interval | None, Interval | None]
+
+
+def speedup_of(log_ratios: Sequence[float]) -> Speedup | None:
+    """Rule 6 for one variant's log ratios, one a launch; None where there is no launch."""
+    if not log_ratios:
+        return None
+    order = order_interval(log_ratios)
+    return Speedup(
+        math.exp(median(log_ratios)),
+        math.exp(order.lo) if order else None,
+        math.exp(order.hi) if order else None,
+        order.coverage if order else None,
+        t_test(log_ratios) if order else None,
+        (order, t_interval(log_ratios) if order else None),
+    )
+
+
+def noise_floor(placebos: Sequence[Sequence[float]]) -> float | None:
+    """How far a comparison of a program with itself strayed: a ratio >= 1, or None without one.
+
+    placebos: for each placebo variant its log ratios, one a launch. The farthest edge of their
+    order-statistic intervals counts; with too few launches for one, the farthest launch.
+    """
+    farthest = None
+    for log_ratios in placebos:
+        if not log_ratios:
+            continue
+        interval = order_interval(log_ratios)
+        edges = interval[:2] if interval else (min(log_ratios), max(log_ratios))
+        farthest = max(farthest or 0.0, abs(edges[0]), abs(edges[1]))
+    return None if farthest is None else math.exp(farthest)
+
+
+class Difference(NamedTuple):
+    """A difference of two means in logs, with its standard error and Welch's degrees of freedom."""
+
+    mean: float
+    error: float
+    freedom: float
+
+
+def welch(base: Sequence[float], new: Sequence[float]) -> Difference | None:
+    """mean(base) - mean(new), so that positive logs of times mean faster; None below 2 values."""
+    if len(base) < 2 or len(new) < 2:
+        return None
+    base_mean, base_variance = mean_and_variance(base)
+    new_mean, new_variance = mean_and_variance(new)
+    a, b = base_variance / len(base), new_variance / len(new)
+    if a + b == 0:
+        return Difference(base_mean - new_mean, 0.0, len(base) + len(new) - 2.0)
+    freedom = (a + b) ** 2 / (a**2 / (len(base) - 1) + b**2 / (len(new) - 1))
+    return Difference(base_mean - new_mean, math.sqrt(a + b), freedom)
+
+
+def widened(difference: Difference, base_spread: float, new_spread: float) -> Interval:
+    """The interval of a difference between two runs.
+
+    Launches of one run don't show the drift between runs: each side's spread (the half-width, in
+    logs, that covers 95% of that side's runs) joins the half-width of Welch's interval in
+    quadrature, because the three err independently.
+    """
+    within = t_quantile(round(difference.freedom, 3)) * difference.error
+    half = math.sqrt(within**2 + base_spread**2 + new_spread**2)
+    return Interval(difference.mean - half, difference.mean + half, COVERAGE)
