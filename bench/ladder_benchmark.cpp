@@ -90,7 +90,7 @@ class LadderSession {
   void check(std::size_t turns);
   std::size_t warm_calls(const Measured& m) const;
   EpochTime epoch(Measured& m, bool warm);
-  double seconds_per_call(Measured& m);
+  double ns_per_call(Measured& m);
 
   const Ladder& ladder_;
   LadderPlan& plan_;
@@ -101,7 +101,8 @@ class LadderSession {
   std::vector<Measured> arms_;
   std::vector<std::size_t> order_;
   EpochTime empty_;
-  double setup_s_ = 0;
+  double build_s_ = 0;  // input and arms made
+  double setup_s_ = 0;  // the same with the checks
   std::int64_t ready_ = 0;
   std::int64_t ended_ = 0;
 };
@@ -128,6 +129,7 @@ void LadderSession::prepare() {
     m.arm = instance.arm(m.rung.variant);
     m.held = allocated_bytes() - before;
   }
+  build_s_ = static_cast<double>(wall_ns() - start) * 1e-9;
   if (launch().options.pilot || !launch().options.planned) check(kPilotTurns);
   for (std::size_t i : placement) {
     set_threads(arms_[i].rung.threads);
@@ -191,8 +193,9 @@ EpochTime LadderSession::epoch(Measured& m, bool warm) {
   return t;
 }
 
-// Nanoseconds a call, by the wall clock: the least of three epochs long enough to be read.
-double LadderSession::seconds_per_call(Measured& m) {
+// Nanoseconds a call, by the wall clock: the least of three epochs long enough to be read. Leaves the
+// most calls that an epoch may have in m.calls.
+double LadderSession::ns_per_call(Measured& m) {
   const std::size_t work = std::max<std::size_t>(
       1, demand_.working_set != 0 ? demand_.working_set : static_cast<std::size_t>(demand_.bytes));
   const std::size_t limit = kernel_.variants[m.rung.variant].stateful
@@ -206,7 +209,7 @@ double LadderSession::seconds_per_call(Measured& m) {
     per_call = epoch(m, true).wall;
   }
   for (int i = 0; i < 2; ++i) per_call = std::min(per_call, epoch(m, true).wall);
-  m.calls = limit;  // remembered as the most calls that an epoch may have
+  m.calls = limit;
   return per_call;
 }
 
@@ -222,7 +225,7 @@ void LadderSession::calibrate() {
   empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
 
   std::vector<std::pair<double, std::size_t>> by_cost;  // ns a call, arm
-  for (std::size_t i = 0; i < arms_.size(); ++i) by_cost.push_back({seconds_per_call(arms_[i]), i});
+  for (std::size_t i = 0; i < arms_.size(); ++i) by_cost.push_back({ns_per_call(arms_[i]), i});
   std::sort(by_cost.begin(), by_cost.end());
   // Variants within 2x of each other share k, so that the length of an epoch can't favour one.
   double shortest_epoch = kEpochNs;
@@ -253,6 +256,7 @@ void LadderSession::calibrate() {
                      : static_cast<std::size_t>(std::clamp(
                            affordable, static_cast<double>(kMinRounds),
                            static_cast<double>(std::max(plan.rounds_max, kMinRounds))));
+  plan_.estimate_s = build_s_ + cost * static_cast<double>(plan_.rounds);
   plan_.arms.clear();
   for (const Measured& m : arms_)
     plan_.arms.push_back(

@@ -15,6 +15,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
+#include "absl/flags/reflection.h"
 #include "absl/flags/usage.h"
 #include "absl/flags/usage_config.h"
 #include "bench/catalogue.h"
@@ -66,6 +67,13 @@ void restart_with_environment(char** argv) {
 int fail(const std::string& message, int status) {
   std::fprintf(stderr, "headroom-bench: %s\n", message.c_str());
   return status;
+}
+
+// "--name=value" -> "name"; empty for what is no flag.
+std::string flag_name(const std::string& argument) {
+  if (argument.rfind("--", 0) != 0) return "";
+  return argument.substr(2, argument.find('=') == std::string::npos ? std::string::npos
+                                                                    : argument.find('=') - 2);
 }
 
 // Ladders for use without a plan: everything, calibrated when it runs.
@@ -121,6 +129,13 @@ int run_program(int argc, char** argv) {
   };
   usage.contains_help_flags = usage.contains_helpshort_flags;
   absl::SetFlagsUsageConfig(usage);
+  // Abseil would end the program with status 1.
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = flag_name(argv[i]);
+    if (!flag.empty() && flag.rfind("help", 0) != 0 &&
+        absl::FindCommandLineFlag(flag) == nullptr)
+      return fail("unknown flag " + std::string(argv[i]) + "; see --help", 2);
+  }
   const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
   if (rest.size() > 1) return fail("unknown argument " + std::string(rest[1]), 2);
 

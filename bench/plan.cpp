@@ -36,6 +36,7 @@ Plan read_plan(const std::string& file) {
       ladder.threads = l.at("threads").get<int>();
       ladder.group = l.value("group", -1);
       ladder.rounds = l.value("rounds", std::size_t{0});
+      ladder.estimate_s = l.value("estimate_s", 0.0);
       ladder.clock = l.value("clock", "cpu") == "wall" ? Reported::kWall : Reported::kCpu;
       for (const json& a : l.value("arms", json::array()))
         ladder.arms.push_back({a.at("variant").get<std::string>(), a.at("threads").get<int>(),
@@ -59,6 +60,7 @@ ordered_json to_json(const Plan& plan) {
                        {"threads", l.threads},
                        {"group", l.group},
                        {"rounds", l.rounds},
+                       {"estimate_s", l.estimate_s},
                        {"clock", l.clock == Reported::kCpu ? "cpu" : "wall"},
                        {"arms", std::move(arms)}});
   }

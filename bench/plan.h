@@ -26,6 +26,7 @@ struct LadderPlan {
   int threads = 1;
   int group = -1;
   std::size_t rounds = 0;
+  double estimate_s = 0;  // what a launch of it takes, set-up included
   Reported clock = Reported::kCpu;
   std::vector<ArmPlan> arms;
 };

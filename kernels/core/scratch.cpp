@@ -50,11 +50,10 @@ extern "C" void clean_and_die(int signal_number) {
 void clean_up_at_end() {
   static const bool once = [] {
     live_folders();  // constructed before, so destroyed after, the handler runs
-    std::atexit(remove_live_folders);
-    for (int s : {SIGINT, SIGTERM, SIGHUP}) signal(s, clean_and_die);
-    return true;
+    return std::atexit(remove_live_folders) == 0;
   }();
   (void)once;
+  for (int s : {SIGINT, SIGTERM, SIGHUP}) signal(s, clean_and_die);
 }
 
 [[noreturn]] void fail(const std::string& what) {

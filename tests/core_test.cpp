@@ -1,0 +1,265 @@
+// The parts of the contract: generators, buffers, agreement helpers, scratch files, ladders.
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "catch.h"
+#include "core/cpu.h"
+#include "core/ladder.h"
+#include "core/scratch.h"
+#include "faulty.h"
+
+namespace headroom {
+namespace {
+
+// Golden values: inputs must be the same on every machine and standard library.
+TEST_CASE("generators give the same numbers everywhere") {
+  Rng rng(42);
+  CHECK(rng() == 13930160852258120406u);
+  FastRng fast(42);
+  const std::vector<std::uint64_t> first = {fast(), fast(), fast()};
+  CHECK(first == std::vector<std::uint64_t>{15021278609987233951u, 5881210131331364753u,
+                                            18149643915985481100u});
+  FastRng a(7);
+  std::vector<std::uint64_t> draws;
+  for (int i = 0; i < 5; ++i) draws.push_back(bounded(a, 1000));
+  CHECK(draws == std::vector<std::uint64_t>{55, 172, 717, 427, 963});
+  FastRng b(7);
+  CHECK(uniform(b) == 0.055360436478333108);
+  CHECK(normal(b) == -0.12434892340739001);
+  FastRng c(7);
+  const Zipf zipf(100, 0.99);
+  std::vector<std::size_t> ranks;
+  for (int i = 0; i < 8; ++i) ranks.push_back(zipf(c));
+  CHECK(ranks == std::vector<std::size_t>{0, 0, 23, 4, 83, 5, 24, 2});
+}
+
+TEST_CASE("bounded draws stay in range and reach every value") {
+  FastRng rng(1);
+  CHECK(bounded(rng, 0) == 0);
+  CHECK(bounded(rng, 1) == 0);
+  std::map<std::uint64_t, int> seen;
+  for (int i = 0; i < 10000; ++i) ++seen[bounded(rng, 7)];
+  REQUIRE(seen.size() == 7);
+  for (const auto& [value, count] : seen) CHECK(std::abs(count - 10000 / 7) < 200);
+}
+
+TEST_CASE("Zipf draws follow their law") {
+  FastRng rng(3);
+  const Zipf zipf(1000, 0.99);
+  std::vector<int> count(1000);
+  for (int i = 0; i < 100000; ++i) ++count[zipf(rng)];
+  // P(0) / P(9) = 10^0.99 = 9.8.
+  CHECK(static_cast<double>(count[0]) / count[9] > 8.0);
+  CHECK(static_cast<double>(count[0]) / count[9] < 12.0);
+}
+
+TEST_CASE("shuffle is a permutation") {
+  FastRng rng(5);
+  std::vector<int> items(100);
+  for (int i = 0; i < 100; ++i) items[i] = i;
+  shuffle(std::span(items), rng);
+  std::vector<int> sorted = items;
+  std::sort(sorted.begin(), sorted.end());
+  CHECK(items != sorted);
+  for (int i = 0; i < 100; ++i) CHECK(sorted[i] == i);
+}
+
+TEST_CASE("buffers are zeroed, aligned, counted, and misaligned on request") {
+  const std::size_t before = buffer_bytes_held();
+  {
+    const Buffer<float> small(100), large(1 << 20);
+    CHECK(reinterpret_cast<std::uintptr_t>(small.data()) % 64 == 0);
+    CHECK(buffer_bytes_held() - before == 400 + (4u << 20));
+    CHECK(std::all_of(large.begin(), large.end(), [](float x) { return x == 0; }));
+    const ScopedMisalignment misaligned(1);
+    const Buffer<float> odd(100);
+    CHECK(reinterpret_cast<std::uintptr_t>(odd.data()) % 64 == 4);
+  }
+  CHECK(buffer_bytes_held() == before);
+  CHECK(Buffer<int>().empty());
+  Buffer<int> copy = Buffer<int>{1, 2, 3};
+  const Buffer<int> other = copy;
+  copy[1] = 9;
+  CHECK(other[1] == 2);
+}
+
+TEST_CASE("agreement helpers see every difference") {
+  using V = std::vector<float>;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float inf = std::numeric_limits<float>::infinity();
+  CHECK(exact(V{1, 2}, V{1, 2}).ok());
+  CHECK_FALSE(exact(V{1, 2}, V{2, 1}).ok());
+  CHECK_FALSE(exact(V{1, 2}, V{1, 2, 3}).ok());
+  CHECK_FALSE(exact(V{1, nan}, V{1, nan}).ok());
+  CHECK(within(V{1, nan, inf}, V{1.01f, nan, inf}, 0.02).ok());
+  CHECK_FALSE(within(V{1, nan}, V{1, 1}, 10).ok());
+  CHECK_FALSE(within(V{inf}, V{-inf}, 1e30).ok());
+  CHECK_FALSE(within(1.0f, 1.5f, 0.4).ok());
+  CHECK(std::string(exact(std::string("a"), std::string("b")).message()) ==
+        "want \"a\", got \"b\"");
+}
+
+TEST_CASE("poison changes every element") {
+  Buffer<std::uint32_t> b(9);
+  poison(b);
+  for (std::uint32_t x : b) CHECK(x == 0xa5a5a5a5);
+  std::vector<std::string> texts = {"abc", ""};
+  poison(texts);
+  CHECK(texts[0] != "abc");
+  int number = 0;
+  poison(number);
+  CHECK(number != 0);
+}
+
+std::size_t entries(const std::string& folder) {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) count += entry.exists();
+  return count;
+}
+
+struct TemporaryScratch {
+  std::string before = scratch_folder();
+  std::string path = "scratch-test-" + std::to_string(getpid());
+  TemporaryScratch() { set_scratch_folder(path); }
+  ~TemporaryScratch() {
+    std::filesystem::remove_all(path);
+    set_scratch_folder(before);
+  }
+};
+
+TEST_CASE("scratch files have no name, scratch folders go away") {
+  const TemporaryScratch scratch;
+  {
+    const ScratchFile file;
+    CHECK(entries(scratch.path) == 0);
+    CHECK(write(file.fd(), "x", 1) == 1);
+    const int again = file.reopen(0);
+    char c = 0;
+    CHECK(read(again, &c, 1) == 1);
+    CHECK(c == 'x');
+    close(again);
+    const ScratchFolder folder;
+    CHECK(std::filesystem::is_directory(folder.path()));
+  }
+  CHECK(entries(scratch.path) == 0);
+}
+
+TEST_CASE("a program that is interrupted or killed leaves no scratch folder for long") {
+  const TemporaryScratch scratch;
+  for (int signal_number : {SIGINT, SIGTERM, SIGKILL}) {
+    int ready[2];
+    REQUIRE(pipe(ready) == 0);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      const ScratchFolder folder;
+      if (write(ready[1], "r", 1) != 1) _exit(1);
+      for (;;) pause();
+    }
+    char c;
+    REQUIRE(read(ready[0], &c, 1) == 1);
+    CHECK(entries(scratch.path) == 1);
+    kill(child, signal_number);
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK(WIFSIGNALED(status));
+    CHECK(WTERMSIG(status) == signal_number);
+    if (signal_number == SIGKILL) sweep_scratch();
+    CHECK(entries(scratch.path) == 0);
+    close(ready[0]);
+    close(ready[1]);
+  }
+}
+
+TEST_CASE("a scratch folder that can't be made is an error that names it") {
+  const TemporaryScratch scratch;
+  { std::ofstream file(scratch.path); }
+  try {
+    const ScratchFile file;
+    FAIL("no error");
+  } catch (const std::exception& error) {
+    CHECK(std::string(error.what()).find(scratch.path) != std::string::npos);
+  }
+}
+
+TEST_CASE("run_team runs every member once") {
+  std::vector<int> ran(4);
+  run_team(4, [&](int i) { ++ran[static_cast<std::size_t>(i)]; });
+  CHECK(ran == std::vector<int>{1, 1, 1, 1});
+}
+
+using faulty::kPair;
+using faulty::metadata;
+using faulty::naive;
+
+TEST_CASE("cells are named by the kernel's coordinates") {
+  Metadata meta = metadata("g/k");
+  Kernel plain = describe(meta, kPair<naive>);
+  CHECK(cell_name(plain, "naive", 16, "default", 1) == "g/k/naive/n:16");
+  plain.meta.inputs = {"random", "sorted"};
+  plain.meta.sweeps_threads = true;
+  CHECK(cell_name(plain, "", 16, "sorted", 2) == "g/k/n:16/input:sorted/threads:2");
+}
+
+// A state that counts itself, for the grouping test.
+struct State {
+  explicit State(const faulty::Totals::Input&) {}
+};
+template <int kNumber>
+void stateful(const State&, const faulty::Totals::Input& in, faulty::Totals::Output& out) {
+  naive(in, out);
+}
+constexpr Variant<faulty::Totals> kMany[] = {
+    {.name = "naive", .run = run<naive>, .what = "w", .max_n = 300},
+    {.name = "a", .run = run<stateful<0>>, .what = "w"},
+    {.name = "b", .run = run<stateful<1>>, .what = "w"},
+    {.name = "c", .run = run<stateful<2>>, .what = "w"},
+    {.name = "d", .run = run<stateful<3>>, .what = "w"},
+    {.name = "e", .run = run<stateful<4>>, .what = "w"},
+};
+
+TEST_CASE("more than four stateful variants run as groups, each with the baseline") {
+  const Kernel kernel = describe(metadata("g/many"), kMany);
+  const std::vector<Ladder> all = ladders(kernel);
+  REQUIRE(all.size() == 2);
+  REQUIRE(all[0].groups.size() == 2);
+  std::vector<std::string> names;
+  for (const auto& group : all[0].groups)
+    for (const Rung& rung : group) names.push_back(std::string(kernel.variants[rung.variant].name));
+  CHECK(names == std::vector<std::string>{"naive", "a", "b", "c", "naive", "d", "e"});
+  // Past the baseline's max_n the next variant is the reference.
+  CHECK(kernel.variants[all[1].groups[0][0].variant].name == "a");
+  CHECK(all[1].groups[1][0].variant == all[1].groups[0][0].variant);
+  CHECK(all[0].headline);
+}
+
+TEST_CASE("thread sweeps include the one-thread naive") {
+  Metadata meta = metadata("g/threads");
+  meta.sweeps_threads = true;
+  const Kernel kernel = describe(meta, kPair<naive>);
+  for (const Ladder& ladder : ladders(kernel)) {
+    if (!ladder.blocked.empty()) {
+      CHECK(ladder.threads > core_count());
+      continue;
+    }
+    const std::vector<Rung>& rungs = ladder.groups.front();
+    const bool one = std::any_of(rungs.begin(), rungs.end(),
+                                 [](const Rung& r) { return r.variant == 0 && r.threads == 1; });
+    CHECK(one);
+    CHECK(rungs.front().threads == ladder.threads);
+  }
+}
+
+}  // namespace
+}  // namespace headroom
