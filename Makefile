@@ -48,7 +48,7 @@ UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: help bench test build deps list compare check-all clean clean-all
+.PHONY: help bench test build deps list compare format check-all clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
 .NOTPARALLEL:
@@ -62,6 +62,7 @@ help:
 	@echo 'make deps       only set up what is missing (tries again what could not be had before)'
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
 	@echo 'make check-all  every compiler and sanitizer, without each optional library, the long tests'
+	@echo 'make format     lay out every tracked .h and .cpp as .clang-format says'
 	@echo 'make clean      remove what was built, except build/runs; clean-all takes that too'
 	@echo
 	@echo 'bench takes PROFILE=smoke|quick|standard|thorough  FILTER=REGEX  LABEL=NAME  MACHINE=NAME'
@@ -101,7 +102,7 @@ compare:
 test:
 	@tools/deps.sh test
 	@$(call configure,$(PRESET),$(PRESET))
-	@$(call compile,$(PRESET),headroom-bench headroom-tests)
+	@$(call compile,$(PRESET),headroom-bench headroom-tests headroom-bench-faulty)
 	@status=0; \
 	build/$(PRESET)/tests/headroom-tests || status=1; \
 	python=$$(tools/deps.sh --python) || exit 2; \
@@ -149,6 +150,10 @@ check-all:
 	@$(MAKE) --no-print-directory test-without
 	@$(MAKE) --no-print-directory test-catch2
 	@echo 'check-all: everything passed'
+
+format:
+	@tools/deps.sh ci
+	@git ls-files -z -- '*.h' '*.cpp' | xargs -0 clang-format -i
 
 clean:
 	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +; fi
