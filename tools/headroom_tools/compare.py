@@ -29,7 +29,8 @@ _DEFAULT_SPREAD = {
     ),
 }
 RUNS_FOR_SPREAD = 3
-SIBLINGS = 8  # runs read at most, to stay under a second
+SIBLINGS = 8  # runs read at most, and their bytes: to stay under a second
+SIBLING_BYTES = 2 << 20
 RESAMPLES = 400
 # What an upgrade can touch; `cpu` and any other word touch everything.
 _TOUCHES = {
@@ -83,10 +84,14 @@ def _repeats(folder: Path, run: dict) -> list[dict]:
     """Other runs beside `folder` of the same machine and configuration, newest first."""
     found = []
     beside = sorted(folder.resolve().parent.glob("*/run.json"), reverse=True)
+    left = SIBLING_BYTES
     for path in [path for path in beside if path.parent != folder.resolve()][:SIBLINGS]:
         try:
+            left -= path.stat().st_size
+            if left < 0:
+                break
             other = record.load(path.parent)[0]
-        except HeadroomError:
+        except (HeadroomError, OSError):
             continue  # a damaged neighbour is no reason to refuse these two
         if configuration(other) == configuration(run):
             found.append(other)

@@ -96,7 +96,7 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
                 row = (
                     number[kernel["name"]], ladder["n"], recorded["inputs"].index(ladder["input"]),
                     ladder["threads"], ladder["group"], variants.index(ladder["baseline"]),
-                    known["items"], known["bytes"], known["flops"], ladder["clock"],
+                    five(known["items"]), five(known["bytes"]), five(known["flops"]), ladder["clock"],
                     ladder["working_set"],
                     plan["rounds"].get("/".join(map(str, group)), 0),
                     five(max(0.0, ladder["empty_ns"])), five(max(0.0, ladder["setup_s"])),

@@ -25,13 +25,14 @@ from headroom_tools import (
     plan as planning,
     record,
     scratch as scratch_space,
+    show,
     source,
     summary,
     validate,
 )
 from headroom_tools.errors import HeadroomError
 from headroom_tools.progress import Reporter
-from headroom_tools.text import duration, safe, without_paths
+from headroom_tools.text import duration, rounded, safe, without_paths
 
 PILOT_LIMIT_S = 300.0
 LAUNCH_LIMIT_S = 60.0
@@ -312,7 +313,7 @@ class Run:
         """Seconds that the passes take, as far as that is known before the pilot's end."""
         groups = sum(len(l["groups"]) for ladders in self._selection.values() for l in ladders)
         each = planning.START_S * len(self._selection) + groups * self._profile.budget_s
-        guess = each * self._profile.launches + self._profile.alone_s
+        guess = each * self._profile.launches + self._alone_budget_s()
         return min(guess, self._profile.time_s or guess)
 
     def _tell(self, tree: dict) -> None:
@@ -368,7 +369,7 @@ class Run:
         spent = sum(tree["seconds"] for tree in self._launches.values())
         scale, notes = 1.0, []
         if short and self._profile.time_s:
-            room = self._profile.time_s - spent - self._profile.alone_s
+            room = self._profile.time_s - spent - self._alone_budget_s()
             room -= count * sum(setup.values())
             wanted = count * sum(variable.values())
             if wanted > room > 0 or room <= 0 < wanted:
@@ -414,7 +415,7 @@ class Run:
 
     def _left_s(self, done: set) -> float:
         """Seconds that the launches not in `done` take: as measured where a kernel's are known."""
-        total = self._profile.alone_s
+        total = self._alone_budget_s()
         for name, guess in self._plan["seconds"].items():
             seen = [
                 self._launches[key]["seconds"] for key in done if key[0] == name and key[1] > 0
@@ -455,6 +456,12 @@ class Run:
                 f"about {duration(left)} left"
             )
 
+    def _alone_budget_s(self) -> float:
+        """Seconds for the variants run alone: what the profile gives, less where they are few."""
+        ladders = [ladder for found in self._selection.values() for ladder in found]
+        arms = sum(len(group) for ladder in ladders for group in ladder["groups"])
+        return min(self._profile.alone_s, 1.0 * arms)
+
     def _alone_pattern(self, kernel: dict) -> str | None:
         """A regular expression for the ordinary benchmarks of the kernel's headline ladders."""
         sizes = {
@@ -477,7 +484,7 @@ class Run:
         todo = [name for name in names if not self._alone_path(name).exists()]
         if todo:
             self._report.stage(f"alone: the variants of {len(todo)} kernels, one by one")
-        left = self._profile.alone_s
+        left = self._alone_budget_s()
         for name in names:
             path = self._alone_path(name)
             if path.exists():
@@ -573,9 +580,7 @@ class Run:
                 "notes": [safe(note) for note in notes],
             },
         )
-        from headroom_tools import show
-
-        run["noise_floor"] = show.noise_floors(record.cells_of(run))
+        run["noise_floor"] = rounded(show.noise_floors(record.cells_of(run)))
         fingerprint = self._state["fingerprint"]
         validate.run_tree(run, "run.json")
         validate.machine_tree(fingerprint, "machine.json")

@@ -257,13 +257,13 @@ def _head(run: dict, rows: list[Row], band: float, to: Console) -> None:
         text = (
             f"speedup: median of {plan['launches']} launches [{rank} to "
             f"{plan['launches'] + 1 - rank} in order: {100 * coverage:.1f}%], band ±{100 * band:g}%, "
-            "detected: p < 0.05 (Holm)"
+            "✓ detected: p < 0.05 (Holm)"
         )
     to.print(Text(text, style="dim"), soft_wrap=True)
 
 
 def _ladders(rows: list[Row], to: Console) -> None:
-    table = terminal.Table("<<>>>>><<", limits={0: 24, 1: 10})
+    table = terminal.Table("<<>>>><<", limits={0: 32})
     kernel = ladder = None
     slowest: dict[tuple, float] = {}
     for row in rows:
@@ -276,7 +276,7 @@ def _ladders(rows: list[Row], to: Console) -> None:
             continue
         if cell.kernel is not kernel:
             kernel, ladder = cell.kernel, None
-            header = ["time", "per item", "rate", "per call", "speedup", "interval", "verdict", ""]
+            header = ["time", "per item", "rate", "speedup", "interval", "verdict", ""]
             table.heading()
             table.heading((kernel["name"], "bold"), (f"  {kernel['axis']} · {kernel['technique']}"[: 96 - len(kernel["name"])], "dim"))  # fmt: skip
         if cell.ladder() != ladder:
@@ -288,7 +288,7 @@ def _ladders(rows: list[Row], to: Console) -> None:
         if cell.role == "peer":
             name += " (peer)"
         if row.ns is None:
-            table.row(name, "", "-", "", "", "", "", ("no launch", "red"), "")
+            table.row(name, "", "-", "", "", "", ("no launch", "red"), "")
             continue
         is_base = cell.variant == row.baseline
         rate = row.bytes_per_second
@@ -297,11 +297,10 @@ def _ladders(rows: list[Row], to: Console) -> None:
             (terminal.bar(row.ns / slowest[ladder]), "blue"),
             time_of(row.ns_per_item),
             rate_of(rate) if rate else "",
-            (time_of(row.ns), "dim"),
             (_factor(row.speedup) if row.speedup else "", "" if is_base else "bold"),
             _bounds(row),
             (row.verdict or "", _VERDICT_STYLE.get(row.verdict or "", "")),
-            ("detected" if row.detected else "", "dim"),
+            ("✓" if row.detected else "", "green"),
         )
     table.print(to)
 

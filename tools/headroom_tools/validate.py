@@ -51,7 +51,10 @@ def _schema(tree: object, kind: str, shown: str) -> dict:
         _check(kind)(tree)
     except fastjsonschema.JsonSchemaException as error:
         field = re.sub(r"^data\.?", "", str(error.name or "")) or "the whole file"
-        problem = error.message.split(" ", 1)[-1] if error.message.startswith("data") else error.message
+        problem = error.message.split(" ", 1)[-1]  # after the name of the field
+        if error.rule == "required" and isinstance(error.value, dict):
+            lacking = [name for name in error.rule_definition if name not in error.value]
+            problem = f"lacks {', '.join(lacking)}"
         raise _fail(shown, field, problem) from None
     except RecursionError:
         raise _fail(shown, "the whole file", "is nested too deeply") from None

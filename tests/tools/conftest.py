@@ -1,0 +1,86 @@
+"""What the tools' tests share: a checkout of their own, the fake benchmark program, records."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parents[1]
+sys.path[:0] = [str(CHECKOUT / "tools"), str(HERE)]
+COMMAND = CHECKOUT / "tools" / "headroom"
+FAKE = HERE / "fake_bench.py"
+GOLDEN = HERE / "golden"
+
+
+class Headroom:
+    """Runs the command in a checkout of its own, with a lock of its own."""
+
+    def __init__(self, root: Path, bench: Path = FAKE):
+        self.root = root
+        self.log = root / "starts.log"
+        self.env = {
+            **os.environ,
+            "HEADROOM_ROOT": str(root),
+            "HEADROOM_BENCH": str(bench),
+            "HEADROOM_LOCK": f"test-{uuid.uuid4()}",
+            "HEADROOM_PYTHON": sys.executable,
+            "FAKE_LOG": str(self.log),
+        }
+
+    def start(self, *arguments: object, **environment: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [str(COMMAND), *map(str, arguments)],
+            env={**self.env, **environment},
+            cwd=self.root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: object, **environment: str):
+        process = self.start(*arguments, **environment)
+        try:
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+        assert "Traceback" not in err, err
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def starts(self) -> list[str]:
+        """`kernel launch` of each process that was started, in order."""
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def results(self) -> list[Path]:
+        return sorted((self.root / "results").glob("*/*/run.json"))
+
+    def run_json(self) -> dict:
+        """The one record there is."""
+        (path,) = self.results()
+        return json.loads(path.read_text())
+
+
+@pytest.fixture
+def headroom(tmp_path: Path) -> Headroom:
+    return Headroom(tmp_path)
+
+
+@pytest.fixture
+def golden() -> dict:
+    """A valid run.json, free to damage."""
+    return json.loads((GOLDEN / "test-2c-8g" / BASE / "run.json").read_text())
+
+
+BASE = "20260101T000000Z-0123abcd-base"
+NEW = "20260102T000000Z-0123abcd-new"
+
+
+def golden_run(name: str) -> Path:
+    return GOLDEN / "test-2c-8g" / name

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Writes the golden records in golden/: two made-up runs of a made-up machine, always the same.
+
+Run it after a change of the record's format, and read the difference before committing it.
+In the second run every kernel of axis simd is 1.5 times as fast, and `storage` a little slower.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1] / "tools"), str(HERE)]
+
+import fake_bench  # noqa: E402
+
+from headroom_tools import files, plan, record, show, text, validate  # noqa: E402
+
+LAUNCHES = 10
+MACHINE = {
+    "format": "headroom-machine",
+    "version": 1,
+    "slug": "test-2c-8g",
+    "cpu": {
+        "architecture": "x86_64", "vendor": "GenuineTest", "model_name": "Test CPU", "family": 6,
+        "model": 1, "stepping": 0, "microarchitecture": None, "microcode": "0x1", "sockets": 1,
+        "cores": 2, "threads": 2, "smt": False, "isa": ["avx2", "sse2"],
+        "caches": [{"level": 1, "kind": "Data", "bytes": 32768, "line_bytes": 64, "shared_by": 1}],
+        "governor": None, "boost": None, "max_mhz": None, "mitigations": {"meltdown": "Not affected"},
+        "numa_nodes": 1,
+    },
+    "ram": {"bytes": 8 << 30, "type": None, "mega_transfers": None, "modules": None, "channels": None},
+    "disk": {"file_system": "ext4", "kind": "ssd", "bus": "nvme", "model": "Test disk",
+             "bytes": 1 << 38, "scheduler": "none"},
+    "virtualization": None, "system": "Linux", "kernel": "6.1.0", "transparent_huge_pages": "madvise",
+}  # fmt: skip
+
+
+def launches_of(selection, seed: int, speed: dict[str, float]) -> list[dict]:
+    draw = random.Random(seed)
+    made = []
+    for index in range(1, LAUNCHES + 1):
+        for name, ladders in selection.ladders.items():
+            kernel = next(k for k in fake_bench.KERNELS if k["name"] == name)
+            tree = {"kernel": name, "launch": index, "status": "ok", "message": "",
+                    "seconds": 0.1, "load": 0.5, "steal": 0.0, "simd_target": "AVX2",
+                    "ladders": []}  # fmt: skip
+            for ladder in ladders:
+                clock = "wall" if ladder["threads"] > 1 else "cpu"
+                entry = {**plan.where(ladder), "group": 0, "baseline": "naive", "clock": clock,
+                         "working_set": 4 * ladder["n"], "empty_ns": 33.0, "setup_s": 0.001,
+                         "status": "ok", "message": "", "arms": []}  # fmt: skip
+                for variant in kernel["variants"]:
+                    if not variant["available"]:
+                        continue
+                    factor = {"naive": 1.0, "better": 0.25, "peer": 0.5, "copy": 1.0}[variant["name"]]
+                    noise = draw.gauss(0, 0.004)
+                    middle = 2 * ladder["n"] * factor / speed.get(kernel["axis"], 1.0) * (1 + noise)
+                    ratio = 0.0 if variant["name"] == "naive" else draw.gauss(-math.log(factor), 0.003)
+                    entry["arms"].append({
+                        "variant": variant["name"],
+                        "threads": 1 if variant["name"] == "naive" else ladder["threads"],
+                        "calls": 3, "rounds": 50, "held_bytes": 0, "median": middle,
+                        "p10": middle * 0.99, "min": middle * 0.98, "log_ratio": ratio,
+                        "quantities": {},
+                    })  # fmt: skip
+                tree["ladders"].append(entry)
+            made.append(tree)
+    return made
+
+
+def main() -> None:
+    catalogue = fake_bench.CATALOGUE
+    selection = plan.select(catalogue, "standard", None, 8 << 30)
+    for name, label, seed, speed in (
+        ("20260101T000000Z-0123abcd-base", "base", 1, {}),
+        ("20260102T000000Z-0123abcd-new", "new", 2, {"simd": 1.5, "storage-sequential": 0.9}),
+    ):
+        state = {
+            "name": name, "label": label, "profile": "standard",
+            "started": f"{name[:4]}-{name[4:6]}-{name[6:8]}T00:00:00Z", "machine": "test-2c-8g",
+            "changed": [], "commit": "0123abcd" * 5, "dirty": False, "simd_target": None,
+            "catalogue": catalogue, "selection": selection.ladders,
+        }  # fmt: skip
+        fixed = {"launches": LAUNCHES, "budget_s": 0.1, "rounds_max": 100, "seed": 1, "scale": 1.0,
+                 "rounds": {}}  # fmt: skip
+        alone = {
+            k["name"]: {
+                f"{k['name']}/{v[0]}/n:{n}": {"cpu": 2.0 * n * v[2], "wall": 2.0 * n * v[2]}
+                for n in k["headline"] for v in fake_bench.VARIANTS
+            }
+            for k in fake_bench.KERNELS if len(k["inputs"]) == 1
+        }  # fmt: skip
+        alone["simd/sum"]["simd/sum/better/n:4096"]["cpu"] /= 2
+        run = record.assemble(
+            state, fixed, launches_of(selection, seed, speed), alone,
+            {"withheld": [], "failures": [], "missing": selection.missing,
+             "left_out": selection.left_out, "finished": state["started"], "seconds": 60.0,
+             "notes": []},
+        )  # fmt: skip
+        run["noise_floor"] = show.noise_floors(record.cells_of(run))
+        run = text.rounded(run)
+        for kernel in run["kernels"]:
+            kernel["source_hash"] = "0123456789abcdef"
+        folder = HERE / "golden" / "test-2c-8g" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        validate.run_tree(run, "run.json")
+        validate.machine_tree(MACHINE, "machine.json")
+        files.write_atomic(folder / "run.json", files.dump(run))
+        files.write_atomic(folder / "machine.json", files.dump(MACHINE))
+
+
+if __name__ == "__main__":
+    main()

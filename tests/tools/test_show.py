@@ -1,0 +1,300 @@
+"""`show` and `compare` on golden records: values recomputed with scipy.stats, shapes, speed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+
+import numpy
+import pytest
+from conftest import BASE, NEW, golden_run
+from scipy import stats as reference
+
+from headroom_tools import compare, record, show, validate
+from headroom_tools.errors import HeadroomError
+
+CELL = ["kernel", "variant", "n", "input", "threads"]
+
+
+def _row(rows, kernel, variant, n, threads=1):
+    (found,) = [
+        row
+        for row in rows
+        if (row["kernel"], row["variant"], row["n"], row["ladder_threads"])
+        == (kernel, variant, n, threads)
+    ]
+    return found
+
+
+def test_show_json(headroom):
+    result = headroom("show", golden_run(BASE), "--json")
+    tree = json.loads(result.stdout)
+    for row in tree["rows"]:
+        assert list(row) == [
+            *CELL, "ladder_threads", "role", "baseline", "ns_per_item", "bytes_per_second",
+            "speedup", "lo", "hi", "detected", "verdict", "ceiling", "of_ceiling",
+        ]  # fmt: skip
+        assert row["ceiling"] is None and row["of_ceiling"] is None
+    run = json.loads((golden_run(BASE) / "run.json").read_text())
+    cell = next(
+        c for c in record.cells_of(run)
+        if c.kernel["name"] == "simd/sum" and c.variant == "better" and c.n == 4096
+    )  # fmt: skip
+    row = _row(tree["rows"], "simd/sum", "better", 4096)
+    ratios = sorted(cell.log_ratio)
+    assert row["speedup"] == pytest.approx(math.exp(numpy.median(ratios)), rel=1e-4)
+    assert row["lo"] == pytest.approx(math.exp(ratios[1]), rel=1e-4)
+    assert row["hi"] == pytest.approx(math.exp(ratios[8]), rel=1e-4)
+    assert row["ns_per_item"] == pytest.approx(numpy.median(cell.median) / 4096, rel=1e-4)
+    assert row["bytes_per_second"] == pytest.approx(4 / row["ns_per_item"] * 1e9, rel=1e-3)
+    assert row["verdict"] == "faster" and row["detected"] is True
+    assert set(tree["missing"][0]) == {"kernel", "variant", "needs"}
+    assert tree["missing"][0]["needs"] == "avx9 (buy another CPU)"
+
+
+def test_the_noise_floor_is_the_placebos(headroom):
+    tree = json.loads(headroom("show", golden_run(BASE), "--json").stdout)
+    run = json.loads((golden_run(BASE) / "run.json").read_text())
+    copy_ = next(c for c in record.cells_of(run) if c.variant == "copy")
+    ordered = sorted(copy_.log_ratio)
+    expected = math.exp(max(abs(ordered[1]), abs(ordered[8])))
+    assert tree["noise_floor"] == {"cpu": pytest.approx(expected, rel=1e-4)}
+    assert run["noise_floor"] == tree["noise_floor"]
+
+
+def test_no_claim_below_the_noise_floor(golden):
+    for cell in record.cells_of(golden):
+        if cell.variant == "copy":
+            cell.log_ratio[:] = [0.2, -0.2] * 5
+        elif cell.variant == "better" and cell.kernel["name"] == "simd/sum":
+            cell.log_ratio[:] = [0.1, 0.101] * 5
+    rows = [r for r in show.rows_of(golden) if r.cell.kernel["name"] == "simd/sum"]
+    better = [r for r in rows if r.cell.variant == "better"]
+    assert all(row.verdict == "equivalent" and row.detected for row in better)
+
+
+def test_detection_is_apart_from_the_verdict(golden):
+    for cell in record.cells_of(golden):
+        if cell.variant == "better" and cell.kernel["name"] == "simd/sum":
+            cell.log_ratio[:] = [0.010, 0.011] * 5
+    better = [
+        r for r in show.rows_of(golden)
+        if r.cell.variant == "better" and r.cell.kernel["name"] == "simd/sum"
+    ]  # fmt: skip
+    assert all(row.verdict == "equivalent" and row.detected for row in better)
+    narrow = [
+        r for r in show.rows_of(golden, band=0.005)
+        if r.cell.variant == "better" and r.cell.kernel["name"] == "simd/sum"
+    ]  # fmt: skip
+    assert all(row.verdict == "faster" for row in narrow)
+
+
+def test_holm_goes_across_the_run(golden):
+    rows = show.rows_of(golden)
+    tested = [r for r in rows if r.detected is not None]
+    # The 15 rows that claim something: no placebo, no probe, no baseline.
+    claims = [r for r in rows if r.cell.variant in ("better", "peer") and not r.cell.kernel["probe"]]
+    assert len(tested) == len(claims) == 12
+
+
+def test_placebos_and_probes_claim_nothing(golden):
+    rows = show.rows_of(golden)
+    probe = [r for r in rows if r.cell.kernel["probe"]]
+    assert probe and all(r.speedup is None and r.verdict is None for r in probe)
+    placebo = [r for r in rows if r.cell.variant == "copy"]
+    assert [r.verdict for r in placebo] == ["equivalent"] and placebo[0].detected is None
+
+
+def test_another_baseline(golden):
+    rows = show.rows_of(golden, baseline="peer")
+    row = next(r for r in rows if r.cell.variant == "better" and r.cell.n == 4096)
+    own = {c.variant: c for c in record.cells_of(golden) if c.n == 4096 and c.kernel["name"] == "simd/sum"}
+    expected = numpy.median(
+        [a - b for a, b in zip(own["better"].log_ratio, own["peer"].log_ratio)]
+    )
+    assert row.speedup == pytest.approx(math.exp(expected))
+    assert row.baseline == "peer"
+    with pytest.raises(HeadroomError, match="no such variant"):
+        show.rows_of(golden, baseline="nothing")
+
+
+def test_launches_that_failed_widen_the_ranks(golden):
+    for cell in record.cells_of(golden):
+        for name in ("median", "p10", "min", "log_ratio"):
+            getattr(cell, name)[0] = None
+    validate.run_tree(golden, "run.json")
+    row = next(r for r in show.rows_of(golden) if r.cell.variant == "better")
+    assert row.coverage == pytest.approx(1 - 2 * reference.binom.cdf(1, 9, 0.5))
+
+
+def test_too_few_launches_give_no_interval(golden):
+    for cell in record.cells_of(golden):
+        for name in ("median", "p10", "min", "log_ratio"):
+            getattr(cell, name)[:5] = [None] * 5
+    row = next(r for r in show.rows_of(golden) if r.cell.variant == "better")
+    assert row.speedup and row.lo is None and row.verdict is None and row.detected is None
+
+
+def test_alone(headroom):
+    tree = json.loads(headroom("show", golden_run(BASE), "--json").stdout)
+    assert [(e["kernel"], e["variant"], e["n"]) for e in tree["alone_differs"]] == [
+        ("simd/sum", "better", 4096)
+    ]
+    assert "ladder 4.00x  alone 8.00x" in headroom("show", golden_run(BASE)).stdout
+
+
+def test_show_fits_100_columns_and_a_pipe(headroom):
+    out = headroom("show", golden_run(BASE)).stdout
+    assert "\x1b" not in out
+    ladder = [line for line in out.splitlines() if "█" in line]
+    assert ladder and max(map(len, ladder)) <= 100
+
+
+def test_compare_json(headroom):
+    tree = json.loads(headroom("compare", golden_run(BASE), golden_run(NEW), "--json").stdout)
+    assert list(tree) == ["rows", "axes", "changed", "warnings"]
+    for row in tree["rows"]:
+        assert list(row) == [*CELL, "axis", "base_ns", "new_ns", "ratio", "lo", "hi", "verdict"]
+        assert (row["verdict"] == "faster") == (row["axis"] == "simd")
+    for axis in tree["axes"]:
+        assert list(axis) == ["axis", "ratio", "lo", "hi", "kernels", "of"]
+    axes = {axis["axis"]: axis for axis in tree["axes"]}
+    assert axes["simd"]["ratio"] == pytest.approx(1.5, rel=0.01)
+    assert axes["simd"]["lo"] > 1.3
+    assert axes["storage-sequential"]["lo"] < 1 < axes["storage-sequential"]["hi"]
+    assert any("defaults" in line for line in tree["warnings"])
+
+
+def test_compare_widens_by_the_stated_defaults(headroom):
+    base, new = (compare.side(golden_run(name)) for name in (BASE, NEW))
+    row = next(r for r in compare.rows_of(base, new) if r["axis"] == "scalar")
+    half = math.log(row["hi"] / row["lo"]) / 2
+    assert half == pytest.approx(math.hypot(math.log(1.05), math.log(1.05)), rel=0.1)
+
+
+def test_compare_with_itself_is_unmoved(headroom):
+    tree = json.loads(headroom("compare", golden_run(BASE), golden_run(BASE), "--json").stdout)
+    assert {row["verdict"] for row in tree["rows"]} <= {"unresolved", "equivalent"}
+    assert tree["changed"] == []
+
+
+def test_several_new_runs(headroom):
+    tree = json.loads(
+        headroom("compare", golden_run(BASE), golden_run(NEW), golden_run(BASE), "--json").stdout
+    )
+    assert [entry["new"] for entry in tree["comparisons"]] == [NEW, BASE]
+
+
+def _written(folder, run, machine):
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(run))
+    (folder / "machine.json").write_text(json.dumps(machine))
+    return folder
+
+
+def _golden_pair():
+    folder = golden_run(BASE)
+    return [json.loads((folder / name).read_text()) for name in ("run.json", "machine.json")]
+
+
+def test_the_spread_of_repeats_replaces_the_default(tmp_path):
+    run, machine = _golden_pair()
+    for index in range(4):
+        repeat = copy.deepcopy(run)
+        for column in ("median", "p10", "min"):
+            for values in repeat["cells"][column]:
+                values[:] = [value * (1 + 0.001 * index) for value in values]
+        _written(tmp_path / "m" / f"2026010{index}T000000Z-x-y", repeat, machine)
+    side = compare.side(tmp_path / "m" / "20260100T000000Z-x-y")
+    assert side.repeats == 3
+    expected = reference.t.ppf(0.975, 3) * numpy.std(
+        numpy.log([1, 1.001, 1.002, 1.003]), ddof=1
+    )
+    assert side.spread["simd"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_what_was_declared_is_held_against_what_differs(tmp_path):
+    run, machine = _golden_pair()
+    base = compare.side(_written(tmp_path / "a" / "base", run, machine))
+    run, machine = copy.deepcopy(run), copy.deepcopy(machine)
+    run["changed"] = ["disk"]
+    machine["cpu"]["model_name"] = "Another CPU"
+    for index, axis in enumerate(run["ladders"]["kernel"]):
+        pass
+    for cell in record.cells_of(run):
+        if cell.kernel["axis"] == "scalar":
+            for values in (cell.median, cell.p10, cell.min):
+                values[:] = [value / 2 for value in values]
+    run["build"]["compiler"] = "Clang 14.0.6"
+    run["kernels"][2]["source_hash"] = "f" * 16
+    new = compare.side(_written(tmp_path / "b" / "new", run, machine))
+    tree = compare.compared(base, new)
+    text = "\n".join(tree["warnings"])
+    assert "compiler differs: GNU 12.2.0 against Clang 14.0.6" in text
+    assert "other source code was measured in simd/sum" in text
+    assert "only disk was declared as changed, but cpu.model_name differs too" in text
+    assert "disk was declared as changed, but nothing that can be read of it differs" in text
+    assert "contaminated" in text
+    assert {"field": "cpu.model_name", "base": "Test CPU", "new": "Another CPU"} in tree["changed"]
+
+
+def _large(rows):
+    """A record of about `rows` rows: the golden simd/sum copied under other names."""
+    run, machine = _golden_pair()
+    at = [k["name"] for k in run["kernels"]].index("simd/sum")
+    kernel = run["kernels"][at]
+    ladders = [i for i, k in enumerate(run["ladders"]["kernel"]) if k == at]
+    for copy_ in range(rows // 6):
+        number = len(run["kernels"])
+        run["kernels"].append({**kernel, "name": f"simd/k{copy_}"})
+        for ladder in ladders:
+            made = len(run["ladders"]["kernel"])
+            for column in run["ladders"].values():
+                column.append(column[ladder])
+            run["ladders"]["kernel"][made] = number
+            for cell in [i for i, l in enumerate(run["cells"]["ladder"]) if l == ladder]:
+                for column in run["cells"].values():
+                    column.append(column[cell])
+                run["cells"]["ladder"][-1] = made
+    return run, machine
+
+
+def test_a_thousand_rows_take_under_a_second(headroom):
+    folder = _written(headroom.root / "r" / "large", *_large(1000))
+    headroom("show", folder)
+    for command in (
+        ("show", folder), ("show", folder, "--json"), ("compare", folder, folder),
+        ("compare", folder, folder, "--json"),
+    ):  # fmt: skip
+        took = []
+        for _ in range(3):
+            began = time.monotonic()
+            assert headroom(*command).returncode == 0
+            took.append(time.monotonic() - began)
+        assert min(took) < 1.0, (command[0], took)
+
+
+def test_latest(headroom):
+    assert headroom("show").returncode == 2
+    for name in (BASE, NEW):
+        run, machine = _golden_pair()
+        run["name"], run["label"] = name, name[-4:].strip("-")
+        _written(headroom.root / "results" / "test-2c-8g" / name, run, machine)
+    assert json.loads(headroom("show", "--json").stdout)["run"] == NEW
+    assert json.loads(headroom("show", "latest~1", "--json").stdout)["run"] == BASE
+    assert headroom("compare", "latest~1", "latest").returncode == 0
+    gone = headroom("show", "latest~2")
+    assert gone.returncode == 2 and "holds 2 runs" in gone.stderr
+    nowhere = headroom("show", "results/nothing")
+    assert nowhere.returncode == 2 and "no such run" in nowhere.stderr
+
+
+def test_runs_without_a_common_cell(tmp_path, headroom):
+    run, machine = _golden_pair()
+    for kernel in run["kernels"]:
+        kernel["name"] = kernel["name"] + "2"
+    folder = _written(tmp_path / "x" / "other", run, machine)
+    result = headroom("compare", golden_run(BASE), folder)
+    assert result.returncode == 2 and "no cell in common" in result.stderr

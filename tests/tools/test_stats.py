@@ -1,0 +1,143 @@
+"""The statistics, held against scipy.stats, known values and a simulation."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy
+import pytest
+from scipy import stats as reference
+
+from headroom_tools import stats
+
+
+def test_order_ranks_are_those_of_the_design():
+    assert stats.order_ranks(5) is None
+    assert stats.order_ranks(6) == (1, pytest.approx(0.96875))
+    assert stats.order_ranks(10) == (2, pytest.approx(0.978515625))
+    assert stats.order_ranks(20)[0] == 6
+
+
+@pytest.mark.parametrize("count", range(6, 41))
+def test_order_ranks_cover_as_the_binomial_says(count):
+    rank, coverage = stats.order_ranks(count)
+    expected = 1 - 2 * reference.binom.cdf(rank - 1, count, 0.5)
+    assert coverage == pytest.approx(expected)
+    assert coverage >= 0.95
+    wider = 1 - 2 * reference.binom.cdf(rank, count, 0.5)
+    assert wider < 0.95, "a narrower interval would have covered enough"
+
+
+def test_order_interval_takes_second_to_ninth_of_ten():
+    interval = stats.order_interval([3, 1, 2, 5, 4, 9, 8, 7, 6, 10])
+    assert (interval.lo, interval.hi) == (2, 9)
+    assert stats.order_interval([1, 2, 3, 4, 5]) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_t_against_scipy(seed):
+    values = numpy.random.default_rng(seed).normal(0.01, 0.02, 10)
+    interval = stats.t_interval(list(values))
+    low, high = reference.t.interval(0.95, 9, values.mean(), reference.sem(values))
+    assert (interval.lo, interval.hi) == (pytest.approx(low), pytest.approx(high))
+    assert stats.t_test(list(values)) == pytest.approx(reference.ttest_1samp(values, 0).pvalue)
+
+
+def test_t_of_constant_and_of_too_few_values():
+    assert stats.t_test([0.125] * 6) == 0.0
+    assert stats.t_test([0.0] * 6) == 1.0
+    assert stats.t_test([0.1]) is None
+    assert stats.t_interval([0.1]) is None
+
+
+def test_holm_known_values():
+    # The textbook example: 0.01 x 4, 0.02 x 3 -> 0.06, 0.03 x 2 -> 0.06, 0.04 -> 0.06.
+    assert stats.holm([0.01, 0.04, 0.03, 0.02]) == pytest.approx([0.04, 0.06, 0.06, 0.06])
+    assert stats.holm([0.5, None, 0.9]) == [1.0, None, 1.0]
+    assert stats.holm([]) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_welch_against_scipy(seed):
+    draw = numpy.random.default_rng(seed)
+    base, new = draw.normal(1, 0.1, 10), draw.normal(0.9, 0.3, 7)
+    found = stats.welch(list(base), list(new))
+    expected = reference.ttest_ind(base, new, equal_var=False)
+    assert found.mean / found.error == pytest.approx(expected.statistic)
+    p = 2 * reference.t.sf(abs(found.mean / found.error), found.freedom)
+    assert p == pytest.approx(expected.pvalue)
+
+
+def test_widened_joins_in_quadrature():
+    difference = stats.Difference(0.5, 0.0, 10.0)
+    interval = stats.widened(difference, 0.03, 0.04)
+    assert (interval.lo, interval.hi) == (pytest.approx(0.45), pytest.approx(0.55))
+
+
+@pytest.mark.parametrize("count", (6, 10, 20))
+def test_intervals_cover_what_they_state(count):
+    draw, trials = random.Random(count), 3000
+    order = student = 0
+    for _ in range(trials):
+        values = [draw.gauss(0.1, 0.02) for _ in range(count)]
+        low, high, _ = stats.order_interval(values)
+        order += low <= 0.1 <= high
+        low, high, _ = stats.t_interval(values)
+        student += low <= 0.1 <= high
+    stated = stats.order_ranks(count)[1]
+    assert order / trials == pytest.approx(stated, abs=0.012)
+    assert student / trials == pytest.approx(0.95, abs=0.014)
+
+
+def test_holm_keeps_the_family_error():
+    draw, trials, false = random.Random(3), 300, 0
+    for _ in range(trials):
+        family = [stats.t_test([draw.gauss(0, 1) for _ in range(10)]) for _ in range(15)]
+        false += any(p < 0.05 for p in stats.holm(family))
+    assert false / trials < 0.09
+
+
+def _both(low, high):
+    return [stats.Interval(low, high, 0.95)] * 2
+
+
+def test_verdicts():
+    assert stats.verdict(_both(0.03, 0.05), 0.02) == "faster"
+    assert stats.verdict(_both(-0.05, -0.03), 0.02) == "slower"
+    assert stats.verdict(_both(-0.01, 0.01), 0.02) == "equivalent"
+    assert stats.verdict(_both(0.01, 0.05), 0.02) == "unresolved"
+    # The edges lie at ln 1.02 to both sides, so that exchanging the two exchanges the verdict.
+    assert stats.verdict(_both(-0.0199, -0.0199), 0.02) == "slower"
+    assert stats.verdict(_both(-0.0197, 0.0197), 0.02) == "equivalent"
+    # Both intervals have to agree.
+    mixed = [stats.Interval(0.03, 0.05, 0.97), stats.Interval(0.01, 0.06, 0.95)]
+    assert stats.verdict(mixed, 0.02) == "unresolved"
+    assert stats.verdict([None, None], 0.02) is None
+    # A real but small difference: below a larger floor, no claim is made.
+    assert stats.verdict(_both(0.03, 0.05), 0.10) == "equivalent"
+
+
+def test_noise_floor_is_the_farthest_edge():
+    assert stats.noise_floor([]) is None
+    assert stats.noise_floor([[]]) is None
+    quiet = [0.0] * 9 + [0.5]  # one wild launch in ten lies outside the 2nd to the 9th
+    assert stats.noise_floor([quiet]) == 1.0
+    assert stats.noise_floor([quiet, [-0.02] * 10]) == pytest.approx(math.exp(0.02))
+    assert stats.noise_floor([[0.01, -0.03]]) == pytest.approx(math.exp(0.03))
+
+
+def test_a_program_against_itself_is_rarely_judged():
+    draw, judged, trials = random.Random(5), 0, 1000
+    for _ in range(trials):
+        found = stats.speedup_of([draw.gauss(0, 0.01) for _ in range(10)])
+        judged += stats.verdict(found.intervals, 0.02) in ("faster", "slower")
+    assert judged / trials < 0.01
+
+
+def test_a_difference_of_five_percent_is_found():
+    draw, judged, trials = random.Random(6), 0, 300
+    for _ in range(trials):
+        found = stats.speedup_of([draw.gauss(0.05, 0.01) for _ in range(10)])
+        judged += stats.verdict(found.intervals, 0.02) == "faster"
+    assert judged / trials > 0.95

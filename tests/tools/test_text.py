@@ -1,0 +1,95 @@
+"""Text that is safe to print and record; numbers; what is kept of a launch; source hashes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from headroom_tools import bench, source, summary, text
+
+
+def test_safe_text_moves_no_cursor():
+    assert text.safe("a\x1b[31mb\nc\u202ed\x9b") == "a [31mb c d "
+    assert len(text.safe("x" * 1000)) == 300
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("cannot open /home/someone/x.cpp: no", "cannot open PATH: no"),
+        ("out=/tmp/x", "out=PATH"),
+        ("simd/sum at 4 GB/s", "simd/sum at 4 GB/s"),
+        ("~/secret", "PATH"),
+    ],
+)
+def test_paths_are_not_recorded(given, kept):
+    assert text.without_paths(given) == kept
+
+
+def test_flags_keep_no_paths():
+    assert text.flags_without_paths("-O3 -I/home/a -march=native") == "-O3 -march=native"
+
+
+def test_numbers():
+    assert text.five(123456.789) == 123460
+    assert text.five(0.000123456789) == 0.00012346
+    assert text.five(None) is None
+    assert text.time_of(0.5) == "0.500 ns"
+    assert text.time_of(999.7) == "1.00 us"
+    assert text.time_of(2.5e7) == "25.0 ms"
+    assert text.rate_of(3.92e9) == "3.92 GB/s"
+    assert text.size(64 << 20) == "64 MiB"
+    assert text.duration(3725) == "1 h 02 min"
+    assert text.cell_name("a/b", "c", 4, "r", 2) == "a/b/c/n:4/input:r/threads:2"
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("simd/sum/naive/n:4/manual_time", "simd/sum/naive/n:4"),
+        ("a/b/c/n:4/threads:2/real_time", "a/b/c/n:4/threads:2"),
+        ("a/b/c/n:4/input:min_time/min_time:0.020/repeats:3", "a/b/c/n:4/input:min_time"),
+        ("a/b/c/n:4/process_time/real_time/threads:2", "a/b/c/n:4/threads:2"),
+    ],
+)
+def test_google_benchmark_suffixes_are_stripped(name, cell):
+    assert bench.strip_suffixes(name) == cell
+
+
+def test_log_ratio_is_the_median_over_paired_rounds():
+    assert summary.log_ratio([4.0, 2.0, 8.0], [2.0, 2.0, 2.0]) == pytest.approx(math.log(2))
+    assert summary.log_ratio([4.0, None, 8.0], [2.0, 2.0, None]) == pytest.approx(math.log(2))
+    assert summary.log_ratio([None], [1.0]) is None
+
+
+def test_p10_is_numpys():
+    import numpy
+
+    values = [5.0, 1.0, 4.0, 2.0, 9.0, 7.0, 3.0]
+    assert summary.p10(values) == pytest.approx(numpy.percentile(values, 10))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("int a; // note\n\n", "int a;\n", True),
+        ("int a; /* x\ny */ int b;", "int a;  int b;", True),
+        ('char* s = "// no comment";', 'char* s = "//";', False),
+        ("auto s = R\"x(/* kept )\" */)x\";", "auto s = R\"x( )\" */)x\";", False),
+        ("int a = 1'000'000; // note", "int a = 1'000'000;", True),
+        ("char c = '\"'; // note", "char c = '\"';", True),
+        ("int a;", "int b;", False),
+    ],
+)
+def test_source_without_comments(one, other, same):
+    bare = [source.without_comments(code) for code in (one, other)]
+    assert (bare[0] == bare[1]) is same
+
+
+def test_source_hash_of_a_missing_file(tmp_path):
+    assert source.source_hash(tmp_path / "none.cpp") is None
+
+
+def test_commit_outside_a_repository(tmp_path):
+    assert source.commit(tmp_path) == (None, None)
