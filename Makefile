@@ -26,11 +26,12 @@ export DEPS
 
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 # The program that the tools run, and a Python that has all they need.
-HEADROOM = HEADROOM_PRESET='$(PRESET)'; HEADROOM_PYTHON=$$(tools/deps.sh --python) || exit 2; \
+HEADROOM = HEADROOM_PRESET='$(PRESET)'; \
+           HEADROOM_PYTHON=$$(tools/deps.sh bench --python) || exit 2; \
            export HEADROOM_PRESET HEADROOM_PYTHON; exec tools/headroom
 # Ninja where there is one. A build folder keeps the generator that it was made with.
-GENERATOR = if command -v ninja >/dev/null 2>&1; then CMAKE_GENERATOR="$${CMAKE_GENERATOR:-Ninja}"; \
-            export CMAKE_GENERATOR; fi
+GENERATOR = if command -v ninja >/dev/null 2>&1; then \
+              CMAKE_GENERATOR="$${CMAKE_GENERATOR:-Ninja}"; export CMAKE_GENERATOR; fi
 
 # $(call configure,PRESET,FOLDER,MORE): quiet unless it fails.
 configure = $(GENERATOR); mkdir -p build/$(2) && \
@@ -105,7 +106,7 @@ test:
 	@$(call compile,$(PRESET),headroom-bench headroom-tests headroom-bench-faulty)
 	@status=0; \
 	build/$(PRESET)/tests/headroom-tests || status=1; \
-	python=$$(tools/deps.sh --python) || exit 2; \
+	python=$$(tools/deps.sh test --python) || exit 2; \
 	HEADROOM_PRESET='$(PRESET)' HEADROOM_PYTHON="$$python" \
 	  "$$python" -m pytest -q tests/tools $$ARG_PYTEST || status=1; \
 	exit $$status

@@ -3,11 +3,12 @@
 #
 #   tools/deps.sh [bench|test|ci|check-all] [--retry] [--python]
 #
-#   bench, test   what `make bench` and `make test` need (the default)
+#   bench         what `make bench` needs
+#   test          the same and pytest (the default)
 #   ci            the same and clang-format
 #   check-all     the same and clang with its OpenMP runtime
 #   --retry       try again what could not be had, or was declined, before (`make deps`)
-#   --python      print a Python 3 that has every module, and stop
+#   --python      print a Python 3 that has every module for this, and stop
 #
 # As root, with CI=true or with DEPS=auto it installs (with `sudo -n` where not root); on a terminal
 # it asks once; else it stops with status 2. DEPS=off never installs: it stops only where the build
@@ -25,7 +26,8 @@ spaces=$IFS
 
 # class  name  commands that also satisfy it  apt  dnf  pacman  brew
 #   R required tool    L required library, else CMake downloads it    P required Python module
-#   O optional         F for .ci/run                                  A for make check-all
+#   T the same, for tests only         F for .ci/run                  A for make check-all
+#   O optional
 # `a|b`: either will do. `-`: not packaged there, or part of another package.
 table='
 R c++            c++,g++,clang++ g++ gcc-c++ gcc gcc
@@ -45,7 +47,7 @@ P rich           -  python3-rich python3-rich python-rich -
 P jinja2         -  python3-jinja2 python3-jinja2 python-jinja -
 P matplotlib     -  python3-matplotlib python3-matplotlib python-matplotlib -
 P fastjsonschema -  python3-fastjsonschema python3-fastjsonschema python-fastjsonschema -
-P pytest         -  python3-pytest python3-pytest python-pytest -
+T pytest         -  python3-pytest python3-pytest python-pytest -
 O openmp         -  - - - libomp
 O sqlite         -  libsqlite3-dev sqlite-devel sqlite sqlite
 O liburing       -  liburing-dev liburing-devel liburing -
@@ -70,7 +72,6 @@ F clang-format   clang-format    clang-format clang-tools-extra clang llvm
 A clang          clang++-14,clang++ clang clang clang llvm
 A clang-openmp   -               libomp-dev|libomp-14-dev libomp-devel openmp libomp
 '
-modules='numpy scipy rich jinja2 matplotlib fastjsonschema pytest'
 
 die() {
   echo "deps: $*" >&2
@@ -169,7 +170,7 @@ TABLE
     case $class in
       R) missing_tools="$missing_tools $name=$package" ;;
       L) missing_libraries="$missing_libraries $name=$package" ;;
-      P) missing_python="$missing_python $name=$package" ;;
+      P | T) missing_python="$missing_python $name=$package" ;;
       O) missing_optional="$missing_optional $name=$package" ;;
       F | A) missing_tools="$missing_tools $name=$package" ;; # asked for by name: required
     esac
@@ -185,13 +186,16 @@ TABLE
 # Without the table's own lines for others: `wanted` for this goal.
 select_rows() {
   case $goal in
-    bench | test) classes=RLPO ;;
-    ci) classes=RLPOF ;;
-    check-all) classes=RLPOFA ;;
+    bench) classes=RLPO ;;
+    test) classes=RLPTO ;;
+    ci) classes=RLPTOF ;;
+    check-all) classes=RLPTOFA ;;
   esac
   wanted=$(echo "$table" | while read -r class rest; do
     case $classes in *"${class:-none}"*) echo "$class $rest" ;; esac
   done)
+  modules=$(echo "$wanted" | sed -n 's/^[PT] \([^ ]*\).*/\1/p' | tr '\n' ' ')
+  modules=${modules% }
 }
 
 # `name=a|b ...` -> the packages to install, of alternatives the first that there is. What isn't
@@ -287,16 +291,14 @@ finish() {
 
 # ---------------------------------------------------------------------------------------------
 
-goal=bench retry=no
+goal=test retry=no python=no
 for argument in "$@"; do
   case $argument in
     bench | test | ci | check-all) goal=$argument ;;
     --retry) retry=yes ;;
-    --python)
-      find_python || die "no Python 3.9 or newer has all of: $modules (run make deps)"
-      exit 0 ;;
+    --python) python=yes ;;
     -h | --help)
-      sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
+      sed -n '2,/^# It assumes/s/^# \{0,1\}//p' "$0"
       exit 0 ;;
     *) die "unknown argument '$argument' (bench, test, ci, check-all, --retry, --python)" ;;
   esac
@@ -320,6 +322,10 @@ recommends=' --no-install-recommends'
 
 cd "$root" || exit 2
 select_rows
+if [ $python = yes ]; then
+  find_python || die "no Python 3.9 or newer has all of: $modules (run make deps)"
+  exit 0
+fi
 detect
 
 # On Homebrew some modules aren't packaged, and without a package manager none are.

@@ -409,6 +409,13 @@ def test_another_compiler_and_another_python_will_do(machine: Machine) -> None:
     assert machine.run("--python").stdout == "python3\n"
 
 
+def test_measuring_needs_no_pytest(machine: Machine) -> None:
+    machine.without("python3-pytest")
+    assert machine.run("bench", DEPS="off").returncode == 0
+    done = machine.run("test", DEPS="off")
+    assert done.returncode == 2 and "deps: missing: pytest (DEPS=off" in done.stderr
+
+
 def test_no_python_with_the_modules_is_one_line(machine: Machine) -> None:
     done = machine.run("--python")
     assert done.returncode == 2 and done.stdout == ""
