@@ -51,6 +51,8 @@ export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
 .PHONY: help bench test build deps list compare format check-all clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-without test-catch2
+# Where there is no Ninja, CMake builds with make too.
+MAKEFLAGS += --no-print-directory
 # The targets share build folders, and nothing may run beside a measurement.
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
@@ -144,12 +146,12 @@ test-catch2:
 
 check-all:
 	@tools/deps.sh check-all
-	@HEADROOM_LONG=1 $(MAKE) --no-print-directory test
-	@$(MAKE) --no-print-directory test-clang
-	@$(MAKE) --no-print-directory test-asan-ubsan
-	@$(MAKE) --no-print-directory test-tsan
-	@$(MAKE) --no-print-directory test-without
-	@$(MAKE) --no-print-directory test-catch2
+	@HEADROOM_LONG=1 $(MAKE) test
+	@$(MAKE) test-clang
+	@$(MAKE) test-asan-ubsan
+	@$(MAKE) test-tsan
+	@$(MAKE) test-without
+	@$(MAKE) test-catch2
 	@echo 'check-all: everything passed'
 
 format:
