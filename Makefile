@@ -39,8 +39,9 @@ configure = $(GENERATOR); mkdir -p build/$(2) && \
     cat build/$(2)/configure.log >&2; \
     echo "make: configuring build/$(2) failed (the message is above)" >&2; exit 1; \
   fi
-# $(call compile,FOLDER,TARGETS)
-compile = cmake --build build/$(1) --parallel $(JOBS) --target $(2)
+# $(call compile,FOLDER,TARGETS): where CMake builds with make, that one is to know nothing of this
+# one's variables (a FILTER with a $ would be expanded), and to be quiet about folders.
+compile = MAKEFLAGS=--no-print-directory cmake --build build/$(1) --parallel $(JOBS) --target $(2)
 
 # What the tests need to see of the sanitizers: stop at the first report, and say where.
 ASAN_OPTIONS ?= detect_stack_use_after_return=1:strict_string_checks=1
@@ -51,8 +52,6 @@ export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
 .PHONY: help bench test build deps list compare format check-all clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-without test-catch2
-# Where there is no Ninja, CMake builds with make too.
-MAKEFLAGS += --no-print-directory
 # The targets share build folders, and nothing may run beside a measurement.
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
@@ -146,12 +145,12 @@ test-catch2:
 
 check-all:
 	@tools/deps.sh check-all
-	@HEADROOM_LONG=1 $(MAKE) test
-	@$(MAKE) test-clang
-	@$(MAKE) test-asan-ubsan
-	@$(MAKE) test-tsan
-	@$(MAKE) test-without
-	@$(MAKE) test-catch2
+	@HEADROOM_LONG=1 $(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test-clang
+	@$(MAKE) --no-print-directory test-asan-ubsan
+	@$(MAKE) --no-print-directory test-tsan
+	@$(MAKE) --no-print-directory test-without
+	@$(MAKE) --no-print-directory test-catch2
 	@echo 'check-all: everything passed'
 
 format:
