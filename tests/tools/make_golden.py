@@ -98,7 +98,7 @@ def main() -> None:
         run = record.assemble(
             state, fixed, launches_of(selection, seed, speed), alone,
             {"withheld": [], "failures": [], "missing": selection.missing,
-             "left_out": selection.left_out, "finished": state["started"], "seconds": 60.0,
+             "left_out": [], "finished": state["started"], "seconds": 60.0,
              "notes": []},
         )  # fmt: skip
         run["noise_floor"] = show.noise_floors(record.cells_of(run))

@@ -268,7 +268,6 @@ def _dry_run(profile: str, selection, estimate, as_json: bool, to) -> int:
         "ladders": ladders,
         **estimate._asdict(),
         "missing": selection.missing,
-        "left_out": selection.left_out,
     }
     if as_json:
         terminal.print_json(tree)
@@ -286,8 +285,6 @@ def _dry_run(profile: str, selection, estimate, as_json: bool, to) -> int:
     for entry in selection.missing:
         name = "/".join(filter(None, (entry["kernel"], entry["variant"])))
         table.row(("missing", "yellow"), f"{name}: {needs_of(entry, {})}")
-    for entry in selection.left_out:
-        table.row(("left out", "yellow"), f"{entry['kernel']} n {entry['n']:,}: {entry['reason']}")
     table.print(to)
     return 0
 
@@ -371,5 +368,6 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except OSError as error:
         where = f"{paths.shown(Path(str(error.filename)))}: " if error.filename else ""
-        print(f"headroom: {where}{safe(error.strerror or error)}", file=sys.stderr)
+        cure = "; free some space there" if error.errno in _FULL_DISK else ""
+        print(f"headroom: {where}{safe(error.strerror or error)}{cure}", file=sys.stderr)
         return 2

@@ -13,7 +13,6 @@ SEED = 1  # of every run: inputs must be the same on every machine
 START_S = 0.05  # what a process costs before and after its ladders
 SETUP_LIMIT_S = 1.0  # a ladder that takes longer to set up belongs to thorough
 MEMORY_SHARE = 0.7  # of the memory available that a ladder may take
-HEADLINE_BYTES = 64 << 20
 ROUNDS_MIN = 5
 
 
@@ -38,11 +37,10 @@ PROFILES = {
 
 class Selection(NamedTuple):
     """ladders: by kernel, those to measure. missing: variants and ladders that this host can't run.
-    left_out: ladders that belong to another profile. added: placebos that ride along."""
+    added: placebos that ride along."""
 
     ladders: dict[str, list[dict]]
     missing: list[dict]
-    left_out: list[dict]
     added: list[str]
 
 
@@ -91,7 +89,6 @@ def select(
 
     ladders: dict[str, list[dict]] = {}
     missing: list[dict] = []
-    left_out: list[dict] = []
     for kernel in chosen:
         for variant in kernel["variants"]:
             lacking = [need for need in variant["needs"] if not need["available"]]
@@ -117,19 +114,11 @@ def select(
             if reason:
                 entry = {"kernel": kernel["name"], "variant": None, **where(ladder)}
                 missing.append({**entry, "needs": _bare(reason), "cure": cure})
-            elif profile in ("quick", "standard") and ladder["memory_bytes"] > 8 * HEADLINE_BYTES:
-                left_out.append(
-                    {
-                        "kernel": kernel["name"],
-                        **where(ladder),
-                        "reason": f"takes {size(ladder['memory_bytes'])} of memory",
-                    }
-                )
             else:
                 kept.append(ladder)
         if kept:
             ladders[kernel["name"]] = kept
-    return Selection(ladders, missing, left_out, added)
+    return Selection(ladders, missing, added)
 
 
 def _bare(reason: str) -> str:

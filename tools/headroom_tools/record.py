@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -122,7 +123,8 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
                     cells[name][index][at] = five(arm[name])
                 cells["log_ratio"][index][at] = _log(arm["log_ratio"])
                 for name, entry in arm["quantities"].items():
-                    pair = gathered.setdefault((index, safe(name, 40)), (entry["unit"], []))
+                    name = re.sub(r"[^A-Za-z0-9_.+-]", "_", name).lstrip("_.+-")[:60] or "other"
+                    pair = gathered.setdefault((index, name), (entry["unit"], []))
                     pair[1].append(entry["value"])
     for (index, name), (unit, values) in gathered.items():
         for column, value in zip(quantities, (index, name, safe(unit, 40), five(median(values)))):

@@ -108,21 +108,41 @@ def create(options: Options, catalogue: dict, selection: planning.Selection) -> 
         "catalogue": catalogue,
         "selection": selection.ladders,
         "missing": selection.missing,
-        "left_out": selection.left_out,
         "notes": [safe(line) for line in machine.cautions()],
         "out": str(out) if out else None,
         "scratch": str(options.scratch),
         "raw": options.raw,
     }
+    _check_catalogue(state)
     folder = paths.runs() / name
     try:
-        (folder / "launches").mkdir(parents=True)
+        folder.mkdir(parents=True)
     except FileExistsError:
         raise HeadroomError(f"{paths.shown(folder)}: a run of this second exists: try again") from None
-    (folder / "alone").mkdir()
-    (folder / "work").mkdir()
-    files.write_atomic(folder / "state.json", files.dump(state))
+    try:
+        for part in ("launches", "alone", "work"):
+            (folder / part).mkdir()
+        files.write_atomic(folder / "state.json", files.dump(state))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return folder
+
+
+def _check_catalogue(state: dict) -> None:
+    """HeadroomError unless a record of `state` would be valid: better now than after measuring."""
+    plan = {"launches": 1, "budget_s": 0.0, "rounds_max": 1, "scale": 1.0, "seed": planning.SEED}
+    extra = {"withheld": (), "finished": state["started"], "seconds": 0.0, "missing": [],
+             "left_out": [], "failures": [], "notes": state["notes"]}  # fmt: skip
+    try:
+        run = record.assemble(state, plan, [], {}, {**extra, "missing": state["missing"]})
+        validate.run_tree(run, "the benchmark program's catalogue")
+        validate.machine_tree(state["fingerprint"], "this machine's fingerprint")
+    except (KeyError, TypeError) as error:
+        raise HeadroomError(
+            f"the benchmark program's catalogue is not what these tools read ({safe(error, 80)}): "
+            "build it anew with `make`"
+        ) from None
 
 
 def _label_of(compiler: str) -> str:
@@ -190,6 +210,13 @@ class Run:
         """Runs one process and keeps what it gave, also where that is a failure."""
         label = f"{index}-{kernel.replace('/', '.')}"
         pad = random.Random(f"{planning.SEED} {kernel} {index}").randrange(4096)
+        needed = max(ladder["scratch_bytes"] for ladder in self._selection[kernel])
+        lacking = scratch_space.lacks_space(self._scratch, needed)
+        if lacking:
+            raise HeadroomError(
+                f"{paths.shown(self._scratch)}: {kernel} {lacking}: free some, then "
+                f"`headroom run --resume`; {self.kept()}"
+            )
         with scratch_space.for_launch(self._scratch, label) as own:
             ended, out = bench.launch(
                 plan,
@@ -205,6 +232,7 @@ class Run:
         if out is not None:
             try:
                 ladders = summary.launch(out, self._state["raw"] and index > 0)
+                self._check_known(kernel, ladders)
             except ValueError as error:
                 out, ended = None, ended._replace(status="error", message=without_paths(error))
         if out is None:
@@ -223,10 +251,21 @@ class Run:
         if index == 0:
             tree["plan"] = self._usable_plan(out, ladders) if out else None
             tree["measured"] = out["ladders"] if out else []
-            if out and tree["plan"] is None and ended.status == "ok":
+            fit = any(ladder["status"] == "ok" for ladder in ladders)
+            if fit and tree["plan"] is None and ended.status == "ok":
                 tree["status"], tree["message"] = "error", "gave no plan"
         self._keep(tree)
         return tree
+
+    def _check_known(self, kernel: str, ladders: list[dict]) -> None:
+        """ValueError for a ladder or variant that the catalogue doesn't have."""
+        known = [planning.where(ladder) for ladder in self._selection[kernel]]
+        variants = {variant["name"] for variant in self._kernels[kernel]["variants"]}
+        for ladder in ladders:
+            if planning.where(ladder) not in known:
+                raise ValueError(f"output has a ladder that was not asked for: n {ladder['n']}")
+            if not {ladder["baseline"], *(arm["variant"] for arm in ladder["arms"])} <= variants:
+                raise ValueError(f"output has a variant that the catalogue lacks: n {ladder['n']}")
 
     def _check_space(self) -> None:
         """HeadroomError where a launch failed because the disk of the run's folder is full."""
@@ -313,7 +352,7 @@ class Run:
         """Seconds that the passes take, as far as that is known before the pilot's end."""
         groups = sum(len(l["groups"]) for ladders in self._selection.values() for l in ladders)
         each = planning.START_S * len(self._selection) + groups * self._profile.budget_s
-        guess = each * self._profile.launches + self._alone_budget_s()
+        guess = each * self._profile.launches + self._alone_guess_s()
         return min(guess, self._profile.time_s or guess)
 
     def _tell(self, tree: dict) -> None:
@@ -415,7 +454,7 @@ class Run:
 
     def _left_s(self, done: set) -> float:
         """Seconds that the launches not in `done` take: as measured where a kernel's are known."""
-        total = self._alone_budget_s()
+        total = self._alone_guess_s()
         for name, guess in self._plan["seconds"].items():
             seen = [
                 self._launches[key]["seconds"] for key in done if key[0] == name and key[1] > 0
@@ -461,6 +500,10 @@ class Run:
         ladders = [ladder for found in self._selection.values() for ladder in found]
         arms = sum(len(group) for ladder in ladders for group in ladder["groups"])
         return min(self._profile.alone_s, 1.0 * arms)
+
+    def _alone_guess_s(self) -> float:
+        """Seconds that the variants run alone are likely to take."""
+        return 0.4 * self._alone_budget_s()
 
     def _alone_pattern(self, kernel: dict) -> str | None:
         """A regular expression for the ordinary benchmarks of the kernel's headline ladders."""
@@ -574,7 +617,7 @@ class Run:
                 "withheld": withheld,
                 "failures": failures,
                 "missing": self._state["missing"] + missing,
-                "left_out": self._state["left_out"] + self._plan["left_out"],
+                "left_out": self._plan["left_out"],
                 "finished": _now(),
                 "seconds": spent + sum(tree["seconds"] for tree in alone.values()),
                 "notes": [safe(note) for note in notes],

@@ -1,0 +1,132 @@
+"""The fingerprint: names of hardware, and nothing of who or where."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from conftest import Headroom
+
+from headroom_tools import machine, validate
+
+
+@pytest.mark.parametrize(
+    ("vendor", "family", "model", "name"),
+    [
+        ("AuthenticAMD", 0x17, 0x01, "zen"),
+        ("AuthenticAMD", 0x17, 0x31, "zen2"),
+        ("AuthenticAMD", 0x19, 0x01, "zen3"),
+        ("AuthenticAMD", 0x19, 0x11, "zen4"),
+        ("AuthenticAMD", 0x19, 0x21, "zen3"),
+        ("AuthenticAMD", 0x19, 0x61, "zen4"),
+        ("AuthenticAMD", 0x1A, 0x02, "zen5"),
+        ("GenuineIntel", 6, 0x8F, "sapphirerapids"),
+        ("GenuineIntel", 6, 0x9E, "kabylake"),
+        ("ARM", None, 0xD0C, "neoverse-n1"),
+        ("GenuineIntel", 6, 0xFFF, None),
+        (None, None, None, None),
+    ],
+)
+def test_microarchitecture(vendor, family, model, name):
+    assert machine.microarchitecture(vendor, family, model) == name
+
+
+def test_slug():
+    tree = {
+        "cpu": {"model_name": "AMD EPYC 9654", "microarchitecture": "zen4", "cores": 2,
+                "architecture": "x86_64"},
+        "ram": {"bytes": 24684092 * 1024},
+        "disk": {"bus": "virtio", "kind": None},
+    }  # fmt: skip
+    assert machine.slug(tree) == "epyc-zen4-2c-24g-virtio"
+    tree["cpu"].update(model_name="Strange / CPU (TM)", microarchitecture=None)
+    tree["disk"].update(bus=None)
+    assert machine.slug(tree) == "strangecputm-2c-24g"
+    tree["cpu"].update(model_name=None)
+    assert machine.slug(tree) == "x8664-2c-24g"
+
+
+def test_the_fingerprint_names_nobody(tmp_path):
+    tree = machine.fingerprint(tmp_path)
+    validate.machine_tree(tree, "machine.json")
+    text = json.dumps(tree)
+    secrets = [socket.gethostname(), str(tmp_path), str(Path.home())]
+    machine_id = Path("/etc/machine-id")
+    if machine_id.is_file():
+        secrets.append(machine_id.read_text().strip())
+    if len(getpass.getuser()) > 4:
+        secrets.append(getpass.getuser())
+    for secret in filter(lambda word: len(word) > 2, secrets):
+        assert secret not in text
+    assert "/" not in text.replace("and/or", "").replace("N/A", "") or "PATH" not in text
+
+
+def test_without_the_programs_facts_are_null(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "_output", lambda *command: None)
+    tree = machine.fingerprint(tmp_path)
+    validate.machine_tree(tree, "machine.json")
+    assert tree["cpu"]["cores"]
+
+
+@pytest.mark.parametrize("text", ("", "{", "[]", '{"lscpu":1}', '{"lscpu":[{}]}', "null"))
+def test_programs_that_print_nonsense(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(machine, "_output", lambda *command: text)
+    validate.machine_tree(machine.fingerprint(tmp_path), "machine.json")
+
+
+def test_without_proc_and_sys(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "_SYS", tmp_path)
+    monkeypatch.setattr(machine, "_PROC", tmp_path)
+    validate.machine_tree(machine.fingerprint(tmp_path), "machine.json")
+    assert machine.memory_available() is None and machine.steal_ticks() == (0, 0)
+
+
+def test_a_laptop_on_battery_is_told(tmp_path, monkeypatch):
+    supply = tmp_path / "class/power_supply/AC"
+    supply.mkdir(parents=True)
+    (supply / "type").write_text("Mains\n")
+    (supply / "online").write_text("0\n")
+    zone = tmp_path / "class/thermal/thermal_zone0"
+    zone.mkdir(parents=True)
+    (zone / "temp").write_text("91000\n")
+    monkeypatch.setattr(machine, "_SYS", tmp_path)
+    monkeypatch.setattr(os, "getloadavg", lambda: (50.0, 0.0, 0.0))
+    text = "\n".join(machine.cautions())
+    assert "battery" in text and "91 degrees" in text and "load 50.0" in text
+
+
+def test_the_command(headroom: Headroom):
+    text = headroom("machine")
+    assert text.returncode == 0 and "cpu" in text.stdout
+    tree = json.loads(headroom("machine", "--json").stdout)
+    assert tree["format"] == "headroom-machine"
+
+
+def test_list(headroom: Headroom):
+    tree = json.loads(headroom("list", "--json").stdout)
+    kernel = next(k for k in tree["kernels"] if k["name"] == "simd/sum")
+    assert list(kernel) == [
+        "name", "group", "axis", "technique", "sizes", "headline", "inputs", "threads", "ceiling",
+        "variants",
+    ]  # fmt: skip
+    assert kernel["variants"][3] == {
+        "name": "wide", "role": "optimized", "what": "less work", "needs": ["avx9"],
+        "available": False,
+    }  # fmt: skip
+    text = headroom("list").stdout
+    assert "missing: needs avx9" in text and "\x1b" not in text
+
+
+@pytest.mark.parametrize("command", ("", "list", "machine", "run", "show", "compare", "validate"))
+def test_help(headroom: Headroom, command):
+    result = headroom(*filter(None, (command, "--help")))
+    assert result.returncode == 0 and "usage: headroom" in result.stdout
+
+
+def test_no_command_is_bad_usage(headroom: Headroom):
+    assert headroom().returncode == 2
+    assert headroom("report").returncode == 2
