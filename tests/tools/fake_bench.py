@@ -59,14 +59,16 @@ KERNELS = [
     kernel("machine/overhead", "scalar", [1], [1], probe=True),
     kernel("machine/placebo_cpu", "scalar", [4096], [4096], placebo="cpu"),
     kernel("simd/sum", "simd", [256, 4096, 65536], [4096, 65536]),
-    kernel("algorithm/sort", "scalar", [1000, 10**9], [1000, 10**9], inputs=("random", "sorted")),
+    kernel(
+        "algorithm/sort", "scalar", [1000, 10**9], [1000, 10**9], inputs=("random", "sorted")
+    ),
     kernel("parallel/sum", "cores", [65536], [65536], threads=(1, 2, 64), noise="threads"),
     kernel("io/write_records", "storage-sequential", [512], [512], noise="storage"),
 ]
 CATALOGUE = {
     "version": 1,
-    "build": {"compiler": "GNU 12.2.0", "flags": "-O3 -DNDEBUG -I/opt/secret", "build_type": "Release",
-              "isa": "x86-64", "preset": "release", "benchmark_library_debug": True},
+    "build": {"compiler": "GNU 12.2.0", "flags": "-O3 -DNDEBUG -I/opt/secret",
+              "build_type": "Release",  "isa": "x86-64", "preset": "release", "benchmark_library_debug": True},
     "libraries": {"benchmark": "1.7.1"},
     "simd_targets": ["AVX2", "SSE4"],
     "threads_available": 2,
@@ -152,7 +154,9 @@ def main():
             factor = next((v[2] for v in VARIANTS if v[0] == variant["name"]), 1.0)
             threads = 1 if variant["name"] == "naive" else planned["threads"]
             each = 1e9 if mode("heavy", name, launch) else 2.0 * planned["n"] * factor * scale
-            times = [each * (1 + shift * (factor != 1) + draw.gauss(0, 0.01)) for _ in range(rounds)]
+            times = [
+                each * (1 + shift * (factor != 1) + draw.gauss(0, 0.01)) for _ in range(rounds)
+            ]
             arms.append({
                 "variant": variant["name"], "role": variant["role"], "threads": threads,
                 "calls": 1, "wall_ns": times, "cpu_ns": times, "held_bytes": 0,

@@ -29,13 +29,16 @@ MACHINE = {
         "model": 1, "stepping": 0, "microarchitecture": None, "microcode": "0x1", "sockets": 1,
         "cores": 2, "threads": 2, "smt": False, "isa": ["avx2", "sse2"],
         "caches": [{"level": 1, "kind": "Data", "bytes": 32768, "line_bytes": 64, "shared_by": 1}],
-        "governor": None, "boost": None, "max_mhz": None, "mitigations": {"meltdown": "Not affected"},
+        "governor": None, "boost": None, "max_mhz": None,
+        "mitigations": {"meltdown": "Not affected"},
         "numa_nodes": 1,
     },
-    "ram": {"bytes": 8 << 30, "type": None, "mega_transfers": None, "modules": None, "channels": None},
+    "ram": {"bytes": 8 << 30, "type": None, "mega_transfers": None, "modules": None,
+            "channels": None},
     "disk": {"file_system": "ext4", "kind": "ssd", "bus": "nvme", "model": "Test disk",
              "bytes": 1 << 38, "scheduler": "none"},
-    "virtualization": None, "system": "Linux", "kernel": "6.1.0", "transparent_huge_pages": "madvise",
+    "virtualization": None, "system": "Linux", "kernel": "6.1.0",
+    "transparent_huge_pages": "madvise",
 }  # fmt: skip
 
 
@@ -56,10 +59,14 @@ def launches_of(selection, seed: int, speed: dict[str, float]) -> list[dict]:
                 for variant in kernel["variants"]:
                     if not variant["available"]:
                         continue
-                    factor = {"naive": 1.0, "better": 0.25, "peer": 0.5, "copy": 1.0}[variant["name"]]
+                    factor = {"naive": 1.0, "better": 0.25, "peer": 0.5, "copy": 1.0}[
+                        variant["name"]
+                    ]
                     noise = draw.gauss(0, 0.004)
                     middle = 2 * ladder["n"] * factor / speed.get(kernel["axis"], 1.0) * (1 + noise)
-                    ratio = 0.0 if variant["name"] == "naive" else draw.gauss(-math.log(factor), 0.003)
+                    ratio = (
+                        0.0 if variant["name"] == "naive" else draw.gauss(-math.log(factor), 0.003)
+                    )
                     entry["arms"].append({
                         "variant": variant["name"],
                         "threads": 1 if variant["name"] == "naive" else ladder["threads"],

@@ -95,7 +95,9 @@ def test_holm_goes_across_the_run(golden):
     rows = show.rows_of(golden)
     tested = [r for r in rows if r.detected is not None]
     # The 15 rows that claim something: no placebo, no probe, no baseline.
-    claims = [r for r in rows if r.cell.variant in ("better", "peer") and not r.cell.kernel["probe"]]
+    claims = [
+        r for r in rows if r.cell.variant in ("better", "peer") and not r.cell.kernel["probe"]
+    ]
     assert len(tested) == len(claims) == 12
 
 
@@ -110,10 +112,12 @@ def test_placebos_and_probes_claim_nothing(golden):
 def test_another_baseline(golden):
     rows = show.rows_of(golden, baseline="peer")
     row = next(r for r in rows if r.cell.variant == "better" and r.cell.n == 4096)
-    own = {c.variant: c for c in record.cells_of(golden) if c.n == 4096 and c.kernel["name"] == "simd/sum"}
-    expected = numpy.median(
-        [a - b for a, b in zip(own["better"].log_ratio, own["peer"].log_ratio)]
-    )
+    own = {
+        c.variant: c
+        for c in record.cells_of(golden)
+        if c.n == 4096 and c.kernel["name"] == "simd/sum"
+    }
+    expected = numpy.median([a - b for a, b in zip(own["better"].log_ratio, own["peer"].log_ratio)])
     assert row.speedup == pytest.approx(math.exp(expected))
     assert row.baseline == "peer"
     with pytest.raises(HeadroomError, match="no such variant"):
@@ -209,9 +213,7 @@ def test_the_spread_of_repeats_replaces_the_default(tmp_path):
         _written(tmp_path / "m" / f"2026010{index}T000000Z-x-y", repeat, machine)
     side = compare.side(tmp_path / "m" / "20260100T000000Z-x-y")
     assert side.repeats == 3
-    expected = reference.t.ppf(0.975, 3) * numpy.std(
-        numpy.log([1, 1.001, 1.002, 1.003]), ddof=1
-    )
+    expected = reference.t.ppf(0.975, 3) * numpy.std(numpy.log([1, 1.001, 1.002, 1.003]), ddof=1)
     assert side.spread["simd"] == pytest.approx(expected, rel=1e-3)
 
 

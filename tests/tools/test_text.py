@@ -76,7 +76,7 @@ def test_p10_is_numpys():
         ("int a; // note\n\n", "int a;\n", True),
         ("int a; /* x\ny */ int b;", "int a;  int b;", True),
         ('char* s = "// no comment";', 'char* s = "//";', False),
-        ("auto s = R\"x(/* kept )\" */)x\";", "auto s = R\"x( )\" */)x\";", False),
+        ('auto s = R"x(/* kept )" */)x";', 'auto s = R"x( )" */)x";', False),
         ("int a = 1'000'000; // note", "int a = 1'000'000;", True),
         ("char c = '\"'; // note", "char c = '\"';", True),
         ("int a;", "int b;", False),

@@ -163,7 +163,9 @@ def catalogue() -> tuple[dict, str]:
             timeout=60,
         )
     except subprocess.TimeoutExpired:
-        raise HeadroomError(f"{paths.shown(program)}: gave no catalogue in 60 s; {_REBUILD}") from None
+        raise HeadroomError(
+            f"{paths.shown(program)}: gave no catalogue in 60 s; {_REBUILD}"
+        ) from None
     except OSError as error:
         raise HeadroomError(
             f"{paths.shown(program)}: cannot be run: {error.strerror}; {_REBUILD}"

@@ -42,7 +42,9 @@ def print_list(kernels: list[dict], to: Console) -> None:
     for kernel in kernels:
         table.heading()
         sizes = ", ".join(f"{n:,}" for n in kernel["sizes"])
-        table.heading((kernel["name"], "bold"), (f"  {kernel['axis']} · {kernel['technique']}", "dim"))
+        table.heading(
+            (kernel["name"], "bold"), (f"  {kernel['axis']} · {kernel['technique']}", "dim")
+        )
         more = f" · inputs {', '.join(kernel['inputs'])}" if len(kernel["inputs"]) > 1 else ""
         if len(kernel["threads"]) > 1:
             more += f" · threads {', '.join(map(str, kernel['threads']))}"
@@ -57,7 +59,9 @@ def print_list(kernels: list[dict], to: Console) -> None:
     variants = [variant for kernel in kernels for variant in kernel["variants"]]
     here = sum(variant["available"] for variant in variants)
     table.heading()
-    table.heading(f"{len(kernels)} kernels, {len(variants)} variants, {here} of them available here")
+    table.heading(
+        f"{len(kernels)} kernels, {len(variants)} variants, {here} of them available here"
+    )
     table.print(to)
 
 
@@ -83,7 +87,9 @@ def print_machine(tree: dict, to: Console) -> None:
             shared = cache["shared_by"]
             of = f", shared by {shared} threads" if shared and shared > 1 else ""
             table.row(label, f"{size(cache['bytes'])}{of}")
-    wide = [name for name in ("avx512f", "avx2", "sse4_2", "sve2", "sve", "asimd") if name in cpu["isa"]]
+    wide = [
+        name for name in ("avx512f", "avx2", "sse4_2", "sve2", "sve", "asimd") if name in cpu["isa"]
+    ]
     table.row("isa", f"{_or_unknown(cpu['architecture'])}, {', '.join(wide) or 'no SIMD found'}")
     table.row("microcode", _or_unknown(cpu["microcode"]))
     boost = {True: "on", False: "off", None: "unknown"}[cpu["boost"]]

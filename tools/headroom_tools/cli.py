@@ -93,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--resume", action="store_true", help="go on with the newest unfinished run")
     add.add_argument("--dry-run", action="store_true", help="say what it takes, measure nothing")
     add.add_argument(
-        "--strict", action="store_true", help="status 1 also for what is missing or failed to launch"
+        "--strict",
+        action="store_true",
+        help="status 1 also for what is missing or failed to launch",
     )
 
     add = commands.add_parser("show", parents=[shared, band], help="the ladders of a run")
@@ -229,7 +231,9 @@ def _run(arguments: argparse.Namespace) -> int:
     selection = plan.select(tree, profile, arguments.filter, machine.memory_available())
     if not selection.ladders:
         reasons = sorted({f"{e['kernel']} needs {e['needs']}" for e in selection.missing})
-        raise HeadroomError(f"nothing can be measured here: {'; '.join(reasons[:3]) or 'no ladder'}")
+        raise HeadroomError(
+            f"nothing can be measured here: {'; '.join(reasons[:3]) or 'no ladder'}"
+        )
     estimate = plan.estimate(selection, profile)
     if arguments.dry_run:
         return _dry_run(profile, selection, estimate, arguments.json, to)
@@ -299,12 +303,15 @@ def _measure(runner, folder: Path, reporter, arguments: argparse.Namespace) -> i
     try:
         finished = run.measure()
     except KeyboardInterrupt:
-        raise HeadroomError(f"stopped: {run.kept()}; go on with `headroom run --resume`", 130) from None
+        raise HeadroomError(
+            f"stopped: {run.kept()}; go on with `headroom run --resume`", 130
+        ) from None
     except OSError as error:
         where = f" {paths.shown(Path(error.filename))}" if error.filename else ""
         cure = "free some space" if error.errno in _FULL_DISK else "see to it"
         raise HeadroomError(
-            f"cannot write{where}: {error.strerror}; {cure}, then `headroom run --resume`: {run.kept()}"
+            f"cannot write{where}: {error.strerror}; {cure}, then `headroom run --resume`: "
+            f"{run.kept()}"
         ) from None
     record = finished.run
     failed = bool(record["failures"])

@@ -60,7 +60,8 @@ def _cells(run: dict) -> tuple[dict[tuple, Cell], dict[str, float]]:
     for cell in rows:
         key = tuple(cell.key().values())
         known = chosen.get(key)
-        if known is None or (known.ladder_threads != known.threads and cell.ladder_threads == cell.threads):  # fmt: skip
+        own = cell.ladder_threads == cell.threads
+        if known is None or (own and known.ladder_threads != known.threads):
             chosen[key] = cell
     return chosen, noise_floors(rows)
 
@@ -74,10 +75,15 @@ def configuration(run: dict) -> tuple:
     """What must be equal for two runs to be repeats of each other."""
     build = run["build"]
     return (
-        run["machine"], run["profile"], build["compiler"], build["flags"], build["isa"],
-        run["simd"]["asked"], tuple(run["simd"]["taken"]),
+        run["machine"],
+        run["profile"],
+        build["compiler"],
+        build["flags"],
+        build["isa"],
+        run["simd"]["asked"],
+        tuple(run["simd"]["taken"]),
         tuple((kernel["name"], kernel["source_hash"]) for kernel in run["kernels"]),
-    )  # fmt: skip
+    )
 
 
 def _repeats(folder: Path, run: dict) -> list[dict]:
@@ -150,10 +156,16 @@ def rows_of(base: Side, new: Side, band: float = BAND) -> list[dict]:
             verdict = stats.verdict([interval], max(band, floor - 1))
         rows.append(
             {
-                **cell.key(), "axis": axis, "base_ns": base_ns, "new_ns": new_ns, "ratio": ratio,
-                "lo": lo, "hi": hi, "verdict": verdict,
+                **cell.key(),
+                "axis": axis,
+                "base_ns": base_ns,
+                "new_ns": new_ns,
+                "ratio": ratio,
+                "lo": lo,
+                "hi": hi,
+                "verdict": verdict,
             }
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -180,7 +192,9 @@ def axes_of(base: Side, new: Side, rows: list[dict]) -> list[dict]:
     for axis, kernels in sorted(by_axis.items()):
         sides = []
         for table in (base.cells, new.cells):
-            sides.append(_profile_of_launches([[table[k] for k in keys] for keys in kernels.values()]))
+            sides.append(
+                _profile_of_launches([[table[k] for k in keys] for keys in kernels.values()])
+            )
         ratio = sum(sides[0]) / len(sides[0]) - sum(sides[1]) / len(sides[1])
         entry = {"axis": axis, "ratio": math.exp(ratio), "lo": None, "hi": None}
         if min(len(values) for values in sides) >= 2:
@@ -235,7 +249,9 @@ def changed(base: Side, new: Side) -> list[dict]:
     old, now = _flat(base.machine), _flat(new.machine)
     for field in [f for f in dict.fromkeys([*old, *now]) if f not in skip]:
         if old.get(field) != now.get(field):
-            found.append({"field": field, "base": _brief(old.get(field)), "new": _brief(now.get(field))})
+            found.append(
+                {"field": field, "base": _brief(old.get(field)), "new": _brief(now.get(field))}
+            )
     for name, of in (
         ("compiler", lambda run: run["build"]["compiler"]),
         ("flags", lambda run: run["build"]["flags"]),
@@ -250,7 +266,9 @@ def changed(base: Side, new: Side) -> list[dict]:
     old, now = base.run["libraries"], new.run["libraries"]
     for name in sorted({*old, *now}):
         if old.get(name) != now.get(name):
-            found.append({"field": f"libraries.{name}", "base": old.get(name), "new": now.get(name)})
+            found.append(
+                {"field": f"libraries.{name}", "base": old.get(name), "new": now.get(name)}
+            )
     return found
 
 
@@ -270,8 +288,10 @@ def warnings(base: Side, new: Side, differences: list[dict], axes: list[dict]) -
     hashes = [{k["name"]: k["source_hash"] for k in side_.run["kernels"]} for side_ in (base, new)]
     differing = sorted(n for n in hashes[0] if n in hashes[1] and hashes[0][n] != hashes[1][n])
     if differing:
-        lines.append(f"other source code was measured in {', '.join(differing[:8])}"
-                     + (f" and {len(differing) - 8} more" if len(differing) > 8 else ""))  # fmt: skip
+        lines.append(
+            f"other source code was measured in {', '.join(differing[:8])}"
+            + (f" and {len(differing) - 8} more" if len(differing) > 8 else "")
+        )
     elif "commit" in fields:
         lines.append("the commits differ, but the kernels' sources don't")
     for side_ in (base, new):
@@ -286,24 +306,29 @@ def warnings(base: Side, new: Side, differences: list[dict], axes: list[dict]) -
     if declared:
         for part in sorted(actual - declared):
             names = [f for f in fields if f.split(".")[0] == part]
-            lines.append(f"only {', '.join(sorted(declared))} was declared as changed, but {', '.join(names[:3])} differs too")  # fmt: skip
+            lines.append(
+                f"only {', '.join(sorted(declared))} was declared as changed, but "
+                f"{', '.join(names[:3])} differs too"
+            )
         for part in sorted((declared & set(_PARTS)) - actual):
-            lines.append(f"{part} was declared as changed, but nothing that can be read of it differs")
+            lines.append(
+                f"{part} was declared as changed, but nothing that can be read of it differs"
+            )
         if all(part in _TOUCHES for part in declared):
             touched = set().union(*(_TOUCHES[part] for part in declared))
             for axis in axes:
                 moved = axis["lo"] is not None and (axis["lo"] > 1 or axis["hi"] < 1)
                 if moved and axis["axis"] not in touched:
                     lines.append(
-                        f"{axis['axis']} moved to {axis['ratio']:.2f}, which {', '.join(sorted(declared))} "
-                        "can't have touched: this comparison is contaminated"
+                        f"{axis['axis']} moved to {axis['ratio']:.2f}, which "
+                        f"{', '.join(sorted(declared))} can't have touched: the comparison is contaminated"
                     )
     for axis in sorted({row_axis["axis"] for row_axis in axes}):
         if axis not in base.spread or axis not in new.spread:
             lines.append(
                 "the drift between runs is taken from defaults (5% scalar, simd, cores, cache; 10% "
-                "memory, coherence; 25% storage, syscall, network): with three runs or more of each "
-                "side beside each other it would be theirs"
+                "memory, coherence; 25% storage, syscall, network): three runs or more of each side, "
+                "kept beside each other, would tell"
             )
             break
     return lines
@@ -334,43 +359,65 @@ def print_comparison(base: Side, new: Side, tree: dict, to: Console) -> None:
     else:
         both = f"{safe(base.run['machine'])} -> {safe(new.run['machine'])}"
         to.print(Text(both, style="dim"), soft_wrap=True)
-    to.print(Text("ratio: BASE's time over NEW's, above 1 is faster; intervals 95%, widened by the drift between runs", style="dim"), soft_wrap=True)  # fmt: skip
+    to.print(
+        Text(
+            "ratio: BASE's time over NEW's, above 1 is faster; 95% intervals, with drift between runs",
+            style="dim",
+        ),
+        soft_wrap=True,
+    )
     table = terminal.Table("<<>>>><", limits={0: 24})
     kernel = ladder = None
     for row in tree["rows"]:
-        entry = new.cells[tuple(row[k] for k in ("kernel", "variant", "n", "input", "threads"))].kernel
+        entry = new.cells[
+            tuple(row[k] for k in ("kernel", "variant", "n", "input", "threads"))
+        ].kernel
         if row["kernel"] != kernel:
             kernel, ladder = row["kernel"], None
             table.heading()
             table.heading((kernel, "bold"), (f"  {row['axis']}", "dim"))
-        label = ladder_label(row["n"], row["input"], row["threads"], len(entry["inputs"]), len(entry["threads"]) > 1)  # fmt: skip
+        label = ladder_label(
+            row["n"], row["input"], row["threads"], len(entry["inputs"]), len(entry["threads"]) > 1
+        )
         if label != ladder:
             ladder = label
-            table.row((label, "cyan"), "", *((n, "dim") for n in ("base", "new", "ratio", "interval", "")))  # fmt: skip
-        bounds = "" if row["lo"] is None else f"{three_digits(row['lo'])} .. {three_digits(row['hi'])}"
+            table.row(
+                (label, "cyan"), "", *((n, "dim") for n in ("base", "new", "ratio", "interval", ""))
+            )
+        bounds = (
+            "" if row["lo"] is None else f"{three_digits(row['lo'])} .. {three_digits(row['hi'])}"
+        )
         table.row(
             f"  {row['variant']}",
             (terminal.bar(row["new_ns"] / max(row["new_ns"], row["base_ns"])), "blue"),
             time_of(row["base_ns"]),
             time_of(row["new_ns"]),
-            (f"{row['ratio']:.3f}x" if row["ratio"] < 10 else f"{three_digits(row['ratio'])}x", "bold"),
+            (
+                f"{row['ratio']:.3f}x" if row["ratio"] < 10 else f"{three_digits(row['ratio'])}x",
+                "bold",
+            ),
             bounds,
             (row["verdict"] or "", _VERDICT_STYLE.get(row["verdict"] or "", "")),
         )
     table.print(to)
     to.print()
-    to.print(Text("axes", style="bold"), Text("geometric means over kernels", style="dim"))
+    terminal.title(to, "axes", "geometric means over kernels")
     table = terminal.Table("<>>><")
     by_axis = defaultdict(list)
     for row in tree["rows"]:
         by_axis[row["axis"]].append(row["ratio"])
     for axis in tree["axes"]:
-        bounds = "" if axis["lo"] is None else f"{three_digits(axis['lo'])} .. {three_digits(axis['hi'])}"
+        bounds = (
+            ""
+            if axis["lo"] is None
+            else f"{three_digits(axis['lo'])} .. {three_digits(axis['hi'])}"
+        )
+        ratios = by_axis[axis["axis"]]
         table.row(
             axis["axis"],
             (f"{axis['ratio']:.3f}x", "bold"),
             bounds,
-            f"rows {three_digits(min(by_axis[axis['axis']]))} .. {three_digits(max(by_axis[axis['axis']]))}",
+            f"rows {three_digits(min(ratios))} .. {three_digits(max(ratios))}",
             (f"{axis['kernels']} of {axis['of']} kernels", "dim"),
         )
     table.print(to)
@@ -380,7 +427,9 @@ def print_comparison(base: Side, new: Side, tree: dict, to: Console) -> None:
     moved = sum(counts[name] for name in MOVED)
     summary = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
     to.print()
-    to.print(Text(f"{len(tree['rows'])} rows: {summary}", style="bold" if moved else ""), soft_wrap=True)  # fmt: skip
+    to.print(
+        Text(f"{len(tree['rows'])} rows: {summary}", style="bold" if moved else ""), soft_wrap=True
+    )
     if tree["changed"]:
         to.print(Text("differs", style="bold"), soft_wrap=True)
         table = terminal.Table("<<", limits={1: 70})

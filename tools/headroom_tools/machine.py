@@ -334,9 +334,7 @@ def fingerprint(scratch: Path) -> dict:
 
     scratch: the folder that the I/O kernels use; its disk is the one described.
     """
-    pages = re.search(
-        r"\[(\w+)\]", _read(_SYS / "kernel/mm/transparent_hugepage/enabled") or ""
-    )
+    pages = re.search(r"\[(\w+)\]", _read(_SYS / "kernel/mm/transparent_hugepage/enabled") or "")
     tree = {
         "format": "headroom-machine",
         "version": VERSION,

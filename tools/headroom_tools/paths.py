@@ -1,4 +1,4 @@
-"""Where things lie: the checkout, the benchmark program, unfinished runs, results; RUN arguments."""
+"""Where things lie: checkout, benchmark program, unfinished runs, results; what RUN names."""
 
 from __future__ import annotations
 

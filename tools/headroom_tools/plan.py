@@ -69,9 +69,7 @@ def matching(catalogue: dict, pattern: str | None) -> list[dict]:
     return found
 
 
-def select(
-    catalogue: dict, profile: str, pattern: str | None, memory: int | None
-) -> Selection:
+def select(catalogue: dict, profile: str, pattern: str | None, memory: int | None) -> Selection:
     """What `profile` measures of the kernels that `pattern` finds.
 
     memory: bytes available, None where unknown. A filtered run takes along the placebos of its

@@ -97,8 +97,8 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
                 row = (
                     number[kernel["name"]], ladder["n"], recorded["inputs"].index(ladder["input"]),
                     ladder["threads"], ladder["group"], variants.index(ladder["baseline"]),
-                    five(known["items"]), five(known["bytes"]), five(known["flops"]), ladder["clock"],
-                    ladder["working_set"],
+                    five(known["items"]), five(known["bytes"]), five(known["flops"]),
+                    ladder["clock"], ladder["working_set"],
                     plan["rounds"].get("/".join(map(str, group)), 0),
                     five(max(0.0, ladder["empty_ns"])), five(max(0.0, ladder["setup_s"])),
                 )  # fmt: skip

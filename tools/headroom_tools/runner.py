@@ -118,7 +118,9 @@ def create(options: Options, catalogue: dict, selection: planning.Selection) -> 
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
-        raise HeadroomError(f"{paths.shown(folder)}: a run of this second exists: try again") from None
+        raise HeadroomError(
+            f"{paths.shown(folder)}: a run of this second exists: try again"
+        ) from None
     try:
         for part in ("launches", "alone", "work"):
             (folder / part).mkdir()
@@ -456,9 +458,7 @@ class Run:
         """Seconds that the launches not in `done` take: as measured where a kernel's are known."""
         total = self._alone_guess_s()
         for name, guess in self._plan["seconds"].items():
-            seen = [
-                self._launches[key]["seconds"] for key in done if key[0] == name and key[1] > 0
-            ]
+            seen = [self._launches[key]["seconds"] for key in done if key[0] == name and key[1] > 0]
             each = sum(seen) / len(seen) if seen else guess
             total += each * (self._plan["launches"] - len(seen))
         return total
@@ -537,7 +537,9 @@ class Run:
             kept = {"status": "skipped", "message": "no time left", "seconds": 0.0, "cells": {}}
             if pattern is not None and left > 0.5:
                 self._report.update(f"alone {name}", 0.98, left)
-                with scratch_space.for_launch(self._scratch, f"alone-{name.replace('/', '.')}") as own:
+                with scratch_space.for_launch(
+                    self._scratch, f"alone-{name.replace('/', '.')}"
+                ) as own:
                     ended, cells = bench.alone(
                         pattern,
                         self._work,

@@ -71,7 +71,9 @@ def _rebased(cells: list[Cell], baseline: str | None) -> list[tuple[Cell, str | 
     if not bases:
         known = sorted({cell.variant for cell in cells})
         shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-        raise HeadroomError(f"--baseline {safe(baseline, 60)}: no such variant here; there are {shown}")
+        raise HeadroomError(
+            f"--baseline {safe(baseline, 60)}: no such variant here; there are {shown}"
+        )
     rebased = []
     for cell in cells:
         base = bases.get(cell.ladder())
@@ -103,9 +105,7 @@ def rows_of(run: dict, baseline: str | None = None, band: float = BAND) -> list[
         ns = median(times) if times else None
         if speedup is None:
             is_base = cell.variant == base and not cell.kernel["probe"]
-            rows.append(
-                Row(cell, base, ns, 1.0 if is_base and ns else None, *[None] * 5)
-            )
+            rows.append(Row(cell, base, ns, 1.0 if is_base and ns else None, *[None] * 5))
             continue
         floor = 1.0 if cell.kernel["placebo"] else floors.get(cell.kernel["noise_class"], 1.0)
         rows.append(
@@ -149,7 +149,9 @@ def alone_differs(rows: list[Row]) -> list[dict]:
 
 def alone_checked(rows: list[Row]) -> int:
     """How many speedups could be held against the variants run alone."""
-    bases = {row.cell.ladder() for row in rows if row.cell.variant == row.baseline and row.cell.alone_ns}
+    bases = {
+        row.cell.ladder() for row in rows if row.cell.variant == row.baseline and row.cell.alone_ns
+    }
     return sum(
         1
         for row in rows
@@ -245,13 +247,18 @@ def _head(run: dict, rows: list[Row], band: float, to: Console) -> None:
     build, plan = run["build"], run["plan"]
     commit = run["commit"][:8] if run["commit"] else "no commit"
     commit += " + changes" if run["dirty"] else ""
-    to.print(Text(safe(run["machine"]), style="bold"), Text(safe(f"· {run['label']} · {run['profile']} · {run['started']}")), soft_wrap=True)  # fmt: skip
+    to.print(
+        Text(safe(run["machine"]), style="bold"),
+        Text(safe(f"· {run['label']} · {run['profile']} · {run['started']}")),
+        soft_wrap=True,
+    )
     simd = ", ".join(run["simd"]["taken"]) or "none"
     line = f"{build['compiler']} {build['flags']} · {build['preset']} · SIMD {simd} · {commit}"
     to.print(Text(safe(line), style="dim"), soft_wrap=True)
     how = next((row for row in rows if row.coverage is not None), None)
     if how is None:
-        text = f"{plan['launches']} launch{'es' if plan['launches'] > 1 else ''}: too few for an interval or a verdict"
+        count = f"{plan['launches']} launch" + ("es" if plan["launches"] > 1 else "")
+        text = f"{count}: too few for an interval or a verdict"
     else:
         rank, coverage = stats.order_ranks(plan["launches"]) or (1, how.coverage)
         text = (
@@ -278,10 +285,19 @@ def _ladders(rows: list[Row], to: Console) -> None:
             kernel, ladder = cell.kernel, None
             header = ["time", "per item", "rate", "speedup", "interval", "verdict", ""]
             table.heading()
-            table.heading((kernel["name"], "bold"), (f"  {kernel['axis']} · {kernel['technique']}"[: 96 - len(kernel["name"])], "dim"))  # fmt: skip
+            table.heading(
+                (kernel["name"], "bold"),
+                (f"  {kernel['axis']} · {kernel['technique']}"[: 96 - len(kernel["name"])], "dim"),
+            )
         if cell.ladder() != ladder:
             ladder = cell.ladder()
-            label = ladder_label(cell.n, cell.input, cell.ladder_threads, len(kernel["inputs"]), len(kernel["threads"]) > 1)  # fmt: skip
+            label = ladder_label(
+                cell.n,
+                cell.input,
+                cell.ladder_threads,
+                len(kernel["inputs"]),
+                len(kernel["threads"]) > 1,
+            )
             table.row((label, "cyan"), *((name, "dim") for name in header))
             header = [""] * len(header)
         name = f"  {cell.variant}"
@@ -308,12 +324,19 @@ def _ladders(rows: list[Row], to: Console) -> None:
 def _noise(run: dict, rows: list[Row], to: Console) -> None:
     floors = noise_floors([row.cell for row in rows])
     to.print()
-    to.print(Text("noise floor", style="bold"), Text("a kernel against its own copy: no claim below this", style="dim"), soft_wrap=True)  # fmt: skip
+    terminal.title(to, "noise floor", "a kernel against its own copy: no claim below this")
     for name, ratio in floors.items():
         kernels = sorted({r.cell.kernel["name"] for r in rows if r.cell.kernel["placebo"] == name})
         moved = [r for r in rows if r.cell.kernel["placebo"] == name and r.verdict in MOVED]
-        few = "" if stats.order_ranks(run["plan"]["launches"]) else ", too few launches for an interval"
-        to.print(Text(f"  {name:<8} ±{100 * (ratio - 1):.2f}%  {', '.join(kernels)}{few}"), soft_wrap=True)  # fmt: skip
+        few = (
+            ""
+            if stats.order_ranks(run["plan"]["launches"])
+            else ", too few launches for an interval"
+        )
+        to.print(
+            Text(f"  {name:<8} ±{100 * (ratio - 1):.2f}%  {', '.join(kernels)}{few}"),
+            soft_wrap=True,
+        )
         for row in moved:
             terminal.paragraph(
                 to,
@@ -324,7 +347,13 @@ def _noise(run: dict, rows: list[Row], to: Console) -> None:
     used = {row.cell.kernel["noise_class"] for row in rows if not row.cell.kernel["placebo"]}
     unknown = sorted(used - set(floors))
     if unknown:
-        to.print(Text(f"  {', '.join(unknown)}: no placebo was measured, so this floor is unknown", style="yellow"), soft_wrap=True)  # fmt: skip
+        to.print(
+            Text(
+                f"  {', '.join(unknown)}: no placebo was measured, so this floor is unknown",
+                style="yellow",
+            ),
+            soft_wrap=True,
+        )
 
 
 def _alone(rows: list[Row], to: Console) -> None:
@@ -332,12 +361,22 @@ def _alone(rows: list[Row], to: Console) -> None:
     if not checked:
         return
     to.print()
-    to.print(Text("ladder against variants run alone", style="bold"), Text(f"{checked - len(differing)} of {checked} speedups agree within 15%", style="dim"), soft_wrap=True)  # fmt: skip
+    terminal.title(
+        to,
+        "ladder against variants run alone",
+        f"{checked - len(differing)} of {checked} speedups agree within 15%",
+    )
     table = terminal.Table("<<>>")
     sweeps = {row.cell.kernel["name"]: row.cell.kernel for row in rows}
     for entry in differing:
         kernel = sweeps[entry["kernel"]]
-        label = ladder_label(entry["n"], entry["input"], entry["ladder_threads"], len(kernel["inputs"]), len(kernel["threads"]) > 1)  # fmt: skip
+        label = ladder_label(
+            entry["n"],
+            entry["input"],
+            entry["ladder_threads"],
+            len(kernel["inputs"]),
+            len(kernel["threads"]) > 1,
+        )
         table.row(
             f"{entry['kernel']}/{entry['variant']}",
             label,
@@ -352,7 +391,9 @@ def _short(rows: list[Row], to: Console) -> None:
     if not flagged:
         return
     to.print()
-    to.print(Text("short calls", style="bold"), Text(f"under {OVERHEAD_TIMES} times an empty call: its overhead dilutes these", style="dim"), soft_wrap=True)  # fmt: skip
+    terminal.title(
+        to, "short calls", f"under {OVERHEAD_TIMES} times an empty call: its overhead dilutes these"
+    )
     names = sorted({f"{e['kernel']}/{e['variant']} n {e['n']:,}" for e in flagged})
     terminal.paragraph(to, ", ".join(names))
 
@@ -361,7 +402,7 @@ def _absent(run: dict, to: Console) -> None:
     kernels = {kernel["name"]: kernel for kernel in run["kernels"]}
     if run["missing"]:
         to.print()
-        to.print(Text("missing", style="bold"), Text("this machine or build lacks what these need", style="dim"), soft_wrap=True)  # fmt: skip
+        terminal.title(to, "missing", "this machine or build lacks what these need")
         table = terminal.Table("<<", limits={0: 44, 1: 300})
         for entry in run["missing"]:
             name = "/".join(filter(None, (entry["kernel"], entry["variant"])))
@@ -369,7 +410,7 @@ def _absent(run: dict, to: Console) -> None:
         table.print(to)
     if run["left_out"]:
         to.print()
-        to.print(Text("left out", style="bold"), Text("measured by --profile thorough", style="dim"), soft_wrap=True)  # fmt: skip
+        terminal.title(to, "left out", "measured by --profile thorough")
         table = terminal.Table("<<<")
         for entry in run["left_out"]:
             label = ladder_label(entry["n"], entry["input"], entry["threads"], 2)

@@ -100,6 +100,12 @@ def bar(share: float, width: int = 10) -> str:
     return "█" * full + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[rest]
 
 
+def title(to: Console, text: str, note: str = "") -> None:
+    """Prints a section's title, and a remark on it."""
+    line = Text.assemble((safe(text), "bold"), (f"  {safe(note)}" if note else "", "dim"))
+    to.print(line, soft_wrap=True)
+
+
 def paragraph(to: Console, text: str, style: str = "", indent: int = 2) -> None:
     """Prints text wrapped to the width, later lines indented."""
     words, line, width = safe(text, 2000).split(), "", min(to.width, WIDTH)

@@ -99,7 +99,9 @@ def rounded(tree):
     return tree
 
 
-def cell_name(kernel: str, variant: str, n: int, input_name: str | None, threads: int | None) -> str:
+def cell_name(
+    kernel: str, variant: str, n: int, input_name: str | None, threads: int | None
+) -> str:
     """CELL as text: `group/kernel/variant/n:1024[/input:random][/threads:2]`."""
     name = f"{kernel}/{variant}/n:{n}"
     if input_name is not None:
@@ -107,7 +109,9 @@ def cell_name(kernel: str, variant: str, n: int, input_name: str | None, threads
     return name if threads is None else f"{name}/threads:{threads}"
 
 
-def ladder_label(n: int, input_name: str, threads: int, inputs: int = 1, sweep: bool = False) -> str:
+def ladder_label(
+    n: int, input_name: str, threads: int, inputs: int = 1, sweep: bool = False
+) -> str:
     """A ladder as people read it: `n 4,096 · sorted · 2 threads`."""
     parts = [f"n {n:,}"]
     if inputs > 1:

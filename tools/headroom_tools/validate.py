@@ -43,8 +43,8 @@ def _schema(tree: object, kind: str, shown: str) -> dict:
         raise _fail(shown, "format", f"is not headroom-{kind}")
     if isinstance(version, int) and not isinstance(version, bool) and version > _VERSION:
         raise HeadroomError(
-            f"{shown}: version: {safe(version, 20)} comes from a newer Headroom, and this one reads "
-            f"up to {_VERSION}: update this checkout",
+            f"{shown}: version: {safe(version, 20)} comes from a newer Headroom, and this one "
+            f"reads up to {_VERSION}: update this checkout",
             1,
         )
     try:
@@ -87,7 +87,10 @@ def run_tree(tree: object, shown: str) -> dict:
     _in_range(shown, "quantities.cell", run["quantities"]["cell"], len(cells["ladder"]))
     for index, number in enumerate(ladders["kernel"]):
         kernel = kernels[number]
-        for name, limit in (("input", len(kernel["inputs"])), ("baseline", len(kernel["variants"]))):
+        for name, limit in (
+            ("input", len(kernel["inputs"])),
+            ("baseline", len(kernel["variants"])),
+        ):
             if ladders[name][index] >= limit:
                 raise _fail(shown, f"ladders.{name}[{index}]", "index out of range")
         if ladders["n"][index] not in kernel["sizes"]:
@@ -155,7 +158,9 @@ def any_path(path: Path) -> list[Path]:
         folders = sorted({found.parent for found in path.glob("*/*/run.json")})
         folders += sorted({found.parent for found in path.glob("*/run.json")})
         if not folders:
-            raise HeadroomError(f"{paths.shown(path)}: holds no record: name a run folder or results/")
+            raise HeadroomError(
+                f"{paths.shown(path)}: holds no record: name a run folder or results/"
+            )
         return [valid for folder in folders for valid in any_path(folder)]
     if not path.exists():
         raise HeadroomError(f"{paths.shown(path)}: no such file or folder")
