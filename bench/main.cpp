@@ -58,6 +58,8 @@ void restart_with_environment(char** argv) {
   setenv("GOMP_SPINCOUNT", "10000", 0);
   setenv("KMP_BLOCKTIME", "0", 0);
   setenv("OPENBLAS_THREAD_TIMEOUT", "16", 0);
+  // A peer runs the code that it has for this host, not what somebody once forced on it.
+  unsetenv("OPENBLAS_CORETYPE");
   execv("/proc/self/exe", argv);  // returns only where it failed: go on unbound
 #else
   (void)argv;

@@ -6,6 +6,9 @@ include(FetchContent)
 find_package(PkgConfig)
 find_package(Threads REQUIRED)
 
+# What a download must not build. The policies let plain variables speak for its options.
+set(CMAKE_POLICY_DEFAULT_CMP0077 NEW)
+set(CMAKE_POLICY_DEFAULT_CMP0126 NEW)
 set(BENCHMARK_ENABLE_TESTING OFF)
 set(BENCHMARK_ENABLE_GTEST_TESTS OFF)
 set(BENCHMARK_ENABLE_INSTALL OFF)

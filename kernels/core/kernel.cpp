@@ -25,6 +25,8 @@ std::string flaw(const Kernel& kernel) {
     if (!std::binary_search(meta.sizes.begin(), meta.sizes.end(), n))
       return "headline size " + std::to_string(n) + " is not among its sizes";
   if (meta.headline.empty()) return "no headline size";
+  static const std::set<std::string> units = {"", "B/s", "FLOP/s", "Hz", "ns"};
+  if (units.count(meta.unit) == 0) return "unknown unit " + meta.unit;
   std::set<std::string_view> names;
   for (const VariantInfo& v : kernel.variants) {
     if (v.what.empty()) return "variant " + std::string(v.name) + " does not say what it does";

@@ -106,7 +106,8 @@ struct Metadata {
   Clock clock = Clock::kAuto;
   Warm warm = Warm::kAuto;
   std::string placebo = {};                          // noise class, where this kernel is a placebo
-  bool probe = false;                                // a number of its own: no speedup is claimed
+  std::string unit = {};                             // of a probe: "B/s", "FLOP/s", "Hz" (items a
+                                                     // second) or "ns" (an item); no probe: empty
   std::function<Demand(const Setting&)> demand;
   std::vector<std::size_t> test_sizes = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65,
                                          127, 128, 129, 255, 257, 1000, 4097};

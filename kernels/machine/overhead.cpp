@@ -15,10 +15,10 @@ struct Overhead {
   }
 };
 
-void naive(const Overhead::Input&, Overhead::Output&) {}
+void probe(const Overhead::Input&, Overhead::Output&) {}
 
 constexpr Variant<Overhead> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "an empty call through the opaque pointer"},
+    {.name = "probe", .run = run<probe>, .what = "an empty call through the opaque pointer"},
 };
 
 const Registrar kRegistrar(
@@ -27,7 +27,7 @@ const Registrar kRegistrar(
      .technique = "the cost of measuring: a call under 20 times this is flagged",
      .sizes = {1},
      .headline = {1},
-     .probe = true,
+     .unit = "ns",
      .demand = [](const Setting&) { return Demand{.items = 1}; },
      .test_sizes = {1}},
     kVariants);
