@@ -68,7 +68,8 @@ KERNELS = [
 CATALOGUE = {
     "version": 1,
     "build": {"compiler": "GNU 12.2.0", "flags": "-O3 -DNDEBUG -I/opt/secret",
-              "build_type": "Release",  "isa": "x86-64", "preset": "release", "benchmark_library_debug": True},
+              "build_type": "Release", "isa": "x86-64", "preset": "release",
+              "benchmark_library_debug": True},
     "libraries": {"benchmark": "1.7.1"},
     "simd_targets": ["AVX2", "SSE4"],
     "threads_available": 2,

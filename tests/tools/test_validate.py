@@ -6,7 +6,7 @@ import copy
 import json
 
 import pytest
-from conftest import BASE, NEW, golden_run
+from conftest import BASE, CHECKOUT, NEW, golden_run
 
 from headroom_tools import validate
 from headroom_tools.errors import HeadroomError
@@ -177,6 +177,23 @@ def test_validate_names_every_file(headroom):
     tree = json.loads(result.stdout)
     assert result.returncode == 1
     assert [entry["valid"] for entry in tree["files"]] == [True, False]
+
+
+def test_the_published_schemas_allow_no_other_keys():
+    def objects(tree):
+        if isinstance(tree, dict):
+            if tree.get("type") == "object":
+                yield tree
+            for value in tree.values():
+                yield from objects(value)
+        elif isinstance(tree, list):
+            for value in tree:
+                yield from objects(value)
+
+    for path in sorted((CHECKOUT / "tools" / "headroom_tools" / "schemas").glob("*.json")):
+        for found in objects(json.loads(path.read_text())):
+            named = "propertyNames" in found and isinstance(found["additionalProperties"], dict)
+            assert found["additionalProperties"] is False or named, path.name
 
 
 MACHINE_DAMAGE = {

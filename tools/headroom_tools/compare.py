@@ -321,7 +321,8 @@ def warnings(base: Side, new: Side, differences: list[dict], axes: list[dict]) -
                 if moved and axis["axis"] not in touched:
                     lines.append(
                         f"{axis['axis']} moved to {axis['ratio']:.2f}, which "
-                        f"{', '.join(sorted(declared))} can't have touched: the comparison is contaminated"
+                        f"{', '.join(sorted(declared))} can't have touched: the comparison is "
+                        "contaminated"
                     )
     for axis in sorted({row_axis["axis"] for row_axis in axes}):
         if axis not in base.spread or axis not in new.spread:
