@@ -406,6 +406,7 @@ def test_scratch_without_room_for_a_kernel(headroom, tiny_disk):
         (("--filter", "("), "no regular expression"),
         (("--profile", "slow"), "invalid choice"),
         (("--label", "a/b"), "--label"),
+        (("--label", "x" * 37), "at most 36"),
         (("--label", "\x1b[2J"), "--label"),
         (("--machine", "../x"), "--machine"),
         (("--changed", "ram,/etc"), "--changed"),
@@ -481,9 +482,15 @@ def test_machine_label_out_and_changed(headroom):
     assert headroom("validate", path.parent).returncode == 0
 
 
+def test_two_runs_of_one_second_have_two_names(headroom):
+    smoke = ("run", "--profile", "smoke", "--filter", "overhead", "--label", "x" * 36)
+    for _ in range(3):
+        assert headroom(*smoke).returncode == 0
+    assert len(list((headroom.root / "build" / "runs").glob("*/run.json"))) == 3
+
+
 def test_two_runs_of_one_program_agree(headroom):
     for seed in ("1", "2"):
         assert headroom(*QUICK, FAKE_SEED=seed).returncode == 0
-        time.sleep(1)
     tree = json.loads(headroom("compare", "latest~1", "latest", "--json").stdout)
     assert not {row["verdict"] for row in tree["rows"]} & {"faster", "slower"}

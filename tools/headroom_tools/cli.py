@@ -35,6 +35,12 @@ def _name(text: str) -> str:
     return text
 
 
+def _label(text: str) -> str:
+    if len(text) > 36:
+        raise argparse.ArgumentTypeError("takes at most 36 characters")
+    return _name(text)
+
+
 def _names(text: str) -> list[str]:
     return [_name(part.strip()) for part in text.split(",") if part.strip()]
 
@@ -82,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add.add_argument("--filter", metavar="RE", help="only kernels whose group/name this finds")
     add.add_argument("--machine", type=_name, metavar="NAME", help="instead of the hardware's slug")
-    add.add_argument("--label", type=_name, help="e.g. before, after-ram (default: the compiler)")
+    add.add_argument("--label", type=_label, help="e.g. before, after-ram (default: the compiler)")
     add.add_argument(
         "--changed", type=_names, metavar="WHAT", help="declares an upgrade: ram,disk,cpu,network"
     )

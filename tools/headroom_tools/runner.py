@@ -36,6 +36,7 @@ from headroom_tools.text import duration, rounded, safe, without_paths
 
 PILOT_LIMIT_S = 300.0
 LAUNCH_LIMIT_S = 60.0
+LABEL_LENGTH = 36  # so that the name of a run is at most 64
 GIVE_UP_AFTER = 2  # launches of a kernel that fail one after another
 
 
@@ -87,19 +88,26 @@ def create(options: Options, catalogue: dict, selection: planning.Selection) -> 
     out = options.out or (None if options.profile == "smoke" else paths.results())
     if out is not None:
         check_folder(out, "the results folder", "name a writable one with --out")
+    scratch_space.prepare(options.scratch)
     tree = machine.fingerprint(options.scratch)
     commit, dirty = source.commit(paths.root())
     label = options.label or _label_of(catalogue["build"]["compiler"])
-    began = datetime.now(timezone.utc)
-    name = f"{began:%Y%m%dT%H%M%SZ}-{(commit or 'nocommit')[:8]}-{label}"
+    slug = options.machine or tree["slug"]
+    while True:
+        began = datetime.now(timezone.utc)
+        name = f"{began:%Y%m%dT%H%M%SZ}-{(commit or 'nocommit')[:8]}-{label}"
+        folder = paths.runs() / name
+        if not folder.exists() and not (out and (out / slug / name).exists()):
+            break
+        time.sleep(0.1)  # another run began in this second and is through already
     state = {
         "version": 1,
         "name": name,
         "label": label,
         "profile": options.profile,
         "started": began.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "machine": options.machine or tree["slug"],
-        "fingerprint": {**tree, "slug": options.machine or tree["slug"]},
+        "machine": slug,
+        "fingerprint": {**tree, "slug": slug},
         "changed": options.changed,
         "commit": commit,
         "dirty": dirty,
@@ -114,14 +122,8 @@ def create(options: Options, catalogue: dict, selection: planning.Selection) -> 
         "raw": options.raw,
     }
     _check_catalogue(state)
-    folder = paths.runs() / name
     try:
         folder.mkdir(parents=True)
-    except FileExistsError:
-        raise HeadroomError(
-            f"{paths.shown(folder)}: a run of this second exists: try again"
-        ) from None
-    try:
         for part in ("launches", "alone", "work"):
             (folder / part).mkdir()
         files.write_atomic(folder / "state.json", files.dump(state))
@@ -149,7 +151,7 @@ def _check_catalogue(state: dict) -> None:
 
 def _label_of(compiler: str) -> str:
     """The default label: the compiler, like `gnu-12.2.0`."""
-    return re.sub(r"[^a-z0-9.]+", "-", compiler.lower()).strip("-.")[:40] or "unknown"
+    return re.sub(r"[^a-z0-9.]+", "-", compiler.lower()).strip("-.")[:LABEL_LENGTH] or "unknown"
 
 
 def newest_unfinished() -> Path:
