@@ -1,4 +1,5 @@
-// The catalogue as built, as JSON: kernels, variants, ladders, what is missing, and the build itself.
+// The catalogue as built, as JSON: kernels, variants, ladders, what is missing, and the build
+// itself.
 #pragma once
 
 #include "nlohmann/json.hpp"

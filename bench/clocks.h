@@ -32,8 +32,8 @@ struct EpochTime {
   double of(Reported clock) const { return clock == Reported::kCpu ? cpu : wall; }
 };
 
-// Times `calls` calls of `arm`, which must have been refilled. The reported clock is read innermost,
-// so that the cost of the other one's reads does not fall into it.
+// Times `calls` calls of `arm`, which must have been refilled. The reported clock is read
+// innermost, so that the cost of the other one's reads does not fall into it.
 EpochTime time_epoch(Arm& arm, std::size_t calls, Reported reported);
 
 // What time_epoch gives for no calls: the median of many; to be subtracted.

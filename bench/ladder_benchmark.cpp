@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -20,8 +21,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr double kEpochNs = 100'000;      // the shortest epoch aimed at; variants that share k take up to twice it
-constexpr double kShortEpochNs = 50'000;  // below it the CPU clock is too dear
+constexpr double kEpochNs =
+    100'000;  // the shortest epoch aimed at; variants that share k take up to twice it
+constexpr double kShortEpochNs = 50'000;                   // below it the CPU clock is too dear
 constexpr std::size_t kWorkBytes = std::size_t{64} << 20;  // copies of Work refilled for one epoch
 constexpr std::size_t kMinRounds = 5;
 constexpr std::size_t kPilotRounds = 5;
@@ -54,14 +56,36 @@ struct Mismatch : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// One arm with what it measured: nanoseconds a call, round by round.
+// One arm with what it measured: nanoseconds a call, round by round. A ceiling is an arm of a
+// probe's kernel; its times are scaled to what a call of the ladder's kernel takes at least.
 struct Measured {
+  const Kernel* kernel = nullptr;
   Rung rung;
+  Demand demand;
+  bool ceiling = false;
+  double scale = 1;
   std::unique_ptr<Arm> arm;
   std::size_t calls = 0;
   std::size_t held = 0;  // bytes
   std::vector<double> wall, cpu;
 };
+
+std::string variant_name(const Measured& m) {
+  return m.ceiling ? "ceiling" : std::string(m.kernel->variants[m.rung.variant].name);
+}
+
+std::size_t working_set(const Demand& demand) {
+  return std::max<std::size_t>(
+      1, demand.working_set != 0 ? demand.working_set : static_cast<std::size_t>(demand.bytes));
+}
+
+// The index of a variant in a kernel's table. Throws std::runtime_error where there is none.
+std::size_t variant_named(const Kernel& kernel, const std::string& name) {
+  for (std::size_t i = 0; i < kernel.variants.size(); ++i)
+    if (kernel.variants[i].name == name) return i;
+  throw std::runtime_error("the plan names " + kernel.meta.name + "/" + name +
+                           ", which this build lacks; start a new run");
+}
 
 class LadderSession {
  public:
@@ -87,6 +111,8 @@ class LadderSession {
   Reported clock() const { return plan_.clock; }
 
  private:
+  void add_ceiling();
+  std::size_t fastest_variant(const Measured& ceiling) const;
   void check(std::size_t turns);
   std::size_t warm_calls(const Measured& m) const;
   EpochTime epoch(Measured& m, bool warm);
@@ -98,7 +124,8 @@ class LadderSession {
   const Setting setting_;
   const Demand demand_;
   FastRng order_rng_;
-  std::vector<Measured> arms_;
+  const Instance* probe_ = nullptr;  // the ceiling's, where there is one
+  std::vector<Measured> arms_;       // the baseline first, the ceiling last
   std::vector<std::size_t> order_;
   EpochTime empty_;
   double build_s_ = 0;  // input and arms made
@@ -111,11 +138,15 @@ void LadderSession::prepare() {
   const std::int64_t start = wall_ns();
   const Instance& instance = bound_instance(kernel_, setting_);
   const std::vector<Rung>& rungs = ladder_.groups.at(static_cast<std::size_t>(plan_.group));
-  arms_.resize(rungs.size());
-  order_.resize(rungs.size());
-  for (std::size_t i = 0; i < rungs.size(); ++i) {
-    arms_[i].rung = rungs[i];
-    order_[i] = i;
+  for (const Rung& rung : rungs) {
+    Measured& m = arms_.emplace_back();
+    m.kernel = &kernel_;
+    m.rung = rung;
+    m.demand = demand_;
+  }
+  add_ceiling();
+  for (std::size_t i = 0; i < arms_.size(); ++i) {
+    order_.push_back(i);
     if (i < plan_.arms.size()) arms_[i].calls = plan_.arms[i].calls;
   }
   // Where memory happens to lie is part of the result; swapping who comes first in every other
@@ -126,7 +157,7 @@ void LadderSession::prepare() {
     Measured& m = arms_[i];
     set_threads(m.rung.threads);
     const std::size_t before = allocated_bytes();
-    m.arm = instance.arm(m.rung.variant);
+    m.arm = (m.ceiling ? *probe_ : instance).arm(m.rung.variant);
     m.held = allocated_bytes() - before;
   }
   build_s_ = static_cast<double>(wall_ns() - start) * 1e-9;
@@ -134,7 +165,7 @@ void LadderSession::prepare() {
   for (std::size_t i : placement) {
     set_threads(arms_[i].rung.threads);
     arms_[i].arm->set_turn(0);
-    if (kernel_.meta.warm != Warm::kNone) run_untimed(*arms_[i].arm, 1);
+    if (arms_[i].kernel->meta.warm != Warm::kNone) run_untimed(*arms_[i].arm, 1);
   }
   set_threads(arms_.front().rung.threads);
   arms_.front().arm->refill(0);
@@ -149,6 +180,7 @@ void LadderSession::check(std::size_t turns) {
   Measured& baseline = arms_.front();
   for (std::size_t i = 1; i < arms_.size(); ++i) {
     Measured& m = arms_[i];
+    if (m.ceiling) continue;
     absl::Status status;
     if (turns == kAfterLastEpoch) {
       m.arm->settle();
@@ -168,18 +200,66 @@ void LadderSession::check(std::size_t turns) {
   }
 }
 
+// Appends the ceiling's arm, where the kernel names a probe and this build has it. In a pilot all
+// the probe's variants are tried, and the fastest stays.
+void LadderSession::add_ceiling() {
+  const Ceiling& ceiling = kernel_.meta.ceiling;
+  const Kernel* probe = ceiling.probe.empty() ? nullptr : find_kernel(ceiling.probe);
+  if (probe == nullptr || !probe->variants.front().available()) return;
+  const std::size_t n = probe->meta.sizes.size() > 1 ? std::max<std::size_t>(1, demand_.working_set)
+                                                     : probe->meta.sizes.front();
+  const Setting setting{n, ceiling.input.empty() ? probe->meta.inputs.front() : ceiling.input,
+                        setting_.seed};
+  Measured m;
+  m.kernel = probe;
+  m.ceiling = true;
+  m.demand = probe->meta.demand(setting);
+  m.rung.threads = probe->meta.sweeps_threads ? ladder_.threads : 1;
+  const std::string& unit = probe->meta.unit;
+  m.scale = unit == "B/s"      ? demand_.bytes / m.demand.bytes
+            : unit == "FLOP/s" ? demand_.flops / m.demand.flops
+                               : demand_.accesses / m.demand.items;
+  if (!(m.scale > 0)) return;
+  probe_ = &bound_instance(*probe, setting, Slot::kCeiling);
+  m.rung.variant =
+      plan_.arms.empty() ? fastest_variant(m) : variant_named(*probe, plan_.arms.back().probe);
+  arms_.push_back(std::move(m));
+}
+
+std::size_t LadderSession::fastest_variant(const Measured& ceiling) const {
+  std::size_t best = 0;
+  double least = std::numeric_limits<double>::infinity();
+  set_threads(ceiling.rung.threads);
+  for (std::size_t i = 0; i < ceiling.kernel->variants.size(); ++i) {
+    if (!ceiling.kernel->variants[i].available()) continue;
+    const std::unique_ptr<Arm> arm = probe_->arm(i);
+    run_untimed(*arm, 1);
+    for (int repeat = 0; repeat < 5; ++repeat) {
+      arm->refill(1);
+      const double ns = time_epoch(*arm, 1, Reported::kWall).wall;
+      if (ns < least) {
+        least = ns;
+        best = i;
+      }
+    }
+  }
+  return best;
+}
+
 std::size_t LadderSession::warm_calls(const Measured& m) const {
   const std::size_t whole = m.calls;
-  switch (kernel_.meta.warm) {
-    case Warm::kNone: return 0;
-    case Warm::kCall: return 1;
-    case Warm::kEpoch: return whole;
-    case Warm::kAuto: break;
+  switch (m.kernel->meta.warm) {
+    case Warm::kNone:
+      return 0;
+    case Warm::kCall:
+      return 1;
+    case Warm::kEpoch:
+      return whole;
+    case Warm::kAuto:
+      break;
   }
-  const std::size_t set = demand_.working_set != 0 ? demand_.working_set
-                                                   : static_cast<std::size_t>(demand_.bytes);
-  const bool partial = m.arm->rotates() || kernel_.variants[m.rung.variant].stateful;
-  return partial && set <= l2_bytes() ? whole : 1;
+  const bool partial = m.arm->rotates() || m.kernel->variants[m.rung.variant].stateful;
+  return partial && working_set(m.demand) <= l2_bytes() ? whole : 1;
 }
 
 EpochTime LadderSession::epoch(Measured& m, bool warm) {
@@ -187,36 +267,35 @@ EpochTime LadderSession::epoch(Measured& m, bool warm) {
   if (const std::size_t calls = warm ? warm_calls(m) : 0; calls != 0) run_untimed(*m.arm, calls);
   m.arm->refill(m.calls);
   EpochTime t = time_epoch(*m.arm, m.calls, plan_.clock);
-  const double calls = static_cast<double>(m.calls);
-  t.wall = std::max(t.wall - empty_.wall, 1.0) / calls;
-  t.cpu = std::max(t.cpu - empty_.cpu, 1.0) / calls;
+  const double per_call = m.scale / static_cast<double>(m.calls);
+  t.wall = std::max(t.wall - empty_.wall, 1.0) * per_call;
+  t.cpu = std::max(t.cpu - empty_.cpu, 1.0) * per_call;
   return t;
 }
 
-// Nanoseconds a call, by the wall clock: the least of three epochs long enough to be read. Leaves the
-// most calls that an epoch may have in m.calls.
+// Nanoseconds a call, by the wall clock: the least of three epochs long enough to be read. Leaves
+// the most calls that an epoch may have in m.calls.
 double LadderSession::ns_per_call(Measured& m) {
-  const std::size_t work = std::max<std::size_t>(
-      1, demand_.working_set != 0 ? demand_.working_set : static_cast<std::size_t>(demand_.bytes));
-  const std::size_t limit = kernel_.variants[m.rung.variant].stateful
-                                ? std::max<std::size_t>(1, kWorkBytes / work)
+  const std::size_t limit = m.kernel->variants[m.rung.variant].stateful
+                                ? std::max<std::size_t>(1, kWorkBytes / working_set(m.demand))
                                 : std::size_t{1} << 30;
   m.calls = 1;
-  double per_call = epoch(m, true).wall;
+  const double unscaled = 1 / m.scale;
+  double per_call = epoch(m, true).wall * unscaled;
   while (per_call * static_cast<double>(m.calls) < kEpochNs / 2 && m.calls < limit) {
     const double wanted = std::ceil(kEpochNs / std::max(per_call, 0.1));
     m.calls = std::min({limit, m.calls * 16, static_cast<std::size_t>(wanted)});
-    per_call = epoch(m, true).wall;
+    per_call = epoch(m, true).wall * unscaled;
   }
-  for (int i = 0; i < 2; ++i) per_call = std::min(per_call, epoch(m, true).wall);
+  for (int i = 0; i < 2; ++i) per_call = std::min(per_call, epoch(m, true).wall * unscaled);
   m.calls = limit;
   return per_call;
 }
 
 void LadderSession::calibrate() {
   const Axis axis = kernel_.meta.axis;
-  const bool several = std::any_of(arms_.begin(), arms_.end(),
-                                   [](const Measured& m) { return m.rung.threads > 1; });
+  const bool several =
+      std::any_of(arms_.begin(), arms_.end(), [](const Measured& m) { return m.rung.threads > 1; });
   const bool waits = axis == Axis::kNetwork || noise_class(axis) == NoiseClass::kStorage;
   plan_.clock = kernel_.meta.clock == Clock::kWall ||
                         (kernel_.meta.clock == Clock::kAuto && (several || waits))
@@ -253,14 +332,14 @@ void LadderSession::calibrate() {
   const double affordable = plan.budget_s / std::max(cost, 1e-9);
   plan_.rounds = plan.rounds_fixed != 0
                      ? plan.rounds_fixed
-                     : static_cast<std::size_t>(std::clamp(
-                           affordable, static_cast<double>(kMinRounds),
-                           static_cast<double>(std::max(plan.rounds_max, kMinRounds))));
+                     : static_cast<std::size_t>(
+                           std::clamp(affordable, static_cast<double>(kMinRounds),
+                                      static_cast<double>(std::max(plan.rounds_max, kMinRounds))));
   plan_.estimate_s = build_s_ + cost * static_cast<double>(plan_.rounds);
   plan_.arms.clear();
   for (const Measured& m : arms_)
-    plan_.arms.push_back(
-        {std::string(kernel_.variants[m.rung.variant].name), m.rung.threads, m.calls});
+    plan_.arms.push_back({variant_name(m), m.rung.threads, m.calls,
+                          m.ceiling ? std::string(m.kernel->variants[m.rung.variant].name) : ""});
 }
 
 double LadderSession::round() {
@@ -271,7 +350,7 @@ double LadderSession::round() {
     const EpochTime t = epoch(m, true);
     m.wall.push_back(t.wall);
     m.cpu.push_back(t.cpu);
-    timed += t.wall * static_cast<double>(m.calls) * 1e-9;
+    timed += t.wall / m.scale * static_cast<double>(m.calls) * 1e-9;
   }
   ended_ = wall_ns();
   return timed;
@@ -281,22 +360,24 @@ ordered_json LadderSession::result(const std::string& status, const std::string&
   ordered_json arms = ordered_json::array();
   std::size_t working_set = bound_input_bytes();
   for (const Measured& m : arms_) {
-    working_set += m.held;
+    if (!m.ceiling) working_set += m.held;
     ordered_json quantities = ordered_json::object();
     if (m.arm != nullptr)
       for (const auto& [name, q] : m.arm->quantities())
         quantities[name] = {{"value", q.value}, {"unit", q.unit}};
-    const VariantInfo& v = kernel_.variants[m.rung.variant];
-    arms.push_back({{"variant", v.name},
-                    {"role", v.role},
+    const VariantInfo& v = m.kernel->variants[m.rung.variant];
+    arms.push_back({{"variant", variant_name(m)},
+                    {"role", m.ceiling ? "ceiling" : v.role},
                     {"threads", m.rung.threads},
                     {"calls", m.calls},
                     {"wall_ns", m.wall},
                     {"cpu_ns", m.cpu},
                     {"held_bytes", m.held},
                     {"quantities", std::move(quantities)}});
+    if (m.ceiling) arms.back()["probe"] = m.kernel->meta.name + "/" + std::string(v.name);
   }
-  const std::size_t first = ladder_.groups.at(static_cast<std::size_t>(plan_.group)).front().variant;
+  const std::size_t first =
+      ladder_.groups.at(static_cast<std::size_t>(plan_.group)).front().variant;
   return {{"n", ladder_.n},
           {"input", ladder_.input},
           {"threads", ladder_.threads},
@@ -381,7 +462,7 @@ void run_ladder(benchmark::State& state, Job& job) {
   if (status == "ok") {
     const std::vector<Measured>& arms = session.arms();
     for (std::size_t i = 1; i < arms.size(); ++i)
-      state.counters["speedup:" + std::string(ladder.kernel->variants[arms[i].rung.variant].name)] =
+      state.counters["speedup:" + variant_name(arms[i])] =
           std::exp(median_log_ratio(arms.front(), arms[i], session.clock()));
   }
   launch().results.push_back(session.result(status, message));
@@ -391,7 +472,8 @@ void run_ladder(benchmark::State& state, Job& job) {
 bool plan_fits(const Job& job) {
   const Kernel& kernel = *job.ladder.kernel;
   const std::vector<Rung>& rungs = job.ladder.groups[static_cast<std::size_t>(job.plan.group)];
-  if (job.plan.arms.size() != rungs.size()) return false;
+  const bool ceiling = !job.plan.arms.empty() && job.plan.arms.back().variant == "ceiling";
+  if (job.plan.arms.size() != rungs.size() + ceiling) return false;
   for (std::size_t i = 0; i < rungs.size(); ++i) {
     const ArmPlan& arm = job.plan.arms[i];
     if (kernel.variants[rungs[i].variant].name != arm.variant || rungs[i].threads != arm.threads ||
@@ -409,9 +491,10 @@ void register_job(Job& job, const std::string& name) {
   const std::size_t rounds = options.pilot  ? kPilotRounds
                              : follows_plan ? job.plan.rounds
                                             : kUnplannedRounds;
-  benchmark::RegisterBenchmark(("ladder/" + name).c_str(), [&job](benchmark::State& state) {
-    run_ladder(state, job);
-  })->UseManualTime()->Iterations(static_cast<benchmark::IterationCount>(rounds));
+  benchmark::RegisterBenchmark(("ladder/" + name).c_str(),
+                               [&job](benchmark::State& state) { run_ladder(state, job); })
+      ->UseManualTime()
+      ->Iterations(static_cast<benchmark::IterationCount>(rounds));
 }
 
 }  // namespace

@@ -11,14 +11,14 @@ namespace headroom {
 
 // What the command line asks of the ladders.
 struct LaunchOptions {
-  int launch = 0;      // odd ones swap the order of allocation and first use
-  bool pilot = false;  // check, choose calls and rounds, and run few rounds
+  int launch = 0;        // odd ones swap the order of allocation and first use
+  bool pilot = false;    // check, choose calls and rounds, and run few rounds
   bool planned = false;  // a plan was given; without one each ladder calibrates itself
 };
 
-// Registers a benchmark "ladder/<cell>[/group:<g>]" for every ladder of one kernel's plan. In a pilot,
-// and without a plan, the missing calls and rounds are chosen when the benchmark runs. Throws
-// std::runtime_error where the plan does not fit this build or this machine.
+// Registers a benchmark "ladder/<cell>[/group:<g>]" for every ladder of one kernel's plan. In a
+// pilot, and without a plan, the missing calls and rounds are chosen when the benchmark runs.
+// Throws std::runtime_error where the plan does not fit this build or this machine.
 void register_ladders(const Plan& plan, const LaunchOptions& options);
 
 // What the registered ladders measured so far: the "ladders" array of a launch's file.

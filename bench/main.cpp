@@ -31,15 +31,16 @@ ABSL_FLAG(bool, headroom_catalogue, false, "print kernels, variants and ladders 
 ABSL_FLAG(std::string, headroom_plan, "", "JSON file: the ladders to run, of one kernel");
 ABSL_FLAG(std::string, headroom_out, "", "JSON file to write: what the planned ladders measured");
 ABSL_FLAG(int, headroom_launch, 0, "number of this launch; odd ones swap the order of placement");
-ABSL_FLAG(bool, headroom_pilot, false, "check agreement, choose calls and rounds, complete the plan");
+ABSL_FLAG(bool, headroom_pilot, false,
+          "check agreement, choose calls and rounds, complete the plan");
 ABSL_FLAG(std::string, headroom_scratch, "build/scratch", "folder for the files of I/O kernels");
 ABSL_FLAG(std::string, headroom_simd_target, "", "use no better SIMD target than this one");
 
 namespace headroom {
 namespace {
 
-// OpenMP reads its environment before main, so what is missing is set for a second start of the same
-// program. The mask of allowed CPUs goes along: binding narrows it.
+// OpenMP reads its environment before main, so what is missing is set for a second start of the
+// same program. The mask of allowed CPUs goes along: binding narrows it.
 void restart_with_environment(char** argv) {
 #ifdef __linux__
   if (std::getenv("HEADROOM_CPUS") != nullptr) return;
@@ -74,8 +75,8 @@ int fail(const std::string& message, int status) {
 // "--name=value" -> "name"; empty for what is no flag.
 std::string flag_name(const std::string& argument) {
   if (argument.rfind("--", 0) != 0) return "";
-  return argument.substr(2, argument.find('=') == std::string::npos ? std::string::npos
-                                                                    : argument.find('=') - 2);
+  return argument.substr(
+      2, argument.find('=') == std::string::npos ? std::string::npos : argument.find('=') - 2);
 }
 
 // Ladders for use without a plan: everything, calibrated when it runs.
@@ -134,8 +135,7 @@ int run_program(int argc, char** argv) {
   // Abseil would end the program with status 1.
   for (int i = 1; i < argc; ++i) {
     const std::string flag = flag_name(argv[i]);
-    if (!flag.empty() && flag.rfind("help", 0) != 0 &&
-        absl::FindCommandLineFlag(flag) == nullptr)
+    if (!flag.empty() && flag.rfind("help", 0) != 0 && absl::FindCommandLineFlag(flag) == nullptr)
       return fail("unknown flag " + std::string(argv[i]) + "; see --help", 2);
   }
   const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
@@ -172,7 +172,7 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     status = headroom::fail(error.what(), 2);
   }
-  headroom::drop_instance();
+  headroom::drop_instances();
   benchmark::Shutdown();
   return status;
 }

@@ -40,7 +40,7 @@ Plan read_plan(const std::string& file) {
       ladder.clock = l.value("clock", "cpu") == "wall" ? Reported::kWall : Reported::kCpu;
       for (const json& a : l.value("arms", json::array()))
         ladder.arms.push_back({a.at("variant").get<std::string>(), a.at("threads").get<int>(),
-                               a.at("calls").get<std::size_t>()});
+                               a.at("calls").get<std::size_t>(), a.value("probe", "")});
       plan.ladders.push_back(std::move(ladder));
     }
     return plan;
@@ -53,8 +53,10 @@ ordered_json to_json(const Plan& plan) {
   ordered_json ladders = ordered_json::array();
   for (const LadderPlan& l : plan.ladders) {
     ordered_json arms = ordered_json::array();
-    for (const ArmPlan& a : l.arms)
+    for (const ArmPlan& a : l.arms) {
       arms.push_back({{"variant", a.variant}, {"threads", a.threads}, {"calls", a.calls}});
+      if (!a.probe.empty()) arms.back()["probe"] = a.probe;
+    }
     ladders.push_back({{"n", l.n},
                        {"input", l.input},
                        {"threads", l.threads},
@@ -64,10 +66,10 @@ ordered_json to_json(const Plan& plan) {
                        {"clock", l.clock == Reported::kCpu ? "cpu" : "wall"},
                        {"arms", std::move(arms)}});
   }
-  return {{"version", kFileVersion},         {"kernel", plan.kernel},
-          {"budget_s", plan.budget_s},       {"rounds_max", plan.rounds_max},
-          {"rounds", plan.rounds_fixed},     {"seed", plan.seed},
-          {"deadline_s", plan.deadline_s},   {"ladders", std::move(ladders)}};
+  return {{"version", kFileVersion},       {"kernel", plan.kernel},
+          {"budget_s", plan.budget_s},     {"rounds_max", plan.rounds_max},
+          {"rounds", plan.rounds_fixed},   {"seed", plan.seed},
+          {"deadline_s", plan.deadline_s}, {"ladders", std::move(ladders)}};
 }
 
 void write_whole(const std::string& file, const std::string& text) {

@@ -14,9 +14,10 @@ namespace headroom {
 inline constexpr int kFileVersion = 1;
 
 struct ArmPlan {
-  std::string variant;
+  std::string variant;  // of the kernel, or "ceiling"
   int threads = 1;
-  std::size_t calls = 0;  // per epoch; 0 before the pilot
+  std::size_t calls = 0;   // per epoch; 0 before the pilot
+  std::string probe = {};  // of a ceiling: the probe's variant that was the fastest in the pilot
 };
 
 // One group of one ladder. In the pilot's request `group` is -1 (all groups) and there are no arms.
@@ -33,11 +34,11 @@ struct LadderPlan {
 
 struct Plan {
   std::string kernel;
-  double budget_s = 0.1;         // seconds a ladder a launch
+  double budget_s = 0.1;  // seconds a ladder a launch
   std::size_t rounds_max = 100;
   std::size_t rounds_fixed = 0;  // not 0: exactly so many
   std::uint64_t seed = 1;
-  double deadline_s = 0;         // rounds past it are skipped; 0: none
+  double deadline_s = 0;  // rounds past it are skipped; 0: none
   std::vector<LadderPlan> ladders;
 };
 

@@ -50,17 +50,17 @@ CurrentArm& arm_of(const Single& single) {
   if (reference != single.rung.variant) {
     const std::unique_ptr<Arm> baseline = instance.arm(reference);
     if (const absl::Status status = check_turn(*c.arm, *baseline, 0); !status.ok())
-      throw std::runtime_error(
-          std::string(disagreement(kernel, single.rung.variant, single.setting(),
-                                   single.rung.threads, status)
-                          .message()));
+      throw std::runtime_error(std::string(
+          disagreement(kernel, single.rung.variant, single.setting(), single.rung.threads, status)
+              .message()));
   }
   for (double ns = 0; ns < kEpochNs / 2 && c.calls < (std::size_t{1} << 24);) {
     c.arm->refill(c.calls);
     ns = std::max(1.0, time_epoch(*c.arm, c.calls, Reported::kWall).wall);
     if (kernel.variants[single.rung.variant].stateful && c.calls >= 64) break;
-    if (ns < kEpochNs / 2) c.calls = std::max(c.calls + 1, static_cast<std::size_t>(
-        static_cast<double>(c.calls) * std::min(16.0, kEpochNs / ns)));
+    if (ns < kEpochNs / 2)
+      c.calls = std::max(c.calls + 1, static_cast<std::size_t>(static_cast<double>(c.calls) *
+                                                               std::min(16.0, kEpochNs / ns)));
   }
   c.single = &single;
   return c;

@@ -12,7 +12,7 @@
 namespace headroom {
 namespace {
 
-struct Slot {
+struct Bound {
   const Kernel* kernel = nullptr;
   std::string input;  // outlives the Setting's view of it
   std::size_t n = 0;
@@ -21,9 +21,9 @@ struct Slot {
   std::size_t bytes = 0;
 };
 
-Slot& slot() {
-  static Slot only;
-  return only;
+Bound& bound(Slot slot) {
+  static Bound kernel, ceiling;
+  return slot == Slot::kKernel ? kernel : ceiling;
 }
 
 // MemAvailable of /proc/meminfo in bytes; 0 where there is none.
@@ -37,7 +37,9 @@ std::size_t available_memory() {
   return 0;
 }
 
-std::string mebibytes(std::size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
+std::string mebibytes(std::size_t bytes) {
+  return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB";
+}
 
 void require_room(const Kernel& kernel, const Setting& setting) {
   const Demand demand = kernel.meta.demand(setting);
@@ -63,12 +65,12 @@ std::size_t allocated_bytes() {
 #endif
 }
 
-const Instance& bound_instance(const Kernel& kernel, const Setting& setting) {
-  Slot& s = slot();
+const Instance& bound_instance(const Kernel& kernel, const Setting& setting, Slot slot) {
+  Bound& s = bound(slot);
   if (s.instance != nullptr && s.kernel == &kernel && s.n == setting.n &&
       s.input == setting.input && s.seed == setting.seed)
     return *s.instance;
-  drop_instance();
+  s.instance.reset();
   require_room(kernel, setting);
   s.kernel = &kernel;
   s.input = setting.input;
@@ -80,8 +82,11 @@ const Instance& bound_instance(const Kernel& kernel, const Setting& setting) {
   return *s.instance;
 }
 
-void drop_instance() { slot().instance.reset(); }
+void drop_instances() {
+  bound(Slot::kKernel).instance.reset();
+  bound(Slot::kCeiling).instance.reset();
+}
 
-std::size_t bound_input_bytes() { return slot().bytes; }
+std::size_t bound_input_bytes() { return bound(Slot::kKernel).bytes; }
 
 }  // namespace headroom

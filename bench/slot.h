@@ -1,5 +1,6 @@
-// The one instance that is bound at a time. Google Benchmark calls a benchmark's function more than
-// once, and making an input can take far longer than timing a call.
+// The instances that are bound at a time: one kernel's, and one probe's as its ceiling. Google
+// Benchmark calls a benchmark's function more than once, and making an input can take far longer
+// than a call.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +11,18 @@
 
 namespace headroom {
 
+enum class Slot { kKernel, kCeiling };
+
 // The instance of `kernel` at `setting`, made if it isn't the one in the slot (which is dropped
 // first; its arms must be gone). Throws std::runtime_error where memory or scratch space would not
 // do, and what the kernel's make() throws.
-const Instance& bound_instance(const Kernel& kernel, const Setting& setting);
+const Instance& bound_instance(const Kernel& kernel, const Setting& setting,
+                               Slot slot = Slot::kKernel);
 
-// Empties the slot.
-void drop_instance();
+// Empties both slots.
+void drop_instances();
 
-// Bytes held by the bound input, as the allocator saw them.
+// Bytes held by the bound kernel's input, as the allocator saw them.
 std::size_t bound_input_bytes();
 
 // Bytes now allocated by this process: malloc's own count and the Buffers.

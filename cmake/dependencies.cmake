@@ -44,6 +44,13 @@ FetchContent_Declare(robin_map
   URL_HASH SHA256=a8424ad3b0affd4c57ed26f0f3d8a29604f0e1f2ef2089f497f614b1c94c7236
   FIND_PACKAGE_ARGS NAMES tsl-robin-map)
 FetchContent_MakeAvailable(benchmark absl Catch2 nlohmann_json hwy robin_map)
+# What the record says of a download: a package tells its own version.
+foreach(pinned benchmark=1.8.3 absl=20240116.2 hwy=1.2.0 tsl-robin-map=1.3.0)
+  string(REGEX MATCH "(.*)=(.*)" matched ${pinned})
+  if(NOT ${CMAKE_MATCH_1}_VERSION)
+    set(${CMAKE_MATCH_1}_VERSION ${CMAKE_MATCH_2})
+  endif()
+endforeach()
 
 add_library(headroom_dependencies INTERFACE)
 target_link_libraries(headroom_dependencies INTERFACE

@@ -1,5 +1,5 @@
-// Kernels that are broken on purpose, each in one way, to show that the checks can fail. The problem:
-// the running totals of an array.
+// Kernels that are broken on purpose, each in one way, to show that the checks can fail. The
+// problem: the running totals of an array.
 #pragma once
 
 #include <unistd.h>
@@ -82,8 +82,8 @@ inline Metadata metadata(const char* name) {
           .sizes = {256, kBadSize},
           .headline = {256, kBadSize},
           .demand = [](const Setting& s) {
-            return Demand{.items = static_cast<double>(s.n), .working_set = 8 * s.n,
-                          .memory = 12 * s.n};
+            return Demand{
+                .items = static_cast<double>(s.n), .working_set = 8 * s.n, .memory = 12 * s.n};
           }};
 }
 

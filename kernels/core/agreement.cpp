@@ -21,9 +21,9 @@ absl::Status disagreement(const Kernel& kernel, std::size_t variant, const Setti
                           int threads, const absl::Status& why) {
   return absl::FailedPreconditionError(
       kernel.meta.name + ": variant " + std::string(kernel.variants[variant].name) +
-      " disagrees with the baseline at n:" + std::to_string(setting.n) + " input:" +
-      std::string(setting.input) + " threads:" + std::to_string(threads) + " seed:" +
-      std::to_string(setting.seed) + ": " + std::string(why.message()));
+      " disagrees with the baseline at n:" + std::to_string(setting.n) +
+      " input:" + std::string(setting.input) + " threads:" + std::to_string(threads) +
+      " seed:" + std::to_string(setting.seed) + ": " + std::string(why.message()));
 }
 
 absl::Status check_agreement(const Kernel& kernel, const Setting& setting, int threads,

@@ -16,7 +16,8 @@ namespace headroom {
 absl::Status check_turn(Arm& arm, Arm& baseline, std::size_t turn);
 
 // Checks every variant of the table that can run at this setting against the first one that can,
-// over `turns` turns, with `threads` threads. The error names variant, size, input, threads and seed.
+// over `turns` turns, with `threads` threads. The error names variant, size, input, threads and
+// seed.
 absl::Status check_agreement(const Kernel& kernel, const Setting& setting, int threads,
                              std::size_t turns);
 

@@ -47,7 +47,8 @@ class Arm {
   virtual void run(std::size_t calls) = 0;
   // Overwrites the output, so that a variant that writes nothing is caught.
   virtual void poison() = 0;
-  // Untimed, after run(): brings the result of the last call into the output, where it lies elsewhere.
+  // Untimed, after run(): brings the result of the last call into the output, where it lies
+  // elsewhere.
   virtual void settle() {}
   // Compares the output of the last call with that of the baseline, which must be at the same turn.
   // Both must be settled.
@@ -69,7 +70,9 @@ inline void run_untimed(Arm& arm, std::size_t calls) {
 namespace internal {
 
 template <class Input>
-concept Rotating = requires(const Input& input) { input.at(std::size_t{0}); };
+concept Rotating = requires(const Input& input) {
+  input.at(std::size_t{0});
+};
 
 template <class Input>
 struct CallType {
@@ -102,7 +105,9 @@ class ArmOf : public Arm {
   void set_turn(std::size_t turn) override { turn_ = turn; }
   bool rotates() const override { return Rotating<Input>; }
   Quantities quantities() const override {
-    if constexpr (requires(const Output& o) { { o.quantities() } -> std::same_as<Quantities>; })
+    if constexpr (requires(const Output& o) {
+                    { o.quantities() } -> std::same_as<Quantities>;
+                  })
       return output_.quantities();
     return {};
   }
@@ -155,7 +160,9 @@ class StatefulArm final : public ArmOf<P> {
   }
   Quantities quantities() const override {
     Quantities all = ArmOf<P>::quantities();
-    if constexpr (requires(const State& s) { { s.quantities() } -> std::same_as<Quantities>; })
+    if constexpr (requires(const State& s) {
+                    { s.quantities() } -> std::same_as<Quantities>;
+                  })
       all.merge(state_.quantities());
     return all;
   }

@@ -38,8 +38,8 @@ std::size_t round_up(std::size_t bytes, std::size_t unit) {
 // of a heap block would make the page size depend on what ran before.
 void* map_huge(std::size_t bytes) {
   const std::size_t size = round_up(bytes, kHugePage);
-  void* raw = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                   -1, 0);
+  void* raw =
+      mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (raw == MAP_FAILED) throw std::bad_alloc();
   const auto start = reinterpret_cast<std::uintptr_t>(raw);
   const std::uintptr_t aligned = round_up(start, kHugePage);

@@ -20,9 +20,9 @@ bool pin_to_core(int slot);
 int threads();
 void set_threads(int count);
 
-// Calls body(i) for i in [0, count) each on a thread of its own, i = 0 on the calling thread, thread
-// i pinned to core i; returns when all are done. Starts the threads anew: the cost of starting is
-// timed with the rest.
+// Calls body(i) for i in [0, count) each on a thread of its own, i = 0 on the calling thread,
+// thread i pinned to core i; returns when all are done. Starts the threads anew: the cost of
+// starting is timed with the rest.
 void run_team(int count, const std::function<void(int)>& body);
 
 // Bytes of the level-1 data and level-2 caches of one core; a usual size where the host is silent.

@@ -41,28 +41,44 @@ std::string flaw(const Kernel& kernel) {
 
 std::string_view name(Axis axis) {
   switch (axis) {
-    case Axis::kScalar: return "scalar";
-    case Axis::kSimd: return "simd";
-    case Axis::kCores: return "cores";
-    case Axis::kCache: return "cache";
-    case Axis::kMemoryBandwidth: return "memory-bandwidth";
-    case Axis::kMemoryLatency: return "memory-latency";
-    case Axis::kStorageSequential: return "storage-sequential";
-    case Axis::kStorageRandom: return "storage-random";
-    case Axis::kStorageSync: return "storage-sync";
-    case Axis::kSyscall: return "syscall";
-    case Axis::kNetwork: return "network";
-    case Axis::kCoherence: return "coherence";
+    case Axis::kScalar:
+      return "scalar";
+    case Axis::kSimd:
+      return "simd";
+    case Axis::kCores:
+      return "cores";
+    case Axis::kCache:
+      return "cache";
+    case Axis::kMemoryBandwidth:
+      return "memory-bandwidth";
+    case Axis::kMemoryLatency:
+      return "memory-latency";
+    case Axis::kStorageSequential:
+      return "storage-sequential";
+    case Axis::kStorageRandom:
+      return "storage-random";
+    case Axis::kStorageSync:
+      return "storage-sync";
+    case Axis::kSyscall:
+      return "syscall";
+    case Axis::kNetwork:
+      return "network";
+    case Axis::kCoherence:
+      return "coherence";
   }
   std::abort();
 }
 
 std::string_view name(NoiseClass noise_class) {
   switch (noise_class) {
-    case NoiseClass::kCpu: return "cpu";
-    case NoiseClass::kDram: return "dram";
-    case NoiseClass::kThreads: return "threads";
-    case NoiseClass::kStorage: return "storage";
+    case NoiseClass::kCpu:
+      return "cpu";
+    case NoiseClass::kDram:
+      return "dram";
+    case NoiseClass::kThreads:
+      return "threads";
+    case NoiseClass::kStorage:
+      return "storage";
   }
   std::abort();
 }
@@ -71,16 +87,20 @@ NoiseClass noise_class(Axis axis) {
   switch (axis) {
     case Axis::kScalar:
     case Axis::kSimd:
-    case Axis::kCache: return NoiseClass::kCpu;
+    case Axis::kCache:
+      return NoiseClass::kCpu;
     case Axis::kMemoryBandwidth:
-    case Axis::kMemoryLatency: return NoiseClass::kDram;
+    case Axis::kMemoryLatency:
+      return NoiseClass::kDram;
     case Axis::kCores:
     case Axis::kCoherence:
-    case Axis::kNetwork: return NoiseClass::kThreads;
+    case Axis::kNetwork:
+      return NoiseClass::kThreads;
     case Axis::kStorageSequential:
     case Axis::kStorageRandom:
     case Axis::kStorageSync:
-    case Axis::kSyscall: return NoiseClass::kStorage;
+    case Axis::kSyscall:
+      return NoiseClass::kStorage;
   }
   std::abort();
 }

@@ -11,9 +11,11 @@
 // a function for each variant, in one of three shapes (chosen by its parameters, run.h):
 //
 //   void variant(const Call&, Output&);                // pure
-//   void variant(const State&, const Call&, Output&);  // stateful: State(const Input&) is built untimed
-//   void variant(Work&, Output&);                      // mutating: Work(const Input&) and then, before
-//                                                      // each call, work.refill(const Call&), untimed
+//   void variant(const State&, const Call&, Output&);  // stateful: State(const Input&) is built
+//   untimed void variant(Work&, Output&);                      // mutating: Work(const Input&) and
+//   then, before
+//                                                      // each call, work.refill(const Call&),
+//                                                      untimed
 //
 // a constexpr table of them, and one registration at the end:
 //
@@ -22,8 +24,8 @@
 //
 // Call is what one call sees: Input itself, or, where Input has `Call at(std::size_t turn) const`,
 // the slice for that turn. Turns count up call by call, one counter a variant, so a kernel whose
-// branches depend on data gives no two consecutive calls the same data: carry at least 10^6 decisions.
-// The same table feeds the tests and the benchmarks: what is timed is what was checked.
+// branches depend on data gives no two consecutive calls the same data: carry at least 10^6
+// decisions. The same table feeds the tests and the benchmarks: what is timed is what was checked.
 #pragma once
 
 #include <cstddef>
@@ -46,13 +48,24 @@
 
 namespace headroom {
 
-// The first variant of a table is the baseline; the others say whether they are ours or a library's.
+// The first variant of a table is the baseline; the others say whether they are ours or a
+// library's.
 enum class Role { kOptimized, kPeer };
 
 // The resource that a kernel leans on.
 enum class Axis {
-  kScalar, kSimd, kCores, kCache, kMemoryBandwidth, kMemoryLatency, kStorageSequential,
-  kStorageRandom, kStorageSync, kSyscall, kNetwork, kCoherence
+  kScalar,
+  kSimd,
+  kCores,
+  kCache,
+  kMemoryBandwidth,
+  kMemoryLatency,
+  kStorageSequential,
+  kStorageRandom,
+  kStorageSync,
+  kSyscall,
+  kNetwork,
+  kCoherence
 };
 std::string_view name(Axis axis);
 
@@ -66,18 +79,30 @@ NoiseClass noise_class(Axis axis);
 enum class Clock { kAuto, kCpu, kWall };
 
 // What runs untimed before each epoch. kAuto: one call, or a whole epoch where the working set fits
-// L2 but one call does not touch all of it (inputs that rotate, states). kNone for cold and storage.
+// L2 but one call does not touch all of it (inputs that rotate, states). kNone for cold and
+// storage.
 enum class Warm { kAuto, kCall, kEpoch, kNone };
+
+// What a kernel can't pass: a probe of group machine/, whose value times what a call needs at least
+// is the shortest time a call can take. The need is the Demand's bytes for a probe in B/s, flops
+// for one in FLOP/s, and accesses for one in ns or Hz. A probe with several sizes is asked at the
+// ladder's working set, with the ladder's threads. An empty name: the kernel has no meaningful
+// ceiling.
+struct Ceiling {
+  std::string probe = {};  // "machine/read"
+  std::string input = {};  // of the probe; empty: its default
+};
 
 // What one call asks of the machine at least, for rates and ceilings, and what a ladder needs.
 struct Demand {
-  double items = 0;               // per call; time per item divides by it
-  double bytes = 0;               // moved per call at least: read plus written; 0 where meaningless
-  double flops = 0;               // floating-point operations per call
-  std::size_t working_set = 0;    // bytes that calls come back to; 0: as `bytes`
-  std::size_t memory = 0;         // bytes of RAM for the whole ladder, all variants together
-  std::size_t scratch = 0;        // bytes of scratch space for the ladder
-  std::size_t written = 0;        // bytes written to storage per call of one variant
+  double items = 0;             // per call; time per item divides by it
+  double bytes = 0;             // moved per call at least: read plus written; 0 where meaningless
+  double flops = 0;             // floating-point operations per call
+  double accesses = 0;          // operations that the ceiling's probe counts, per call
+  std::size_t working_set = 0;  // bytes that calls come back to; 0: as `bytes`
+  std::size_t memory = 0;       // bytes of RAM for the whole ladder, all variants together
+  std::size_t scratch = 0;      // bytes of scratch space for the ladder
+  std::size_t written = 0;      // bytes written to storage per call of one variant
 };
 
 inline constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
@@ -86,44 +111,45 @@ inline constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 template <class P>
 struct Variant {
   std::string_view name;
-  Run<P> run;                     // run<function>, or kNotBuilt where a library is missing
-  std::string_view what;          // one line: why it is faster (naive: what it does)
+  Run<P> run;             // run<function>, or kNotBuilt where a library is missing
+  std::string_view what;  // one line: why it is faster (naive: what it does)
   Role role = Role::kOptimized;
-  std::size_t max_n = kNoLimit;   // larger sizes are left out of ladders (a quadratic naive)
-  bool single_thread = false;     // uses one thread in every ladder; its rows keep threads:1
+  std::size_t max_n = kNoLimit;  // larger sizes are left out of ladders (a quadratic naive)
+  bool single_thread = false;    // uses one thread in every ladder; its rows keep threads:1
   std::span<const Need> needs = {};
 };
 
 // What the report, the command and the profiles know of a kernel.
 struct Metadata {
-  std::string name;                                  // "group/kernel"
+  std::string name;  // "group/kernel"
   Axis axis = Axis::kScalar;
-  std::string technique;                             // what the kernel teaches, one line
-  std::vector<std::size_t> sizes;                    // fixed numbers, ascending
-  std::vector<std::size_t> headline;                 // two of them: what `standard` measures
-  std::vector<std::string> inputs = {"default"};     // the first is the default
-  bool sweeps_threads = false;                       // thread counts 1, 2, 4 ... all are coordinates
+  std::string technique;                          // what the kernel teaches, one line
+  std::vector<std::size_t> sizes;                 // fixed numbers, ascending
+  std::vector<std::size_t> headline;              // two of them: what `standard` measures
+  std::vector<std::string> inputs = {"default"};  // the first is the default
+  bool sweeps_threads = false;                    // thread counts 1, 2, 4 ... all are coordinates
+  Ceiling ceiling = {};
   Clock clock = Clock::kAuto;
   Warm warm = Warm::kAuto;
-  std::string placebo = {};                          // noise class, where this kernel is a placebo
-  std::string unit = {};                             // of a probe: "B/s", "FLOP/s", "Hz" (items a
-                                                     // second) or "ns" (an item); no probe: empty
+  std::string placebo = {};  // noise class, where this kernel is a placebo
+  std::string unit = {};     // of a probe: "B/s", "FLOP/s", "Hz" (items a
+                             // second) or "ns" (an item); no probe: empty
   std::function<Demand(const Setting&)> demand;
-  std::vector<std::size_t> test_sizes = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65,
-                                         127, 128, 129, 255, 257, 1000, 4097};
+  std::vector<std::size_t> test_sizes = {0,  1,  2,  3,  7,   8,   9,   15,  16,  17,   31,  32,
+                                         33, 63, 64, 65, 127, 128, 129, 255, 257, 1000, 4097};
 };
 
 // A row of the table as the rest of the program sees it, without types.
 struct VariantInfo {
   std::string_view name;
   std::string_view what;
-  std::string_view role;          // "baseline", "optimized", "peer"
+  std::string_view role;  // "baseline", "optimized", "peer"
   std::size_t max_n = kNoLimit;
   bool single_thread = false;
   bool stateful = false;
   std::span<const Need> needs;
   bool built = false;
-  bool available() const;         // built, and every need met
+  bool available() const;  // built, and every need met
 };
 
 // A kernel bound to one setting: its input, made. Makes arms, which run variants on that input.
@@ -137,14 +163,17 @@ class Instance {
 
 struct Kernel {
   Metadata meta;
-  std::string source;             // "simd/sum.cpp"
+  std::string source;  // "simd/sum.cpp"
   std::vector<VariantInfo> variants;
   std::function<std::unique_ptr<Instance>(const Setting&)> bind;
-  std::string_view group() const { return std::string_view(meta.name).substr(0, meta.name.find('/')); }
+  std::string_view group() const {
+    return std::string_view(meta.name).substr(0, meta.name.find('/'));
+  }
 };
 
-// All kernels registered, by name. Aborts with one line if a table breaks the contract (a name twice,
-// a headline size that is not a size): a mistake of the kernel's author, found at the first start.
+// All kernels registered, by name. Aborts with one line if a table breaks the contract (a name
+// twice, a headline size that is not a size): a mistake of the kernel's author, found at the first
+// start.
 const std::vector<Kernel>& kernels();
 // nullptr if there is none of that name.
 const Kernel* find_kernel(std::string_view name);
@@ -180,8 +209,9 @@ Kernel describe(Metadata meta, const Variant<P> (&table)[kCount],
   kernel.source = path.substr(folder == std::string_view::npos ? 0 : folder + 8);
   const std::span<const Variant<P>> variants(table);
   for (const Variant<P>& v : variants) {
-    const std::string_view role =
-        &v == table ? "baseline" : v.role == Role::kPeer ? "peer" : "optimized";
+    const std::string_view role = &v == table             ? "baseline"
+                                  : v.role == Role::kPeer ? "peer"
+                                                          : "optimized";
     kernel.variants.push_back({v.name, v.what, role, v.max_n, v.single_thread, v.run.stateful,
                                v.needs, v.run.make != nullptr});
   }

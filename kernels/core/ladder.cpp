@@ -56,9 +56,9 @@ std::vector<Ladder> ladders(const Kernel& kernel) {
     for (const std::string& input : meta.inputs) {
       for (int threads : meta.sweeps_threads ? thread_counts() : std::vector<int>{1}) {
         Ladder ladder{&kernel, n, input, threads, false, {}, ""};
-        ladder.headline = input == meta.inputs.front() &&
-                          std::find(meta.headline.begin(), meta.headline.end(), n) !=
-                              meta.headline.end();
+        ladder.headline =
+            input == meta.inputs.front() &&
+            std::find(meta.headline.begin(), meta.headline.end(), n) != meta.headline.end();
         const std::vector<Rung> every = rungs(kernel, n, threads);
         if (threads > core_count()) {
           ladder.blocked = "needs " + std::to_string(threads) + " cores";

@@ -1,5 +1,6 @@
 // What a variant needs beyond a C++ compiler: libraries chosen at build time, features of the host.
-// A need that is not met never falls back silently: the variant is listed as missing, with the cure.
+// A need that is not met never falls back silently: the variant is listed as missing, with the
+// cure.
 #pragma once
 
 #include <string_view>
@@ -23,8 +24,9 @@ bool built_with() {
 }  // namespace internal
 
 // Libraries found when the program was configured. CMake defines every HEADROOM_HAVE_* as 0 or 1.
-inline constexpr Need kOpenMp{"openmp", internal::built_with<HEADROOM_HAVE_OPENMP>,
-                              "install the compiler's OpenMP run time (clang: libomp-dev), rebuild"};
+inline constexpr Need kOpenMp{
+    "openmp", internal::built_with<HEADROOM_HAVE_OPENMP>,
+    "install the compiler's OpenMP run time (clang: libomp-dev), rebuild"};
 inline constexpr Need kSqlite{"sqlite3", internal::built_with<HEADROOM_HAVE_SQLITE>,
                               "install libsqlite3-dev, rebuild"};
 inline constexpr Need kOpenBlas{"openblas", internal::built_with<HEADROOM_HAVE_OPENBLAS>,
@@ -37,10 +39,12 @@ inline constexpr Need kVqsort{"vqsort", internal::built_with<HEADROOM_HAVE_VQSOR
                               "install libhwy-dev with its contrib library, rebuild"};
 
 // Features of the host, asked of the running system.
-inline constexpr Need kIoUring{"io_uring", internal::has_io_uring,
-                               "build with liburing-dev, on Linux 5.6 or later with io_uring allowed"};
-inline constexpr Need kDirectIo{"O_DIRECT", internal::has_direct_io,
-                                "choose a scratch folder on a file system with O_DIRECT (--scratch)"};
+inline constexpr Need kIoUring{
+    "io_uring", internal::has_io_uring,
+    "build with liburing-dev, on Linux 5.6 or later with io_uring allowed"};
+inline constexpr Need kDirectIo{
+    "O_DIRECT", internal::has_direct_io,
+    "choose a scratch folder on a file system with O_DIRECT (--scratch)"};
 inline constexpr Need kTwoCores{"two cores", internal::has_two_cores, "a machine with two cores"};
 
 }  // namespace headroom

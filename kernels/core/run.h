@@ -27,8 +27,8 @@ struct ShapeOf<P, kFunction, void (*)(State&, const Call&, typename P::Output&)>
 };
 
 template <class P, auto kFunction, class Work>
-  requires(!std::is_const_v<Work>)
-struct ShapeOf<P, kFunction, void (*)(Work&, typename P::Output&)> {
+requires(
+    !std::is_const_v<Work>) struct ShapeOf<P, kFunction, void (*)(Work&, typename P::Output&)> {
   using type = MutatingArm<P, kFunction, Work>;
   static constexpr bool kStateful = true;
 };

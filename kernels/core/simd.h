@@ -1,6 +1,6 @@
 // Portable SIMD: include this where a kernel's Highway code goes, after defining HWY_TARGET_INCLUDE
-// as the file's own path below kernels/. The file is then compiled once for each target (x86: SSE2 to
-// AVX-512, Arm: NEON, SVE), and HWY_DYNAMIC_DISPATCH picks the best one that the host has.
+// as the file's own path below kernels/. The file is then compiled once for each target (x86: SSE2
+// to AVX-512, Arm: NEON, SVE), and HWY_DYNAMIC_DISPATCH picks the best one that the host has.
 //
 // No include guard: it must be read again for every target.
 
