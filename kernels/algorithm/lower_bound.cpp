@@ -1,0 +1,463 @@
+// algorithm/lower_bound: where does each query belong in a sorted array?
+//
+// In: n sorted int32 (duplicates among them) and a batch of 1024 queries a call, half of them in
+// the array; the batches rotate through 2^20 queries, since a fixed thousand is learned by the
+// branch predictor and ranks the variants the wrong way round. Out: for each query the index of the
+// first element that is not less than it. Exact.
+//
+// Binary search pays twice: a branch that is mispredicted every other step, and, once the array has
+// outgrown a cache, a miss a step of which each waits for the last. After Khuong and Morin, "Array
+// Layouts for Comparison-Based Searching" (2017: branchless search, the Eytzinger layout and its
+// prefetch), and Slotin, "Algorithms for Modern Hardware" (2022: the static B+ tree). The code is
+// our own.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/lower_bound.cpp"
+#include "core/simd.h"
+#include "hwy/cache_control.h"
+
+#ifndef HEADROOM_ALGORITHM_LOWER_BOUND_SHARED
+#define HEADROOM_ALGORITHM_LOWER_BOUND_SHARED
+namespace headroom {
+namespace {
+
+constexpr std::size_t kNodeKeys = 16;           // int32 keys in a cache line
+constexpr std::size_t kFanOut = kNodeKeys + 1;  // their children
+constexpr std::size_t kMaxHeight = 7;           // enough for 16 * 17^6 keys
+constexpr std::size_t kTopLevels = 3;           // 1 + 17 + 289 nodes: 20 KB
+constexpr std::size_t kStep = 16;
+constexpr std::size_t kGroup = 256;
+
+// A static B+ tree without pointers: node i of a level has the children kFanOut * i + [0, 17) in
+// the next. levels[height - 1], the leaves, are the sorted array itself, so that an index needs
+// 1/16 of its memory and answers are positions, not entries of a permutation.
+struct TreeView {
+  const std::int32_t* levels[kMaxHeight];
+  std::size_t height;
+};
+
+}  // namespace
+}  // namespace headroom
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace {
+
+// How many of a node's 16 keys are less than the query: the child to go to. One comparison and a
+// population count where a vector holds 16 keys, and never a branch.
+template <class D>
+HWY_INLINE size_t CountLess(D d, const int32_t* HWY_RESTRICT node, hn::Vec<D> query) {
+  size_t count = 0;
+  for (size_t i = 0; i < kNodeKeys; i += hn::Lanes(d))
+    count += hn::CountTrue(d, hn::Lt(hn::LoadU(d, node + i), query));
+  return count;
+}
+
+// Cursors count in units of two keys, node n being 8 n: x86 scales an index by at most 8, so that
+// the address of a node and the step to its child cost one instruction each.
+template <class D>
+HWY_INLINE size_t Child(D d, const int32_t* HWY_RESTRICT level, size_t cursor, hn::Vec<D> query) {
+  return kFanOut * cursor + 8 * CountLess(d, level + 2 * cursor, query);
+}
+template <class D>
+HWY_INLINE uint32_t Rank(D d, const int32_t* HWY_RESTRICT leaves, size_t cursor, hn::Vec<D> query) {
+  return static_cast<uint32_t>(2 * cursor + CountLess(d, leaves + 2 * cursor, query));
+}
+
+template <size_t kHeight>
+HWY_INLINE void SearchOneByOne(const TreeView& tree, const int32_t* HWY_RESTRICT queries,
+                               size_t count, uint32_t* HWY_RESTRICT out) {
+  const hn::CappedTag<int32_t, kNodeKeys> d;
+  for (size_t i = 0; i < count; ++i) {
+    const auto query = hn::Set(d, queries[i]);
+    size_t cursor = 0;
+    for (size_t l = 0; l + 1 < kHeight; ++l) cursor = Child(d, tree.levels[l], cursor, query);
+    out[i] = Rank(d, tree.levels[kHeight - 1], cursor, query);
+  }
+}
+
+// Sixteen searches go down in step: few enough that their cursors stay in registers, enough that
+// one search's chain of loads and population counts hides behind the others'. Returns how many were
+// done.
+template <size_t kHeight>
+HWY_INLINE size_t SearchInStep(const TreeView& tree, const int32_t* HWY_RESTRICT queries,
+                               size_t count, uint32_t* HWY_RESTRICT out) {
+  const hn::CappedTag<int32_t, kNodeKeys> d;
+  size_t i = 0;
+  for (; i + kStep <= count; i += kStep) {
+    size_t cursors[kStep] = {};
+    for (size_t l = 0; l + 1 < kHeight; ++l)
+      for (size_t j = 0; j < kStep; ++j)
+        cursors[j] = Child(d, tree.levels[l], cursors[j], hn::Set(d, queries[i + j]));
+    for (size_t j = 0; j < kStep; ++j)
+      out[i + j] = Rank(d, tree.levels[kHeight - 1], cursors[j], hn::Set(d, queries[i + j]));
+  }
+  return i;
+}
+
+// In a tree beyond L2 a large group takes each level together below the top ones, which stay in L1:
+// all have asked for their next nodes before the first goes on, so that as many misses are under
+// way as the core can track. Out-of-order execution alone has only those of the few searches in its
+// window.
+template <size_t kHeight>
+HWY_INLINE size_t SearchInGroups(const TreeView& tree, const int32_t* HWY_RESTRICT queries,
+                                 size_t count, uint32_t* HWY_RESTRICT out) {
+  const hn::CappedTag<int32_t, kNodeKeys> d;
+  size_t i = 0;
+  for (; i + kGroup <= count; i += kGroup) {
+    size_t cursors[kGroup];
+    for (size_t g = 0; g < kGroup; g += kStep) {
+      size_t top[kStep] = {};
+      for (size_t l = 0; l < kTopLevels; ++l)
+        for (size_t j = 0; j < kStep; ++j)
+          top[j] = Child(d, tree.levels[l], top[j], hn::Set(d, queries[i + g + j]));
+      for (size_t j = 0; j < kStep; ++j) {
+        cursors[g + j] = top[j];
+        hwy::Prefetch(tree.levels[kTopLevels] + 2 * top[j]);
+      }
+    }
+    for (size_t l = kTopLevels; l + 1 < kHeight; ++l) {
+      for (size_t j = 0; j < kGroup; ++j) {
+        cursors[j] = Child(d, tree.levels[l], cursors[j], hn::Set(d, queries[i + j]));
+        hwy::Prefetch(tree.levels[l + 1] + 2 * cursors[j]);
+      }
+    }
+    for (size_t j = 0; j < kGroup; ++j)
+      out[i + j] = Rank(d, tree.levels[kHeight - 1], cursors[j], hn::Set(d, queries[i + j]));
+  }
+  return i;
+}
+
+template <size_t kHeight>
+void Search(const TreeView& tree, bool batched, const int32_t* HWY_RESTRICT queries, size_t count,
+            uint32_t* HWY_RESTRICT out) {
+  size_t done = 0;
+  if (batched) {
+    if constexpr (kHeight > kTopLevels + 1)
+      done = SearchInGroups<kHeight>(tree, queries, count, out);
+    else
+      done = SearchInStep<kHeight>(tree, queries, count, out);
+  }
+  SearchOneByOne<kHeight>(tree, queries + done, count - done, out + done);
+}
+
+}  // namespace
+
+// The height is a compile-time constant for the loops inside: they unroll, and nothing is left to
+// predict.
+void SearchTree(const TreeView& tree, bool batched, const int32_t* HWY_RESTRICT queries,
+                size_t count, uint32_t* HWY_RESTRICT out) {
+  switch (tree.height) {
+    case 1:
+      return Search<1>(tree, batched, queries, count, out);
+    case 2:
+      return Search<2>(tree, batched, queries, count, out);
+    case 3:
+      return Search<3>(tree, batched, queries, count, out);
+    case 4:
+      return Search<4>(tree, batched, queries, count, out);
+    case 5:
+      return Search<5>(tree, batched, queries, count, out);
+    case 6:
+      return Search<6>(tree, batched, queries, count, out);
+    default:
+      return Search<7>(tree, batched, queries, count, out);
+  }
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(SearchTree);
+
+constexpr std::size_t kBatch = 1024;
+constexpr std::size_t kQueries = std::size_t{1} << 20;
+constexpr std::size_t kTestQueries = 4 * kBatch;  // below the smallest measured size
+constexpr std::size_t kSmallest = 4096;
+constexpr std::int32_t kHighest = std::numeric_limits<std::int32_t>::max();
+
+struct LowerBound {
+  struct Call {
+    std::span<const std::int32_t> keys;
+    std::span<const std::int32_t> queries;
+  };
+  struct Input {
+    std::size_t n = 0;
+    Buffer<std::int32_t> padded;  // the n keys, then kHighest up to a whole number of nodes
+    Buffer<std::int32_t> queries;
+
+    std::span<const std::int32_t> keys() const { return {padded.data(), n}; }
+    Call at(std::size_t turn) const {
+      const std::size_t slices = queries.size() / kBatch;  // a power of two
+      return {keys(), {queries.data() + (turn & (slices - 1)) * kBatch, kBatch}};
+    }
+  };
+  using Output = Buffer<std::uint32_t>;
+
+  // Sorted by construction, as running sums of random gaps, an eighth of which are 0 (duplicates).
+  static Input make(const Setting& setting, Rng& rng) {
+    const std::size_t n = setting.n;
+    Input in{n, Buffer<std::int32_t>((n + kNodeKeys) / kNodeKeys * kNodeKeys),
+             Buffer<std::int32_t>(n < kSmallest ? kTestQueries : kQueries)};
+    FastRng fast(rng());
+    const std::uint64_t mean_gap = (std::uint64_t{1} << 32) / (n + 1);
+    std::uint64_t key = 0;
+    for (std::size_t i = 0; i < in.padded.size(); ++i) {
+      if (fast() >> 61 != 0) key += bounded(fast, mean_gap * 2 + 1);
+      in.padded[i] = i < n
+                         ? static_cast<std::int32_t>(
+                               static_cast<std::int64_t>(std::min<std::uint64_t>(key, 0xffffffff)) +
+                               std::numeric_limits<std::int32_t>::min())
+                         : kHighest;
+    }
+    for (std::int32_t& query : in.queries) {
+      const std::uint64_t random = fast();
+      query = n != 0 && random >> 63 != 0 ? in.padded[bounded(fast, n)]
+                                          : static_cast<std::int32_t>(random);
+    }
+    return in;
+  }
+  static void size(const Input&, Output& out) { out = Output(kBatch); }
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+using Call = LowerBound::Call;
+using Output = LowerBound::Output;
+
+void naive(const Call& in, Output& out) {
+  for (std::size_t i = 0; i < in.queries.size(); ++i) {
+    std::size_t k = 0;
+    while (k < in.keys.size() && in.keys[k] < in.queries[i]) ++k;
+    out[i] = static_cast<std::uint32_t>(k);
+  }
+}
+
+void std_lower_bound(const Call& in, Output& out) {
+  for (std::size_t i = 0; i < in.queries.size(); ++i)
+    out[i] = static_cast<std::uint32_t>(
+        std::lower_bound(in.keys.begin(), in.keys.end(), in.queries[i]) - in.keys.begin());
+}
+
+// The comparison's outcome is added instead of branched on, and the number of steps depends on n
+// alone: nothing to mispredict, so that the processor is already in the next search. Where the mask
+// is not opaque clang 14 turns it back into a branch.
+void branchless(const Call& in, Output& out) {
+  for (std::size_t i = 0; i < in.queries.size(); ++i) {
+    const std::int32_t query = in.queries[i];
+    const std::int32_t* base = in.keys.data();
+    std::size_t length = in.keys.size();
+    while (length > 1) {
+      const std::size_t half = length / 2;
+      base += opaque(0 - static_cast<std::size_t>(base[half - 1] < query)) & half;
+      length -= half;
+    }
+    out[i] = static_cast<std::uint32_t>(base - in.keys.data() + (length == 1 && *base < query));
+  }
+}
+
+// Thirty-two branchless searches in step, so that the misses of each step overlap. Needs no index.
+void branchless_batched(const Call& in, Output& out) {
+  constexpr std::size_t kTogether = 32;
+  static_assert(kBatch % kTogether == 0);
+  for (std::size_t i = 0; i < in.queries.size(); i += kTogether) {
+    const std::int32_t* query = in.queries.data() + i;
+    std::uint32_t at[kTogether] = {};
+    std::size_t length = in.keys.size();
+    while (length > 1) {
+      const std::size_t half = length / 2;
+      const std::int32_t* middle = in.keys.data() + half - 1;
+      std::int32_t found[kTogether];  // a loop of its own, for the next one to be vectorized
+      for (std::size_t j = 0; j < kTogether; ++j) found[j] = middle[at[j]];
+      sink(found);  // keeps clang 14 from fusing the two into branches
+      for (std::size_t j = 0; j < kTogether; ++j)
+        at[j] += (0 - static_cast<std::uint32_t>(found[j] < query[j])) &
+                 static_cast<std::uint32_t>(half);
+      length -= half;
+    }
+    for (std::size_t j = 0; j < kTogether; ++j)
+      out[i + j] = at[j] + (length == 1 && in.keys[at[j]] < query[j]);
+  }
+}
+
+// The array in the order of a breadth-first walk of its search tree: node k has the children 2k and
+// 2k + 1, and the 16 descendants four levels down lie in one cache line.
+class Eytzinger {
+ public:
+  explicit Eytzinger(const LowerBound::Input& in)
+      : n_(in.n),
+        depth_(n_ == 0 ? 0 : static_cast<int>(std::bit_width(n_)) - 1),
+        last_row_(n_ - ((std::size_t{1} << depth_) - 1)),
+        keys_(n_ + 1) {
+    // Without its last, partial row the tree is perfect: its element of rank r has r of them and
+    // r + 1 places for one of the last row before it.
+    for (int d = 0; d < depth_; ++d) {
+      const std::size_t row = std::size_t{1} << d;
+      for (std::size_t p = 0; p < row; ++p) {
+        const std::size_t rank = (2 * p + 1) * (std::size_t{1} << (depth_ - 1 - d)) - 1;
+        keys_[row + p] = in.padded[rank + std::min(rank + 1, last_row_)];
+      }
+    }
+    for (std::size_t p = 0; n_ != 0 && p < last_row_; ++p)
+      keys_[(std::size_t{1} << depth_) + p] = in.padded[2 * p];
+  }
+
+  int full_rows() const { return depth_; }
+  const std::int32_t* keys() const { return keys_.data(); }
+  // From where a walk through the full rows ends to the rank of the lower bound: the path's bits
+  // are the rank among the full rows, so that no table of positions is needed.
+  std::uint32_t rank(std::size_t node, std::int32_t query) const {
+    const std::size_t place = node - (std::size_t{1} << depth_);
+    const bool below = (node <= n_) & (keys_[std::min(node, n_)] < query);
+    return static_cast<std::uint32_t>(place + std::min(place, last_row_) + below);
+  }
+
+ private:
+  std::size_t n_;
+  int depth_;             // full rows
+  std::size_t last_row_;  // keys in the row below them
+  Buffer<std::int32_t> keys_;
+};
+
+constexpr int kAhead = 4;  // rows: a key has 2^4 descendants there, a cache line of them
+
+// One prefetch covers all 16 places where the search can be four steps later, so that four misses
+// overlap where binary search has one.
+void eytzinger(const Eytzinger& tree, const Call& in, Output& out) {
+  const std::int32_t* keys = tree.keys();
+  for (std::size_t i = 0; i < in.queries.size(); ++i) {
+    const std::int32_t query = in.queries[i];
+    std::size_t k = 1;
+    int row = 0;
+    for (; row + kAhead <= tree.full_rows(); ++row) {
+      __builtin_prefetch(keys + (k << kAhead));
+      k = 2 * k + (keys[k] < query);
+    }
+    for (; row < tree.full_rows(); ++row) k = 2 * k + (keys[k] < query);
+    out[i] = tree.rank(k, query);
+  }
+}
+
+// Sixteen searches in step: their misses overlap as well.
+void eytzinger_batched(const Eytzinger& tree, const Call& in, Output& out) {
+  constexpr std::size_t kTogether = 16;
+  static_assert(kBatch % kTogether == 0);
+  const std::int32_t* keys = tree.keys();
+  for (std::size_t i = 0; i < in.queries.size(); i += kTogether) {
+    const std::int32_t* query = in.queries.data() + i;
+    std::size_t k[kTogether];
+    std::fill(k, k + kTogether, 1);
+    int row = 0;
+    for (; row + kAhead <= tree.full_rows(); ++row) {
+      for (std::size_t j = 0; j < kTogether; ++j) {
+        __builtin_prefetch(keys + (k[j] << kAhead));
+        k[j] = 2 * k[j] + (keys[k[j]] < query[j]);
+      }
+    }
+    for (; row < tree.full_rows(); ++row)
+      for (std::size_t j = 0; j < kTogether; ++j) k[j] = 2 * k[j] + (keys[k[j]] < query[j]);
+    for (std::size_t j = 0; j < kTogether; ++j) out[i + j] = tree.rank(k[j], query[j]);
+  }
+}
+
+// The levels above the sorted array. Key j of a node is the least key below its child j + 1.
+class TreeIndex {
+ public:
+  explicit TreeIndex(const LowerBound::Input& in) {
+    std::size_t nodes[kMaxHeight];  // from the leaves up
+    nodes[0] = in.padded.size() / kNodeKeys;
+    tree_.height = 1;
+    while (nodes[tree_.height - 1] > 1) {
+      nodes[tree_.height] = (nodes[tree_.height - 1] + kFanOut - 1) / kFanOut;
+      ++tree_.height;
+    }
+    std::size_t total = 0;
+    for (std::size_t h = 1; h < tree_.height; ++h) total += nodes[h];
+    keys_ = Buffer<std::int32_t>(total * kNodeKeys);
+    tree_.levels[tree_.height - 1] = in.padded.data();
+    std::int32_t* level = keys_.end();
+    std::size_t below = 1;  // leaves below a child
+    for (std::size_t h = 1; h < tree_.height; ++h, below *= kFanOut) {
+      level -= nodes[h] * kNodeKeys;
+      tree_.levels[tree_.height - 1 - h] = level;
+      for (std::size_t node = 0; node < nodes[h]; ++node) {
+        for (std::size_t j = 0; j < kNodeKeys; ++j) {
+          const std::size_t leaf = (node * kFanOut + j + 1) * below;
+          level[node * kNodeKeys + j] = leaf < nodes[0] ? in.padded[leaf * kNodeKeys] : kHighest;
+        }
+      }
+    }
+  }
+  const TreeView& view() const { return tree_; }
+
+ private:
+  Buffer<std::int32_t> keys_;
+  TreeView tree_{};
+};
+
+void s_tree(const TreeIndex& index, const Call& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(SearchTree)
+  (index.view(), false, in.queries.data(), in.queries.size(), out.data());
+}
+
+void s_tree_batched(const TreeIndex& index, const Call& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(SearchTree)
+  (index.view(), true, in.queries.data(), in.queries.size(), out.data());
+}
+
+constexpr Variant<LowerBound> kVariants[] = {
+    {.name = "naive", .run = run<naive>, .what = "linear scan", .max_n = 1 << 16},
+    {.name = "std_lower_bound",
+     .run = run<std_lower_bound>,
+     .what = "binary search: log2(n) steps, half of them mispredicted"},
+    {.name = "branchless",
+     .run = run<branchless>,
+     .what = "no branch to mispredict; beyond the caches it loses, as nothing fetches ahead"},
+    {.name = "branchless_batched",
+     .run = run<branchless_batched>,
+     .what = "32 branchless searches in step: their misses overlap, and no index is needed"},
+    {.name = "eytzinger",
+     .run = run<eytzinger>,
+     .what = "breadth-first layout: one prefetch covers every place four steps ahead"},
+    {.name = "eytzinger_batched",
+     .run = run<eytzinger_batched>,
+     .what = "16 Eytzinger searches in step: their misses overlap"},
+    {.name = "s_tree",
+     .run = run<s_tree>,
+     .what = "B+ tree of cache lines: 17-way steps, each one SIMD comparison and one miss"},
+    {.name = "s_tree_batched",
+     .run = run<s_tree_batched>,
+     .what = "groups of searches go down the tree in step: hundreds of misses asked for at once"},
+};
+
+const Registrar kRegistrar(
+    {.name = "algorithm/lower_bound",
+     .axis = Axis::kMemoryLatency,
+     .technique = "no unpredictable branch, fewer and overlapping cache misses",
+     .sizes = {1 << 12, 1 << 16, 1 << 20, 1 << 24, 1 << 26},
+     .headline = {1 << 16, 1 << 24},
+     .demand =
+         [](const Setting& s) {
+           // The keys, two Eytzinger copies, two indexes of a sixteenth, the queries.
+           return Demand{.items = kBatch,
+                         .working_set = 4 * s.n,
+                         .memory = 12 * s.n + s.n / 2 + 4 * kQueries};
+         },
+     // Around a node, and around each height of the tree; a naive scan ends before the last two.
+     .test_sizes = {0,  1,  2,   3,   7,   8,   9,   15,  16,  17,   31,   32,   33,    63,
+                    64, 65, 127, 129, 255, 257, 271, 272, 273, 1000, 4624, 4625, 78608, 78609}},
+    kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
