@@ -46,6 +46,10 @@ void restart_with_environment(char** argv) {
   if (std::getenv("HEADROOM_CPUS") != nullptr) return;
   cpu_set_t set;
   CPU_ZERO(&set);
+  if (std::getenv("OMP_PROC_BIND") != nullptr) {
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof set, &set);
+  }
   if (sched_getaffinity(0, sizeof set, &set) != 0) return;
   std::string cpus;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)

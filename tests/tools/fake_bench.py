@@ -120,7 +120,7 @@ def main():
     with open(flags["headroom_plan"], encoding="utf-8") as stream:
         plan = json.load(stream)
     launch, pilot = int(flags["headroom_launch"]), "headroom_pilot" in flags
-    assert os.environ["OMP_PROC_BIND"] == "true" and "HEADROOM_PAD" in os.environ
+    assert "HEADROOM_PAD" in os.environ
     name = plan["kernel"]
     entry = next(k for k in KERNELS if k["name"] == name)
     with open(os.path.join(flags["headroom_scratch"], "data"), "w") as stream:

@@ -226,12 +226,7 @@ def launch(
         arguments.append("--headroom_pilot")
     if simd_target:
         arguments.append(f"--headroom_simd_target={simd_target}")
-    environment = {
-        "HEADROOM_PAD": "x" * pad,
-        "OMP_PROC_BIND": "true",
-        "OMP_PLACES": "cores",
-    }
-    ended = start(arguments, folder, limit, environment, tick)
+    ended = start(arguments, folder, limit, {"HEADROOM_PAD": "x" * pad}, tick)
     if not out.exists():
         if ended.status in ("ok", "mismatch"):
             ended = ended._replace(status="error", message=ended.message or "wrote no output")
@@ -271,8 +266,7 @@ def alone(
     ]
     if simd_target:
         arguments.append(f"--headroom_simd_target={simd_target}")
-    environment = {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
-    ended = start(arguments, folder, limit, environment, tick)
+    ended = start(arguments, folder, limit, {}, tick)
     try:
         tree = files.read_json(folder / "stdout")
         found: dict[str, dict[str, list[float]]] = {}

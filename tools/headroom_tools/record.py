@@ -104,9 +104,8 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
                 )  # fmt: skip
                 for name, value in zip(ladders, row):
                     ladders[name].append(value)
-            for arm in ladder["arms"]:
-                if arm["variant"] == ladder["baseline"] and ladder["group"] > 0:
-                    continue  # measured again in every group; its row is the first group's
+            # The baseline is measured again in every group; its row is the first group's.
+            for arm in ladder["arms"][1 if ladder["group"] > 0 else 0 :]:
                 where = (*group, arm["variant"], arm["threads"])
                 if where not in cell_index:
                     cell_index[where] = len(cells["ladder"])
@@ -218,6 +217,11 @@ class Cell(NamedTuple):
     min: list
     log_ratio: list
     alone_ns: float | None
+    beside: bool  # the one-thread row of a variant that the ladder also runs on all its threads
+
+    def is_baseline(self, baseline: str | None) -> bool:
+        """Whether this is the row that `baseline`, a variant, means in its ladder."""
+        return self.variant == baseline and not self.beside
 
     def ladder(self) -> tuple:
         """The ladder's key."""
@@ -237,6 +241,13 @@ class Cell(NamedTuple):
 def cells_of(run: dict) -> list[Cell]:
     """The rows of a (valid) run.json: by kernel and ladder, the baseline first."""
     ladders, cells, rows = run["ladders"], run["cells"], []
+    most: dict[tuple, int] = {}
+    key = [
+        (*(ladders[name][at] for name in ("kernel", "n", "input", "threads")), variant)
+        for at, variant in zip(cells["ladder"], cells["variant"])
+    ]
+    for where, threads in zip(key, cells["threads"]):
+        most[where] = max(most.get(where, 0), threads)
     for index, at in enumerate(cells["ladder"]):
         kernel = run["kernels"][ladders["kernel"][at]]
         variant = kernel["variants"][cells["variant"][index]]
@@ -249,6 +260,7 @@ def cells_of(run: dict) -> list[Cell]:
                 ladders["items"][at], ladders["bytes"][at], ladders["working_set"][at],
                 cells["median"][index], cells["p10"][index], cells["min"][index],
                 cells["log_ratio"][index], cells["alone_ns"][index],
+                cells["threads"][index] < most[key[index]],
             )
         )  # fmt: skip
     order = {id(kernel): index for index, kernel in enumerate(run["kernels"])}
@@ -258,7 +270,7 @@ def cells_of(run: dict) -> list[Cell]:
             cell.kernel["inputs"].index(cell.input),
             cell.n,
             cell.ladder_threads,
-            cell.variant != cell.baseline,
+            not cell.is_baseline(cell.baseline),
             [variant["name"] for variant in cell.kernel["variants"]].index(cell.variant),
         )
     )

@@ -53,7 +53,7 @@ def noise_floors(cells: list[Cell]) -> dict[str, float]:
     """{class: ratio >= 1}: how far each class's placebos strayed from 1."""
     by_class: dict[str, list[list[float]]] = {}
     for cell in cells:
-        if cell.kernel["placebo"] and cell.variant != cell.baseline:
+        if cell.kernel["placebo"] and not cell.is_baseline(cell.baseline):
             by_class.setdefault(cell.kernel["placebo"], []).append(of_launches(cell.log_ratio))
     floors = {name: stats.noise_floor(values) for name, values in by_class.items()}
     return {name: floor for name, floor in floors.items() if floor is not None}
@@ -65,8 +65,7 @@ def _rebased(cells: list[Cell], baseline: str | None) -> list[tuple[Cell, str | 
         return [(cell, cell.baseline, of_launches(cell.log_ratio)) for cell in cells]
     bases = {}
     for cell in cells:
-        # The one-thread variant of a sweep stands in every ladder; the ladder's own is nearer.
-        if cell.variant == baseline:
+        if cell.is_baseline(baseline):
             bases[cell.ladder()] = cell
     if not bases:
         known = sorted({cell.variant for cell in cells})
@@ -93,7 +92,7 @@ def rows_of(run: dict, baseline: str | None = None, band: float = BAND) -> list[
     rebased = _rebased(cells, baseline)
     judged = []
     for cell, base, ratios in rebased:
-        claims = not cell.kernel["probe"] and base is not None and cell.variant != base
+        claims = not (cell.kernel["probe"] or base is None or cell.is_baseline(base))
         judged.append(stats.speedup_of(ratios) if claims else None)
     family = [
         speedup.p if speedup and not cell.kernel["placebo"] else None
@@ -104,7 +103,7 @@ def rows_of(run: dict, baseline: str | None = None, band: float = BAND) -> list[
         times = of_launches(cell.median)
         ns = median(times) if times else None
         if speedup is None:
-            is_base = cell.variant == base and not cell.kernel["probe"]
+            is_base = cell.is_baseline(base) and not cell.kernel["probe"]
             rows.append(Row(cell, base, ns, 1.0 if is_base and ns else None, *[None] * 5))
             continue
         floor = 1.0 if cell.kernel["placebo"] else floors.get(cell.kernel["noise_class"], 1.0)
@@ -127,12 +126,14 @@ def rows_of(run: dict, baseline: str | None = None, band: float = BAND) -> list[
 def alone_differs(rows: list[Row]) -> list[dict]:
     """The rows whose speedup in the ladder is over 15% off that of the variants run alone."""
     bases = {
-        row.cell.ladder(): row.cell.alone_ns for row in rows if row.cell.variant == row.baseline
+        row.cell.ladder(): row.cell.alone_ns
+        for row in rows
+        if row.cell.is_baseline(row.baseline)
     }
     found = []
     for row in rows:
         base, own = bases.get(row.cell.ladder()), row.cell.alone_ns
-        if not base or not own or not row.speedup or row.cell.variant == row.baseline:
+        if not base or not own or not row.speedup or row.cell.is_baseline(row.baseline):
             continue
         ratio = base / own
         if abs(math.log(row.speedup / ratio)) > math.log(ALONE_LIMIT):
@@ -150,12 +151,16 @@ def alone_differs(rows: list[Row]) -> list[dict]:
 def alone_checked(rows: list[Row]) -> int:
     """How many speedups could be held against the variants run alone."""
     bases = {
-        row.cell.ladder() for row in rows if row.cell.variant == row.baseline and row.cell.alone_ns
+        row.cell.ladder()
+        for row in rows
+        if row.cell.is_baseline(row.baseline) and row.cell.alone_ns
     }
     return sum(
         1
         for row in rows
-        if row.cell.alone_ns and row.cell.variant != row.baseline and row.cell.ladder() in bases
+        if row.cell.alone_ns
+        and not row.cell.is_baseline(row.baseline)
+        and row.cell.ladder() in bases
     )
 
 
@@ -300,13 +305,13 @@ def _ladders(rows: list[Row], to: Console) -> None:
             )
             table.row((label, "cyan"), *((name, "dim") for name in header))
             header = [""] * len(header)
-        name = f"  {cell.variant}"
+        name = f"  {cell.variant}" + (f", {cell.threads} thread" if cell.beside else "")
         if cell.role == "peer":
             name += " (peer)"
         if row.ns is None:
             table.row(name, "", "-", "", "", "", ("no launch", "red"), "")
             continue
-        is_base = cell.variant == row.baseline
+        is_base = cell.is_baseline(row.baseline)
         rate = row.bytes_per_second
         table.row(
             (name, "" if is_base else "bold"),
