@@ -1,0 +1,203 @@
+// simd/count_byte: how often a byte occurs in a text.
+//
+// Out: the count. The text is made of four bytes only, the wanted one and three that a careless
+// trick takes for it (one more, one less by a borrow, the top bit flipped), so that every stretch
+// that a variant skips or counts wrongly shows. Nothing branches on the data.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/count_byte.cpp"
+#include "core/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// AVX-512 compares into mask registers, one vector a cycle. Counting the bytes that differ instead,
+// min(byte ^ wanted, 1), is three operations of the kind that all its ports do.
+constexpr bool kCountsOthers = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3;
+
+template <class V>
+HWY_INLINE V Count(V counter, V bytes, V wanted) {
+  const hn::DFromV<V> d;
+  if constexpr (kCountsOthers) {
+    return hn::Add(counter, hn::Min(hn::Xor(bytes, wanted), hn::Set(d, 1)));
+  } else {
+    // A match is a lane of ones, that is -1: subtracting it counts.
+    return hn::Sub(counter, hn::VecFromMask(d, hn::Eq(bytes, wanted)));
+  }
+}
+
+// Counts in byte lanes. A lane holds 255 at most, so the lanes are added up (eight to a 64-bit sum)
+// after every 255 steps; a step counts four vectors, each with a counter of its own.
+uint64_t CountByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
+  constexpr size_t kAhead = 4096;  // across the page boundary, where hardware prefetch starts over
+  const hn::ScalableTag<uint8_t> d;
+  const hn::Repartition<uint64_t, decltype(d)> d64;
+  const size_t lanes = hn::Lanes(d);
+  const auto key = hn::Set(d, wanted);
+  auto total = hn::Zero(d64);
+  size_t i = 0;
+  while (n - i >= 4 * lanes) {
+    const size_t steps = HWY_MIN((n - i) / (4 * lanes), size_t{255});
+    auto c0 = hn::Zero(d), c1 = c0, c2 = c0, c3 = c0;
+    for (size_t step = 0; step < steps; ++step, i += 4 * lanes) {
+      // An integer: no pointer may point past the end, but a prefetch there does no harm.
+      const uintptr_t ahead = reinterpret_cast<uintptr_t>(text + i) + kAhead;
+      for (size_t line = 0; line < 4 * lanes; line += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(ahead + line));
+      c0 = Count(c0, hn::LoadU(d, text + i), key);
+      c1 = Count(c1, hn::LoadU(d, text + i + lanes), key);
+      c2 = Count(c2, hn::LoadU(d, text + i + 2 * lanes), key);
+      c3 = Count(c3, hn::LoadU(d, text + i + 3 * lanes), key);
+    }
+    total = hn::Add(total, hn::Add(hn::Add(hn::SumsOf8(c0), hn::SumsOf8(c1)),
+                                   hn::Add(hn::SumsOf8(c2), hn::SumsOf8(c3))));
+  }
+  auto rest = hn::Zero(d);  // at most three vectors
+  for (; n - i >= lanes; i += lanes) rest = Count(rest, hn::LoadU(d, text + i), key);
+  total = hn::Add(total, hn::SumsOf8(rest));
+  uint64_t count = hn::GetLane(hn::SumOfLanes(d64, total));
+  if (kCountsOthers) count = i - count;
+  for (; i < n; ++i) count += text[i] == wanted;
+  return count;
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+#include <cstring>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(CountByte);
+
+struct CountByteProblem {
+  struct Input {
+    Buffer<std::uint8_t> text;
+    std::uint8_t wanted = '\n';
+  };
+  using Output = std::uint64_t;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input in{Buffer<std::uint8_t>(setting.n)};
+    const std::uint8_t w = in.wanted;
+    const std::uint8_t alphabet[4] = {w, static_cast<std::uint8_t>(w + 1),
+                                      static_cast<std::uint8_t>(w ^ 1),
+                                      static_cast<std::uint8_t>(w ^ 0x80)};
+    FastRng fast(rng());
+    for (std::size_t i = 0; i < in.text.size();) {
+      std::uint64_t bits = fast();
+      for (int k = 0; k < 32 && i < in.text.size(); ++k, bits >>= 2)
+        in.text[i++] = alphabet[bits & 3];
+    }
+    return in;
+  }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+
+void naive(const CountByteProblem::Input& in, std::uint64_t& out) {
+  std::uint64_t count = 0;
+  for (std::uint8_t byte : in.text) count += byte == in.wanted;
+  out = count;
+}
+
+// Eight bytes in a general register: x is zero where a byte matches; adding 0x7f to its low seven
+// bits carries into the top bit unless they are zero, with no carry from byte to byte (Warren,
+// "Hacker's Delight", 6-1). Counted in byte lanes, added up before they overflow.
+void swar(const CountByteProblem::Input& in, std::uint64_t& out) {
+  constexpr std::uint64_t kOnes = ~std::uint64_t{0} / 255;  // 0x0101...
+  constexpr std::uint64_t kLow7 = kOnes * 127;
+  constexpr std::uint64_t kEven = ~std::uint64_t{0} / 0xffff * 0xff;  // 0x00ff00ff...
+  const std::uint64_t key = kOnes * in.wanted;
+  const std::uint8_t* const text = in.text.data();
+  const std::size_t n = in.text.size();
+  std::uint64_t count = 0;
+  std::size_t i = 0;
+  while (n - i >= 8) {
+    const std::size_t end = i + std::min((n - i) / 8, std::size_t{255}) * 8;
+    std::uint64_t lanes = 0;
+    for (; i < end; i += 8) {
+      std::uint64_t word;
+      std::memcpy(&word, text + i, 8);
+      const std::uint64_t x = word ^ key;
+      lanes += (~(((x & kLow7) + kLow7) | x) >> 7) & kOnes;
+    }
+    const std::uint64_t pairs = (lanes & kEven) + ((lanes >> 8) & kEven);
+    count += (pairs * (~std::uint64_t{0} / 0xffff)) >> 48;
+  }
+  for (; i < n; ++i) count += text[i] == in.wanted;
+  out = count;
+}
+
+// The trick in C++ alone: count in the narrowest type that can't overflow, 255 bytes at a time, and
+// the compiler's vectors hold sixteen counters where they held two.
+void narrow_counter(const CountByteProblem::Input& in, std::uint64_t& out) {
+  const std::uint8_t* const text = in.text.data();
+  const std::size_t n = in.text.size();
+  const std::uint8_t wanted = in.wanted;
+  constexpr std::size_t kLanes = 64, kBlock = kLanes * 255;
+  std::uint64_t count = 0;
+  std::size_t i = 0;
+  while (n - i >= kLanes) {
+    const std::size_t end = i + std::min(n - i, kBlock) / kLanes * kLanes;
+    std::uint8_t lanes[kLanes] = {};
+    for (; i < end; i += kLanes)
+      for (std::size_t k = 0; k < kLanes; ++k) lanes[k] += text[i + k] == wanted;
+    for (std::uint8_t lane : lanes) count += lane;
+  }
+  for (; i < n; ++i) count += text[i] == wanted;
+  out = count;
+}
+
+// Two or three operations for as many bytes as the host's vectors hold.
+void highway(const CountByteProblem::Input& in, std::uint64_t& out) {
+  out = HWY_DYNAMIC_DISPATCH(CountByte)(in.text.data(), in.text.size(), in.wanted);
+}
+
+void std_count(const CountByteProblem::Input& in, std::uint64_t& out) {
+  out = static_cast<std::uint64_t>(std::count(in.text.begin(), in.text.end(), in.wanted));
+}
+
+constexpr Variant<CountByteProblem> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "byte loop; GCC and clang vectorize it for the base ISA, but widen every match to 64 "
+             "bits"},
+    {.name = "swar", .run = run<swar>, .what = "eight bytes a step in a general register"},
+    {.name = "narrow_counter",
+     .run = run<narrow_counter>,
+     .what = "byte-wide counters, 64 side by side: the compiler's vectors need no widening"},
+    {.name = "highway",
+     .run = run<highway>,
+     .what = "byte-wide counters in the widest vectors of the host, added up every 255 steps"},
+    {.name = "std_count",
+     .run = run<std_count>,
+     .what = "std::count of the standard library",
+     .role = Role::kPeer},
+};
+
+const Registrar kRegistrar({.name = "simd/count_byte",
+                            .axis = Axis::kSimd,
+                            .technique = "narrow lanes: count in bytes, widen rarely",
+                            .sizes = {16 << 10, 256 << 10, 4 << 20, 64 << 20, 256 << 20},
+                            .headline = {16 << 10, 64 << 20},
+                            .demand =
+                                [](const Setting& s) {
+                                  const double n = static_cast<double>(s.n);
+                                  return Demand{
+                                      .items = n, .bytes = n, .working_set = s.n, .memory = s.n};
+                                },
+                            .test_sizes = {0,    1,    2,    3,     7,     8,     9,    15,
+                                           16,   17,   31,   32,    33,    63,    64,   65,
+                                           127,  128,  129,  255,   257,   1000,  2039, 2040,
+                                           2041, 4097, 8161, 16319, 16321, 65281, 70001}},
+                           kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
