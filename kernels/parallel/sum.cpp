@@ -1,0 +1,241 @@
+// parallel/sum: add up an array of doubles, with one thread and with several.
+//
+// Out: one double. The numbers are integers from 1 to 2^20, so that every partial sum is exact in
+// any order, right answers are equal to the last bit, and no element can go missing unseen.
+//
+// Opening a region, waking and joining its threads, takes on the order of a microsecond: at the
+// smallest size one thread with SIMD beats any number of threads without, and gains nothing by
+// them.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "parallel/sum.cpp"
+#include "core/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// Eight vectors of partial sums, as in simd/sum.
+double SumDoubles(const double* HWY_RESTRICT x, size_t n) {
+#if HWY_HAVE_FLOAT64
+  const hn::ScalableTag<double> d;
+  const size_t lanes = hn::Lanes(d);
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+  size_t i = 0;
+  for (; i + 8 * lanes <= n; i += 8 * lanes) {
+    s0 = hn::Add(s0, hn::LoadU(d, x + i));
+    s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
+    s2 = hn::Add(s2, hn::LoadU(d, x + i + 2 * lanes));
+    s3 = hn::Add(s3, hn::LoadU(d, x + i + 3 * lanes));
+    s4 = hn::Add(s4, hn::LoadU(d, x + i + 4 * lanes));
+    s5 = hn::Add(s5, hn::LoadU(d, x + i + 5 * lanes));
+    s6 = hn::Add(s6, hn::LoadU(d, x + i + 6 * lanes));
+    s7 = hn::Add(s7, hn::LoadU(d, x + i + 7 * lanes));
+  }
+  for (; i + lanes <= n; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
+  s0 =
+      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
+  double sum = hn::GetLane(hn::SumOfLanes(d, s0));
+  for (; i < n; ++i) sum += x[i];
+  return sum;
+#else  // SIMD without doubles (32-bit Arm)
+  double sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += x[i];
+  return sum;
+#endif
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "core/cpu.h"
+#include "core/kernel.h"
+#if HEADROOM_HAVE_OPENMP
+#include <omp.h>
+#endif
+#if HEADROOM_HAVE_TBB
+#include <tbb/blocked_range.h>
+#include <tbb/global_control.h>
+#include <tbb/parallel_reduce.h>
+#include <tbb/partitioner.h>
+#include <tbb/task_arena.h>
+#include <tbb/task_scheduler_observer.h>
+#endif
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(SumDoubles);
+
+struct ParallelSum {
+  using Input = Buffer<double>;
+  using Output = double;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input x(setting.n);
+    FastRng fast(rng());
+    for (double& value : x) value = static_cast<double>((fast() >> 44) + 1);
+    return x;
+  }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return within(want, got, 0);  // exact
+  }
+};
+
+void naive(const ParallelSum::Input& x, double& out) {
+  double sum = 0;
+  for (double value : x) sum += value;
+  out = sum;
+}
+
+// The other way to be faster, and the one to try first: eight vectors of partial sums on one core.
+void one_thread_simd(const ParallelSum::Input& x, double& out) {
+  out = HWY_DYNAMIC_DISPATCH(SumDoubles)(x.data(), x.size());
+}
+
+constexpr Need kNeedsOpenMp[] = {kOpenMp};
+constexpr Need kNeedsTbb[] = {kTbb};
+
+#if HEADROOM_HAVE_OPENMP
+// Each thread runs the naive loop on a part of its own; the reduction clause gives it a private sum
+// (a shared one would bounce between the cores with each add) and adds up the parts at the end.
+void openmp(const ParallelSum::Input& in, double& out) {
+  const double* const x = in.data();
+  const auto n = static_cast<std::ptrdiff_t>(in.size());
+  double sum = 0;
+#pragma omp parallel for num_threads(threads()) schedule(static) reduction(+ : sum)
+  for (std::ptrdiff_t i = 0; i < n; ++i) sum += x[i];
+  out = sum;
+}
+
+// The part of n items that the calling thread of a region works on: contiguous, and the same in
+// each call, so that the thread finds it in its own core's cache.
+struct Part {
+  explicit Part(std::size_t n) {
+    const auto part = static_cast<std::size_t>(omp_get_thread_num());
+    const auto parts = static_cast<std::size_t>(omp_get_num_threads());
+    begin = n * part / parts;
+    end = n * (part + 1) / parts;
+  }
+  std::size_t begin, end;
+};
+
+// The adds within a part may change order too: vectors of the base ISA on every core.
+void openmp_simd(const ParallelSum::Input& in, double& out) {
+  const double* const x = in.data();
+  double sum = 0;
+#pragma omp parallel num_threads(threads()) reduction(+ : sum)
+  {
+    const Part part(in.size());
+    double own = 0;
+#pragma omp simd reduction(+ : own)
+    for (std::size_t i = part.begin; i < part.end; ++i) own += x[i];
+    sum += own;
+  }
+  out = sum;
+}
+
+// Threads times SIMD: the widest vectors of the host, several in flight, on every core.
+void openmp_highway(const ParallelSum::Input& in, double& out) {
+  const double* const x = in.data();
+  const auto sum_part = HWY_DYNAMIC_DISPATCH(SumDoubles);
+  double sum = 0;
+#pragma omp parallel num_threads(threads()) reduction(+ : sum)
+  {
+    const Part part(in.size());
+    sum += sum_part(x + part.begin, part.end - part.begin);
+  }
+  out = sum;
+}
+constexpr auto kOpenMpNaive = run<openmp>;
+constexpr auto kOpenMpSimd = run<openmp_simd>;
+constexpr auto kOpenMpHighway = run<openmp_highway>;
+#else
+constexpr auto kOpenMpNaive = kNotBuilt, kOpenMpSimd = kNotBuilt, kOpenMpHighway = kNotBuilt;
+#endif
+
+#if HEADROOM_HAVE_TBB
+// An arena of as many threads as the cell has, each worker pinned to a core of its own. The global
+// limit is raised, for TBB counts the cores that the main thread may use, and that one is pinned
+// too.
+struct Arena {
+  struct Pinning : tbb::task_scheduler_observer {
+    explicit Pinning(tbb::task_arena& arena) : tbb::task_scheduler_observer(arena) {
+      observe(true);
+    }
+    ~Pinning() override { observe(false); }
+    void on_scheduler_entry(bool is_worker) override {
+      if (is_worker) pin_to_core(tbb::this_task_arena::current_thread_index());
+    }
+  };
+  explicit Arena(const ParallelSum::Input&) {}
+
+  tbb::global_control limit{tbb::global_control::max_allowed_parallelism,
+                            static_cast<std::size_t>(core_count()) + 1};
+  tbb::task_arena arena{threads()};
+  Pinning pinning{arena};
+  tbb::affinity_partitioner affinity;  // remembers which thread had which part
+};
+
+void tbb_reduce(Arena& arena, const ParallelSum::Input& in, double& out) {
+  using Range = tbb::blocked_range<const double*>;
+  const auto sum_part = HWY_DYNAMIC_DISPATCH(SumDoubles);
+  out = arena.arena.execute([&] {
+    return tbb::parallel_reduce(
+        Range(in.begin(), in.end()), 0.0,
+        [&](const Range& part, double sum) { return sum + sum_part(part.begin(), part.size()); },
+        std::plus<double>(), arena.affinity);
+  });
+}
+constexpr auto kTbbReduce = run<tbb_reduce>;
+#else
+constexpr auto kTbbReduce = kNotBuilt;
+#endif
+
+constexpr Variant<ParallelSum> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "one thread, one accumulator: each add waits for the last",
+     .single_thread = true},
+    {.name = "simd",
+     .run = run<one_thread_simd>,
+     .what = "one thread, eight vectors of partial sums, widest SIMD of the host",
+     .single_thread = true},
+    {.name = "openmp",
+     .run = kOpenMpNaive,
+     .what = "parallel for with a reduction: the naive loop on every core",
+     .needs = kNeedsOpenMp},
+    {.name = "openmp_simd",
+     .run = kOpenMpSimd,
+     .what = "a part a thread, simd reduction in it: vectors of the base ISA on every core",
+     .needs = kNeedsOpenMp},
+    {.name = "openmp_highway",
+     .run = kOpenMpHighway,
+     .what = "a part a thread, widest SIMD of the host in it",
+     .needs = kNeedsOpenMp},
+    {.name = "tbb",
+     .run = kTbbReduce,
+     .what = "tbb::parallel_reduce with affinity, the same SIMD loop in each part",
+     .role = Role::kPeer,
+     .needs = kNeedsTbb},
+};
+
+const Registrar kRegistrar({.name = "parallel/sum",
+                            .axis = Axis::kCores,
+                            .technique = "split the work among cores once one core's SIMD is used",
+                            .sizes = {8192, 1 << 17, 1 << 19, 8 << 20, 32 << 20},
+                            .headline = {1 << 17, 8 << 20},
+                            .sweeps_threads = true,
+                            .demand =
+                                [](const Setting& s) {
+                                  const double n = static_cast<double>(s.n);
+                                  return Demand{.items = n,
+                                                .bytes = 8 * n,
+                                                .flops = n,
+                                                .working_set = 8 * s.n,
+                                                .memory = 8 * s.n};
+                                }},
+                           kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
