@@ -47,6 +47,9 @@ double SumDoubles(const double* HWY_RESTRICT x, size_t n) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include <algorithm>
+#include <functional>
+
 #include "core/cpu.h"
 #include "core/kernel.h"
 #if HEADROOM_HAVE_OPENMP
@@ -173,17 +176,18 @@ struct Arena {
                             static_cast<std::size_t>(core_count()) + 1};
   tbb::task_arena arena{threads()};
   Pinning pinning{arena};
-  tbb::affinity_partitioner affinity;  // remembers which thread had which part
 };
 
 void tbb_reduce(Arena& arena, const ParallelSum::Input& in, double& out) {
   using Range = tbb::blocked_range<const double*>;
   const auto sum_part = HWY_DYNAMIC_DISPATCH(SumDoubles);
+  const std::size_t grain =
+      std::max<std::size_t>(1, in.size() / static_cast<std::size_t>(threads()));
   out = arena.arena.execute([&] {
     return tbb::parallel_reduce(
-        Range(in.begin(), in.end()), 0.0,
+        Range(in.begin(), in.end(), grain), 0.0,
         [&](const Range& part, double sum) { return sum + sum_part(part.begin(), part.size()); },
-        std::plus<double>(), arena.affinity);
+        std::plus<double>(), tbb::simple_partitioner());
   });
 }
 constexpr auto kTbbReduce = run<tbb_reduce>;
@@ -214,7 +218,7 @@ constexpr Variant<ParallelSum> kVariants[] = {
      .needs = kNeedsOpenMp},
     {.name = "tbb",
      .run = kTbbReduce,
-     .what = "tbb::parallel_reduce with affinity, the same SIMD loop in each part",
+     .what = "tbb::parallel_reduce, a part a thread, the same SIMD loop in it",
      .role = Role::kPeer,
      .needs = kNeedsTbb},
 };
