@@ -164,6 +164,15 @@ def main():
                 "quantities": {"hit_ratio": {"value": 0.9, "unit": "ratio"}}
                 if name == "algorithm/sort" else {},
             })  # fmt: skip
+        if name == "simd/sum":  # its ceiling, which variant `better` reaches to a part
+            share = 0.8 if not mode("cheat", name, launch) else 1.2
+            least = min(arms, key=lambda a: a["wall_ns"][0])["wall_ns"]
+            times = [ns * share for ns in least]
+            arms.append({
+                "variant": "ceiling", "role": "ceiling", "threads": planned["threads"], "calls": 1,
+                "wall_ns": times, "cpu_ns": times, "held_bytes": 0, "quantities": {},
+                "probe": "machine/read/probe",
+            })  # fmt: skip
         wrong = mode("mismatch", name, launch)
         if mode("nospace", name, launch):
             what, message = "no-space", "needs 1 GiB"

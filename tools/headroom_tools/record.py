@@ -73,6 +73,8 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
     columns = ("ladder", "variant", "threads", "calls", "held_bytes", "alone_ns", "median", "p10",
                "min", "log_ratio")  # fmt: skip
     cells: dict[str, list] = {name: [] for name in columns}
+    columns = ("ladder", "probe", "threads", "median", "log_ratio")
+    ceilings: dict[str, list] = {name: [] for name in columns}
     quantities: dict[str, list] = {name: [] for name in ("cell", "name", "unit", "value")}
     gathered: dict[tuple[int, str], tuple[str, list[float]]] = {}
     ladder_index: dict[tuple, int] = {}
@@ -106,6 +108,17 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
                     ladders[name].append(value)
             # The baseline is measured again in every group; its row is the first group's.
             for arm in ladder["arms"][1 if ladder["group"] > 0 else 0 :]:
+                at = launch["launch"] - 1
+                if arm.get("probe"):
+                    if ladder_index[group] not in ceilings["ladder"]:
+                        row = (ladder_index[group], safe(arm["probe"], 120), arm["threads"],
+                               [None] * count, [None] * count)  # fmt: skip
+                        for name, value in zip(ceilings, row):
+                            ceilings[name].append(value)
+                    index = ceilings["ladder"].index(ladder_index[group])
+                    ceilings["median"][index][at] = five(arm["median"])
+                    ceilings["log_ratio"][index][at] = _log(arm["log_ratio"])
+                    continue
                 where = (*group, arm["variant"], arm["threads"])
                 if where not in cell_index:
                     cell_index[where] = len(cells["ladder"])
@@ -117,7 +130,6 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
                     for name, value in zip(cells, row):
                         cells[name].append(value)
                 index = cell_index[where]
-                at = launch["launch"] - 1
                 for name in ("median", "p10", "min"):
                     cells[name][index][at] = five(arm[name])
                 cells["log_ratio"][index][at] = _log(arm["log_ratio"])
@@ -167,6 +179,7 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
         "kernels": kernels,
         "ladders": ladders,
         "cells": cells,
+        "ceilings": ceilings,
         "quantities": quantities,
         "launches": {
             "kernel": [number[item["kernel"]] for item in launches],
@@ -217,6 +230,9 @@ class Cell(NamedTuple):
     min: list
     log_ratio: list
     alone_ns: float | None
+    probe: str | None  # what its ladder's ceiling was measured with
+    ceiling: list  # ns a call that the ceiling leaves at least
+    of_ceiling: list  # ln(ceiling / this variant) of each launch, within its group
     beside: bool  # the one-thread row of a variant that the ladder also runs on all its threads
 
     def is_baseline(self, baseline: str | None) -> bool:
@@ -238,6 +254,15 @@ class Cell(NamedTuple):
         }
 
 
+def _ceiling_of(ceilings: dict, index: int | None, log_ratio: list) -> tuple:
+    """(probe, ceiling, of_ceiling) of a cell whose ladder has ceiling `index`, or none."""
+    if index is None:
+        return None, [], []
+    pairs = zip(log_ratio, ceilings["log_ratio"][index])
+    shares = [None if own is None or top is None else own - top for own, top in pairs]
+    return ceilings["probe"][index], ceilings["median"][index], shares
+
+
 def cells_of(run: dict) -> list[Cell]:
     """The rows of a (valid) run.json: by kernel and ladder, the baseline first."""
     ladders, cells, rows = run["ladders"], run["cells"], []
@@ -248,6 +273,7 @@ def cells_of(run: dict) -> list[Cell]:
     ]
     for where, threads in zip(key, cells["threads"]):
         most[where] = max(most.get(where, 0), threads)
+    above = {at: index for index, at in enumerate(run["ceilings"]["ladder"])}
     for index, at in enumerate(cells["ladder"]):
         kernel = run["kernels"][ladders["kernel"][at]]
         variant = kernel["variants"][cells["variant"][index]]
@@ -260,6 +286,7 @@ def cells_of(run: dict) -> list[Cell]:
                 ladders["items"][at], ladders["bytes"][at], ladders["working_set"][at],
                 cells["median"][index], cells["p10"][index], cells["min"][index],
                 cells["log_ratio"][index], cells["alone_ns"][index],
+                *_ceiling_of(run["ceilings"], above.get(at), cells["log_ratio"][index]),
                 cells["threads"][index] < most[key[index]],
             )
         )  # fmt: skip

@@ -268,7 +268,8 @@ class Run:
         for ladder in ladders:
             if planning.where(ladder) not in known:
                 raise ValueError(f"output has a ladder that was not asked for: n {ladder['n']}")
-            if not {ladder["baseline"], *(arm["variant"] for arm in ladder["arms"])} <= variants:
+            own = {arm["variant"] for arm in ladder["arms"] if not arm["probe"]}
+            if not {ladder["baseline"], *own} <= variants:
                 raise ValueError(f"output has a variant that the catalogue lacks: n {ladder['n']}")
 
     def _check_space(self) -> None:

@@ -20,6 +20,21 @@ ALONE_LIMIT = 1.15  # ratio of a ladder's speedup to that of the variants run al
 OVERHEAD_KERNEL = "machine/overhead"
 OVERHEAD_TIMES = 20  # a call shorter than this many empty calls is flagged
 MOVED = ("faster", "slower")
+ABOVE = 1.05  # a share of the ceiling whose whole interval lies above this is an error
+
+
+class Share(NamedTuple):
+    """How much of its ceiling a cell reaches: ceiling time over own; None with too few launches."""
+
+    of_ceiling: float
+    lo: float | None
+    hi: float | None
+
+
+def share_of(cell: Cell) -> Share | None:
+    """A cell's share of its ceiling, from the paired ratios of its launches."""
+    speedup = stats.speedup_of(of_launches(cell.of_ceiling))
+    return Share(speedup.speedup, speedup.lo, speedup.hi) if speedup else None
 
 
 class Row(NamedTuple):
@@ -34,6 +49,18 @@ class Row(NamedTuple):
     coverage: float | None
     detected: bool | None
     verdict: str | None
+    share: Share | None
+
+    @property
+    def impossible(self) -> bool:
+        """Above its ceiling: the kernel or the probe is wrong, and the figure is withheld."""
+        return bool(self.share and self.share.lo and self.share.lo > ABOVE)
+
+    @property
+    def ceiling_per_item(self) -> float | None:
+        """ns an item that the ceiling leaves at least."""
+        times = of_launches(self.cell.ceiling)
+        return median(times) / self.cell.items if times else None
 
     @property
     def ns_per_item(self) -> float | None:
@@ -104,7 +131,8 @@ def rows_of(run: dict, baseline: str | None = None, band: float = BAND) -> list[
         ns = median(times) if times else None
         if speedup is None:
             is_base = cell.is_baseline(base) and not cell.kernel["probe"]
-            rows.append(Row(cell, base, ns, 1.0 if is_base and ns else None, *[None] * 5))
+            own = 1.0 if is_base and ns else None
+            rows.append(Row(cell, base, ns, own, *[None] * 5, share_of(cell)))
             continue
         floor = 1.0 if cell.kernel["placebo"] else floors.get(cell.kernel["noise_class"], 1.0)
         rows.append(
@@ -118,6 +146,7 @@ def rows_of(run: dict, baseline: str | None = None, band: float = BAND) -> list[
                 speedup.coverage,
                 None if adjusted is None else adjusted < stats.ALPHA,
                 stats.verdict(speedup.intervals, max(band, floor - 1)),
+                share_of(cell),
             )
         )
     return rows
@@ -199,15 +228,18 @@ def as_json(run: dict, rows: list[Row]) -> dict:
                 "ladder_threads": row.cell.ladder_threads,
                 "role": row.cell.role,
                 "baseline": row.baseline,
-                "ns_per_item": row.ns_per_item,
-                "bytes_per_second": row.bytes_per_second,
-                "speedup": row.speedup,
-                "lo": row.lo,
-                "hi": row.hi,
+                "ns_per_item": None if row.impossible else row.ns_per_item,
+                "bytes_per_second": None if row.impossible else row.bytes_per_second,
+                "speedup": None if row.impossible else row.speedup,
+                "lo": None if row.impossible else row.lo,
+                "hi": None if row.impossible else row.hi,
                 "detected": row.detected,
-                "verdict": row.verdict,
-                "ceiling": None,
-                "of_ceiling": None,
+                "verdict": "withheld" if row.impossible else row.verdict,
+                "ceiling": row.ceiling_per_item,
+                "of_ceiling": row.share.of_ceiling if row.share else None,
+                "of_ceiling_lo": row.share.lo if row.share else None,
+                "of_ceiling_hi": row.share.hi if row.share else None,
+                "probe": row.cell.probe,
             }
             for row in rows
         ],
@@ -275,20 +307,28 @@ def _head(run: dict, rows: list[Row], band: float, to: Console) -> None:
 
 
 def _ladders(rows: list[Row], to: Console) -> None:
-    table = terminal.Table("<<>>>><<", limits={0: 32})
+    table = terminal.Table("<<>>>><<>", limits={0: 30})
     kernel = ladder = None
     slowest: dict[tuple, float] = {}
     for row in rows:
         if row.ns:
             key = row.cell.ladder()
             slowest[key] = max(slowest.get(key, 0.0), row.ns)
-    for row in rows:
+    last: Row | None = None
+    for row in [*rows, None]:
+        if last and (row is None or row.cell.ladder() != last.cell.ladder()):
+            _ceiling(table, last, slowest[last.cell.ladder()])
+        last = None
+        if row is None:
+            break
         cell = row.cell
         if cell.kernel["placebo"]:
             continue
+        last = row
         if cell.kernel is not kernel:
             kernel, ladder = cell.kernel, None
             header = ["time", "per item", "rate", "speedup", "interval", "verdict", ""]
+            header.append("ceiling" if any(cell.ceiling) else "")
             table.heading()
             table.heading(
                 (kernel["name"], "bold"),
@@ -309,7 +349,11 @@ def _ladders(rows: list[Row], to: Console) -> None:
         if cell.role == "peer":
             name += " (peer)"
         if row.ns is None:
-            table.row(name, "", "-", "", "", "", ("no launch", "red"), "")
+            table.row(name, "", "-", "", "", "", ("no launch", "red"), "", "")
+            continue
+        if row.impossible:
+            share = f"{row.share.of_ceiling:.2f}"
+            table.row(name, "", "withheld", "", "", "", ("above its ceiling", "bold red"), "", share)
             continue
         is_base = cell.is_baseline(row.baseline)
         rate = row.bytes_per_second
@@ -322,8 +366,41 @@ def _ladders(rows: list[Row], to: Console) -> None:
             _bounds(row),
             (row.verdict or "", _VERDICT_STYLE.get(row.verdict or "", "")),
             ("✓" if row.detected else "", "green"),
+            f"{row.share.of_ceiling:.2f}" if row.share else "",
         )
     table.print(to)
+
+
+def _ceiling(table: terminal.Table, row: Row, slowest: float) -> None:
+    """The last line of a ladder: what the machine's own probe leaves."""
+    least = row.ceiling_per_item
+    if least is None:
+        return
+    rate = row.cell.bytes / row.cell.items / least * 1e9
+    table.row(
+        (f"  ceiling: {row.cell.probe.removeprefix('machine/')}", "dim"),
+        (terminal.bar(least * row.cell.items / slowest), "dim"),
+        (time_of(least), "dim"),
+        (rate_of(rate) if rate else "", "dim"),
+        *[""] * 5,
+    )
+
+
+def _withheld(rows: list[Row], to: Console) -> None:
+    """Figures above their ceiling, loudly."""
+    for row in rows:
+        if not row.impossible:
+            continue
+        share, names = row.share, row.cell.key()
+        terminal.paragraph(
+            to,
+            f"!! {names['kernel']}/{row.cell.variant} n:{row.cell.n:,} is withheld: at "
+            f"{share.of_ceiling:.2f} [{share.lo:.2f}, {share.hi:.2f}] of {row.cell.probe} it is "
+            "faster than the machine can be: a wrong byte count, work that was dropped, a page "
+            "cache that poses as a disk, or a bad probe",
+            "bold red",
+            0,
+        )
 
 
 def _noise(run: dict, rows: list[Row], to: Console) -> None:
@@ -439,6 +516,7 @@ def print_run(
     rows = rows_of(run, baseline, band)
     _head(run, rows, band, to)
     _ladders(rows, to)
+    _withheld(rows, to)
     _noise(run, rows, to)
     _alone(rows, to)
     _short(rows, to)

@@ -65,6 +65,7 @@ def ladder(measured: dict, keep_raw: bool = False) -> dict:
         kept["arms"].append(
             {
                 "variant": str(arm["variant"]),
+                "probe": str(arm["probe"]) if arm.get("role") == "ceiling" else "",
                 "threads": int(arm["threads"]),
                 "calls": int(arm["calls"]),
                 "rounds": len(usable),

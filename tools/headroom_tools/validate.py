@@ -69,7 +69,7 @@ def machine_tree(tree: object, shown: str) -> dict:
 def run_tree(tree: object, shown: str) -> dict:
     """`tree` if it is a run.json; `shown` is its name in errors."""
     run = _schema(tree, "run", shown)
-    for table in ("ladders", "cells", "quantities", "launches"):
+    for table in ("ladders", "cells", "ceilings", "quantities", "launches"):
         lengths = {name: len(column) for name, column in run[table].items()}
         if len(set(lengths.values())) > 1:
             name = min(lengths, key=lengths.get)
@@ -84,6 +84,8 @@ def run_tree(tree: object, shown: str) -> dict:
     _in_range(shown, "ladders.kernel", ladders["kernel"], len(kernels))
     _in_range(shown, "launches.kernel", run["launches"]["kernel"], len(kernels))
     _in_range(shown, "cells.ladder", cells["ladder"], len(ladders["kernel"]))
+    _in_range(shown, "ceilings.ladder", run["ceilings"]["ladder"], len(ladders["kernel"]))
+    _unique(shown, "ceilings", run["ceilings"]["ladder"])
     _in_range(shown, "quantities.cell", run["quantities"]["cell"], len(cells["ladder"]))
     for index, number in enumerate(ladders["kernel"]):
         kernel = kernels[number]
@@ -99,12 +101,14 @@ def run_tree(tree: object, shown: str) -> dict:
         if cells["variant"][index] >= len(kernels[ladders["kernel"][at]]["variants"]):
             raise _fail(shown, f"cells.variant[{index}]", "index out of range")
     launches = run["plan"]["launches"]
-    for name in ("median", "p10", "min", "log_ratio"):
-        for index, values in enumerate(cells[name]):
+    columns = [("cells", name) for name in ("median", "p10", "min", "log_ratio")]
+    columns += [("ceilings", name) for name in ("median", "log_ratio")]
+    for table, name in columns:
+        for index, values in enumerate(run[table][name]):
             if len(values) != launches:
                 raise _fail(
                     shown,
-                    f"cells.{name}[{index}]",
+                    f"{table}.{name}[{index}]",
                     f"has {len(values)} launches where the plan has {launches}",
                 )
     for index, (low, tenth, middle) in enumerate(zip(cells["min"], cells["p10"], cells["median"])):
