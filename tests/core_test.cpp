@@ -10,7 +10,9 @@
 #include <fstream>
 #include <limits>
 #include <map>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "catch.h"
@@ -180,6 +182,79 @@ TEST_CASE("a program that is interrupted or killed leaves no scratch folder for 
     close(ready[0]);
     close(ready[1]);
   }
+}
+
+// Ends a child that lives in `body` by a signal, and says how it ended.
+template <class Body>
+int end_child(int signal_number, Body body) {
+  int ready[2];
+  REQUIRE(pipe(ready) == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    alarm(10);  // a handler that hangs ends as SIGALRM
+    body([&] { return write(ready[1], "r", 1) == 1; });
+    _exit(1);
+  }
+  char c;
+  REQUIRE(read(ready[0], &c, 1) == 1);
+  kill(child, signal_number);
+  int status = 0;
+  waitpid(child, &status, 0);
+  close(ready[0]);
+  close(ready[1]);
+  return WIFSIGNALED(status) ? WTERMSIG(status) : -1;
+}
+
+TEST_CASE("an interrupt in the middle of an allocation still cleans up") {
+  const TemporaryScratch scratch;
+  for (int i = 0; i < 20; ++i) {
+    const int ended = end_child(SIGINT, [](auto ready) {
+      const ScratchFolder folder;
+      std::filesystem::create_directory(folder.path() + "/inner");
+      for (const char* name : {"/a", "/inner/b"}) std::ofstream(folder.path() + name) << "x";
+      const auto allocate = [](bool forever) {
+        for (std::size_t n = 0; forever || n < 100; ++n)
+          std::vector<char>(100 + n * 977 % 5000)
+              .swap(*std::make_unique<std::vector<char>>(n % 64));
+      };
+      std::thread other(allocate, true);
+      allocate(false);
+      ready();
+      allocate(true);
+    });
+    CHECK(ended == SIGINT);
+    CHECK(entries(scratch.path) == 0);
+  }
+}
+
+TEST_CASE("a signal that was ignored stays ignored") {
+  const TemporaryScratch scratch;
+  const int ended = end_child(SIGHUP, [](auto ready) {
+    signal(SIGHUP, SIG_IGN);  // as nohup does
+    const ScratchFolder folder;
+    ready();
+    usleep(200'000);
+    raise(SIGTERM);
+  });
+  CHECK(ended == SIGTERM);
+  CHECK(entries(scratch.path) == 0);
+}
+
+TEST_CASE("sweeping removes what the dead left, and nothing of the living") {
+  const TemporaryScratch scratch;
+  std::filesystem::create_directories(scratch.path);
+  const pid_t dead = fork();
+  if (dead == 0) _exit(0);
+  waitpid(dead, nullptr, 0);
+  const std::string prefix = scratch.path + "/headroom-";
+  std::ofstream(prefix + std::to_string(dead) + "-file-abc") << "x";
+  std::filesystem::create_directories(prefix + std::to_string(dead) + "/0");
+  std::ofstream(scratch.path + "/notes") << "x";
+  const ScratchFolder mine;
+  sweep_scratch();
+  CHECK(entries(scratch.path) == 2);
+  CHECK(std::filesystem::is_directory(mine.path()));
 }
 
 TEST_CASE("a scratch folder that can't be made is an error that names it") {

@@ -4,12 +4,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <mutex>
-#include <set>
 #include <system_error>
 #include <utility>
 
@@ -23,37 +29,80 @@ std::string& folder() {
   return path;
 }
 
-constexpr char kPrefix[] = "headroom-";  // headroom-<pid>-<number>
+// All that this program makes by name begins with headroom-<pid>: the one folder that holds its
+// ScratchFolders, and files where the system has none without a name.
+constexpr char kPrefix[] = "headroom-";
 
-std::set<std::string>& live_folders() {
-  static std::set<std::string> all;
-  return all;
+std::string own_name() { return scratch_folder() + "/" + kPrefix + std::to_string(getpid()); }
+
+// The folder to remove at the end, for a signal handler: no lock, no std::string.
+char root[4096] = "";
+pid_t root_owner = 0;  // a forked child must not remove its parent's
+std::mutex root_mutex;
+
+#ifdef __linux__
+// Removes a folder and all that it holds. A signal may interrupt the program in the middle of
+// malloc or with any lock held, so this uses system calls only, where the standard library would
+// allocate.
+void remove_tree(int parent, const char* name) {
+  if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return;
+  const int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return;
+  struct Entry {  // linux_dirent64
+    std::uint64_t inode;
+    std::int64_t offset;
+    unsigned short length;
+    unsigned char type;
+    char name[1];
+  };
+  alignas(Entry) char entries[2048];
+  // Removing while reading may skip some: again, until a pass finds nothing (or removes nothing).
+  for (int pass = 0, found = 1; found != 0 && pass < 100; ++pass) {
+    found = 0;
+    lseek(fd, 0, SEEK_SET);
+    for (long size; (size = syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0;) {
+      for (long at = 0; at < size;) {
+        const auto* const entry = reinterpret_cast<const Entry*>(entries + at);
+        const char* const n = entries + at + offsetof(Entry, name);
+        const bool dots = n[0] == '.' && (n[1] == 0 || (n[1] == '.' && n[2] == 0));
+        if (!dots) {
+          remove_tree(fd, n);
+          found = 1;
+        }
+        at += entry->length;
+      }
+    }
+  }
+  close(fd);
+  unlinkat(parent, name, AT_REMOVEDIR);
 }
-std::mutex live_mutex;
-
-void remove_live_folders() {
-  // At exit and on a signal nothing else of the program matters any more; a lock held by the
-  // interrupted thread must not keep the files on disk.
-  const bool locked = live_mutex.try_lock();
+void remove_root() {
+  if (root_owner == getpid()) remove_tree(AT_FDCWD, root);
+}
+#else
+void remove_root() {
   std::error_code ignored;
-  for (const std::string& path : live_folders()) fs::remove_all(path, ignored);
-  live_folders().clear();
-  if (locked) live_mutex.unlock();
+  if (root_owner == getpid()) fs::remove_all(root, ignored);
 }
+#endif
 
 extern "C" void clean_and_die(int signal_number) {
-  remove_live_folders();
+  const int saved = errno;
+  remove_root();
+  errno = saved;
   signal(signal_number, SIG_DFL);
   raise(signal_number);
 }
 
-void clean_up_at_end() {
-  static const bool once = [] {
-    live_folders();  // constructed before, so destroyed after, the handler runs
-    return std::atexit(remove_live_folders) == 0;
-  }();
+void clean_up_at_end(const std::string& folder) {
+  if (folder.size() >= sizeof root)
+    throw std::system_error(ENAMETOOLONG, std::generic_category(), folder);
+  std::memcpy(root, folder.c_str(), folder.size() + 1);
+  root_owner = getpid();
+  static const bool once = std::atexit(remove_root) == 0;
   (void)once;
-  for (int s : {SIGINT, SIGTERM, SIGHUP}) signal(s, clean_and_die);
+  for (int s : {SIGINT, SIGTERM, SIGHUP})
+    if (signal(s, clean_and_die) == SIG_IGN) signal(s, SIG_IGN);  // nohup
 }
 
 [[noreturn]] void fail(const std::string& what) {
@@ -80,19 +129,23 @@ std::size_t scratch_free_bytes() {
 
 ScratchFile::ScratchFile(int flags) {
   make_scratch_folder();
-  std::string path = scratch_folder() + "/" + kPrefix + "file-XXXXXX";
-  fd_ = mkstemp(path.data());
-  if (fd_ < 0) fail("scratch folder " + scratch_folder());
-  if (flags != 0) {
-    const int opened = open(path.c_str(), O_RDWR | O_CLOEXEC | flags);
-    if (opened < 0) {
-      const int saved = errno;
-      unlink(path.c_str());
-      close(std::exchange(fd_, -1));
-      errno = saved;
-      fail("scratch folder " + scratch_folder());
-    }
-    close(std::exchange(fd_, opened));
+  flags |= O_RDWR | O_CLOEXEC;
+#ifdef O_TMPFILE
+  fd_ = open(scratch_folder().c_str(), flags | O_TMPFILE, 0600);
+  if (fd_ >= 0) return;
+  if (errno == ENOSPC || errno == EDQUOT || errno == EACCES || errno == EROFS)
+    fail("scratch folder " + scratch_folder());
+#endif
+  // A name for a moment; sweep_scratch() knows it, should the program be killed in this moment.
+  static std::atomic<int> number{0};
+  const std::string path = own_name() + "-file-" + std::to_string(number.fetch_add(1));
+  unlink(path.c_str());  // of a dead program that had our number
+  fd_ = open(path.c_str(), flags | O_CREAT | O_EXCL, 0600);
+  if (fd_ < 0) {
+    const int saved = errno;
+    unlink(path.c_str());  // where O_DIRECT is refused, the file is there all the same
+    errno = saved;
+    fail("scratch folder " + scratch_folder());
   }
   unlink(path.c_str());
 }
@@ -116,23 +169,23 @@ int ScratchFile::reopen(int flags) const {
 
 ScratchFolder::ScratchFolder() {
   make_scratch_folder();
-  clean_up_at_end();
-  static std::atomic<int> number{0};
-  path_ = scratch_folder() + "/" + kPrefix + std::to_string(getpid()) + "-" +
-          std::to_string(number.fetch_add(1));
-  const std::lock_guard lock(live_mutex);
-  live_folders().insert(path_);
+  const std::lock_guard lock(root_mutex);
+  static int number = 0;
+  const std::string parent = own_name();
+  clean_up_at_end(parent);
+  path_ = parent + "/" + std::to_string(number++);
   std::error_code error;
-  fs::create_directory(path_, error);
+  fs::remove_all(path_, error);  // of a dead program that had our number
+  fs::create_directories(path_, error);
   if (error) throw std::system_error(error, "scratch folder " + path_);
 }
 
 ScratchFolder::~ScratchFolder() {
   if (path_.empty()) return;
-  const std::lock_guard lock(live_mutex);
+  const std::lock_guard lock(root_mutex);
   std::error_code ignored;
   fs::remove_all(path_, ignored);
-  live_folders().erase(path_);
+  rmdir(fs::path(path_).parent_path().c_str());  // fails as long as another is in it
 }
 
 void sweep_scratch() {
