@@ -220,7 +220,7 @@ void prepared(Prepared<kDurable, 1>& state, Output&) {
 }
 
 // Starting a statement (locks, schema check, cursors) is shared by many rows.
-constexpr int kManyRows = 50;
+constexpr int kManyRows = 16;
 template <const char* kSettings>
 void multi_row(Prepared<kSettings, kManyRows>& state, Output&) {
   const std::vector<Row>& rows = state.in->rows;
@@ -386,7 +386,7 @@ constexpr Variant<Insert> kVariants[] = {
      .needs = kNeedsSqlite},
     {.name = "multi_row",
      .run = kMultiRow,
-     .what = "and 50 rows a statement share its start; durable",
+     .what = "and 16 rows a statement share its start; durable",
      .needs = kNeedsSqlite},
     {.name = "multi_row_wal",
      .run = kMultiRowWal,
@@ -422,7 +422,7 @@ const Registrar kRegistrar({.name = "database/insert",
                                                 .scratch = 4096 * s.n + (std::size_t{16} << 20),
                                                 .written = 4096 * s.n};
                                 },
-                            .test_sizes = {0, 1, 51}},
+                            .test_sizes = {0, 1, 17}},
                            kVariants);
 
 }  // namespace
