@@ -93,12 +93,12 @@ class FlatTable {
 
   // One multiplication (Fibonacci hashing) leaves some strides clumped together, and folding a wide
   // product does too, as its upper half is small where the key is; a second one after a shift does
-  // not. Then Lemire's multiply-and-shift into [0, count), for a count that need not be a power of
-  // two.
+  // not. No step needs more than a 64-bit product, so that a loop over keys vectorizes. Then
+  // Lemire's multiply-and-shift into [0, count), for any count below 2^32.
   static std::size_t home_of(std::uint64_t key, std::uint64_t seed, std::size_t count) {
     std::uint64_t hash = (key ^ seed) * 0x9e3779b97f4a7c15;
     hash = (hash ^ (hash >> 32)) * 0xd1342543de82ef95;
-    return static_cast<std::size_t>((static_cast<unsigned __int128>(hash) * count) >> 64);
+    return static_cast<std::size_t>(((hash >> 32) * count) >> 32);
   }
   static std::uint64_t next_seed(std::uint64_t seed) {
     return seed * 0x5851f42d4c957f2d + 0x14057b7ef767814f;
