@@ -128,14 +128,12 @@ class LadderSession {
   std::vector<Measured> arms_;       // the baseline first, the ceiling last
   std::vector<std::size_t> order_;
   EpochTime empty_;
-  double build_s_ = 0;  // input and arms made
-  double setup_s_ = 0;  // the same with the checks
-  std::int64_t ready_ = 0;
-  std::int64_t ended_ = 0;
+  double build_s_ = 0;  // input and arms made: what a launch pays before its first round
+  std::int64_t began_ = wall_ns();
+  std::int64_t ended_ = began_;
 };
 
 void LadderSession::prepare() {
-  const std::int64_t start = wall_ns();
   const Instance& instance = bound_instance(kernel_, setting_);
   const std::vector<Rung>& rungs = ladder_.groups.at(static_cast<std::size_t>(plan_.group));
   for (const Rung& rung : rungs) {
@@ -160,7 +158,7 @@ void LadderSession::prepare() {
     m.arm = (m.ceiling ? *probe_ : instance).arm(m.rung.variant);
     m.held = allocated_bytes() - before;
   }
-  build_s_ = static_cast<double>(wall_ns() - start) * 1e-9;
+  build_s_ = static_cast<double>(wall_ns() - began_) * 1e-9;
   if (launch().options.pilot || !launch().options.planned) check(kPilotTurns);
   for (std::size_t i : placement) {
     set_threads(arms_[i].rung.threads);
@@ -170,8 +168,7 @@ void LadderSession::prepare() {
   set_threads(arms_.front().rung.threads);
   arms_.front().arm->refill(0);
   empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
-  ready_ = ended_ = wall_ns();
-  setup_s_ = static_cast<double>(ready_ - start) * 1e-9;
+  ended_ = wall_ns();
 }
 
 // Compares every arm's output with the baseline's: over `turns` turns from the first one, or, for
@@ -388,8 +385,8 @@ ordered_json LadderSession::result(const std::string& status, const std::string&
           {"empty_wall_ns", empty_.wall},
           {"empty_cpu_ns", empty_.cpu},
           {"skipped_rounds", skipped},
-          {"setup_s", setup_s_},
-          {"seconds", setup_s_ + static_cast<double>(ended_ - ready_) * 1e-9},
+          {"setup_s", build_s_},
+          {"seconds", static_cast<double>(ended_ - began_) * 1e-9},
           {"status", status},
           {"message", message},
           {"arms", std::move(arms)}};

@@ -16,8 +16,10 @@ std::vector<Rung> rungs(const Kernel& kernel, std::size_t n, int threads) {
     if (n > v.max_n || !v.available()) continue;
     all.push_back({i, v.single_thread ? 1 : threads});
   }
-  // Every ladder of several threads also shows what one thread does the naive way.
-  if (threads > 1 && !all.empty() && all.front().threads > 1)
+  // Every ladder of several threads also shows what one thread does the naive way; a placebo and a
+  // probe have nothing to show by it.
+  const bool compares = kernel.meta.placebo.empty() && kernel.meta.unit.empty();
+  if (threads > 1 && compares && !all.empty() && all.front().threads > 1)
     all.push_back({all.front().variant, 1});
   return all;
 }

@@ -107,12 +107,12 @@ def main() -> None:
                  "rounds": {}}  # fmt: skip
         alone = {
             k["name"]: {
-                f"{k['name']}/{v[0]}/n:{n}": {"cpu": 2.0 * n * v[2], "wall": 2.0 * n * v[2]}
+                f"{k['name']}/{v[0]}/n:{n}": 2.0 * n * v[2]
                 for n in k["headline"] for v in fake_bench.VARIANTS
             }
             for k in fake_bench.KERNELS if len(k["inputs"]) == 1
         }  # fmt: skip
-        alone["simd/sum"]["simd/sum/better/n:4096"]["cpu"] /= 2
+        alone["simd/sum"]["simd/sum/better/n:4096"] /= 2
         run = record.assemble(
             state, fixed, launches_of(selection, seed, speed), alone,
             {"withheld": [], "failures": [], "missing": selection.missing,

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Callable, NamedTuple
 
 from headroom_tools import files, machine, paths
@@ -254,8 +255,9 @@ def alone(
 ) -> tuple[Ended, dict[str, dict[str, float]]]:
     """The ordinary benchmarks that match `pattern`, each variant run alone.
 
-    Returns how it ended, and for each CELL name {"cpu": ns, "wall": ns} a call, the medians of the
-    repetitions that finished.
+    Returns how it ended, and for each CELL name the ns of a call, the median of the repetitions that
+    finished. It is the benchmark's own (manual) time: Google Benchmark's CPU time would include the
+    untimed refilling.
     """
     arguments = [
         f"--benchmark_filter={pattern}",
@@ -269,22 +271,18 @@ def alone(
     ended = start(arguments, folder, limit, {}, tick)
     try:
         tree = files.read_json(folder / "stdout")
-        found: dict[str, dict[str, list[float]]] = {}
+        found: dict[str, list[float]] = {}
         for entry in tree["benchmarks"]:
             if entry.get("run_type", "iteration") != "iteration" or entry.get("error_occurred"):
                 continue
             scale = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}[entry["time_unit"]]
-            times = found.setdefault(strip_suffixes(entry["name"]), {"cpu": [], "wall": []})
-            times["cpu"].append(float(entry["cpu_time"]) * scale)
-            times["wall"].append(float(entry["real_time"]) * scale)
+            times = found.setdefault(strip_suffixes(entry["name"]), [])
+            times.append(float(entry["real_time"]) * scale)
     except (HeadroomError, KeyError, TypeError, ValueError) as error:
         if ended.status == "ok":
             ended = ended._replace(status="error", message=without_paths(error))
         return ended, {}
-    return ended, {
-        name: {clock: sorted(values)[len(values) // 2] for clock, values in times.items()}
-        for name, times in found.items()
-    }
+    return ended, {name: median(times) for name, times in found.items()}
 
 
 def strip_suffixes(name: str) -> str:

@@ -30,7 +30,7 @@ class Profile(NamedTuple):
 PROFILES = {
     "smoke": Profile(1, 0.05, 5, None, 0),
     "quick": Profile(6, 0.05, 60, 180, 15),
-    "standard": Profile(10, 0.1, 100, 600, 40),
+    "standard": Profile(10, 0.1, 100, 600, 90),
     "thorough": Profile(20, 0.1, 100, None, 600),
 }
 

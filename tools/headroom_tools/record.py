@@ -57,7 +57,7 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
     """run.json's tree (schemas/run-1.json).
 
     state: what was fixed at the start. plan: what the pilot fixed. launches: each finished launch
-    as runner.py keeps it. alone: {kernel: {CELL name: {clock: ns}}}. extra: further top-level
+    as runner.py keeps it. alone: {kernel: {CELL name: ns}}. extra: further top-level
     fields (failures, missing, left_out, finished, seconds, notes).
     """
     catalogue = state["catalogue"]
@@ -198,14 +198,14 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
 
 
 def _alone(alone: dict, kernel: dict, ladder: dict, arm: dict) -> float | None:
-    """Nanoseconds a call of an arm's variant run alone, by its ladder's clock; None if not run."""
+    """Nanoseconds a call of an arm's variant run alone; None if not run."""
     name = f"{kernel['name']}/{arm['variant']}/n:{ladder['n']}"
     if len(kernel["inputs"]) > 1:
         name += f"/input:{ladder['input']}"
     if len(kernel["threads"]) > 1:
         name += f"/threads:{arm['threads']}"
-    times = alone.get(kernel["name"], {}).get(name)
-    return five(times[ladder["clock"]]) if times and times[ladder["clock"]] > 0 else None
+    ns = alone.get(kernel["name"], {}).get(name)
+    return five(ns) if ns and ns > 0 else None
 
 
 class Cell(NamedTuple):

@@ -500,9 +500,22 @@ class Run:
 
     def _alone_budget_s(self) -> float:
         """Seconds for the variants run alone: what the profile gives, less where they are few."""
-        ladders = [ladder for found in self._selection.values() for ladder in found]
+        ladders = [
+            ladder
+            for name, found in self._selection.items()
+            if not self._kernels[name]["probe"]
+            for ladder in found
+        ]
         arms = sum(len(group) for ladder in ladders for group in ladder["groups"])
         return min(self._profile.alone_s, 1.0 * arms)
+
+    def _alone_names(self) -> list[str]:
+        """The kernels whose variants are worth running alone: those with speedups to hold."""
+        return [
+            name
+            for name in self._plan["plans"]
+            if not (self._kernels[name]["placebo"] or self._kernels[name]["probe"])
+        ]
 
     def _alone_guess_s(self) -> float:
         """Seconds that the variants run alone are likely to take."""
@@ -526,7 +539,7 @@ class Run:
         """Runs each variant alone, as an ordinary benchmark, for `show` to hold ladders against."""
         if not self._profile.alone_s:
             return
-        names = [name for name in self._plan["plans"] if not self._kernels[name]["placebo"]]
+        names = self._alone_names()
         todo = [name for name in names if not self._alone_path(name).exists()]
         if todo:
             self._report.stage(f"alone: the variants of {len(todo)} kernels, one by one")
@@ -535,8 +548,10 @@ class Run:
             path = self._alone_path(name)
             if path.exists():
                 left -= files.read_json(path)["seconds"]
-        for name in todo:
+        for index, name in enumerate(todo):
             pattern = self._alone_pattern(self._kernels[name])
+            # No kernel takes the time of many others: a disk's variants take seconds each.
+            share = min(left, max(1.0, 4 * left / (len(todo) - index)))
             kept = {"status": "skipped", "message": "no time left", "seconds": 0.0, "cells": {}}
             if pattern is not None and left > 0.5:
                 self._report.update(f"alone {name}", 0.98, left)
@@ -547,7 +562,7 @@ class Run:
                         pattern,
                         self._work,
                         own,
-                        bench.time_limit(max(1.0, left)),
+                        bench.time_limit(share),
                         self._state["simd_target"],
                         lambda: self._report.tick(left),
                     )
