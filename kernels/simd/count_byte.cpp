@@ -10,19 +10,17 @@
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 
-// AVX-512 compares into mask registers, one vector a cycle. Counting the bytes that differ instead,
-// min(byte ^ wanted, 1), is three operations of the kind that all its ports do.
-constexpr bool kCountsOthers = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3;
-
+// AVX-512 compares into mask registers, one vector a cycle. There 1 - (byte ^ wanted), stopping at
+// zero, is one where they match: operations of the kind that all ports do. Elsewhere a match is a
+// lane of ones, that is -1, and subtracting it counts.
 template <class V>
 HWY_INLINE V Count(V counter, V bytes, V wanted) {
   const hn::DFromV<V> d;
-  if constexpr (kCountsOthers) {
-    return hn::Add(counter, hn::Min(hn::Xor(bytes, wanted), hn::Set(d, 1)));
-  } else {
-    // A match is a lane of ones, that is -1: subtracting it counts.
-    return hn::Sub(counter, hn::VecFromMask(d, hn::Eq(bytes, wanted)));
-  }
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  return hn::Add(counter, hn::SaturatedSub(hn::Set(d, 1), hn::Xor(bytes, wanted)));
+#else
+  return hn::Sub(counter, hn::VecFromMask(d, hn::Eq(bytes, wanted)));
+#endif
 }
 
 // Counts in byte lanes. A lane holds 255 at most, so the lanes are added up (eight to a 64-bit sum)
@@ -55,7 +53,6 @@ uint64_t CountByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
   for (; n - i >= lanes; i += lanes) rest = Count(rest, hn::LoadU(d, text + i), key);
   total = hn::Add(total, hn::SumsOf8(rest));
   uint64_t count = hn::GetLane(hn::SumOfLanes(d64, total));
-  if (kCountsOthers) count = i - count;
   for (; i < n; ++i) count += text[i] == wanted;
   return count;
 }
