@@ -1,0 +1,108 @@
+// What the bandwidth probes (read, write, copy, triad) have in common: how n bytes are laid out,
+// shared out to threads, and gone over often enough to be timed.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/buffer.h"
+#include "core/kernel.h"
+#include "machine/team.h"
+
+namespace headroom::machine {
+
+// One call's work on `arrays` arrays of 8-byte items that together are the working set.
+struct Sweep {
+  std::size_t items = 0;   // of each array
+  std::size_t passes = 0;  // over all of them
+  int arrays = 1;
+  double bytes() const {
+    return 8.0 * static_cast<double>(items) * arrays * static_cast<double>(passes);
+  }
+  std::size_t working_set() const { return 8 * items * static_cast<std::size_t>(arrays); }
+};
+
+// A working set of `n` bytes, but at least 4 KiB: below that a probe times its own loop, and it is
+// level 1 all the same. Small ones are gone over until 16 MiB have passed: tens of microseconds,
+// long against the start of a parallel region.
+inline Sweep sweep(std::size_t n, int arrays) {
+  constexpr std::size_t kLeast = 4096, kEnough = std::size_t{16} << 20;
+  const std::size_t unit = 8 * static_cast<std::size_t>(arrays);
+  const std::size_t items = (std::max(n, kLeast) + unit - 1) / unit;
+  return {items, std::max<std::size_t>(1, kEnough / (items * unit)), arrays};
+}
+
+inline Demand sweep_demand(const Sweep& s, std::size_t variants) {
+  return {.items = s.bytes() / 8,
+          .bytes = s.bytes(),
+          .working_set = s.working_set(),
+          // One more for the rung of a single thread.
+          .memory = (variants + 1) * s.working_set()};
+}
+
+// An array in one piece a thread, each allocated, and so first touched, by the thread that will use
+// it: on a machine with several memories every thread finds its part in its own.
+template <class T>
+class Pieces {
+ public:
+  using value_type = T;
+  Pieces() = default;
+  Pieces(Team& team, std::size_t items)
+      : size_(items), pieces_(static_cast<std::size_t>(team.count())) {
+    std::atomic<bool> failed{false};
+    team.run([&](int i) {
+      try {
+        pieces_[static_cast<std::size_t>(i)] =
+            Buffer<T>(share(items, 64 / sizeof(T), i, team.count()).size());
+      } catch (const std::bad_alloc&) {
+        failed = true;
+      }
+    });
+    if (failed) throw std::bad_alloc();
+  }
+  std::size_t size() const { return size_; }
+  Buffer<T>& operator[](int thread) { return pieces_[static_cast<std::size_t>(thread)]; }
+  const Buffer<T>& operator[](int thread) const {
+    return pieces_[static_cast<std::size_t>(thread)];
+  }
+
+  void poison() {
+    for (Buffer<T>& piece : pieces_) headroom::poison(piece);
+  }
+  // value(i) for every index of the whole.
+  template <class Value>
+  void fill(const Value& value) {
+    std::size_t i = 0;
+    for (Buffer<T>& piece : pieces_)
+      for (T& item : piece) item = value(i++);
+  }
+  // Every item is value(i).
+  template <class Value>
+  absl::Status check(const Value& value) const {
+    std::size_t i = 0;
+    for (const Buffer<T>& piece : pieces_) {
+      for (const T& item : piece) {
+        if (item != value(i))
+          return absl::FailedPreconditionError("at index " + std::to_string(i) + ": want " +
+                                               std::to_string(value(i)) + ", got " +
+                                               std::to_string(item));
+        ++i;
+      }
+    }
+    if (i != size_) return absl::FailedPreconditionError("pieces are missing");
+    return absl::OkStatus();
+  }
+
+ private:
+  std::size_t size_ = 0;
+  std::vector<Buffer<T>> pieces_;
+};
+
+}  // namespace headroom::machine

@@ -1,0 +1,201 @@
+// machine/copy: bytes a second of a copy, read and written together, by working set.
+//
+// Source and destination are n bytes together, shared out evenly to the threads; small ones are
+// copied many times a call. Two bytes count for each byte copied, as in STREAM: not the lines that
+// a plain store reads before it writes them. Out: the destination.
+#include <cstddef>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "machine/copy.cpp"
+#include "core/opaque.h"
+#include "core/simd.h"
+#include "hwy/cache_control.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// The items before the first that lies at a vector's alignment, which streaming stores need.
+HWY_INLINE size_t Unaligned(const uint64_t* to, size_t items) {
+  const hn::ScalableTag<uint64_t> d;
+  const size_t vector = hn::Lanes(d) * sizeof(uint64_t);
+  const size_t past = reinterpret_cast<uintptr_t>(to) % vector;
+  return HWY_MIN(items, past == 0 ? 0 : (vector - past) / sizeof(uint64_t));
+}
+
+// Copies `words` words, `passes` times.
+void CopyPlain(const uint64_t* HWY_RESTRICT from, uint64_t* HWY_RESTRICT to, size_t words,
+               size_t passes) {
+  const hn::ScalableTag<uint64_t> d;
+  const size_t lanes = hn::Lanes(d);
+  for (; passes != 0; --passes) {
+    size_t i = 0;
+    for (; i + 8 * lanes <= words; i += 8 * lanes) {
+      hn::StoreU(hn::LoadU(d, from + i), d, to + i);
+      hn::StoreU(hn::LoadU(d, from + i + lanes), d, to + i + lanes);
+      hn::StoreU(hn::LoadU(d, from + i + 2 * lanes), d, to + i + 2 * lanes);
+      hn::StoreU(hn::LoadU(d, from + i + 3 * lanes), d, to + i + 3 * lanes);
+      hn::StoreU(hn::LoadU(d, from + i + 4 * lanes), d, to + i + 4 * lanes);
+      hn::StoreU(hn::LoadU(d, from + i + 5 * lanes), d, to + i + 5 * lanes);
+      hn::StoreU(hn::LoadU(d, from + i + 6 * lanes), d, to + i + 6 * lanes);
+      hn::StoreU(hn::LoadU(d, from + i + 7 * lanes), d, to + i + 7 * lanes);
+    }
+    for (; i + lanes <= words; i += lanes) hn::StoreU(hn::LoadU(d, from + i), d, to + i);
+    for (; i < words; ++i) to[i] = from[i];
+    sink(*to);  // or the compiler might drop all passes but the last
+  }
+}
+
+// The same past the caches: whole lines go to memory, and none is read first.
+void CopyNonTemporal(const uint64_t* HWY_RESTRICT from, uint64_t* HWY_RESTRICT to, size_t words,
+                     size_t passes) {
+  const hn::ScalableTag<uint64_t> d;
+  const size_t lanes = hn::Lanes(d);
+  const size_t unaligned = Unaligned(to, words);
+  for (; passes != 0; --passes) {
+    size_t i = 0;
+    for (; i < unaligned; ++i) to[i] = from[i];
+    for (; i + 8 * lanes <= words; i += 8 * lanes) {
+      hn::Stream(hn::LoadU(d, from + i), d, to + i);
+      hn::Stream(hn::LoadU(d, from + i + lanes), d, to + i + lanes);
+      hn::Stream(hn::LoadU(d, from + i + 2 * lanes), d, to + i + 2 * lanes);
+      hn::Stream(hn::LoadU(d, from + i + 3 * lanes), d, to + i + 3 * lanes);
+      hn::Stream(hn::LoadU(d, from + i + 4 * lanes), d, to + i + 4 * lanes);
+      hn::Stream(hn::LoadU(d, from + i + 5 * lanes), d, to + i + 5 * lanes);
+      hn::Stream(hn::LoadU(d, from + i + 6 * lanes), d, to + i + 6 * lanes);
+      hn::Stream(hn::LoadU(d, from + i + 7 * lanes), d, to + i + 7 * lanes);
+    }
+    for (; i + lanes <= words; i += lanes) hn::Stream(hn::LoadU(d, from + i), d, to + i);
+    for (; i < words; ++i) to[i] = from[i];
+    sink(*to);
+  }
+  hwy::FlushStream();
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <cstring>
+
+#include "machine/bandwidth.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(CopyPlain);
+HWY_EXPORT(CopyNonTemporal);
+
+struct Copy {
+  struct Input {
+    machine::Sweep sweep;
+    std::uint64_t seed = 0;
+    std::uint64_t word(std::size_t i) const { return (seed + i) * 0x9e3779b97f4a7c15; }
+  };
+  struct Output {
+    std::unique_ptr<machine::Team> team;
+    machine::Pieces<std::uint64_t> from, to;
+    void poison() { to.poison(); }
+  };
+
+  static Input make(const Setting& setting, Rng& rng) {
+    return {machine::sweep(setting.n, 2), rng()};
+  }
+  static void size(const Input& in, Output& out) {
+    out.team = std::make_unique<machine::Team>();
+    out.from = machine::Pieces<std::uint64_t>(*out.team, in.sweep.items);
+    out.to = machine::Pieces<std::uint64_t>(*out.team, in.sweep.items);
+    out.from.fill([&](std::size_t i) { return in.word(i); });
+  }
+  static absl::Status same(const Input& in, const Output& want, const Output& got) {
+    const auto value = [&](std::size_t i) { return in.word(i); };
+    if (absl::Status status = want.to.check(value); !status.ok()) return status;
+    return got.to.check(value);
+  }
+};
+
+template <class Function>
+void copy_all(const Copy::Input& in, Copy::Output& out, Function copy) {
+  out.team->run([&](int thread) {
+    const Buffer<std::uint64_t>& from = out.from[thread];
+    copy(from.data(), out.to[thread].data(), from.size(), in.sweep.passes);
+  });
+}
+
+void plain(const Copy::Input& in, Copy::Output& out) {
+  copy_all(in, out, HWY_DYNAMIC_DISPATCH(CopyPlain));
+}
+
+void non_temporal(const Copy::Input& in, Copy::Output& out) {
+  copy_all(in, out, HWY_DYNAMIC_DISPATCH(CopyNonTemporal));
+}
+
+// The C library picks its way by size: vectors, streaming stores, or the processor's own string
+// instruction.
+void library(const Copy::Input& in, Copy::Output& out) {
+  copy_all(in, out,
+           [](const std::uint64_t* from, std::uint64_t* to, std::size_t words, std::size_t passes) {
+             for (; passes != 0; --passes) {
+               if (words != 0) std::memcpy(to, from, 8 * words);
+               sink(*to);
+             }
+           });
+}
+
+#if defined(__x86_64__)
+void string_move(const Copy::Input& in, Copy::Output& out) {
+  copy_all(in, out,
+           [](const std::uint64_t* from, std::uint64_t* to, std::size_t words, std::size_t passes) {
+             for (; passes != 0; --passes) {
+               const void* source = from;
+               void* target = to;
+               std::size_t bytes = 8 * words;
+               asm volatile("rep movsb" : "+S"(source), "+D"(target), "+c"(bytes) : : "memory");
+             }
+           });
+}
+constexpr auto kStringMove = run<string_move>;
+#else
+constexpr auto kStringMove = kNotBuilt;
+#endif
+
+constexpr Need kNeedsX86[] = {{"x86-64",
+                               [] {
+#if defined(__x86_64__)
+                                 return true;
+#else
+                                 return false;
+#endif
+                               },
+                               "an x86-64 processor"}};
+
+constexpr Variant<Copy> kVariants[] = {
+    {.name = "plain", .run = run<plain>, .what = "vector loads and stores, through the caches"},
+    {.name = "non_temporal",
+     .run = run<non_temporal>,
+     .what = "streaming stores past the caches: no line is read before it is written"},
+    {.name = "library", .run = run<library>, .what = "memcpy"},
+    {.name = "string_move",
+     .run = kStringMove,
+     .what =
+         "the processor's own copy, rep movsb: it knows the length, and reads no line it will fill",
+     .needs = kNeedsX86},
+};
+
+const Registrar kRegistrar(
+    {.name = "machine/copy",
+     .axis = Axis::kMemoryBandwidth,
+     .technique = "copy bandwidth of a cache level or of memory, one thread and all",
+     .sizes = {16 << 10, 512 << 10, 3 << 20, 64 << 20, 256 << 20},
+     .headline = {16 << 10, 512 << 10, 3 << 20, 64 << 20},
+     .sweeps_threads = true,
+     .warm = Warm::kCall,
+     .unit = "B/s",
+     .demand =
+         [](const Setting& s) {
+           return machine::sweep_demand(machine::sweep(s.n, 2), std::size(kVariants));
+         },
+     .test_sizes = {1, 7, 4096, 4097, 20'001}},
+    kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
