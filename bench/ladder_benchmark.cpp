@@ -255,7 +255,7 @@ std::size_t LadderSession::warm_calls(const Measured& m) const {
     case Warm::kAuto:
       break;
   }
-  const bool partial = m.arm->rotates() || m.kernel->variants[m.rung.variant].stateful;
+  const bool partial = m.arm->rotates() || m.kernel->variants[m.rung.variant].shape != Shape::kPure;
   return partial && working_set(m.demand) <= l2_bytes() ? whole : 1;
 }
 
@@ -273,7 +273,7 @@ EpochTime LadderSession::epoch(Measured& m, bool warm) {
 // Nanoseconds a call, by the wall clock: the least of three epochs long enough to be read. Leaves
 // the most calls that an epoch may have in m.calls.
 double LadderSession::ns_per_call(Measured& m) {
-  const std::size_t limit = m.kernel->variants[m.rung.variant].stateful
+  const std::size_t limit = m.kernel->variants[m.rung.variant].shape == Shape::kMutating
                                 ? std::max<std::size_t>(1, kWorkBytes / working_set(m.demand))
                                 : std::size_t{1} << 30;
   m.calls = 1;

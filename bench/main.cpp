@@ -61,7 +61,7 @@ void restart_with_environment(char** argv) {
   // Idle workers stop spinning after tens of microseconds, so that they don't take the core's other
   // hardware thread from the next arm of the ladder.
   setenv("GOMP_SPINCOUNT", "10000", 0);
-  setenv("KMP_BLOCKTIME", "0", 0);
+  setenv("KMP_BLOCKTIME", "1", 0);  // ms, the least that keeps a region from waking its threads
   setenv("OPENBLAS_THREAD_TIMEOUT", "16", 0);
   // A peer runs the code that it has for this host, not what somebody once forced on it.
   unsetenv("OPENBLAS_CORETYPE");

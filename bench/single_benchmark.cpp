@@ -57,7 +57,7 @@ CurrentArm& arm_of(const Single& single) {
   for (double ns = 0; ns < kEpochNs / 2 && c.calls < (std::size_t{1} << 24);) {
     c.arm->refill(c.calls);
     ns = std::max(1.0, time_epoch(*c.arm, c.calls, Reported::kWall).wall);
-    if (kernel.variants[single.rung.variant].stateful && c.calls >= 64) break;
+    if (kernel.variants[single.rung.variant].shape == Shape::kMutating && c.calls >= 64) break;
     if (ns < kEpochNs / 2)
       c.calls = std::max(c.calls + 1, static_cast<std::size_t>(static_cast<double>(c.calls) *
                                                                std::min(16.0, kEpochNs / ns)));

@@ -7,8 +7,9 @@
 namespace headroom {
 namespace {
 
-// The kernel's own inputs hold every kind of line that is no number (empty, sign, blank, letter, one
-// too many, too large, the characters next to the digits); many seeds and line counts reach each.
+// The kernel's own inputs hold every kind of line that is no number (empty, sign, blank, letter,
+// one too many, too large, the characters next to the digits); many seeds and line counts reach
+// each.
 TEST_CASE("parse_integer: all variants reject what is no number") {
   const Kernel* kernel = find_kernel("computation/parse_integer");
   REQUIRE(kernel != nullptr);

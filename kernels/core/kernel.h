@@ -146,7 +146,7 @@ struct VariantInfo {
   std::string_view role;  // "baseline", "optimized", "peer"
   std::size_t max_n = kNoLimit;
   bool single_thread = false;
-  bool stateful = false;
+  Shape shape = Shape::kPure;
   std::span<const Need> needs;
   bool built = false;
   bool available() const;  // built, and every need met
@@ -212,8 +212,8 @@ Kernel describe(Metadata meta, const Variant<P> (&table)[kCount],
     const std::string_view role = &v == table             ? "baseline"
                                   : v.role == Role::kPeer ? "peer"
                                                           : "optimized";
-    kernel.variants.push_back({v.name, v.what, role, v.max_n, v.single_thread, v.run.stateful,
-                               v.needs, v.run.make != nullptr});
+    kernel.variants.push_back({v.name, v.what, role, v.max_n, v.single_thread, v.run.shape, v.needs,
+                               v.run.make != nullptr});
   }
   kernel.bind = [variants](const Setting& setting) -> std::unique_ptr<Instance> {
     return std::make_unique<internal::InstanceOf<P>>(variants, setting);

@@ -25,11 +25,13 @@ std::vector<Rung> rungs(const Kernel& kernel, std::size_t n, int threads) {
 }
 
 std::vector<std::vector<Rung>> group(const Kernel& kernel, const std::vector<Rung>& all) {
+  const auto holds_state = [&](const Rung& rung) {
+    return kernel.variants[rung.variant].shape != Shape::kPure;
+  };
   std::vector<Rung> pure, stateful;
   for (std::size_t i = 1; i < all.size(); ++i)
-    (kernel.variants[all[i].variant].stateful ? stateful : pure).push_back(all[i]);
-  const bool stateful_baseline = kernel.variants[all.front().variant].stateful;
-  if (stateful.size() + stateful_baseline <= kStatefulGroup) return {all};
+    (holds_state(all[i]) ? stateful : pure).push_back(all[i]);
+  if (stateful.size() + holds_state(all.front()) <= kStatefulGroup) return {all};
   std::vector<std::vector<Rung>> groups;
   const std::size_t others = kStatefulGroup - 1;
   for (std::size_t i = 0; i < stateful.size(); i += others) {

@@ -9,6 +9,9 @@
 
 namespace headroom {
 
+// How a variant works: on its input alone, on a state built before, or on copies of a Work.
+enum class Shape { kPure, kStateful, kMutating };
+
 namespace internal {
 
 template <class P, auto kFunction, class Signature = decltype(kFunction)>
@@ -17,20 +20,20 @@ struct ShapeOf;
 template <class P, auto kFunction, class Call>
 struct ShapeOf<P, kFunction, void (*)(const Call&, typename P::Output&)> {
   using type = PureArm<P, kFunction>;
-  static constexpr bool kStateful = false;
+  static constexpr Shape kShape = Shape::kPure;
 };
 
 template <class P, auto kFunction, class State, class Call>
 struct ShapeOf<P, kFunction, void (*)(State&, const Call&, typename P::Output&)> {
   using type = StatefulArm<P, kFunction, std::remove_const_t<State>>;
-  static constexpr bool kStateful = true;
+  static constexpr Shape kShape = Shape::kStateful;
 };
 
 template <class P, auto kFunction, class Work>
 requires(
     !std::is_const_v<Work>) struct ShapeOf<P, kFunction, void (*)(Work&, typename P::Output&)> {
   using type = MutatingArm<P, kFunction, Work>;
-  static constexpr bool kStateful = true;
+  static constexpr Shape kShape = Shape::kMutating;
 };
 
 template <auto kFunction>
@@ -49,7 +52,7 @@ inline constexpr NotBuilt kNotBuilt{};
 template <class P>
 struct Run {
   std::unique_ptr<Arm> (*make)(const typename P::Input&) = nullptr;
-  bool stateful = false;
+  Shape shape = Shape::kPure;
 
   constexpr Run(NotBuilt) {}
   template <auto kFunction>
@@ -57,7 +60,7 @@ struct Run {
       : make([](const typename P::Input& input) -> std::unique_ptr<Arm> {
           return std::make_unique<typename internal::ShapeOf<P, kFunction>::type>(input);
         }),
-        stateful(internal::ShapeOf<P, kFunction>::kStateful) {}
+        shape(internal::ShapeOf<P, kFunction>::kShape) {}
 };
 
 }  // namespace headroom

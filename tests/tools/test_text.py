@@ -88,7 +88,22 @@ def test_source_without_comments(one, other, same):
 
 
 def test_source_hash_of_a_missing_file(tmp_path):
-    assert source.source_hash(tmp_path / "none.cpp") is None
+    assert source.source_hash(tmp_path / "g" / "none.cpp", tmp_path) is None
+
+
+def test_source_hash_sees_code_and_the_groups_headers_but_no_comments(tmp_path):
+    (tmp_path / "g").mkdir()
+    kernel, header = tmp_path / "g" / "k.cpp", tmp_path / "g" / "table.h"
+    kernel.write_text('#include "g/table.h"\nint a = 1;  // why\n')
+    header.write_text("int b = 2;\n")
+    first = source.source_hash(kernel, tmp_path)
+    kernel.write_text('#include "g/table.h"\n\n  int a = 1;  // another reason\n')
+    assert source.source_hash(kernel, tmp_path) == first
+    header.write_text("int b = 3;\n")
+    changed = source.source_hash(kernel, tmp_path)
+    assert first and changed and changed != first
+    header.unlink()
+    assert source.source_hash(kernel, tmp_path) is None
 
 
 def test_commit_outside_a_repository(tmp_path):

@@ -13,6 +13,11 @@ from headroom_tools.text import five, flags_without_paths, safe
 VERSION = 1
 
 
+def _hash(file: str) -> str | None:
+    kernels = paths.root() / "kernels"
+    return source.source_hash(kernels / file, kernels)
+
+
 def _kernels(catalogue: dict, names: list[str]) -> list[dict]:
     kept = []
     for kernel in catalogue["kernels"]:
@@ -27,7 +32,7 @@ def _kernels(catalogue: dict, names: list[str]) -> list[dict]:
                 "noise_class": kernel["noise_class"],
                 "probe": kernel["probe"],
                 "technique": safe(kernel["technique"]),
-                "source_hash": source.source_hash(paths.root() / "kernels" / kernel["source"]),
+                "source_hash": _hash(kernel["source"]),
                 "cache": kernel["cache"],
                 "sizes": kernel["sizes"],
                 "headline": kernel["headline"],

@@ -26,13 +26,24 @@ def without_comments(text: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def source_hash(path: Path) -> str | None:
-    """The first 16 hexadecimal digits of SHA-256 of the bare source; None if it can't be read."""
+def _with_headers(path: Path, kernels: Path) -> list[str]:
+    """The bare source in `path` and in the headers that it includes from its own group's folder."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    group = path.parent.relative_to(kernels).as_posix()
+    found = [without_comments(text)]
+    for name in re.findall(rf'^#include "({re.escape(group)}/[^"]+\.h)"', text, re.MULTILINE):
+        found += _with_headers(kernels / name, kernels)
+    return found
+
+
+def source_hash(path: Path, kernels: Path) -> str | None:
+    """The first 16 hexadecimal digits of SHA-256 of a kernel's bare source, with the headers that it
+    has in its group's folder; None if it can't be read. `kernels` is the folder of the groups."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        bare = _with_headers(path, kernels)
+    except (OSError, ValueError, RecursionError):
         return None
-    return hashlib.sha256(without_comments(text).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(bare).encode()).hexdigest()[:16]
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
