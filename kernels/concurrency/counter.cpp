@@ -10,10 +10,9 @@
 // Parallel Programming Hard", chapter 5 (statistical counters).
 #include <atomic>
 #include <mutex>
-#include <thread>
 
-#include "core/cpu.h"
 #include "core/kernel.h"
+#include "core/team.h"
 
 namespace headroom {
 namespace {
@@ -42,73 +41,8 @@ struct Counter {
   }
 };
 
-// Two lines: adjacent-line prefetchers make pairs of lines travel together.
-constexpr std::size_t kApart = 128;
-
-void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-// Threads that wait for work: awake for a while after each run, so that calls in a row find them
-// ready, then asleep, so that they take nothing from the variants that run alone.
-class Team {
- public:
-  explicit Team(int count) : count_(count) {
-    for (int i = 1; i < count; ++i) members_.emplace_back([this, i] { work(i); });
-  }
-  ~Team() {
-    body_ = nullptr;
-    start();
-    for (std::thread& member : members_) member.join();
-  }
-  int count() const { return count_; }
-
-  // body(i) on thread i; 0 is the caller.
-  template <class Body>
-  void run(const Body& body) {
-    body_ = &body;
-    call_ = [](const void* b, int i) { (*static_cast<const Body*>(b))(i); };
-    left_.store(count_ - 1, std::memory_order_relaxed);
-    if (count_ > 1) start();
-    body(0);
-    for (int spins = 0; left_.load(std::memory_order_acquire) != 0; ++spins) {
-      pause();
-      if (spins > kSpins) std::this_thread::yield();
-    }
-  }
-
- private:
-  static constexpr int kSpins = 2000;  // some 50 us
-
-  void start() {
-    turn_.fetch_add(1, std::memory_order_release);
-    turn_.notify_all();
-  }
-  void work(int i) {
-    pin_to_core(i);
-    for (unsigned seen = 0;; ++seen) {
-      for (int s = 0; s < kSpins && turn_.load(std::memory_order_relaxed) == seen; ++s) pause();
-      turn_.wait(seen, std::memory_order_acquire);
-      if (body_ == nullptr) return;
-      call_(body_, i);
-      left_.fetch_sub(1, std::memory_order_release);
-    }
-  }
-
-  const int count_;
-  const void* body_ = nullptr;
-  void (*call_)(const void*, int) = nullptr;
-  alignas(kApart) std::atomic<unsigned> turn_{0};
-  alignas(kApart) std::atomic<int> left_{0};
-  std::vector<std::thread> members_;
-};
-
 struct Locked {
-  explicit Locked(const Counter::Input&) : team(threads()) {}
+  explicit Locked(const Counter::Input&) {}
   Team team;
   alignas(kApart) std::mutex mutex;
   std::uint64_t value = 0;
@@ -126,7 +60,7 @@ void naive(Locked& counter, const Counter::Input& in, std::uint64_t& out) {
 }
 
 struct Shared {
-  explicit Shared(const Counter::Input&) : team(threads()) {}
+  explicit Shared(const Counter::Input&) {}
   Team team;
   alignas(kApart) std::atomic<std::uint64_t> value{0};
 };
@@ -167,7 +101,7 @@ struct PerThread {
     std::atomic<std::uint64_t> events{0};
   };
   explicit PerThread(const Counter::Input&)
-      : team(threads()), slots(static_cast<std::size_t>(team.count()) + kApart / kStride) {}
+      : slots(static_cast<std::size_t>(team.count()) + kApart / kStride) {}
   // Starts at a line of its own, so that neighbours really are neighbours.
   Slot& slot(int thread) {
     const auto past = reinterpret_cast<std::uintptr_t>(slots.data()) % kApart;

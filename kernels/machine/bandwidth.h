@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "core/buffer.h"
 #include "core/kernel.h"
-#include "machine/team.h"
+#include "core/team.h"
 
 namespace headroom::machine {
 

@@ -91,7 +91,7 @@ struct Copy {
     std::uint64_t word(std::size_t i) const { return (seed + i) * 0x9e3779b97f4a7c15; }
   };
   struct Output {
-    std::unique_ptr<machine::Team> team;
+    std::unique_ptr<Team> team;
     machine::Pieces<std::uint64_t> from, to;
     void poison() { to.poison(); }
   };
@@ -100,7 +100,7 @@ struct Copy {
     return {machine::sweep(setting.n, 2), rng()};
   }
   static void size(const Input& in, Output& out) {
-    out.team = std::make_unique<machine::Team>();
+    out.team = std::make_unique<Team>();
     out.from = machine::Pieces<std::uint64_t>(*out.team, in.sweep.items);
     out.to = machine::Pieces<std::uint64_t>(*out.team, in.sweep.items);
     out.from.fill([&](std::size_t i) { return in.word(i); });

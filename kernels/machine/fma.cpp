@@ -88,7 +88,7 @@ HWY_AFTER_NAMESPACE();
 #include <atomic>
 
 #include "core/kernel.h"
-#include "machine/team.h"
+#include "core/team.h"
 
 namespace headroom {
 namespace {
@@ -120,7 +120,7 @@ struct Fma {
 
 struct Ready {
   explicit Ready(const Fma::Input&) {}
-  machine::Team team;
+  Team team;
 };
 
 void probe(Ready& ready, const Fma::Input& in, double& out) {
@@ -129,7 +129,7 @@ void probe(Ready& ready, const Fma::Input& in, double& out) {
   const int count = ready.team.count();
   std::atomic<double> made{0};
   ready.team.run([&](int thread) {
-    const std::size_t fmas = machine::share(in.fmas, kUnit, thread, count).size();
+    const std::size_t fmas = share(in.fmas, kUnit, thread, count).size();
     made += in.f64 ? HWY_DYNAMIC_DISPATCH(FmasF64)(in.start64, fmas)
                    : HWY_DYNAMIC_DISPATCH(FmasF32)(in.start32, fmas);
   });

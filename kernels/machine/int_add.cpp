@@ -82,7 +82,7 @@ HWY_AFTER_NAMESPACE();
 #include <atomic>
 
 #include "core/kernel.h"
-#include "machine/team.h"
+#include "core/team.h"
 
 namespace headroom {
 namespace {
@@ -112,7 +112,7 @@ struct IntAdd {
 
 struct Ready {
   explicit Ready(const IntAdd::Input&) {}
-  machine::Team team;
+  Team team;
 };
 
 void probe(Ready& ready, const IntAdd::Input& in, std::uint64_t& out) {
@@ -121,7 +121,7 @@ void probe(Ready& ready, const IntAdd::Input& in, std::uint64_t& out) {
   const int count = ready.team.count();
   std::atomic<std::uint64_t> made{0};
   ready.team.run([&](int thread) {
-    const std::size_t adds = machine::share(in.adds, kUnit, thread, count).size();
+    const std::size_t adds = share(in.adds, kUnit, thread, count).size();
     made += HWY_DYNAMIC_DISPATCH(Adds)(in.start, in.ones, adds);
   });
   out = made;

@@ -151,7 +151,7 @@ struct Memory {
   explicit Memory(const Read::Input& in) : words(team, in.sweep.items) {
     words.fill([&](std::size_t i) { return in.word(i); });
   }
-  machine::Team team;
+  Team team;
   machine::Pieces<std::uint64_t> words;
 };
 

@@ -94,7 +94,7 @@ struct Triad {
     double c(std::size_t i) const { return static_cast<double>((seed + i) % 509) + 0.5; }
   };
   struct Output {
-    std::unique_ptr<machine::Team> team;
+    std::unique_ptr<Team> team;
     machine::Pieces<double> a, b, c;
     void poison() { a.poison(); }
   };
@@ -103,7 +103,7 @@ struct Triad {
     return {machine::sweep(setting.n, 3), rng() % 1'000'000};
   }
   static void size(const Input& in, Output& out) {
-    out.team = std::make_unique<machine::Team>();
+    out.team = std::make_unique<Team>();
     out.a = machine::Pieces<double>(*out.team, in.sweep.items);
     out.b = machine::Pieces<double>(*out.team, in.sweep.items);
     out.c = machine::Pieces<double>(*out.team, in.sweep.items);

@@ -97,7 +97,7 @@ struct Write {
     }
   };
   struct Output {
-    std::unique_ptr<machine::Team> team;
+    std::unique_ptr<Team> team;
     machine::Pieces<std::uint64_t> words;
     void poison() { words.poison(); }
   };
@@ -106,7 +106,7 @@ struct Write {
     return {machine::sweep(setting.n, 1), static_cast<std::uint8_t>(rng())};
   }
   static void size(const Input& in, Output& out) {
-    out.team = std::make_unique<machine::Team>();
+    out.team = std::make_unique<Team>();
     out.words = machine::Pieces<std::uint64_t>(*out.team, in.sweep.items);
   }
   static absl::Status same(const Input& in, const Output& want, const Output& got) {

@@ -1,4 +1,4 @@
-// What the probes of several threads have in common: threads that stand ready, and an even split.
+// What kernels of several threads have in common: threads that stand ready, and an even split.
 #pragma once
 
 #include <atomic>
@@ -8,7 +8,7 @@
 
 #include "core/cpu.h"
 
-namespace headroom::machine {
+namespace headroom {
 
 struct Share {
   std::size_t begin = 0;
@@ -26,6 +26,9 @@ inline Share share(std::size_t count, std::size_t unit, int part, int parts) {
   };
   return {at(part), at(part + 1)};
 }
+
+// Two cache lines: the adjacent-line prefetcher of some processors fetches them in pairs.
+inline constexpr std::size_t kApart = 128;
 
 // As many threads as the variant now made may use, each pinned to its core. They stay awake for a
 // while after each run, so that calls in a row find them ready, then sleep. (An OpenMP region would
@@ -62,7 +65,6 @@ class Team {
 
  private:
   static constexpr int kSpins = 2000;  // some 50 us
-  static constexpr std::size_t kApart = 128;
 
   static void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -94,4 +96,4 @@ class Team {
   std::vector<std::thread> members_;
 };
 
-}  // namespace headroom::machine
+}  // namespace headroom
