@@ -108,6 +108,7 @@ struct Disk {
 struct RandomRead {
   struct Call {
     std::span<const std::uint32_t> blocks;  // which to read, counted in a region
+    std::size_t lap;                        // how many regions this variant has read before
     const Disk* disk;
     std::size_t size() const { return blocks.size(); }
   };
@@ -117,7 +118,7 @@ struct RandomRead {
     std::size_t n = 0;
     Call at(std::size_t turn) const {
       const std::size_t slices = n == 0 ? 1 : blocks.size() / n;
-      return {{blocks.data() + turn % slices * n, n}, disk.get()};
+      return {{blocks.data() + turn % slices * n, n}, turn / slices, disk.get()};
     }
   };
   using Output = Buffer<std::uint64_t>;
@@ -144,22 +145,21 @@ using Input = RandomRead::Input;
 using Call = RandomRead::Call;
 using Output = RandomRead::Output;
 
-// A region of the file, and a descriptor past the page cache.
+// Where a variant starts, and a descriptor that goes past the page cache.
 struct Region {
-  explicit Region(const Input& in)
-      : fd(in.disk->file.fd()), base(in.disk->next_region++ % kRegions * kRegion * kBlock) {}
-  off_t offset(std::uint32_t block) const {
-    return static_cast<off_t>(base + std::size_t{block} * kBlock);
+  explicit Region(const Input& in) : fd(in.disk->file.fd()), first(in.disk->next_region++) {}
+  off_t offset(const Call& in, std::size_t i) const {
+    return static_cast<off_t>(((first + in.lap) % kRegions * kRegion + in.blocks[i]) * kBlock);
   }
-  // Reads a block and waits for it.
-  void read(std::uint32_t block, unsigned char* to) const {
+  // Reads the block of request i and waits for it.
+  void read(const Call& in, std::size_t i, unsigned char* to) const {
     ssize_t got;
-    do got = pread(fd, to, kBlock, offset(block));
+    do got = pread(fd, to, kBlock, offset(in, i));
     while (got < 0 && errno == EINTR);
     if (got != static_cast<ssize_t>(kBlock)) fail(got < 0 ? errno : EIO, "read");
   }
   const int fd;
-  const std::size_t base;
+  const std::size_t first;
 };
 
 struct One : Region {
@@ -169,7 +169,7 @@ struct One : Region {
 
 void naive(One& state, const Call& in, Output& out) {
   for (std::size_t i = 0; i < in.size(); ++i) {
-    state.read(in.blocks[i], state.blocks[0]);
+    state.read(in, i, state.blocks[0]);
     out[i] = checksum(state.blocks[0]);
   }
 }
@@ -180,7 +180,7 @@ void sorted(One& state, const Call& in, Output& out) {
   for (std::uint32_t i = 0; i < in.size(); ++i) order[i] = {in.blocks[i], i};
   std::sort(order.begin(), order.end());
   for (const auto& [block, i] : order) {
-    state.read(block, state.blocks[0]);
+    state.read(in, i, state.blocks[0]);
     out[i] = checksum(state.blocks[0]);
   }
 }
@@ -210,7 +210,7 @@ struct Pool : Region {
       try {
         for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < call->size();) {
           unsigned char* const block = blocks[static_cast<std::size_t>(t)];
-          read(call->blocks[i], block);
+          read(*call, i, block);
           (*out)[i] = checksum(block);
         }
       } catch (const std::exception&) {
@@ -272,13 +272,13 @@ struct Ring : Region {
   ~Ring() { io_uring_queue_exit(&ring); }
 
   // Queues the read of request i into slot `slot`.
-  void queue(std::size_t slot, std::size_t i, std::uint32_t block) {
+  void queue(std::size_t slot, const Call& in, std::size_t i) {
     io_uring_sqe* const sqe = io_uring_get_sqe(&ring);
     if constexpr (kRegistered) {
-      io_uring_prep_read_fixed(sqe, 0, blocks[slot], kBlock, static_cast<__u64>(offset(block)), 0);
+      io_uring_prep_read_fixed(sqe, 0, blocks[slot], kBlock, static_cast<__u64>(offset(in, i)), 0);
       sqe->flags |= IOSQE_FIXED_FILE;
     } else {
-      io_uring_prep_read(sqe, fd, blocks[slot], kBlock, static_cast<__u64>(offset(block)));
+      io_uring_prep_read(sqe, fd, blocks[slot], kBlock, static_cast<__u64>(offset(in, i)));
     }
     io_uring_sqe_set_data64(sqe, slot);
     request[slot] = i;
@@ -295,7 +295,7 @@ void uring(Ring<kDepth, kRegistered>& state, const Call& in, Output& out) {
   const std::size_t n = in.size();
   std::size_t next = 0, done = 0;
   int error = 0;
-  for (; next < std::min<std::size_t>(n, kDepth); ++next) state.queue(next, next, in.blocks[next]);
+  for (; next < std::min<std::size_t>(n, kDepth); ++next) state.queue(next, in, next);
   while (done < next) {
     const auto answers = std::min<std::size_t>(next - done, std::max(1u, kDepth / 4));
     const int submitted = io_uring_submit_and_wait(&state.ring, static_cast<unsigned>(answers));
@@ -308,7 +308,7 @@ void uring(Ring<kDepth, kRegistered>& state, const Call& in, Output& out) {
       out[state.request[slot]] = checksum(state.blocks[slot]);
       // After an error nothing new is begun, but all that is under way is waited for.
       if (next < n && error == 0) {
-        state.queue(slot, next, in.blocks[next]);
+        state.queue(slot, in, next);
         ++next;
       }
       ++seen;
@@ -367,7 +367,7 @@ const Registrar kRegistrar({.name = "io/random_read",
                             .axis = Axis::kStorageRandom,
                             .technique = "keep many requests under way",
                             .sizes = {16, 64, 256, 1024},
-                            .headline = {64, 256},
+                            .headline = {256, 1024},
                             .clock = Clock::kWall,
                             .warm = Warm::kNone,
                             .demand =
