@@ -262,11 +262,12 @@ const Registrar kRegistrar({.name = "io/write_records",
                             .demand =
                                 [](const Setting& s) {
                                   const std::size_t bytes = s.n * kRecord;
+                                  // More than eight files where a call is short.
                                   return Demand{.items = static_cast<double>(s.n),
                                                 .bytes = static_cast<double>(bytes),
                                                 .working_set = bytes,
                                                 .memory = 16 * bytes + (std::size_t{16} << 20),
-                                                .scratch = 8 * bytes,
+                                                .scratch = 8 * bytes + (std::size_t{32} << 20),
                                                 .written = bytes};
                                 }},
                            kVariants);
