@@ -9,6 +9,10 @@
 // last, and a branch mispredicted where the number ends. Eight digits together need three
 // multiplies: pairs of digits, pairs of pairs, pairs of those (Lemire, "Quickly parsing eight
 // digits", 2018; Mula, "SIMD-ized parsing of decimal numbers", 2014). The code is our own.
+//
+// Where lines start is known; finding line ends is another problem (simd/count_byte, string_split).
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "computation/parse_integer.cpp"
 #include <bit>
 #include <cerrno>
 #include <charconv>
@@ -17,14 +21,287 @@
 #include <cstring>
 #include <string>
 
-#include "core/kernel.h"
+#include "core/simd.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
+#ifndef HEADROOM_COMPUTATION_PARSE_INTEGER_ONCE_
+#define HEADROOM_COMPUTATION_PARSE_INTEGER_ONCE_
+namespace headroom {
+namespace {
+
+// The last `length` of the eight bytes that end at `end`, with '0' for those before: numbers of any
+// length up to eight become numbers of eight digits, without a branch. 0 <= length; more than eight
+// count as eight, less than one as none.
+inline std::uint64_t eight_before(const char* end, std::int64_t length) {
+  std::uint64_t bytes;
+  std::memcpy(&bytes, end - 8, 8);
+  if constexpr (std::endian::native == std::endian::big) bytes = __builtin_bswap64(bytes);
+  constexpr std::uint64_t kZeros = 0x3030303030303030;
+  const std::int64_t kept = length < 0 ? 0 : length > 8 ? 8 : length;
+  // Two shifts, because one by 64 is undefined.
+  const std::uint64_t mask = ~std::uint64_t{0} << 4 * (8 - kept) << 4 * (8 - kept);
+  return (bytes & mask) | (kZeros & ~mask);
+}
+
+inline bool all_digits(std::uint64_t bytes) {
+  // A digit's high nibble is 3, and stays so when 6 is added to its low one.
+  return ((bytes & (bytes + 0x0606060606060606)) & 0xf0f0f0f0f0f0f0f0) == 0x3030303030303030 &&
+         ((bytes | (bytes + 0x0606060606060606)) & 0xf0f0f0f0f0f0f0f0) == 0x3030303030303030;
+}
+
+inline std::uint64_t eight_digits(std::uint64_t bytes) {
+  bytes -= 0x3030303030303030;
+  bytes = bytes * 10 + (bytes >> 8);  // pairs of digits, in every other byte
+  return (((bytes & 0x000000ff000000ff) * 0x000f424000000064 +
+           ((bytes >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >>
+          32);
+}
+
+struct Number {
+  std::uint64_t value;
+  bool good;
+};
+
+// 20 digits: high has at most four of them.
+inline Number joined(std::uint64_t low, std::uint64_t high, bool good) {
+  std::uint64_t value;
+  good &= !__builtin_mul_overflow(high, std::uint64_t{10'000'000'000'000'000}, &value);
+  good &= !__builtin_add_overflow(value, low, &value);
+  return {good ? value : 0, good};
+}
+
+// Digits in groups of eight, three multiplies each. Only whether there is a second and a third
+// group is a branch; how long the number is within a group is a mask.
+inline Number swar_line(const char* end, std::int64_t length) {
+  const std::uint64_t last = eight_before(end, length);
+  std::uint64_t low = eight_digits(last), high = 0;
+  bool good = static_cast<std::uint64_t>(length - 1) < 20 && all_digits(last);
+  if (length > 8) {
+    const std::uint64_t middle = eight_before(end - 8, length - 8);
+    good &= all_digits(middle);
+    low += eight_digits(middle) * 100'000'000;
+    if (length > 16) {
+      const std::uint64_t first = eight_before(end - 16, length - 16);
+      good &= all_digits(first);
+      high = eight_digits(first);
+    }
+  }
+  return joined(low, high, good);
+}
+
+}  // namespace
+}  // namespace headroom
 #endif
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+HWY_INLINE void ParseLine(const char* text, const uint32_t* starts, size_t i, uint64_t* values,
+                          uint8_t* good) {
+  const Number number =
+      swar_line(text + starts[i + 1] - 1, static_cast<int64_t>(starts[i + 1]) - 1 - starts[i]);
+  values[i] = number.value;
+  good[i] = number.good;
+}
+
+#if HWY_TARGET != HWY_SCALAR
+
+#if HWY_HAVE_SCALABLE
+using Bytes = hn::CappedTag<uint8_t, 16>;
+constexpr size_t kBlocks = 1;
+#else
+using Bytes = hn::ScalableTag<uint8_t>;
+constexpr size_t kBlocks = hn::MaxLanes(Bytes()) / 16;
+#endif
+
+// The last bytes of kCount lines, one line next to the other, each with its share of the vector.
+template <size_t kCount, class D>
+HWY_INLINE hn::Vec<D> LoadEnds(D d, const char* text, const uint32_t* starts) {
+  if constexpr (kCount == 1) {
+    return hn::LoadU(d, reinterpret_cast<const uint8_t*>(text) + starts[1] - 1 - hn::MaxLanes(d));
+  } else {
+    const hn::Half<D> half;
+    return hn::Combine(d, LoadEnds<kCount / 2>(half, text, starts + kCount / 2),
+                       LoadEnds<kCount / 2>(half, text, starts));
+  }
+}
+
+// Four digits in each 32-bit lane to their value: pairs of digits, then pairs of those. Multiplying
+// by (power << half the width) + 1 adds the neighbour as well.
+template <class D>
+HWY_INLINE auto FourDigits(D, hn::Vec<D> digits) {
+  const hn::Repartition<uint16_t, D> d16;
+  const hn::Repartition<uint32_t, D> d32;
+  const auto by2 =
+      hn::ShiftRight<8>(hn::Mul(hn::BitCast(d16, digits), hn::Set(d16, (10 << 8) + 1)));
+  return hn::ShiftRight<16>(hn::Mul(hn::BitCast(d32, by2), hn::Set(d32, (100 << 16) + 1)));
+}
+
+// Eight digits in each 64-bit lane to their value.
+template <class D>
+HWY_INLINE auto EightDigits(D d, hn::Vec<D> digits) {
+  const hn::Repartition<uint32_t, D> d32;
+  const hn::Repartition<uint64_t, D> d64;
+  const auto by4 = FourDigits(d, digits);
+  return hn::Add(hn::MulEven(by4, hn::Set(d32, 10'000)), hn::ShiftRight<32>(hn::BitCast(d64, by4)));
+}
+
+// Sixteen digits in each block to their value, in the lower half of it.
+template <class D>
+HWY_INLINE auto SixteenDigits(D d, hn::Vec<D> digits) {
+  const hn::Repartition<uint32_t, D> d32;
+  const auto by8 = EightDigits(d, digits);
+  const auto upper = hn::MulEven(hn::BitCast(d32, by8), hn::Set(d32, 100'000'000));
+  return hn::Add(upper, hn::Shuffle01(by8));
+}
+
+// Characters to digits, with 0 for what is before the line: bytes further from the end than its
+// length, which `length` has in each byte.
+template <class D, class DI = hn::RebindToSigned<D>>
+HWY_INLINE hn::Vec<D> ToDigits(D d, hn::Vec<D> bytes, hn::Vec<DI> from_end, hn::Vec<DI> length) {
+  return hn::IfThenZeroElse(hn::RebindMask(d, hn::Gt(from_end, length)),
+                            hn::Sub(bytes, hn::Set(d, '0')));
+}
+
+// How far each byte is from the end of its kWidth bytes: kWidth ... 1, kWidth ... 1, ...
+template <size_t kWidth, class D>
+HWY_INLINE auto FromEnd(D d) {
+  const auto at = hn::And(hn::Iota(d, 0), hn::Set(d, kWidth - 1));
+  return hn::BitCast(hn::RebindToSigned<D>(), hn::Sub(hn::Set(d, kWidth), at));
+}
+
+constexpr size_t kGroup = 2 * kBlocks;  // lines whose values fill a vector
+
+// The lengths of kGroup lines, or 100 where they are longer: what a signed byte can hold.
+template <class D>
+HWY_INLINE hn::Vec<D> Lengths(D d64, const uint32_t* starts) {
+  const hn::Rebind<uint32_t, D> d32;
+  const auto with_end = hn::Sub(hn::LoadU(d32, starts + 1), hn::LoadU(d32, starts));
+  return hn::PromoteTo(d64, hn::Min(hn::Sub(with_end, hn::Set(d32, 1)), hn::Set(d32, 100)));
+}
+
+template <class D>
+HWY_INLINE void StoreNumbers(D d64, hn::Vec<D> value, hn::Mask<D> is_number, uint64_t* values,
+                             uint8_t* good) {
+  const hn::Rebind<uint8_t, D> d8;
+  hn::StoreU(hn::IfThenElseZero(is_number, value), d64, values);
+  hn::StoreU(hn::TruncateTo(d8, hn::IfThenElseZero(is_number, hn::Set(d64, 1))), d8, good);
+}
+
+// A group of lines of at most eight digits: one vector takes them all.
+HWY_INLINE void ParseShort(const char* text, const uint32_t* starts, uint64_t* values,
+                           uint8_t* good) {
+  const Bytes d;
+  const hn::Repartition<uint64_t, Bytes> d64;
+  const hn::RebindToSigned<Bytes> di;
+  const auto lengths = Lengths(d64, starts);
+  // Its low byte into all eight of its bytes.
+  const auto spread = hn::BitCast(di, hn::And(hn::Iota(d, 0), hn::Set(d, 8)));
+  const auto digits = ToDigits(d, LoadEnds<kGroup>(d, text, starts), FromEnd<8>(d),
+                               hn::TableLookupBytes(hn::BitCast(di, lengths), spread));
+  const auto wrong = hn::BitCast(d64, hn::SaturatedSub(digits, hn::Set(d, 9)));
+  const auto is_number = hn::And(hn::Eq(wrong, hn::Zero(d64)), hn::Ne(lengths, hn::Zero(d64)));
+  StoreNumbers(d64, EightDigits(d, digits), is_number, values, good);
+}
+
+// A group of lines of any length: two vectors take sixteen digits of each. Up to four more are
+// added where one of the lines has them.
+HWY_INLINE void ParseAny(const char* text, const uint32_t* starts, uint64_t* values,
+                         uint8_t* good) {
+  const Bytes d;
+  const hn::RebindToSigned<Bytes> di;
+  const hn::Repartition<uint64_t, Bytes> d64;
+  const hn::RebindToSigned<decltype(d64)> di64;
+  const auto lengths = Lengths(d64, starts);
+  const auto line = hn::ShiftRight<1>(hn::Iota(d64, 0));  // of each half of a block
+  const auto length_a = hn::TableLookupLanes(lengths, hn::IndicesFromVec(d64, line));
+  const auto length_b =
+      hn::TableLookupLanes(lengths, hn::IndicesFromVec(d64, hn::Add(line, hn::Set(d64, kBlocks))));
+  const auto a = ToDigits(d, LoadEnds<kBlocks>(d, text, starts), FromEnd<16>(d),
+                          hn::TableLookupBytes(hn::BitCast(di, length_a), hn::Zero(di)));
+  const auto b = ToDigits(d, LoadEnds<kBlocks>(d, text, starts + kBlocks), FromEnd<16>(d),
+                          hn::TableLookupBytes(hn::BitCast(di, length_b), hn::Zero(di)));
+  auto value = hn::ConcatEven(d64, SixteenDigits(d, b), SixteenDigits(d, a));
+  const auto wrong_a = hn::BitCast(d64, hn::SaturatedSub(a, hn::Set(d, 9)));
+  const auto wrong_b = hn::BitCast(d64, hn::SaturatedSub(b, hn::Set(d, 9)));
+  const auto wrong =
+      hn::Or(hn::ConcatEven(d64, wrong_b, wrong_a), hn::ConcatOdd(d64, wrong_b, wrong_a));
+  auto is_number = hn::And(hn::Eq(wrong, hn::Zero(d64)), hn::Ne(lengths, hn::Zero(d64)));
+
+  const auto length = hn::BitCast(di64, lengths);
+  if (!hn::AllFalse(di64, hn::Gt(length, hn::Set(di64, 16)))) {
+    const hn::Rebind<uint32_t, decltype(d64)> d32;
+    const hn::Repartition<uint8_t, decltype(d32)> d8;
+    uint32_t top[kGroup];
+    for (size_t i = 0; i < kGroup; ++i) std::memcpy(top + i, text + starts[i + 1] - 21, 4);
+    const auto more = hn::BitCast(d64, hn::Sub(length, hn::Set(di64, 16)));  // or less than none
+    const auto spread =
+        hn::Mul(hn::And(hn::TruncateTo(d32, more), hn::Set(d32, 255)), hn::Set(d32, 0x01010101));
+    const auto digits = ToDigits(d8, hn::BitCast(d8, hn::LoadU(d32, top)), FromEnd<4>(d8),
+                                 hn::BitCast(hn::RebindToSigned<decltype(d8)>(), spread));
+    const auto wrong_top =
+        hn::PromoteTo(d64, hn::BitCast(d32, hn::SaturatedSub(digits, hn::Set(d8, 9))));
+    const auto high = hn::PromoteTo(d64, FourDigits(d8, digits));
+    // No more than 2^64 - 1 = 1844'6744073709551615.
+    const auto high_i = hn::BitCast(di64, high), low_i = hn::BitCast(di64, value);
+    const auto highest = hn::Set(di64, 1844);
+    const auto overflow =
+        hn::Or(hn::Gt(high_i, highest),
+               hn::And(hn::Eq(high_i, highest), hn::Gt(low_i, hn::Set(di64, 6744073709551615))));
+    const auto wrong_length = hn::Gt(length, hn::Set(di64, 20));
+    is_number = hn::AndNot(hn::RebindMask(d64, hn::Or(overflow, wrong_length)),
+                           hn::And(is_number, hn::Eq(wrong_top, hn::Zero(d64))));
+    // 10^16 in two halves of 32 bits.
+    constexpr uint64_t kPower = 10'000'000'000'000'000;
+    const hn::Repartition<uint32_t, decltype(d64)> d32x2;
+    const auto high32 = hn::BitCast(d32x2, high);
+    const auto times_upper = hn::MulEven(high32, hn::Set(d32x2, kPower >> 32));
+    const auto times_lower = hn::MulEven(high32, hn::Set(d32x2, kPower & 0xffffffff));
+    value = hn::Add(value, hn::Add(hn::ShiftLeft<32>(times_upper), times_lower));
+  }
+  StoreNumbers(d64, value, is_number, values, good);
+}
+
+// Several lines share each multiply. Neither a length nor a wrong character is a branch: a
+// comparison zeroes what is before the line. Branches are left where data mostly decides them one
+// way for long: whether the next lines are all short, and whether a group has a very long one.
+void ParseLines(const char* text, const uint32_t* starts, size_t count, uint64_t* values,
+                uint8_t* good) {
+  const hn::Repartition<uint32_t, Bytes> d32;
+  constexpr size_t kChunk = 64;
+  size_t i = 0;
+  for (; i + kChunk <= count; i += kChunk) {
+    auto longest = hn::Zero(d32);
+    for (size_t j = i; j < i + kChunk; j += hn::Lanes(d32))
+      longest =
+          hn::Max(longest, hn::Sub(hn::LoadU(d32, starts + j + 1), hn::LoadU(d32, starts + j)));
+    if (hn::AllFalse(d32, hn::Gt(longest, hn::Set(d32, 8 + 1)))) {
+      for (size_t j = i; j < i + kChunk; j += kGroup)
+        ParseShort(text, starts + j, values + j, good + j);
+    } else {
+      for (size_t j = i; j < i + kChunk; j += kGroup)
+        ParseAny(text, starts + j, values + j, good + j);
+    }
+  }
+  for (; i + kGroup <= count; i += kGroup) ParseAny(text, starts + i, values + i, good + i);
+  for (; i < count; ++i) ParseLine(text, starts, i, values, good);
+}
+#else
+void ParseLines(const char* text, const uint32_t* starts, size_t count, uint64_t* values,
+                uint8_t* good) {
+  for (size_t i = 0; i < count; ++i) ParseLine(text, starts, i, values, good);
+}
+#endif
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "core/kernel.h"
 
 namespace headroom {
 namespace {
+
+HWY_EXPORT(ParseLines);
 
 constexpr std::size_t kLines = std::size_t{1} << 18;  // carried, so that lengths can't be learned
 constexpr std::size_t kPad = 32;                      // readable bytes before the first line
@@ -92,6 +369,15 @@ std::string odd_line(FastRng& rng) {
                                      ":",
                                      "123456789012345678901",
                                      "1234567:",
+                                     ":2345678",
+                                     "18446744073709551614",
+                                     "18440000000000000000",
+                                     "18450000000000000000",
+                                     "1844674407370955161/",
+                                     "/8446744073709551615",
+                                     "00000000000000000000",
+                                     "1234567890123456",
+                                     "12345678901234567",
                                      "12345678/",
                                      "0x10",
                                      "1e3",
@@ -107,31 +393,40 @@ ParseInteger::Input ParseInteger::make(const Setting& setting, Rng& rng) {
   Input in{{}, Buffer<std::uint32_t>(lines + 1), n};
   for (std::size_t i = 0; i < lines; ++i) {
     in.starts[i] = static_cast<std::uint32_t>(text.size());
-    if (setting.input == "digits_8") {
+    const std::string_view input = setting.input;
+    if (input == "digits_8") {
       text += digits_of(fast, 8);
-    } else if (bounded(fast, 64) == 0) {
+    } else if (input == "short") {  // for the tests: odd lines among none longer than eight
+      const std::string odd = odd_line(fast);
+      text +=
+          odd.size() <= 8 && bounded(fast, 4) == 0 ? odd : digits_of(fast, 1 + bounded(fast, 8));
+    } else if (bounded(fast, input == "odd" ? 2 : 64) == 0) {  // odd: for the tests, half of them
       text += odd_line(fast);
     } else {
-      text += digits_of(fast, 1 + bounded(fast, setting.input == "digits_1_19" ? 19 : 10));
+      text += digits_of(fast, 1 + bounded(fast, input == "digits_1_10" ? 10 : 19));
     }
     text += '\n';
   }
   in.starts[lines] = static_cast<std::uint32_t>(text.size());
-  text.append(kPad, '\n');
+  text.append(kPad, 'x');  // strtoull looks for a number behind an empty line, but not here
   in.text = Buffer<char>(text.size());
   std::memcpy(in.text.data(), text.data(), text.size());
   return in;
 }
 
-// strtoull skips blanks and takes signs, so that its caller has to look first.
+// strtoull skips blanks and line ends and takes signs, so that its caller has to look first.
 void naive(const Call& in, Output& out) {
   for (std::size_t i = 0; i < in.count; ++i) {
-    const char* line = in.text + in.starts[i];
+    const char* const line = in.text + in.starts[i];
     const char* const end = in.text + in.starts[i + 1] - 1;
-    char* stop = nullptr;
-    errno = 0;
-    const std::uint64_t value = std::strtoull(line, &stop, 10);
-    const bool good = *line >= '0' && *line <= '9' && stop == end && errno == 0 && end - line <= 20;
+    std::uint64_t value = 0;
+    bool good = *line >= '0' && *line <= '9' && end - line <= 20;
+    if (good) {
+      char* stop = nullptr;
+      errno = 0;
+      value = std::strtoull(line, &stop, 10);
+      good = stop == end && errno == 0;
+    }
     out.values[i] = good ? value : 0;
     out.good[i] = good;
   }
@@ -167,156 +462,20 @@ void loop(const Call& in, Output& out) {
   }
 }
 
-// The last `length` of the eight bytes that end at `end`, with '0' for those before: numbers of any
-// length up to eight become numbers of eight digits, without a branch. 0 <= length; more than eight
-// count as eight, less than one as none.
-inline std::uint64_t eight_before(const char* end, std::int64_t length) {
-  std::uint64_t bytes;
-  std::memcpy(&bytes, end - 8, 8);
-  if constexpr (std::endian::native == std::endian::big) bytes = __builtin_bswap64(bytes);
-  constexpr std::uint64_t kZeros = 0x3030303030303030;
-  const std::int64_t kept = length < 0 ? 0 : length > 8 ? 8 : length;
-  // Two shifts, because one by 64 is undefined.
-  const std::uint64_t mask = ~std::uint64_t{0} << 4 * (8 - kept) << 4 * (8 - kept);
-  return (bytes & mask) | (kZeros & ~mask);
-}
-
-inline bool all_digits(std::uint64_t bytes) {
-  // A digit's high nibble is 3, and stays so when 6 is added to its low one.
-  return ((bytes & (bytes + 0x0606060606060606)) & 0xf0f0f0f0f0f0f0f0) == 0x3030303030303030 &&
-         ((bytes | (bytes + 0x0606060606060606)) & 0xf0f0f0f0f0f0f0f0) == 0x3030303030303030;
-}
-
-inline std::uint64_t eight_digits(std::uint64_t bytes) {
-  bytes -= 0x3030303030303030;
-  bytes = bytes * 10 + (bytes >> 8);  // pairs of digits, in every other byte
-  return (((bytes & 0x000000ff000000ff) * 0x000f424000000064 +
-           ((bytes >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >>
-          32);
-}
-
-inline void put(Output& out, std::size_t i, std::uint64_t low, std::uint64_t high, bool good) {
-  // 20 digits: high has at most four of them.
-  std::uint64_t value;
-  good &= !__builtin_mul_overflow(high, std::uint64_t{10'000'000'000'000'000}, &value);
-  good &= !__builtin_add_overflow(value, low, &value);
-  out.values[i] = good ? value : 0;
-  out.good[i] = good;
-}
-
-// Digits in groups of eight, three multiplies each. Only whether there is a second and a third
-// group is a branch; how long the number is within a group is a mask.
+// The same without a library: `swar_line` is at the top.
 void swar(const Call& in, Output& out) {
   for (std::size_t i = 0; i < in.count; ++i) {
-    const char* const end = in.text + in.starts[i + 1] - 1;
-    const auto length = static_cast<std::int64_t>(in.starts[i + 1] - 1 - in.starts[i]);
-    const std::uint64_t last = eight_before(end, length);
-    std::uint64_t low = eight_digits(last), high = 0;
-    bool good = static_cast<std::uint64_t>(length - 1) < 20 && all_digits(last);
-    if (length > 8) {
-      const std::uint64_t middle = eight_before(end - 8, length - 8);
-      good &= all_digits(middle);
-      low += eight_digits(middle) * 100'000'000;
-      if (length > 16) {
-        const std::uint64_t first = eight_before(end - 16, length - 16);
-        good &= all_digits(first);
-        high = eight_digits(first);
-      }
-    }
-    put(out, i, low, high, good);
+    const Number number = swar_line(in.text + in.starts[i + 1] - 1,
+                                    static_cast<std::int64_t>(in.starts[i + 1]) - 1 - in.starts[i]);
+    out.values[i] = number.value;
+    out.good[i] = number.good;
   }
 }
 
-#if defined(__x86_64__)
-bool has_sse41() { return __builtin_cpu_supports("sse4.1"); }
-
-// A window over it, `16 - length` in, gives the mask for the last `length` bytes of sixteen.
-alignas(64) constexpr std::uint8_t kWindow[32] = {
-    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
-// Pairs of digits, pairs of those, pairs of those: two numbers of eight digits each.
-__attribute__((target("sse4.1"))) inline std::uint64_t two_eights(__m128i digits) {
-  const __m128i by2 = _mm_maddubs_epi16(digits, _mm_set1_epi16(0x010a));
-  const __m128i by4 = _mm_madd_epi16(by2, _mm_set1_epi32(0x00010064));
-  const __m128i by8 = _mm_madd_epi16(_mm_packus_epi32(by4, by4), _mm_set1_epi32(0x00012710));
-  return static_cast<std::uint64_t>(_mm_cvtsi128_si64(by8));
+void highway(const Call& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(ParseLines)
+  (in.text, in.starts, in.count, out.values.data(), out.good.data());
 }
-
-__attribute__((target("sse4.1"))) inline void sse41_line(const Call& in, Output& out,
-                                                         std::size_t i) {
-  const char* const end = in.text + in.starts[i + 1] - 1;
-  const auto length = static_cast<std::int64_t>(in.starts[i + 1] - 1 - in.starts[i]);
-  const std::int64_t kept = length > 16 ? 16 : length;
-  const __m128i mask = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kWindow + kept));
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(end - 16));
-  const __m128i digits = _mm_and_si128(_mm_sub_epi8(bytes, _mm_set1_epi8('0')), mask);
-  const __m128i wrong = _mm_subs_epu8(digits, _mm_set1_epi8(9));
-  const std::uint64_t both = two_eights(digits);
-  const std::uint64_t low = (both & 0xffffffff) * 100'000'000 + (both >> 32);
-  bool good = static_cast<std::uint64_t>(length - 1) < 20 && _mm_testz_si128(wrong, wrong);
-  std::uint64_t high = 0;
-  if (length > 16) {
-    const std::uint64_t first = eight_before(end - 16, length - 16);
-    good &= all_digits(first);
-    high = eight_digits(first);
-  }
-  put(out, i, low, high, good);
-}
-
-// Sixteen digits at once: x86's multiply-and-add-pairs does two levels of the tree in an
-// instruction each (Highway 1.0.3 has no like of it for bytes; `swar` is the portable sibling).
-// Lengths up to 16 take no branch at all.
-__attribute__((target("sse4.1"))) void sse41(const Call& in, Output& out) {
-  for (std::size_t i = 0; i < in.count; ++i) sse41_line(in, out, i);
-}
-
-// Where numbers of eight digits follow each other, two of them fill a vector and share the work.
-__attribute__((target("sse4.1"))) void sse41_eights(const Call& in, Output& out) {
-  std::size_t i = 0;
-  while (i + 4 <= in.count) {
-    const std::uint32_t* const at = in.starts + i;
-    if (at[4] - at[0] != 36 || at[1] - at[0] != 9 || at[2] - at[0] != 18 || at[3] - at[0] != 27) {
-      sse41_line(in, out, i++);
-      continue;
-    }
-    const char* const line = in.text + at[0];
-    const auto load = [line](std::size_t first) __attribute__((target("sse4.1"))) {
-      const __m128i bytes = _mm_castps_si128(_mm_loadh_pi(
-          _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(line + first))),
-          reinterpret_cast<const __m64*>(line + first + 9)));
-      return _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
-    };
-    const __m128i a = load(0), b = load(18);
-    const __m128i wrong = _mm_subs_epu8(_mm_max_epu8(a, b), _mm_set1_epi8(9));
-    if (!_mm_testz_si128(wrong, wrong)) {
-      for (int j = 0; j < 4; ++j) sse41_line(in, out, i++);
-      continue;
-    }
-    const __m128i by4a =
-        _mm_madd_epi16(_mm_maddubs_epi16(a, _mm_set1_epi16(0x010a)), _mm_set1_epi32(0x00010064));
-    const __m128i by4b =
-        _mm_madd_epi16(_mm_maddubs_epi16(b, _mm_set1_epi16(0x010a)), _mm_set1_epi32(0x00010064));
-    const __m128i by8 = _mm_madd_epi16(_mm_packus_epi32(by4a, by4b), _mm_set1_epi32(0x00012710));
-    std::uint64_t* const values = out.values.data() + i;
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(values), _mm_cvtepu32_epi64(by8));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(values + 2),
-                     _mm_cvtepu32_epi64(_mm_srli_si128(by8, 8)));
-    const std::uint32_t good = 0x01010101;
-    std::memcpy(out.good.data() + i, &good, 4);
-    i += 4;
-  }
-  for (; i < in.count; ++i) sse41_line(in, out, i);
-}
-constexpr auto kSse41Run = run<sse41>;
-constexpr auto kSse41EightsRun = run<sse41_eights>;
-#else
-bool has_sse41() { return false; }
-constexpr auto kSse41Run = kNotBuilt;
-constexpr auto kSse41EightsRun = kNotBuilt;
-#endif
-
-constexpr Need kNeedsSse41[] = {{"SSE4.1", has_sse41, "an x86-64 processor with SSE4.1"}};
 
 constexpr Variant<ParseInteger> kVariants[] = {
     {.name = "naive", .run = run<naive>, .what = "strtoull: locale, errno, a digit at a time"},
@@ -325,14 +484,9 @@ constexpr Variant<ParseInteger> kVariants[] = {
     {.name = "swar",
      .run = run<swar>,
      .what = "eight digits in three multiplies, masked by length"},
-    {.name = "sse41",
-     .run = kSse41Run,
-     .what = "sixteen digits in three multiply-add steps, no branch up to 16",
-     .needs = kNeedsSse41},
-    {.name = "sse41_eights",
-     .run = kSse41EightsRun,
-     .what = "four numbers of eight digits together, where they follow each other",
-     .needs = kNeedsSse41},
+    {.name = "highway",
+     .run = run<highway>,
+     .what = "several numbers a vector, 8 or 16 digits each; lengths and errors are masks"},
 };
 
 const Registrar kRegistrar(
@@ -355,3 +509,4 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
+#endif  // HWY_ONCE
