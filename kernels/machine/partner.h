@@ -22,6 +22,19 @@ inline cpu_set_t cpus_of_core(int slot) {
   return set;
 }
 
+// All of them.
+inline const cpu_set_t& cpus_of_all_cores() {
+  static const cpu_set_t all = [] {
+    cpu_set_t sum = cpus_of_core(0);
+    for (int slot = 1; slot < core_count(); ++slot) {
+      const cpu_set_t one = cpus_of_core(slot);
+      CPU_OR(&sum, &sum, &one);
+    }
+    return sum;
+  }();
+  return all;
+}
+
 // Keeps the calling thread on a core while it lives. The bench program pins its thread to core 0 at
 // the start, so there this costs one system call; a test's thread, which is free, gets its freedom
 // back.

@@ -1,0 +1,217 @@
+// machine/disk_random: reads of 4 KiB at random places of a file, past the page cache (O_DIRECT).
+//
+// Inputs: qd1, one request at a time, which is the disk's latency; qd32, 32 under way at any time,
+// which is what it can do in parallel. n requests a call (qd1: n / 8, since they take that much
+// longer), from a file of n times 256 KiB, in the order of a random permutation of its blocks: no
+// block comes twice before all have come. Out: a word of each block read, by which its place is
+// known, in the order of the requests.
+//
+// In a virtual machine the host may hold the file in its memory; the file is 64 times what a call
+// reads, but not larger than such a host's memory.
+#include <atomic>
+#include <memory>
+#include <numeric>
+#include <thread>
+
+#include "core/kernel.h"
+#include "machine/disk.h"
+
+namespace headroom {
+namespace {
+
+using disk::kBlock;
+
+constexpr std::size_t kDeep = 32;
+
+std::size_t requests(const Setting& s) {
+  return s.input == "qd32" ? s.n : std::max<std::size_t>(1, s.n / 8);
+}
+std::size_t file_bytes(const Setting& s) { return s.n * (std::size_t{256} << 10); }
+
+struct DiskRandom {
+  struct Input {
+    std::unique_ptr<ScratchFile> file;
+    std::uint64_t seed = 0;
+    std::size_t requests = 0, depth = 0;
+    std::vector<std::uint32_t> order;  // of the file's blocks
+    struct Call {
+      const Input* in;
+      std::size_t first;
+      std::size_t block(std::size_t i) const { return in->order[(first + i) % in->order.size()]; }
+    };
+    Call at(std::size_t turn) const { return {this, turn * requests % order.size()}; }
+  };
+  using Call = Input::Call;
+  using Output = std::vector<std::uint64_t>;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input in;
+    in.seed = rng();
+    in.requests = requests(setting);
+    in.depth = setting.input == "qd32" ? kDeep : 1;
+    in.order.resize(file_bytes(setting) / kBlock);
+    std::iota(in.order.begin(), in.order.end(), 0u);
+    FastRng fast(rng());
+    shuffle(std::span(in.order), fast);
+    if (!disk::on_disk()) return in;
+    in.file = std::make_unique<ScratchFile>(disk::kDirect);
+    disk::Pages part(std::size_t{8} << 20);
+    const std::size_t blocks = part.size() / kBlock;
+    for (std::size_t i = 0; i < blocks; ++i)
+      disk::fill_block(part.words() + i * disk::kWords, fast());
+    for (std::size_t begin = 0; begin < in.order.size(); begin += blocks) {
+      const std::size_t count = std::min(blocks, in.order.size() - begin);
+      for (std::size_t i = 0; i < count; ++i)
+        disk::mark_block(part.words() + i * disk::kWords, in.seed, 0, begin + i);
+      disk::write_at(in.file->fd(), part.data(), count * kBlock, begin * kBlock);
+    }
+    disk::require(fsync(in.file->fd()) == 0, "fsync");
+    return in;
+  }
+  static void size(const Input& in, Output& out) { out.resize(in.requests); }
+  static absl::Status same(const Call& call, const Output& want, const Output& got) {
+    Output truth(call.in->requests);
+    for (std::size_t i = 0; i < truth.size(); ++i)
+      truth[i] = disk::true_mark(call.in->seed, 0, call.block(i));
+    if (absl::Status fine = exact(truth, want); !fine.ok()) return fine;
+    return exact(truth, got);
+  }
+};
+using Call = DiskRandom::Call;
+using Output = DiskRandom::Output;
+
+void read_block(const Call& call, std::size_t i, disk::Pages& page, Output& out) {
+  disk::read_at(call.in->file->fd(), page.data(), kBlock, call.block(i) * kBlock);
+  out[i] = disk::find_mark(page.words(), call.block(i));
+}
+
+// `depth` threads, each with one request; with a depth of 1 the caller alone. They sleep between
+// calls.
+class Readers {
+ public:
+  explicit Readers(const DiskRandom::Input& in) : page_(kBlock) {
+    for (std::size_t i = 0; in.depth > 1 && i < in.depth; ++i)
+      team_.emplace_back([this] { work(); });
+  }
+  ~Readers() {
+    call_ = nullptr;
+    start();
+    for (std::thread& thread : team_) thread.join();
+  }
+  Readers(const Readers&) = delete;
+
+  void read(const Call& call, Output& out) {
+    if (team_.empty()) {
+      const disk::OnAnyCore anywhere;
+      for (std::size_t i = 0; i < call.in->requests; ++i) read_block(call, i, page_, out);
+      return;
+    }
+    call_ = &call;
+    out_ = &out;
+    next_ = 0;
+    left_ = team_.size();
+    start();
+    for (std::size_t left; (left = left_.load(std::memory_order_acquire)) != 0;) left_.wait(left);
+    if (const int error = error_.exchange(0); error != 0) {
+      errno = error;
+      disk::require(false, "read");
+    }
+  }
+
+ private:
+  void start() {
+    turn_.fetch_add(1, std::memory_order_release);
+    turn_.notify_all();
+  }
+  void work() {
+    const disk::OnAnyCore anywhere;
+    disk::Pages page(kBlock);
+    for (unsigned seen = 0;; ++seen) {
+      turn_.wait(seen, std::memory_order_acquire);
+      if (call_ == nullptr) return;
+      try {
+        for (std::size_t i; (i = next_.fetch_add(1)) < call_->in->requests;)
+          read_block(*call_, i, page, *out_);
+      } catch (const std::system_error& error) {
+        error_ = error.code().value();
+      }
+      if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) left_.notify_one();
+    }
+  }
+
+  disk::Pages page_;
+  const Call* call_ = nullptr;
+  Output* out_ = nullptr;
+  std::atomic<std::size_t> next_{0}, left_{0};
+  std::atomic<int> error_{0};
+  std::atomic<unsigned> turn_{0};
+  std::vector<std::thread> team_;
+};
+
+void preads(Readers& readers, const Call& call, Output& out) { readers.read(call, out); }
+
+#if HEADROOM_HAVE_URING
+struct RingReader {
+  explicit RingReader(const DiskRandom::Input& in)
+      : ring(static_cast<unsigned>(in.depth)), pages(in.depth * kBlock) {}
+  disk::Ring ring;
+  disk::Pages pages;  // one for each slot
+};
+
+// One thread keeps the queue full: no switch of threads for each request.
+void ring_reads(RingReader& reader, const Call& call, Output& out) {
+  const disk::OnAnyCore anywhere;
+  const int fd = call.in->file->fd();
+  reader.ring.run(
+      call.in->requests,
+      [&](io_uring_sqe* entry, std::size_t i, std::size_t slot) {
+        io_uring_prep_read(entry, fd, reader.pages.data() + slot * kBlock, kBlock,
+                           call.block(i) * kBlock);
+      },
+      [](std::size_t) { return kBlock; },
+      [&](std::size_t i, std::size_t slot) {
+        out[i] = disk::find_mark(reader.pages.words() + slot * disk::kWords, call.block(i));
+      });
+}
+constexpr auto kRing = run<ring_reads>;
+#else
+constexpr auto kRing = kNotBuilt;
+#endif
+
+constexpr Need kNeedsDisk[] = {disk::kDisk};
+constexpr Need kNeedsRing[] = {disk::kDisk, kIoUring};
+
+constexpr Variant<DiskRandom> kVariants[] = {
+    {.name = "pread",
+     .run = run<preads>,
+     .what = "a thread for each request under way",
+     .needs = kNeedsDisk},
+    {.name = "io_uring",
+     .run = kRing,
+     .what = "one thread keeps the queue full: no switch of threads for each request",
+     .needs = kNeedsRing},
+};
+
+const Registrar kRegistrar({.name = "machine/disk_random",
+                            .axis = Axis::kStorageRandom,
+                            .technique = "how many small reads a second the disk answers",
+                            .sizes = {1024},
+                            .headline = {1024},
+                            .inputs = {"qd1", "qd32"},
+                            .clock = Clock::kWall,
+                            .warm = Warm::kNone,
+                            .unit = "Hz",
+                            .demand =
+                                [](const Setting& s) {
+                                  const double reads = static_cast<double>(requests(s));
+                                  return Demand{.items = reads,
+                                                .bytes = reads * kBlock,
+                                                .working_set = file_bytes(s),
+                                                .memory = std::size_t{32} << 20,
+                                                .scratch = file_bytes(s)};
+                                },
+                            .test_sizes = {1, 2, 100}},
+                           kVariants);
+
+}  // namespace
+}  // namespace headroom
