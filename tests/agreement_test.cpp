@@ -2,6 +2,7 @@
 #include "core/agreement.h"
 
 #include <string>
+#include <vector>
 
 #include "catch.h"
 #include "faulty.h"
@@ -48,6 +49,25 @@ TEST_CASE("a variant that writes nothing is caught, though the output held the r
   const std::unique_ptr<Arm> baseline = instance->arm(0);
   const std::unique_ptr<Arm> silent = instance->arm(1);
   CHECK_FALSE(check_turn(*silent, *baseline, 0).ok());
+}
+
+TEST_CASE("bytes given as an input are checked as other inputs are") {
+  const std::vector<std::uint8_t> few(kBadSize - 1, 3), bad(kBadSize, 3);
+  const Kernel sound = describe(metadata("faulty/sound"), kPair<naive>);
+  CHECK(check_agreement(sound, bad).ok());
+  const Kernel broken = describe(metadata("faulty/one_size"), kPair<wrong_at_one_size>);
+  CHECK(check_agreement(broken, few).ok());
+  const absl::Status status = check_agreement(broken, bad);
+  REQUIRE_FALSE(status.ok());
+  for (const char* part : {"faulty/one_size", "variant broken", "these 1000 bytes", "index 500"})
+    CHECK(message(status).find(part) != std::string::npos);
+}
+
+TEST_CASE("a kernel whose problem takes no bytes says so") {
+  const Kernel* kernel = find_kernel("simd/sum");
+  REQUIRE(kernel != nullptr);
+  const absl::Status status = check_agreement(*kernel, std::vector<std::uint8_t>{1, 2});
+  CHECK(message(status) == "simd/sum: takes no bytes as an input");
 }
 
 // AddressSanitizer ends the process, so the read past the end is made in a child.

@@ -4,8 +4,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 
 #include "core/kernel.h"
 
@@ -19,6 +21,11 @@ struct Totals {
   static Input make(const Setting& setting, Rng& rng) {
     Input in{Buffer<std::uint32_t>(setting.n)};
     for (std::uint32_t& x : in.x) x = static_cast<std::uint32_t>(bounded(rng, 1000));
+    return in;
+  }
+  static Input from(std::span<const std::uint8_t> bytes) {
+    Input in{Buffer<std::uint32_t>(bytes.size())};
+    std::copy(bytes.begin(), bytes.end(), in.x.begin());
     return in;
   }
   static void size(const Input& in, Output& out) { out = Output(in.x.size()); }

@@ -26,25 +26,52 @@ absl::Status disagreement(const Kernel& kernel, std::size_t variant, const Setti
       " seed:" + std::to_string(setting.seed) + ": " + std::string(why.message()));
 }
 
-absl::Status check_agreement(const Kernel& kernel, const Setting& setting, int threads,
-                             std::size_t turns) {
-  const std::unique_ptr<Instance> instance = kernel.bind(setting);
+namespace {
+
+// `fail(variant, why)` names the coordinates of the first disagreement.
+template <class Fail>
+absl::Status check_instance(const Kernel& kernel, const Instance& instance, std::size_t n,
+                            int threads, std::size_t turns, Fail fail) {
   std::unique_ptr<Arm> baseline;
   for (std::size_t i = 0; i < kernel.variants.size(); ++i) {
     const VariantInfo& v = kernel.variants[i];
-    if (setting.n > v.max_n || !v.available()) continue;
+    if (n > v.max_n || !v.available()) continue;
     set_threads(v.single_thread ? 1 : threads);
-    std::unique_ptr<Arm> arm = instance->arm(i);
+    std::unique_ptr<Arm> arm = instance.arm(i);
     if (baseline == nullptr) {
       baseline = std::move(arm);
       continue;
     }
     for (std::size_t turn = 0; turn < turns; ++turn) {
       if (absl::Status status = check_turn(*arm, *baseline, turn); !status.ok())
-        return disagreement(kernel, i, setting, threads, status);
+        return fail(i, status);
     }
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status check_agreement(const Kernel& kernel, const Setting& setting, int threads,
+                             std::size_t turns) {
+  const std::unique_ptr<Instance> instance = kernel.bind(setting);
+  return check_instance(kernel, *instance, setting.n, threads, turns,
+                        [&](std::size_t variant, const absl::Status& why) {
+                          return disagreement(kernel, variant, setting, threads, why);
+                        });
+}
+
+absl::Status check_agreement(const Kernel& kernel, std::span<const std::uint8_t> bytes) {
+  if (!kernel.bind_bytes)
+    return absl::InvalidArgumentError(kernel.meta.name + ": takes no bytes as an input");
+  const std::unique_ptr<Instance> instance = kernel.bind_bytes(bytes);
+  return check_instance(
+      kernel, *instance, bytes.size(), 1, 1, [&](std::size_t variant, const absl::Status& why) {
+        return absl::FailedPreconditionError(
+            kernel.meta.name + ": variant " + std::string(kernel.variants[variant].name) +
+            " disagrees with the baseline on these " + std::to_string(bytes.size()) +
+            " bytes: " + std::string(why.message()));
+      });
 }
 
 }  // namespace headroom

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,6 +21,10 @@ absl::Status check_turn(Arm& arm, Arm& baseline, std::size_t turn);
 // seed.
 absl::Status check_agreement(const Kernel& kernel, const Setting& setting, int threads,
                              std::size_t turns);
+
+// The same for an input made of these bytes, in one turn. InvalidArgument where the kernel's
+// problem has no from().
+absl::Status check_agreement(const Kernel& kernel, std::span<const std::uint8_t> bytes);
 
 // The error of one disagreement, with its coordinates.
 absl::Status disagreement(const Kernel& kernel, std::size_t variant, const Setting& setting,

@@ -7,15 +7,17 @@
 //   static Input make(const Setting&, Rng&);               deterministic in setting and seed
 //   static absl::Status same(const Call&, const Output& want, const Output& got);
 //   static void size(const Input&, Output&);               optional: allocates the output, untimed
+//   static Input from(std::span<const std::uint8_t>);      optional: any bytes as an input, for the
+//                                                          fuzzer and for tests of hard cases
 //
 // a function for each variant, in one of three shapes (chosen by its parameters, run.h):
 //
 //   void variant(const Call&, Output&);                // pure
-//   void variant(const State&, const Call&, Output&);  // stateful: State(const Input&) is built
-//   untimed void variant(Work&, Output&);                      // mutating: Work(const Input&) and
-//   then, before
-//                                                      // each call, work.refill(const Call&),
-//                                                      untimed
+//   void variant(const State&, const Call&, Output&);  // stateful: State(const Input&), built
+//                                                      // untimed (a State& may also change)
+//   void variant(Work&, Output&);                      // mutating: Work(const Input&) and then,
+//                                                      // before each call, untimed,
+//                                                      // work.refill(const Call&)
 //
 // a constexpr table of them, and one registration at the end:
 //
@@ -166,6 +168,8 @@ struct Kernel {
   std::string source;  // "simd/sum.cpp"
   std::vector<VariantInfo> variants;
   std::function<std::unique_ptr<Instance>(const Setting&)> bind;
+  // Null where the problem has no from().
+  std::function<std::unique_ptr<Instance>(std::span<const std::uint8_t>)> bind_bytes;
   std::string_view group() const {
     return std::string_view(meta.name).substr(0, meta.name.find('/'));
   }
@@ -183,10 +187,8 @@ namespace internal {
 template <class P>
 class InstanceOf final : public Instance {
  public:
-  InstanceOf(std::span<const Variant<P>> variants, const Setting& setting) : variants_(variants) {
-    Rng rng(setting.seed);
-    input_ = P::make(setting, rng);
-  }
+  InstanceOf(std::span<const Variant<P>> variants, typename P::Input input)
+      : variants_(variants), input_(std::move(input)) {}
   std::unique_ptr<Arm> arm(std::size_t variant) const override {
     return variants_[variant].run.make(input_);
   }
@@ -216,8 +218,13 @@ Kernel describe(Metadata meta, const Variant<P> (&table)[kCount],
                                v.run.make != nullptr});
   }
   kernel.bind = [variants](const Setting& setting) -> std::unique_ptr<Instance> {
-    return std::make_unique<internal::InstanceOf<P>>(variants, setting);
+    Rng rng(setting.seed);
+    return std::make_unique<internal::InstanceOf<P>>(variants, P::make(setting, rng));
   };
+  if constexpr (requires(std::span<const std::uint8_t> bytes) { P::from(bytes); })
+    kernel.bind_bytes = [variants](std::span<const std::uint8_t> bytes) {
+      return std::make_unique<internal::InstanceOf<P>>(variants, P::from(bytes));
+    };
   return kernel;
 }
 

@@ -37,6 +37,18 @@ inline constexpr Need kFastFloat{"fast_float", internal::built_with<HEADROOM_HAV
                                  "install libfast-float-dev, rebuild"};
 inline constexpr Need kVqsort{"vqsort", internal::built_with<HEADROOM_HAVE_VQSORT>,
                               "install libhwy-dev with its contrib library, rebuild"};
+inline constexpr Need kZlib{"zlib", internal::built_with<HEADROOM_HAVE_ZLIB>,
+                            "install zlib1g-dev, rebuild"};
+inline constexpr Need kIsal{"isa-l", internal::built_with<HEADROOM_HAVE_ISAL>,
+                            "install libisal-dev, rebuild"};
+inline constexpr Need kSimdjson{"simdjson", internal::built_with<HEADROOM_HAVE_SIMDJSON>,
+                                "install libsimdjson-dev, rebuild"};
+inline constexpr Need kRe2{"re2", internal::built_with<HEADROOM_HAVE_RE2>,
+                           "install libre2-dev, rebuild"};
+inline constexpr Need kPrimesieve{"primesieve", internal::built_with<HEADROOM_HAVE_PRIMESIEVE>,
+                                  "install libprimesieve-dev, rebuild"};
+inline constexpr Need kRoaring{"croaring", internal::built_with<HEADROOM_HAVE_ROARING>,
+                               "install libroaring-dev, rebuild"};
 
 // Features of the host, asked of the running system.
 inline constexpr Need kIoUring{

@@ -20,6 +20,19 @@
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+
+// The sum of all lanes modulo 2^64. By storing: GCC's own reduction of 64-bit lanes adds signed,
+// which the undefined-behaviour sanitizer minds.
+template <class D>
+HWY_INLINE uint64_t SumLanes(D d, hn::Vec<D> v) {
+  static_assert(sizeof(hn::TFromD<D>) == 8);
+  HWY_ALIGN uint64_t lanes[hn::MaxLanes(d)];
+  hn::Store(v, d, lanes);
+  uint64_t sum = 0;
+  for (size_t i = 0; i < hn::Lanes(d); ++i) sum += lanes[i];
+  return sum;
+}
+
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 #endif

@@ -24,7 +24,7 @@ uint64_t SumWords(const uint64_t* HWY_RESTRICT x, size_t n) {
     s3 = hn::Add(s3, hn::LoadU(d, x + i + 3 * lanes));
   }
   s0 = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
-  uint64_t sum = hn::GetLane(hn::SumOfLanes(d, s0));
+  uint64_t sum = SumLanes(d, s0);
   for (; i < n; ++i) sum += x[i];
   return sum;
 }

@@ -13,16 +13,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 
-// By storing: GCC's own reduction adds signed, which the undefined-behaviour sanitizer minds.
-template <class D, class V>
-HWY_INLINE uint64_t LanesSum(D d, V v) {
-  HWY_ALIGN uint64_t lanes[hn::MaxLanes(d)];
-  hn::Store(v, d, lanes);
-  uint64_t sum = 0;
-  for (size_t i = 0; i < hn::Lanes(d); ++i) sum += lanes[i];
-  return sum;
-}
-
 // The sum of `passes` times the words of x.
 uint64_t ReadPlain(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes) {
   const hn::ScalableTag<uint64_t> d;
@@ -47,7 +37,7 @@ uint64_t ReadPlain(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes) 
   }
   s0 =
       hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
-  return sum + LanesSum(d, s0);
+  return sum + SumLanes(d, s0);
 }
 
 // The same from four places at once: more of the hardware's prefetchers, and of the memory's banks,
@@ -79,7 +69,7 @@ uint64_t ReadStreams(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes
   }
   s0 =
       hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
-  return sum + LanesSum(d, s0);
+  return sum + SumLanes(d, s0);
 }
 
 constexpr size_t kAhead = 256;  // words
@@ -110,7 +100,7 @@ uint64_t ReadPrefetch(const uint64_t* HWY_RESTRICT x, size_t words, size_t passe
   }
   s0 =
       hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
-  return sum + LanesSum(d, s0);
+  return sum + SumLanes(d, s0);
 }
 
 }  // namespace headroom::HWY_NAMESPACE
