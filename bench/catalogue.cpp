@@ -86,6 +86,9 @@ ordered_json describe_kernel(const Kernel& kernel) {
            meta.placebo.empty() ? std::string(name(noise_class(meta.axis))) : meta.placebo},
           {"probe", !meta.unit.empty()},
           {"unit", meta.unit},
+          {"ceiling", meta.ceiling.probe.empty() || meta.ceiling.input.empty()
+                          ? meta.ceiling.probe
+                          : meta.ceiling.probe + " " + meta.ceiling.input},
           {"technique", meta.technique},
           {"source", kernel.source},
           {"cache", meta.warm == Warm::kNone ? "cold" : "warm"},

@@ -156,7 +156,7 @@ void LadderSession::prepare() {
     set_threads(m.rung.threads);
     const std::size_t before = allocated_bytes();
     m.arm = (m.ceiling ? *probe_ : instance).arm(m.rung.variant);
-    m.held = allocated_bytes() - before;
+    m.held = allocated_since(before);
   }
   build_s_ = static_cast<double>(wall_ns() - began_) * 1e-9;
   if (launch().options.pilot || !launch().options.planned) check(kPilotTurns);

@@ -65,6 +65,11 @@ std::size_t allocated_bytes() {
 #endif
 }
 
+std::size_t allocated_since(std::size_t before) {
+  const std::size_t now = allocated_bytes();
+  return now > before ? now - before : 0;
+}
+
 const Instance& bound_instance(const Kernel& kernel, const Setting& setting, Slot slot) {
   Bound& s = bound(slot);
   if (s.instance != nullptr && s.kernel == &kernel && s.n == setting.n &&
@@ -78,7 +83,7 @@ const Instance& bound_instance(const Kernel& kernel, const Setting& setting, Slo
   s.seed = setting.seed;
   const std::size_t before = allocated_bytes();
   s.instance = kernel.bind({s.n, s.input, s.seed});
-  s.bytes = allocated_bytes() - before;
+  s.bytes = allocated_since(before);
   return *s.instance;
 }
 

@@ -28,4 +28,7 @@ std::size_t bound_input_bytes();
 // Bytes now allocated by this process: malloc's own count and the Buffers.
 std::size_t allocated_bytes();
 
+// By how much that has grown since it was `before`; 0 where it has shrunk.
+std::size_t allocated_since(std::size_t before);
+
 }  // namespace headroom

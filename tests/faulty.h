@@ -94,6 +94,33 @@ inline Metadata metadata(const char* name) {
           }};
 }
 
+// A ceiling: what the naive way makes of as many bytes.
+inline constexpr Variant<Totals> kProbe[] = {
+    {.name = "probe", .run = run<naive>, .what = "the bytes that it names"},
+};
+inline Metadata probe_metadata(const char* name) {
+  Metadata meta = metadata(name);
+  meta.unit = "B/s";
+  meta.demand = [](const Setting& s) {
+    return Demand{
+        .items = static_cast<double>(s.n), .bytes = 8.0 * static_cast<double>(s.n), .memory = 1};
+  };
+  return meta;
+}
+
+// Right, but its table claims `times` the bytes that a call moves.
+inline Metadata claiming(const char* name, double times) {
+  Metadata meta = metadata(name);
+  meta.ceiling = {"faulty/probe"};
+  meta.demand = [times](const Setting& s) {
+    return Demand{.items = static_cast<double>(s.n),
+                  .bytes = 8.0 * static_cast<double>(s.n) * times,
+                  .working_set = 8 * s.n,
+                  .memory = 12 * s.n};
+  };
+  return meta;
+}
+
 template <auto kFunction>
 inline constexpr Variant<Totals> kPair[] = {
     {.name = "naive", .run = run<naive>, .what = "the reference"},

@@ -633,6 +633,7 @@ Metadata metadata(std::string name, std::size_t largest) {
           .sizes = {4096, 65536, 1000000, largest},
           .headline = {4096, 1000000},
           .inputs = {"random", "sorted", "few_distinct"},
+          .ceiling = {"machine/copy"},
           .demand = [](const Setting& s) {
             const double n = static_cast<double>(s.n);
             // An epoch of up to 200 us works on that many copies; each variant has its own.

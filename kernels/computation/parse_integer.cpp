@@ -496,6 +496,7 @@ const Registrar kRegistrar(
      .sizes = {256, 4096, 65536},
      .headline = {4096, 65536},
      .inputs = {"digits_1_10", "digits_8", "digits_1_19"},
+     .ceiling = {"machine/read"},
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);

@@ -163,6 +163,7 @@ const Registrar kRegistrar(
      .sizes = {1000, 10000, 100000, 8000000},
      .headline = {1000, 10000},
      .inputs = {"words", "lines"},
+     .ceiling = {"machine/copy"},
      .demand =
          [](const Setting& s) {
            const std::size_t average = s.input == "lines" ? 80 : 8;

@@ -60,8 +60,9 @@ std::vector<Ladder> ladders(const Kernel& kernel) {
     for (const std::string& input : meta.inputs) {
       for (int threads : meta.sweeps_threads ? thread_counts() : std::vector<int>{1}) {
         Ladder ladder{&kernel, n, input, threads, false, {}, ""};
+        // The inputs of a probe are things of their own: each is a figure of the machine.
         ladder.headline =
-            input == meta.inputs.front() &&
+            (input == meta.inputs.front() || !meta.unit.empty()) &&
             std::find(meta.headline.begin(), meta.headline.end(), n) != meta.headline.end();
         const std::vector<Rung> every = rungs(kernel, n, threads);
         if (threads > core_count()) {

@@ -23,7 +23,7 @@ struct Ladder {
   std::size_t n = 0;
   std::string input;
   int threads = 1;
-  bool headline = false;                  // a headline size with the default input
+  bool headline = false;  // a headline size with the default input (a probe: any input)
   std::vector<std::vector<Rung>> groups;  // empty where blocked
   std::string blocked;                    // why it can't run here, or empty
 

@@ -368,12 +368,14 @@ const Registrar kRegistrar({.name = "io/random_read",
                             .technique = "keep many requests under way",
                             .sizes = {16, 64, 256, 1024},
                             .headline = {256, 1024},
+                            .ceiling = {"machine/disk_random", "qd128"},
                             .clock = Clock::kWall,
                             .warm = Warm::kNone,
                             .demand =
                                 [](const Setting& s) {
                                   return Demand{.items = static_cast<double>(s.n),
                                                 .bytes = static_cast<double>(s.n * kBlock),
+                                                .accesses = static_cast<double>(s.n),
                                                 .working_set = kRegion * kBlock,
                                                 .memory = std::size_t{64} << 20,
                                                 .scratch = kRegions * kRegion * kBlock};

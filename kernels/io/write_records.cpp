@@ -257,6 +257,7 @@ const Registrar kRegistrar({.name = "io/write_records",
                             .technique = "pay for a system call once for many records",
                             .sizes = {1 << 10, 1 << 14, 1 << 16, 1 << 20},
                             .headline = {1 << 10, 1 << 14},
+                            .ceiling = {"machine/write"},
                             .clock = Clock::kWall,
                             .warm = Warm::kNone,
                             .demand =

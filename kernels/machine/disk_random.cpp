@@ -1,12 +1,12 @@
 // machine/disk_random: reads of 4 KiB at random places of a file, past the page cache (O_DIRECT).
 //
-// Inputs: qd1, one request at a time, which is the disk's latency; qd32, 32 under way at any time,
-// which is what it can do in parallel. n requests a call (qd1: n / 8, since they take that much
-// longer), from a file of n times 256 KiB, in the order of a random permutation of its blocks: no
-// block comes twice before all have come. Out: a word of each block read, by which its place is
-// known, in the order of the requests.
+// Inputs: qd1, one request at a time, which is the disk's latency; qd32 and qd128, so many under
+// way at any time, which is what it can do in parallel. n requests a call (qd1: n / 8, since they
+// take that much longer), from a file of n times 128 KiB, in the order of a random permutation of
+// its blocks: no block comes twice before all have come. Out: a word of each block read, by which
+// its place is known, in the order of the requests.
 //
-// In a virtual machine the host may hold the file in its memory; the file is 64 times what a call
+// In a virtual machine the host may hold the file in its memory; the file is 32 times what a call
 // reads, but not larger than such a host's memory.
 #include <atomic>
 #include <memory>
@@ -21,12 +21,13 @@ namespace {
 
 using disk::kBlock;
 
-constexpr std::size_t kDeep = 32;
-
-std::size_t requests(const Setting& s) {
-  return s.input == "qd32" ? s.n : std::max<std::size_t>(1, s.n / 8);
+std::size_t depth(const Setting& s) {
+  return s.input == "qd128" ? 128 : s.input == "qd32" ? 32 : 1;
 }
-std::size_t file_bytes(const Setting& s) { return s.n * (std::size_t{256} << 10); }
+std::size_t requests(const Setting& s) {
+  return depth(s) > 1 ? s.n : std::max<std::size_t>(1, s.n / 8);
+}
+std::size_t file_bytes(const Setting& s) { return s.n * (std::size_t{128} << 10); }
 
 struct DiskRandom {
   struct Input {
@@ -48,7 +49,7 @@ struct DiskRandom {
     Input in;
     in.seed = rng();
     in.requests = requests(setting);
-    in.depth = setting.input == "qd32" ? kDeep : 1;
+    in.depth = depth(setting);
     in.order.resize(file_bytes(setting) / kBlock);
     std::iota(in.order.begin(), in.order.end(), 0u);
     FastRng fast(rng());
@@ -197,7 +198,7 @@ const Registrar kRegistrar({.name = "machine/disk_random",
                             .technique = "how many small reads a second the disk answers",
                             .sizes = {1024},
                             .headline = {1024},
-                            .inputs = {"qd1", "qd32"},
+                            .inputs = {"qd1", "qd32", "qd128"},
                             .clock = Clock::kWall,
                             .warm = Warm::kNone,
                             .unit = "Hz",

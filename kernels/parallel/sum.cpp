@@ -229,6 +229,7 @@ const Registrar kRegistrar({.name = "parallel/sum",
                             .sizes = {8192, 1 << 17, 1 << 19, 8 << 20, 32 << 20},
                             .headline = {1 << 17, 8 << 20},
                             .sweeps_threads = true,
+                            .ceiling = {"machine/read"},
                             .demand =
                                 [](const Setting& s) {
                                   const double n = static_cast<double>(s.n);

@@ -3,7 +3,7 @@
 
 Times are made up from the kernel, variant, size and launch. FAKE_MODE makes it misbehave, as
 `KIND:KERNEL[:LAUNCH]` (a comma between several): crash, hang, mismatch, truncate, silent, nospace,
-slow (set-up of 3 s claimed), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift.
+slow (set-up of 3 s claimed), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift, biased (the copy is 10% slower).
 FAKE_LOG names a file to which each start is appended.
 """
 
@@ -24,8 +24,8 @@ VARIANTS = [
 
 
 def kernel(name, axis, sizes, headline, threads=(1,), placebo="", noise="cpu", inputs=("random",),
-           probe=False):  # fmt: skip
-    variants = VARIANTS if not (placebo or probe) else VARIANTS[:1]
+           probe=False, variants=None):  # fmt: skip
+    variants = variants or (VARIANTS if not (placebo or probe) else VARIANTS[:1])
     if placebo:
         variants = [VARIANTS[0], ("copy", "optimized", 1.0, [])]
     ladders = []
@@ -44,7 +44,7 @@ def kernel(name, axis, sizes, headline, threads=(1,), placebo="", noise="cpu", i
                 })  # fmt: skip
     return {
         "name": name, "group": name.split("/")[0], "axis": axis, "placebo": placebo,
-        "noise_class": noise, "probe": probe, "technique": "do less", "source": name + ".cpp",
+        "noise_class": noise, "probe": probe, "unit": "ns" if probe else "", "ceiling": "", "technique": "do less", "source": name + ".cpp",
         "cache": "warm", "sizes": list(sizes), "headline": list(headline),
         "inputs": list(inputs), "threads": list(threads),
         "variants": [{
@@ -55,6 +55,9 @@ def kernel(name, axis, sizes, headline, threads=(1,), placebo="", noise="cpu", i
     }  # fmt: skip
 
 
+KNOWN = [VARIANTS[0], ("copy", "optimized", 1.0, [])] + [
+    (f"plus_{percent:g}", "optimized", 1 + percent / 100, []) for percent in (0.5, 1, 2, 5)
+]
 KERNELS = [
     kernel("machine/overhead", "scalar", [1], [1], probe=True),
     kernel("machine/placebo_cpu", "scalar", [4096], [4096], placebo="cpu"),
@@ -64,6 +67,7 @@ KERNELS = [
     ),
     kernel("parallel/sum", "cores", [65536], [65536], threads=(1, 2, 64), noise="threads"),
     kernel("io/write_records", "storage-sequential", [512], [512], noise="storage"),
+    kernel("selfcheck/chain", "scalar", [4000], [4000], variants=KNOWN),
 ]
 CATALOGUE = {
     "version": 1,
@@ -148,15 +152,18 @@ def main():
         if plan.get("rounds"):
             rounds = plan["rounds"]
         arms = []
-        shift = draw.gauss(0, 0.002)
+        noise = 0.001 if name == "selfcheck/chain" else 0.01
+        shift = draw.gauss(0, noise / 5)
         for variant in entry["variants"]:
             if not variant["available"]:
                 continue
-            factor = next((v[2] for v in VARIANTS if v[0] == variant["name"]), 1.0)
+            factor = next((v[2] for v in VARIANTS + KNOWN if v[0] == variant["name"]), 1.0)
+            if variant["name"] == "copy" and mode("biased", name, launch):
+                factor = 1.1
             threads = 1 if variant["name"] == "naive" else planned["threads"]
             each = 1e9 if mode("heavy", name, launch) else 2.0 * planned["n"] * factor * scale
             times = [
-                each * (1 + shift * (factor != 1) + draw.gauss(0, 0.01)) for _ in range(rounds)
+                each * (1 + shift * (factor != 1) + draw.gauss(0, noise)) for _ in range(rounds)
             ]
             arms.append({
                 "variant": variant["name"], "role": variant["role"], "threads": threads,

@@ -36,3 +36,34 @@ def test_smoke_of_one_kernel(tmp_path):
 def test_list_names_what_the_program_has(tmp_path):
     tree = json.loads(Headroom(tmp_path, BENCH)("list", "--json").stdout)
     assert "simd/sum" in [kernel["name"] for kernel in tree["kernels"]]
+
+
+FAULTY = CHECKOUT / "build" / "release" / "tests" / "headroom-bench-faulty"
+needs_faulty = pytest.mark.skipif(
+    not FAULTY.is_file(), reason=f"{FAULTY.relative_to(CHECKOUT)} isn't built: run `make test`"
+)
+
+
+@needs_faulty
+def test_a_kernel_that_claims_more_than_it_does_is_withheld(tmp_path):
+    headroom = Headroom(tmp_path, FAULTY)
+    done = headroom("run", "--profile", "quick", "--filter", "^faulty/(cheats|honest)$")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "!! faulty/cheats/naive n:1,000 is withheld" in done.stdout
+    assert "faulty/honest" in done.stdout and "!! faulty/honest" not in done.stdout
+    rows = json.loads(headroom("show", "latest", "--json").stdout)["rows"]
+    for row in rows:
+        cheats = row["kernel"] == "faulty/cheats"
+        assert (row["verdict"] == "withheld") == cheats, row
+        assert (row["ns_per_item"] is None) == cheats and row["of_ceiling"] is not None
+        assert row["of_ceiling_lo"] > 5 if cheats else row["of_ceiling"] < 0.9
+
+
+@needs_faulty
+@pytest.mark.parametrize("kernel", ["wrong_at_one_size", "skips_part", "wrong_later"])
+def test_a_wrong_answer_ends_the_run_loudly(tmp_path, kernel):
+    headroom = Headroom(tmp_path, FAULTY)
+    done = headroom("run", "--profile", "quick", "--filter", f"^faulty/{kernel}$")
+    assert done.returncode == 1
+    assert "wrong answer" in done.stdout and f"faulty/{kernel}: variant broken" in done.stdout
+    assert "FAILED" in done.stdout

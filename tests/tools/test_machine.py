@@ -6,12 +6,13 @@ import getpass
 import json
 import os
 import socket
+import statistics
 from pathlib import Path
 
 import pytest
 from conftest import Headroom
 
-from headroom_tools import machine, validate
+from headroom_tools import machine, probes, record, validate
 
 
 @pytest.mark.parametrize(
@@ -130,3 +131,55 @@ def test_help(headroom: Headroom, command):
 def test_no_command_is_bad_usage(headroom: Headroom):
     assert headroom().returncode == 2
     assert headroom("report").returncode == 2
+
+
+def _probe(**changes):
+    known = probes.Probe("machine/read", "plain", 1 << 14, "default", 1, "B/s", 2e11, 1e11, 3e11)
+    return known._replace(**changes)
+
+
+def test_figures_of_probes_in_their_own_units(golden):
+    kernel = golden["kernels"][0]
+    assert kernel["name"] == "machine/overhead"
+    found = probes.probes_of(golden)
+    assert [probe.probe for probe in found] == ["machine/overhead"]
+    cell = next(c for c in record.cells_of(golden) if c.kernel["name"] == "machine/overhead")
+    assert found[0].value == pytest.approx(statistics.median(cell.median) / cell.items)
+    assert found[0].lo <= found[0].value <= found[0].hi
+    for unit, amount in (("B/s", cell.bytes), ("Hz", cell.items)):
+        kernel["unit"] = unit
+        (rate,) = probes.probes_of(golden)
+        assert rate.value == pytest.approx(amount / statistics.median(cell.median) * 1e9, rel=1e-3)
+
+
+def test_figures_as_people_read_them():
+    assert probes.value_of(_probe()) == "200 GB/s"
+    assert probes.value_of(_probe(unit="ns", value=1250.0)) == "1.25 us"
+    assert probes.value_of(_probe(unit="FLOP/s", value=2.81e11)) == "281 GFLOP/s"
+    assert probes.value_of(_probe(unit="Hz", value=92500.0)) == "92.5 k/s"
+    assert probes.value_of(_probe(probe="machine/clock", unit="Hz", value=4.32e9)) == "4.32 GHz"
+
+
+def test_levels_count_what_threads_share():
+    caches = [
+        {"level": 1, "kind": "Data", "bytes": 48 << 10, "shared_by": 1},
+        {"level": 1, "kind": "Instruction", "bytes": 1 << 30, "shared_by": 1},
+        {"level": 2, "kind": "Unified", "bytes": 1 << 20, "shared_by": 1},
+        {"level": 3, "kind": "Unified", "bytes": 32 << 20, "shared_by": 2},
+    ]
+    machine_tree = {"cpu": {"caches": caches}}
+    assert probes._level(16 << 10, 1, machine_tree) == "L1"
+    assert probes._level(2 << 20, 2, machine_tree) == "L2"
+    assert probes._level(64 << 20, 2, machine_tree) == "memory"
+
+
+def test_machine_prints_the_probes_of_its_newest_run(headroom):
+    none = headroom("machine")
+    assert none.returncode == 0 and "no run of this machine here measured probes" in none.stdout
+    assert headroom("run", "--profile", "quick", "--filter", "overhead").returncode == 0
+    shown = headroom("machine")
+    assert "empty kernel" in shown.stdout and "2.00 ns" in shown.stdout
+    tree = json.loads(headroom("machine", "--json").stdout)
+    assert [probe["probe"] for probe in tree["probes"]] == ["machine/overhead"]
+    named = json.loads(headroom("machine", "latest", "--json").stdout)
+    assert named["probes"] == tree["probes"] and named["probes_of"] == tree["probes_of"]

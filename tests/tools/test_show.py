@@ -34,7 +34,7 @@ def test_show_json(headroom):
     for row in tree["rows"]:
         assert list(row) == [
             *CELL, "ladder_threads", "role", "baseline", "ns_per_item", "bytes_per_second",
-            "speedup", "lo", "hi", "detected", "verdict", "ceiling", "of_ceiling",
+            "flops_per_second", "intensity", "speedup", "lo", "hi", "detected", "verdict", "ceiling", "of_ceiling",
             "of_ceiling_lo", "of_ceiling_hi", "probe",
         ]  # fmt: skip
         if row["kernel"] != "simd/sum":

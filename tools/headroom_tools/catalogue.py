@@ -9,7 +9,7 @@ from headroom_tools.text import size
 
 
 def listed(catalogue: dict) -> list[dict]:
-    """The kernels as `list --json` gives them. (Ceilings come with the machine's probes.)"""
+    """The kernels as `list --json` gives them."""
     return [
         {
             "name": kernel["name"],
@@ -20,7 +20,7 @@ def listed(catalogue: dict) -> list[dict]:
             "headline": kernel["headline"],
             "inputs": kernel["inputs"],
             "threads": kernel["threads"],
-            "ceiling": None,
+            "ceiling": kernel["ceiling"] or None,
             "variants": [
                 {
                     "name": variant["name"],
@@ -48,7 +48,10 @@ def print_list(kernels: list[dict], to: Console) -> None:
         more = f" · inputs {', '.join(kernel['inputs'])}" if len(kernel["inputs"]) > 1 else ""
         if len(kernel["threads"]) > 1:
             more += f" · threads {', '.join(map(str, kernel['threads']))}"
-        table.heading((f"  n {sizes}{more}", "cyan"))
+        above = f" · ceiling {kernel['ceiling']}" if kernel["ceiling"] else ""
+        if not (above or kernel["name"].startswith("machine/")):
+            above = " · no ceiling"
+        table.heading((f"  n {sizes}{more}{above}", "cyan"))
         for variant in kernel["variants"]:
             what = variant["what"]
             if not variant["available"]:

@@ -8,11 +8,12 @@ import os
 import re
 import signal
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 from rich.text import Text
 
-from headroom_tools import bench, lock, machine, paths, terminal
+from headroom_tools import bench, lock, machine, paths, scratch, terminal
 from headroom_tools.errors import HeadroomError
 from headroom_tools.text import duration, safe, size
 
@@ -76,7 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     commands.add_parser("list", parents=[shared], help="the kernels and variants of this build")
-    add = commands.add_parser("machine", parents=[shared], help="the fingerprint of this computer")
+    add = commands.add_parser(
+        "machine", parents=[shared], help="the fingerprint of this computer, and what it measured"
+    )
+    add.add_argument(
+        "run", metavar="RUN", nargs="?", help="a run's machine (default: this, and its newest run)"
+    )
     add.add_argument("--scratch", type=Path, metavar="DIR", help="whose disk to describe")
 
     add = commands.add_parser("run", parents=[shared], help="measure, and write a record")
@@ -112,6 +118,18 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("base", metavar="BASE")
     add.add_argument("new", metavar="NEW", nargs="+")
 
+    add = commands.add_parser(
+        "selfcheck", parents=[shared], help="measure how far the verdicts can be trusted here"
+    )
+    how = add.add_mutually_exclusive_group()
+    how.add_argument("--quick", action="store_true", help="60 comparisons, 90 s (default)")
+    how.add_argument("--full", action="store_true", help="630 comparisons, 30 minutes")
+    how.add_argument("--samples", type=Path, metavar="FILE", help="judge kept samples again")
+    how.add_argument(
+        "--between", nargs="+", metavar="RUN", help="instead: how far whole runs differ, by axis"
+    )
+    add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
+
     add = commands.add_parser("validate", parents=[shared], help="check records")
     add.add_argument("path", metavar="PATH", nargs="+", type=Path)
     return parser
@@ -129,13 +147,30 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _machine(arguments: argparse.Namespace) -> int:
-    from headroom_tools import catalogue
+    from headroom_tools import catalogue, probes, record
 
-    tree = machine.fingerprint((arguments.scratch or paths.scratch()).absolute())
-    if arguments.json:
-        terminal.print_json(tree)
+    if arguments.run:
+        folder = paths.find_run(arguments.run)
+        tree = record.load(folder)[1]
     else:
-        catalogue.print_machine(tree, terminal.console())
+        tree = machine.fingerprint((arguments.scratch or paths.scratch()).absolute())
+        folder = probes.newest_of(tree["slug"])
+    run = record.load(folder)[0] if folder else None
+    figures = probes.probes_of(run) if run else []
+    if arguments.json:
+        found = [probe._asdict() for probe in figures]
+        terminal.print_json({**tree, "probes_of": run["name"] if run else None, "probes": found})
+        return 0
+    to = terminal.console()
+    catalogue.print_machine(tree, to)
+    if figures:
+        probes.print_probes(figures, tree, run["name"], to)
+    else:
+        which = "this run" if arguments.run else "no run of this machine here"
+        to.print()
+        terminal.paragraph(
+            to, f"! {which} measured probes: `make bench FILTER='^machine/'` does", "yellow"
+        )
     return 0
 
 
@@ -193,6 +228,52 @@ def _validate(arguments: argparse.Namespace) -> int:
         else:
             print(f"headroom: {result['error']}", file=sys.stderr)
     return status
+
+
+def _selfcheck(arguments: argparse.Namespace) -> int:
+    from headroom_tools.selfcheck import between, coverage, judge, measure, output
+    from headroom_tools.progress import Reporter
+
+    to = terminal.console()
+    if arguments.between:
+        found = between.spreads([paths.find_run(name) for name in arguments.between])
+        if arguments.json:
+            terminal.print_json(found)
+        else:
+            between.print_spreads(found, to)
+        return 0
+    file = arguments.samples
+    if file is None:
+        mode = "full" if arguments.full else "quick"
+        tree, _ = bench.catalogue()
+        reporter = Reporter(terminal.console(to_stderr=arguments.json))
+        file = paths.selfchecks() / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{mode}.jsonl"
+        scratch_folder = (arguments.scratch or paths.scratch()).absolute()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupted)
+        with lock.measuring():
+            for line in machine.cautions():
+                reporter.warn(line)
+            scratch.prepare(scratch_folder)
+            try:
+                measure.measure(tree, mode, file, scratch_folder, reporter)
+            except KeyboardInterrupt:
+                raise HeadroomError(
+                    f"stopped; what was measured is in {paths.shown(file)}, for "
+                    "`headroom selfcheck --samples`", 130
+                ) from None  # fmt: skip
+    head, samples = measure.read(file)
+    judged = [judge.judged(sample) for sample in samples if judge.complete(sample)]
+    if not judged:
+        raise HeadroomError(f"{paths.shown(file)}: holds no whole group of launches", 1)
+    covered = coverage.covered()
+    if arguments.json:
+        terminal.print_json(output.as_json(head, judged, covered))
+    else:
+        output.print_all(head, judged, covered, to)
+        to.print(Text(f"samples: {paths.shown(file)}", style="dim"), soft_wrap=True)
+    missed = any(goal.status == "missed" for goal in judge.goals(judged))
+    return 1 if missed or not all(row.good for row in covered) else 0
 
 
 def _interrupted(*_: object) -> None:
@@ -352,6 +433,7 @@ _COMMANDS = {
     "run": _run,
     "show": _show,
     "compare": _compare,
+    "selfcheck": _selfcheck,
     "validate": _validate,
 }
 

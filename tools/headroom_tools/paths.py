@@ -33,6 +33,11 @@ def runs() -> Path:
     return root() / "build" / "runs"
 
 
+def selfchecks() -> Path:
+    """Where the samples of self-checks are kept."""
+    return root() / "build" / "selfcheck"
+
+
 def results() -> Path:
     """Where finished runs are kept."""
     return root() / "results"

@@ -14,6 +14,8 @@ START_S = 0.05  # what a process costs before and after its ladders
 SETUP_LIMIT_S = 1.0  # a ladder that takes longer to set up belongs to thorough
 MEMORY_SHARE = 0.7  # of the memory available that a ladder may take
 ROUNDS_MIN = 5
+PROBE_SHARE = 0.5  # of a ladder's budget: a probe has one figure to give, not many ratios
+SELFCHECK = "selfcheck"  # the group that only `headroom selfcheck` measures
 
 
 class Profile(NamedTuple):
@@ -51,7 +53,7 @@ def where(ladder: dict) -> dict:
 
 def matching(catalogue: dict, pattern: str | None) -> list[dict]:
     """The kernels whose name the regular expression finds; HeadroomError where it finds none."""
-    kernels = catalogue["kernels"]
+    kernels = [kernel for kernel in catalogue["kernels"] if kernel["group"] != SELFCHECK]
     if pattern is None:
         return kernels
     try:
@@ -66,6 +68,18 @@ def matching(catalogue: dict, pattern: str | None) -> list[dict]:
         close = difflib.get_close_matches(pattern, names, 1, 0.5)
         hint = f"did you mean {close[0]}?" if close else "`headroom list` shows the kernels"
         raise HeadroomError(f"--filter {safe(pattern)}: matches no kernel; {hint}")
+    return found
+
+
+def selfcheck_kernels(catalogue: dict) -> dict[str, list[dict]]:
+    """The ladders of each kernel of group selfcheck; HeadroomError where the build has none."""
+    found = {
+        kernel["name"]: kernel["ladders"]
+        for kernel in catalogue["kernels"]
+        if kernel["group"] == SELFCHECK
+    }
+    if not found:
+        raise HeadroomError("the benchmark program has no selfcheck kernels: build it with `make`")
     return found
 
 
@@ -138,7 +152,7 @@ def pilot_plan(kernel: str, ladders: list[dict], profile: Profile, smoke: bool) 
         "version": 1,
         "kernel": kernel,
         "ladders": [where(ladder) for ladder in ladders],
-        "budget_s": profile.budget_s,
+        "budget_s": profile.budget_s * (PROBE_SHARE if kernel.startswith("machine/") else 1),
         "rounds_max": profile.rounds_max,
         "seed": SEED,
         "deadline_s": 120,

@@ -31,6 +31,7 @@ def _kernels(catalogue: dict, names: list[str]) -> list[dict]:
                 "placebo": kernel["placebo"],
                 "noise_class": kernel["noise_class"],
                 "probe": kernel["probe"],
+                "unit": kernel["unit"],
                 "technique": safe(kernel["technique"]),
                 "source_hash": _hash(kernel["source"]),
                 "cache": kernel["cache"],
@@ -229,6 +230,7 @@ class Cell(NamedTuple):
     clock: str
     items: int
     bytes: int
+    flops: int
     working_set: int
     median: list
     p10: list
@@ -288,7 +290,8 @@ def cells_of(run: dict) -> list[Cell]:
                 kernel, variant["name"], variant["role"], ladders["n"][at],
                 kernel["inputs"][ladders["input"][at]], cells["threads"][index],
                 ladders["threads"][at], ladders["group"][at], baseline, ladders["clock"][at],
-                ladders["items"][at], ladders["bytes"][at], ladders["working_set"][at],
+                ladders["items"][at], ladders["bytes"][at], ladders["flops"][at],
+                ladders["working_set"][at],
                 cells["median"][index], cells["p10"][index], cells["min"][index],
                 cells["log_ratio"][index], cells["alone_ns"][index],
                 *_ceiling_of(run["ceilings"], above.get(at), cells["log_ratio"][index]),

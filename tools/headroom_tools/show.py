@@ -67,6 +67,16 @@ class Row(NamedTuple):
         return None if self.ns is None else self.ns / self.cell.items
 
     @property
+    def intensity(self) -> float | None:
+        """Arithmetic intensity: floating-point operations for each byte that has to move."""
+        cell = self.cell
+        return cell.flops / cell.bytes if cell.flops and cell.bytes else None
+
+    @property
+    def flops_per_second(self) -> float | None:
+        return self.cell.flops / self.ns * 1e9 if self.ns and self.cell.flops else None
+
+    @property
     def bytes_per_second(self) -> float | None:
         return self.cell.bytes / self.ns * 1e9 if self.ns and self.cell.bytes else None
 
@@ -230,6 +240,8 @@ def as_json(run: dict, rows: list[Row]) -> dict:
                 "baseline": row.baseline,
                 "ns_per_item": None if row.impossible else row.ns_per_item,
                 "bytes_per_second": None if row.impossible else row.bytes_per_second,
+                "flops_per_second": None if row.impossible else row.flops_per_second,
+                "intensity": row.intensity,
                 "speedup": None if row.impossible else row.speedup,
                 "lo": None if row.impossible else row.lo,
                 "hi": None if row.impossible else row.hi,
@@ -328,7 +340,7 @@ def _ladders(rows: list[Row], to: Console) -> None:
         if cell.kernel is not kernel:
             kernel, ladder = cell.kernel, None
             header = ["time", "per item", "rate", "speedup", "interval", "verdict", ""]
-            header.append("ceiling" if any(cell.ceiling) else "")
+            header.append("ceiling" if any(cell.ceiling) else "" if kernel["probe"] else "none")
             table.heading()
             table.heading(
                 (kernel["name"], "bold"),

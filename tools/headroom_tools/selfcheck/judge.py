@@ -1,0 +1,311 @@
+"""What the rules, and the usual other tests, make of the samples: shares with exact intervals."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+from typing import Callable, Iterable, NamedTuple
+
+from headroom_tools import stats
+from headroom_tools.selfcheck.measure import Sample
+from headroom_tools.show import BAND, MOVED
+
+SAME = "copy"
+PLUS = {"plus_0.5": 0.005, "plus_1": 0.01, "plus_2": 0.02, "plus_5": 0.05}
+CACHED = ("selfcheck/chain", "selfcheck/lookup")  # kernels whose data stay in caches
+COMPUTE = "selfcheck/chain"
+GBENCH_COMPARE = ("/usr/share/benchmark/compare.py", "/usr/local/share/googlebenchmark/tools/compare.py")
+
+
+class Share(NamedTuple):
+    """hits of trials; lo and hi are the exact (Clopper-Pearson) 95% bounds of the true share."""
+
+    hits: int
+    trials: int
+    lo: float
+    hi: float
+
+    @property
+    def value(self) -> float:
+        return self.hits / self.trials if self.trials else math.nan
+
+
+def share(flags: Iterable[bool]) -> Share:
+    """The share of true flags, with its exact interval."""
+    from scipy.special import betaincinv
+
+    flags = [bool(flag) for flag in flags]
+    hits, trials = sum(flags), len(flags)
+    lo = 0.0 if hits == 0 else float(betaincinv(hits, trials - hits + 1, 0.025))
+    hi = 1.0 if hits == trials else float(betaincinv(hits + 1, trials - hits, 0.975))
+    return Share(hits, trials, lo, hi)
+
+
+class Judged(NamedTuple):
+    """A sample by the rules of `show`: p before Holm, half-width in logs."""
+
+    sample: Sample
+    detected: bool
+    verdict: str | None
+    half_width: float
+
+
+def complete(sample: Sample) -> bool:
+    """Whether every launch gave its numbers, and there are enough of them for an interval."""
+    whole = all(value is not None for value in sample.log_ratio)
+    return whole and stats.order_ranks(len(sample.log_ratio)) is not None
+
+
+def judged(sample: Sample) -> Judged:
+    """A sample as `show` would judge a row."""
+    found = stats.speedup_of(sample.log_ratio)
+    half = (math.log(found.hi) - math.log(found.lo)) / 2
+    return Judged(sample, found.p < stats.ALPHA, stats.verdict(found.intervals, BAND), half)
+
+
+class Goal(NamedTuple):
+    """What is to be reached, and whether it is.
+
+    status: met, missed (the goal is outside the interval too), or open (only the point misses it).
+    """
+
+    what: str
+    limit: float
+    at_most: bool
+    measured: float
+    lo: float
+    hi: float
+    trials: int
+    status: str
+
+
+def _goal(what: str, limit: float, at_most: bool, value: float, lo, hi, trials: int) -> Goal:
+    good = value <= limit if at_most else value >= limit
+    edge = lo if at_most else hi
+    beyond = edge > limit if at_most else edge < limit
+    return Goal(what, limit, at_most, value, lo, hi, trials,
+                "met" if good else "missed" if beyond else "open")  # fmt: skip
+
+
+def of_share(what: str, limit: float, at_most: bool, found: Share) -> Goal:
+    """A goal for a share."""
+    return _goal(what, limit, at_most, found.value, found.lo, found.hi, found.trials)
+
+
+def effects(all_judged: list[Judged]) -> list[dict]:
+    """By kernel and variant of known size: the calibrated effect, and how often it was detected.
+
+    The calibrated effect is the median over all quiet launches: what the further steps really cost.
+    """
+    found = []
+    by_variant = defaultdict(list)
+    for item in all_judged:
+        if item.sample.variant in PLUS and item.sample.condition == "quiet":
+            by_variant[item.sample.kernel, item.sample.variant].append(item)
+    for (kernel, variant), items in sorted(by_variant.items(), key=lambda at: (at[0][0], PLUS[at[0][1]])):
+        logs = [value for item in items for value in item.sample.log_ratio]
+        found.append(
+            {
+                "kernel": kernel,
+                "variant": variant,
+                "nominal": PLUS[variant],
+                "calibrated": math.expm1(-median(logs)),
+                "detected": share(item.detected for item in items),
+                "slower": share(item.verdict == "slower" for item in items),
+            }
+        )
+    return found
+
+
+def null(all_judged: list[Judged]) -> list[dict]:
+    """By condition and kernel: how often identical code was `detected`, or got a verdict."""
+    by_place = defaultdict(list)
+    for item in all_judged:
+        if item.sample.variant == SAME:
+            by_place[item.sample.condition, item.sample.kernel].append(item)
+    order = ("quiet", "cpu", "memory")
+    return [
+        {
+            "condition": condition,
+            "kernel": kernel,
+            "detected": share(item.detected for item in items),
+            "false_verdict": share(item.verdict in MOVED for item in items),
+            "half_width": median(math.expm1(item.half_width) for item in items),
+        }
+        for (condition, kernel), items in sorted(
+            by_place.items(), key=lambda at: (order.index(at[0][0]), at[0][1])
+        )
+    ]
+
+
+def goals(all_judged: list[Judged]) -> list[Goal]:
+    """Everything that the statistics are to reach on this machine."""
+    same = [item for item in all_judged if item.sample.variant == SAME]
+    found = []
+    for kernel in sorted({item.sample.kernel for item in same}):
+        own = [item for item in same if item.sample.kernel == kernel]
+        found.append(
+            of_share(f"identical code detected, {kernel}", 0.05, True,
+                     share(item.detected for item in own))
+        )  # fmt: skip
+    found.append(
+        of_share("identical code faster or slower", 0.01, True,
+                 share(item.verdict in MOVED for item in same))
+    )  # fmt: skip
+    runs = defaultdict(list)
+    for item in same:
+        runs[item.sample.condition, item.sample.group].append(item.verdict in MOVED)
+    found.append(of_share("whole runs with a false verdict", 0.05, True, share(map(any, runs.values()))))
+    for variant, limit in (("plus_0.5", 0.80), ("plus_1", 0.95)):
+        for kernel in CACHED:
+            own = [
+                item
+                for item in all_judged
+                if item.sample.kernel == kernel
+                and item.sample.variant == variant
+                and item.sample.condition == "quiet"
+            ]
+            if own:
+                found.append(
+                    of_share(f"{100 * PLUS[variant]:g}% detected, {kernel}", limit, False,
+                             share(item.detected for item in own))
+                )  # fmt: skip
+    widths = [
+        item.half_width
+        for item in same
+        if item.sample.kernel == COMPUTE and item.sample.condition == "quiet"
+    ]
+    if widths:
+        edges = stats.order_interval(widths) or stats.Interval(0.0, math.inf, 0.0)
+        found.append(
+            _goal(f"half-width of the interval (median), {COMPUTE}", 0.0025, True,
+                  *map(math.expm1, (median(widths), edges.lo, edges.hi)), len(widths))
+        )  # fmt: skip
+    return found
+
+
+# --- other tests on the same samples
+
+
+def _welch_detects(sample: Sample) -> bool:
+    """Welch's t over the launches' medians, unpaired: launches as the unit, no pairing."""
+    from scipy.special import stdtr
+
+    found = stats.welch([math.log(x) for x in sample.base], [math.log(x) for x in sample.new])
+    if not found.error:
+        return found.mean != 0
+    return 2 * stdtr(found.freedom, -abs(found.mean) / found.error) < stats.ALPHA
+
+
+def _paired_rounds_detect(sample: Sample) -> bool:
+    """Student's t over the paired rounds of one launch: pairing, but rounds as the unit."""
+    pairs = zip(sample.base_rounds, sample.new_rounds)
+    logs = [math.log(base / new) for base, new in pairs if base and new and base > 0 and new > 0]
+    p = stats.t_test(logs)
+    return p is not None and p < stats.ALPHA
+
+
+def _as_gbench(samples: list[Sample], times: Callable[[Sample], list[float]]) -> dict:
+    """Google Benchmark's JSON: a benchmark a sample, a repetition a time."""
+    entries = []
+    for index, sample in enumerate(samples):
+        values = [value for value in times(sample) if value]
+        for repetition, value in enumerate(values):
+            entries.append(
+                {
+                    "name": f"sample:{index}",
+                    "run_name": f"sample:{index}",
+                    "run_type": "iteration",
+                    "repetitions": len(values),
+                    "repetition_index": repetition,
+                    "threads": 1,
+                    "iterations": 1,
+                    "real_time": value,
+                    "cpu_time": value,
+                    "time_unit": "ns",
+                }
+            )
+    return {"context": {}, "benchmarks": entries}
+
+
+def gbench_compare() -> Path | None:
+    """Google Benchmark's compare.py, where libbenchmark-tools is installed."""
+    named = os.environ.get("HEADROOM_GBENCH_COMPARE")
+    for path in [named] if named else GBENCH_COMPARE:
+        if Path(path).is_file():
+            return Path(path)
+    return None
+
+
+def _u_test_detects(
+    tool: Path, samples: list[Sample], base: Callable, new: Callable
+) -> list[bool]:
+    """Whether compare.py's own U test has p < 0.05, for each sample."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [os.path.join(folder, name) for name in ("base.json", "new.json", "out.json")]
+        for path, times in zip(paths, (base, new)):
+            with open(path, "w", encoding="utf-8") as stream:
+                json.dump(_as_gbench(samples, times), stream)
+        done = subprocess.run(
+            [sys.executable, str(tool), "--no-color", "-d", paths[2], "benchmarks", *paths[:2]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if done.returncode != 0:
+            lines = done.stderr.strip().splitlines()
+            raise RuntimeError(lines[-1] if lines else f"status {done.returncode}")
+        with open(paths[2], encoding="utf-8") as stream:
+            tree = json.load(stream)
+    p = {
+        entry["name"]: entry["utest"]["time_pvalue"] for entry in tree if entry.get("utest")
+    }
+    return [p.get(f"sample:{index}", 1.0) < stats.ALPHA for index in range(len(samples))]
+
+
+def others(all_judged: list[Judged]) -> tuple[list[dict], str | None]:
+    """(tests, why Google Benchmark's is missing): how often each detects on the same samples.
+
+    same: share of identical code detected. one_per_cent: share of a true 1% detected, in caches.
+    """
+    samples = [item.sample for item in all_judged]
+    methods: list[tuple[str, list[bool]]] = [
+        ("paired launches, t test (Headroom)", [item.detected for item in all_judged]),
+        ("unpaired launches, Welch's t", list(map(_welch_detects, samples))),
+        ("paired rounds of one launch, t test", list(map(_paired_rounds_detect, samples))),
+    ]
+    tool, why = gbench_compare(), None
+    if tool is None:
+        why = "Google Benchmark's compare.py is not installed (libbenchmark-tools)"
+    else:
+        try:
+            methods += [
+                ("compare.py, launches as repetitions",
+                 _u_test_detects(tool, samples, lambda s: s.base, lambda s: s.new)),
+                ("compare.py, rounds of one launch as repetitions",
+                 _u_test_detects(tool, samples, lambda s: s.base_rounds, lambda s: s.new_rounds)),
+            ]  # fmt: skip
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            why = f"Google Benchmark's compare.py failed: {error}"
+    found = []
+    for name, flags in methods:
+        pairs = list(zip(samples, flags))
+        found.append(
+            {
+                "test": name,
+                "same": share(f for s, f in pairs if s.variant == SAME),
+                "one_per_cent": share(
+                    f for s, f in pairs
+                    if s.variant == "plus_1" and s.kernel in CACHED and s.condition == "quiet"
+                ),
+            }
+        )  # fmt: skip
+    return found, why

@@ -1,0 +1,194 @@
+"""Samples of code against itself: groups of launches, each measured as a run would measure it."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, NamedTuple
+
+from headroom_tools import bench, files, plan as planning, scratch, summary
+from headroom_tools.errors import HeadroomError
+from headroom_tools.progress import Reporter
+from headroom_tools.text import safe
+
+VERSION = 1
+LIMIT_S = 60.0
+
+
+class Mode(NamedTuple):
+    """profile: whose launches, budget and rounds. groups: of launches, by condition."""
+
+    profile: str
+    groups: dict[str, int]
+
+
+MODES = {
+    # 3 kernels: 60 comparisons, and 630.
+    "quick": Mode("quick", {"quiet": 12, "cpu": 4, "memory": 4}),
+    "full": Mode("standard", {"quiet": 110, "cpu": 50, "memory": 50}),
+}
+
+# A loop that never ends, and one that copies 64 MiB to and fro. Neither is pinned: where they
+# run is the scheduler's choice, as it is with a neighbour on a user's machine.
+_LOADS = {
+    "cpu": "while True: pass",
+    "memory": "b = bytearray(64 << 20)\nwhile True: c = bytes(b)",
+}
+
+
+class Sample(NamedTuple):
+    """One comparison: a variant against its baseline over the launches of one group.
+
+    log_ratio: ln(baseline / variant), one a launch. base, new: the launches' medians in ns.
+    base_rounds, new_rounds: the rounds of the first launch in ns, for tests that pool them.
+    """
+
+    condition: str
+    group: int
+    kernel: str
+    variant: str
+    log_ratio: list[float]
+    base: list[float]
+    new: list[float]
+    base_rounds: list[float]
+    new_rounds: list[float]
+
+
+@contextmanager
+def _load(condition: str):
+    """Runs the condition's background load while the block runs."""
+    code = _LOADS.get(condition)
+    if code is None:
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.DEVNULL)
+    try:
+        time.sleep(0.2)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _launches(catalogue: dict, mode: Mode, condition: str, group: int, folders, tick) -> list[Sample]:
+    """One group: a pilot and the launches of each kernel, pass by pass."""
+    work, scratch_folder = folders
+    profile = planning.PROFILES[mode.profile]
+    kernels = planning.selfcheck_kernels(catalogue)
+    plans, found = {}, {}
+    for index in range(profile.launches + 1):
+        order = list(kernels)
+        random.Random(f"{condition} {group} {index}").shuffle(order)
+        for name in order:
+            plan = plans.get(name) or planning.pilot_plan(name, kernels[name], profile, False)
+            pad = random.Random(f"{condition} {group} {name} {index}").randrange(4096)
+            with scratch.for_launch(scratch_folder, f"{index}-{name.replace('/', '.')}") as own:
+                ended, out = bench.launch(plan, index, work, own, pad, LIMIT_S, None, tick)
+            if ended.status != "ok" or out is None:
+                raise HeadroomError(f"{name}: {ended.status}: {ended.message}", 1)
+            if index == 0:
+                plans[name] = out["plan"]
+                continue
+            try:
+                ladders = summary.launch(out, keep_raw=True)
+            except ValueError as error:
+                raise HeadroomError(f"{name}: {safe(error)}", 1) from None
+            for ladder in ladders:
+                _add(found, name, ladder)
+    return [
+        Sample(condition, group, name, variant, *columns)
+        for (name, variant), columns in sorted(found.items())
+    ]
+
+
+def _add(found: dict, kernel: str, ladder: dict) -> None:
+    """Appends one launch of a ladder to the samples of its variants."""
+    clock = f"{ladder['clock']}_ns"
+    base, *others = ladder["arms"]
+    for arm in others:
+        first = (kernel, arm["variant"]) not in found
+        columns = found.setdefault((kernel, arm["variant"]), ([], [], [], [], []))
+        columns[0].append(arm["log_ratio"])
+        columns[1].append(base["median"])
+        columns[2].append(arm["median"])
+        if first:
+            columns[3].extend(base["raw"][clock])
+            columns[4].extend(arm["raw"][clock])
+
+
+def measure(
+    catalogue: dict, mode_name: str, file: Path, scratch_folder: Path, report: Reporter
+) -> None:
+    """Takes all samples of a mode into `file`, a line of JSON each, the finished groups kept.
+
+    The conditions take turns through the whole time, so that a machine that drifts favours none.
+    """
+    mode = MODES[mode_name]
+    schedule = [
+        (condition, group) for condition, count in mode.groups.items() for group in range(count)
+    ]
+    random.Random("selfcheck").shuffle(schedule)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    work = file.with_suffix(".work")
+    work.mkdir(exist_ok=True)
+    began = time.monotonic()
+    try:
+        with open(file, "w", encoding="utf-8") as stream, report:
+            head = {"version": VERSION, "mode": mode_name, "profile": mode.profile}
+            stream.write(files.dump(head) + "\n")
+            for done, (condition, group) in enumerate(schedule):
+                each = (time.monotonic() - began) / done if done else None
+                left = each * (len(schedule) - done) if each else None
+                report.update(f"selfcheck {condition} {group + 1}", done / len(schedule), left)
+                with _load(condition):
+                    samples = _launches(
+                        catalogue, mode, condition, group, (work, scratch_folder),
+                        lambda left=left: report.tick(left),
+                    )  # fmt: skip
+                for sample in samples:
+                    stream.write(files.dump(sample._asdict()) + "\n")
+                stream.flush()
+                if (done + 1) % 10 == 0:
+                    report.stage(f"selfcheck: {done + 1} of {len(schedule)} groups of launches")
+    finally:
+        for path in work.iterdir():
+            path.unlink()
+        work.rmdir()
+
+
+def read(file: Path) -> tuple[dict, list[Sample]]:
+    """(head, samples) of a file that `measure` wrote; a last line that was cut off is left out."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise HeadroomError(f"{safe(file)}: cannot be read: {reason}") from None
+    return _parsed(file, lines)
+
+
+def _parsed(file: Path, lines: list[str]) -> tuple[dict, list[Sample]]:
+    trees = list(_trees(file, lines))
+    if not trees or trees[0].get("version") != VERSION or "mode" not in trees[0]:
+        raise HeadroomError(f"{safe(file)}: holds no samples of `headroom selfcheck`", 1)
+    try:
+        return trees[0], [Sample(**tree) for tree in trees[1:]]
+    except TypeError as error:
+        raise HeadroomError(f"{safe(file)}: damaged: {safe(error, 120)}", 1) from None
+
+
+def _trees(file: Path, lines: list[str]) -> Iterator[dict]:
+    for number, line in enumerate(lines):
+        try:
+            tree = json.loads(line)
+        except ValueError:
+            if number + 1 == len(lines):
+                return
+            raise HeadroomError(f"{safe(file)}: line {number + 1} is damaged", 1) from None
+        if not isinstance(tree, dict):
+            raise HeadroomError(f"{safe(file)}: line {number + 1} is damaged", 1)
+        yield tree
