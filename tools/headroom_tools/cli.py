@@ -124,9 +124,14 @@ def _parser() -> argparse.ArgumentParser:
     how = add.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="60 comparisons, 90 s (default)")
     how.add_argument("--full", action="store_true", help="630 comparisons, 30 minutes")
-    how.add_argument("--samples", type=Path, metavar="FILE", help="judge kept samples again")
+    how.add_argument(
+        "--samples", nargs="+", type=Path, metavar="FILE", help="judge kept samples again, together"
+    )
     how.add_argument(
         "--between", nargs="+", metavar="RUN", help="instead: how far whole runs differ, by axis"
+    )
+    add.add_argument(
+        "--only", choices=("quiet", "cpu", "memory"), help="one condition: no, or which other load"
     )
     add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
 
@@ -242,12 +247,14 @@ def _selfcheck(arguments: argparse.Namespace) -> int:
         else:
             between.print_spreads(found, to)
         return 0
-    file = arguments.samples
-    if file is None:
+    files = arguments.samples
+    if not files:
         mode = "full" if arguments.full else "quick"
         tree, _ = bench.catalogue()
         reporter = Reporter(terminal.console(to_stderr=arguments.json))
-        file = paths.selfchecks() / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{mode}.jsonl"
+        kind = "-".join(filter(None, (mode, arguments.only)))
+        file = paths.selfchecks() / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{kind}.jsonl"
+        files = [file]
         scratch_folder = (arguments.scratch or paths.scratch()).absolute()
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupted)
@@ -256,22 +263,23 @@ def _selfcheck(arguments: argparse.Namespace) -> int:
                 reporter.warn(line)
             scratch.prepare(scratch_folder)
             try:
-                measure.measure(tree, mode, file, scratch_folder, reporter)
+                measure.measure(tree, mode, arguments.only, file, scratch_folder, reporter)
             except KeyboardInterrupt:
                 raise HeadroomError(
                     f"stopped; what was measured is in {paths.shown(file)}, for "
                     "`headroom selfcheck --samples`", 130
                 ) from None  # fmt: skip
-    head, samples = measure.read(file)
+    head, samples = measure.read_all(files)
     judged = [judge.judged(sample) for sample in samples if judge.complete(sample)]
     if not judged:
-        raise HeadroomError(f"{paths.shown(file)}: holds no whole group of launches", 1)
+        raise HeadroomError(f"{paths.shown(files[0])}: holds no whole group of launches", 1)
     covered = coverage.covered()
     if arguments.json:
         terminal.print_json(output.as_json(head, judged, covered))
     else:
         output.print_all(head, judged, covered, to)
-        to.print(Text(f"samples: {paths.shown(file)}", style="dim"), soft_wrap=True)
+        kept = ", ".join(map(paths.shown, files))
+        to.print(Text(f"samples: {kept}", style="dim"), soft_wrap=True)
     missed = any(goal.status == "missed" for goal in judge.goals(judged))
     return 1 if missed or not all(row.good for row in covered) else 0
 

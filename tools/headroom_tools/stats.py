@@ -18,6 +18,7 @@ COVERAGE = 0.95  # of Student's interval
 # disturbed and always to the same side, the 95.9% of the 6th to the 15th came to 94.2% in
 # `headroom selfcheck`; the 5th to the 16th hold.
 ORDER_COVERAGE = 0.96
+TRIM = 0.2  # of the launches, at each end, that Student's t leaves out: 1 of 6, 2 of 10, 4 of 20
 ALPHA = 0.05
 
 
@@ -67,24 +68,50 @@ def mean_and_variance(values: Sequence[float]) -> tuple[float, float]:
     return mean, math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
+class Trimmed(NamedTuple):
+    """A trimmed mean, its standard error and the degrees of freedom of Student's t."""
+
+    mean: float
+    error: float
+    freedom: int
+
+
+def trimmed(values: Sequence[float]) -> Trimmed:
+    """The mean without the TRIM smallest and largest share, of two or more values.
+
+    Its standard error is that of Tukey and McLaughlin (1963), from the winsorized variance. Now and
+    then memory falls badly and a launch lies far off; an ordinary t would take its error from it.
+    For few values t is too narrow with that error (by up to 1.2 at p = 0.001, in 10^6 simulated
+    samples of 6 to 20 values): 1 + 1 / freedom makes up for it.
+    """
+    count = len(values)
+    cut = int(TRIM * count)
+    ordered = sorted(values)
+    kept = ordered[cut : count - cut]
+    mean = math.fsum(kept) / len(kept)
+    _, variance = mean_and_variance([kept[0]] * cut + kept + [kept[-1]] * cut)
+    freedom = len(kept) - 1
+    error = math.sqrt(variance / count) / (1 - 2 * cut / count) * (1 + 1 / freedom)
+    return Trimmed(mean, error, freedom)
+
+
 def t_interval(values: Sequence[float], coverage: float = COVERAGE) -> Interval | None:
-    """Student's interval of the mean, or None for fewer than 2 values."""
+    """Student's interval of the trimmed mean, or None for fewer than 2 values."""
     if len(values) < 2:
         return None
-    mean, variance = mean_and_variance(values)
-    half = t_quantile(len(values) - 1, coverage) * math.sqrt(variance / len(values))
-    return Interval(mean - half, mean + half, coverage)
+    found = trimmed(values)
+    half = t_quantile(found.freedom, coverage) * found.error
+    return Interval(found.mean - half, found.mean + half, coverage)
 
 
 def t_test(values: Sequence[float]) -> float | None:
-    """The two-sided p of a one-sample t test against 0, or None for fewer than 2 values."""
+    """The two-sided p of a t test of the trimmed mean against 0, or None for fewer than 2 values."""
     if len(values) < 2:
         return None
-    mean, variance = mean_and_variance(values)
-    if variance == 0:
-        return 1.0 if mean == 0 else 0.0
-    statistic = mean / math.sqrt(variance / len(values))
-    return float(2 * stdtr(len(values) - 1, -abs(statistic)))
+    found = trimmed(values)
+    if found.error == 0:
+        return 1.0 if found.mean == 0 else 0.0
+    return float(2 * stdtr(found.freedom, -abs(found.mean / found.error)))
 
 
 def holm(probabilities: Sequence[float | None]) -> list[float | None]:

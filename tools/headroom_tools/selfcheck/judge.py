@@ -276,6 +276,7 @@ def others(all_judged: list[Judged]) -> tuple[list[dict], str | None]:
 
     same: share of identical code detected. one_per_cent: share of a true 1% detected, in caches.
     """
+    all_judged = [item for item in all_judged if item.sample.variant in (SAME, "plus_1")]
     samples = [item.sample for item in all_judged]
     methods: list[tuple[str, list[bool]]] = [
         ("paired launches, t test (Headroom)", [item.detected for item in all_judged]),

@@ -122,15 +122,23 @@ def _add(found: dict, kernel: str, ladder: dict) -> None:
 
 
 def measure(
-    catalogue: dict, mode_name: str, file: Path, scratch_folder: Path, report: Reporter
+    catalogue: dict,
+    mode_name: str,
+    only: str | None,
+    file: Path,
+    scratch_folder: Path,
+    report: Reporter,
 ) -> None:
     """Takes all samples of a mode into `file`, a line of JSON each, the finished groups kept.
 
-    The conditions take turns through the whole time, so that a machine that drifts favours none.
+    only: the one condition wanted, None for all. The conditions take turns through the whole time, so that a machine that drifts favours none.
     """
     mode = MODES[mode_name]
     schedule = [
-        (condition, group) for condition, count in mode.groups.items() for group in range(count)
+        (condition, group)
+        for condition, count in mode.groups.items()
+        if only in (None, condition)
+        for group in range(count)
     ]
     random.Random("selfcheck").shuffle(schedule)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -159,6 +167,17 @@ def measure(
         for path in work.iterdir():
             path.unlink()
         work.rmdir()
+
+
+def read_all(files: list[Path]) -> tuple[dict, list[Sample]]:
+    """(head, samples) of several files of one mode; HeadroomError where their modes differ."""
+    head, samples = read(files[0])
+    for file in files[1:]:
+        other, more = read(file)
+        if other != head:
+            raise HeadroomError(f"{safe(file)}: of mode {other['mode']}, not {head['mode']}")
+        samples += more
+    return head, samples
 
 
 def read(file: Path) -> tuple[dict, list[Sample]]:
