@@ -108,9 +108,24 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("run", metavar="RUN", nargs="?", default="latest")
     add.add_argument("--baseline", metavar="VARIANT", help="hold all variants against this one")
 
-    add = commands.add_parser("compare", parents=[shared, band], help="runs against a base")
+    add = commands.add_parser(
+        "compare",
+        parents=[band],
+        help="runs against a base: machines, or configurations of one",
+        description="Runs that agree (fingerprint, compiler, flags, configuration, label) pool, "
+        "named or lying beside a named one.",
+    )
     add.add_argument("base", metavar="BASE")
     add.add_argument("new", metavar="NEW", nargs="+")
+    form = add.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document")
+    form.add_argument("--markdown", action="store_true", help="tables for a pull request")
+    form.add_argument("--csv", action="store_true", help="a line for each cell and NEW")
+    add.add_argument("--all", action="store_true", help="every variant, not the best ones alone")
+    add.add_argument("--no-pool", action="store_true", help="each RUN by itself")
+    add.add_argument(
+        "--fail-on", choices=("slower",), help="status 1 where a cell has this verdict, for CI"
+    )
 
     add = commands.add_parser("validate", parents=[shared], help="check records")
     add.add_argument("path", metavar="PATH", nargs="+", type=Path)
@@ -154,22 +169,32 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace) -> int:
     from headroom_tools import compare
+    from headroom_tools.compare import forms
 
-    base = compare.side(paths.find_run(arguments.base))
-    news = [compare.side(paths.find_run(name)) for name in arguments.new]
+    folders = [paths.find_run(name) for name in (arguments.base, *arguments.new)]
+    base, *news = compare.read_sides(folders, not arguments.no_pool)
     trees = [compare.compared(base, new, arguments.band) for new in news]
     if arguments.json:
-        if len(trees) == 1:
-            terminal.print_json(trees[0])
-        else:
-            named = [{"new": new.name, **tree} for new, tree in zip(news, trees)]
-            terminal.print_json({"comparisons": named})
-        return 0
-    to = terminal.console()
-    for index, (new, tree) in enumerate(zip(news, trees)):
-        if index:
-            to.print()
-        compare.print_comparison(base, new, tree, to)
+        terminal.print_json(forms.as_json(base, news, trees), indent=None)
+    elif arguments.csv:
+        sys.stdout.write(forms.as_csv(base, news, trees))
+    elif arguments.markdown:
+        print(forms.as_markdown(base, news, trees, arguments.all))
+    else:
+        from headroom_tools.compare.terminal import print_all
+
+        print_all(base, news, trees, arguments.all, terminal.console())
+    if arguments.fail_on:
+        found = compare.failing(trees, arguments.fail_on)
+        if found:
+            worst = min(found, key=lambda row: row["ratio"])
+            total = sum(len(tree["rows"]) for tree in trees)
+            sys.stdout.flush()
+            raise HeadroomError(
+                f"{len(found)} of {total} rows are {arguments.fail_on}, the worst is "
+                f"{worst['kernel']}/{worst['variant']}/n:{worst['n']} at {worst['ratio']:.3f}x",
+                1,
+            )
     return 0
 
 

@@ -11,10 +11,15 @@ from functools import lru_cache
 from statistics import median
 from typing import NamedTuple, Sequence
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import bdtr, stdtr, stdtrit
 
 COVERAGE = 0.95  # least coverage of an interval
 ALPHA = 0.05
+
+
+def factor_of(log: float) -> float:
+    """exp, without overflow: no record is so strange that a factor of it can't be printed."""
+    return math.exp(max(-700.0, min(700.0, log)))
 
 
 class Interval(NamedTuple):
@@ -33,9 +38,8 @@ def order_ranks(count: int, coverage: float = COVERAGE) -> tuple[int, float] | N
     even the extremes don't (fewer than 6 values at 95%).
     """
     best = None
-    tail = 0.0
     for rank in range(1, count // 2 + 1):
-        tail += math.comb(count, rank - 1) / 2.0**count
+        tail = float(bdtr(rank - 1, count, 0.5))
         if 1 - 2 * tail < coverage:
             break
         best = (rank, 1 - 2 * tail)
