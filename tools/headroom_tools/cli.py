@@ -127,6 +127,13 @@ def _parser() -> argparse.ArgumentParser:
         "--fail-on", choices=("slower",), help="status 1 where a cell has this verdict, for CI"
     )
 
+    add = commands.add_parser(
+        "scale",
+        parents=[shared],
+        help="Amdahl's and the Universal Scalability Law, fitted to thread sweeps",
+    )
+    add.add_argument("run", metavar="RUN", nargs="?", default="latest")
+
     add = commands.add_parser("validate", parents=[shared], help="check records")
     add.add_argument("path", metavar="PATH", nargs="+", type=Path)
     return parser
@@ -195,6 +202,31 @@ def _compare(arguments: argparse.Namespace) -> int:
                 f"{worst['kernel']}/{worst['variant']}/n:{worst['n']} at {worst['ratio']:.3f}x",
                 1,
             )
+    return 0
+
+
+def _scale(arguments: argparse.Namespace) -> int:
+    from headroom_tools import record, scale
+
+    run, fingerprint = record.load(paths.find_run(arguments.run))
+    fits = scale.fits(run, fingerprint)
+    if not fits:
+        raise HeadroomError(
+            f"{safe(run['name'], 80)}: no kernel was measured on two thread counts: on a machine "
+            "of two cores or more, `headroom run --filter '^(parallel|concurrency)/'` does"
+        )
+    if arguments.json:
+        terminal.print_json({
+            "run": run["name"],
+            "machine": run["machine"],
+            "threads_available": run["threads_available"],
+            "cores": fingerprint["cpu"]["cores"],
+            "fits": fits,
+        })  # fmt: skip
+    else:
+        from headroom_tools.scale_terminal import print_fits
+
+        print_fits(run, fits, terminal.console())
     return 0
 
 
@@ -377,6 +409,7 @@ _COMMANDS = {
     "run": _run,
     "show": _show,
     "compare": _compare,
+    "scale": _scale,
     "validate": _validate,
 }
 
