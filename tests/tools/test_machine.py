@@ -122,7 +122,7 @@ def test_list(headroom: Headroom):
 
 
 @pytest.mark.parametrize(
-    "command", ("", "list", "machine", "run", "show", "compare", "scale", "validate")
+    "command", ("", "list", "machine", "run", "show", "compare", "scale", "export", "validate")
 )
 def test_help(headroom: Headroom, command):
     result = headroom(*filter(None, (command, "--help")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
 import os
 import re
 import signal
@@ -134,6 +135,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     add.add_argument("run", metavar="RUN", nargs="?", default="latest")
 
+    add = commands.add_parser("export", parents=[shared], help="a run for other tools")
+    add.add_argument("run", metavar="RUN", nargs="?", default="latest")
+    add.add_argument(
+        "--format",
+        choices=("google-benchmark", "csv"),
+        default="google-benchmark",
+        help="google-benchmark: JSON for compare.py and CI services, one repetition a launch "
+        "(default); csv: one line a launch",
+    )
+    add.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="instead of the standard output; for csv the data dictionary goes beside it, to "
+        "FILE.columns.csv",
+    )
+    add.add_argument("--dictionary", action="store_true", help="what the columns of csv mean")
+
     add = commands.add_parser("validate", parents=[shared], help="check records")
     add.add_argument("path", metavar="PATH", nargs="+", type=Path)
     return parser
@@ -227,6 +247,44 @@ def _scale(arguments: argparse.Namespace) -> int:
         from headroom_tools.scale_terminal import print_fits
 
         print_fits(run, fits, terminal.console())
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from headroom_tools import export, files, record
+
+    is_csv = arguments.format == "csv"
+    if arguments.dictionary:
+        if arguments.json:
+            terminal.print_json({"columns": [column._asdict() for column in export.DICTIONARY]})
+        else:
+            sys.stdout.write(export.dictionary_csv())
+        return 0
+    run, fingerprint = record.load(paths.find_run(arguments.run))
+    texts = {}
+    if is_csv and arguments.json and not arguments.output:
+        columns = [column._asdict() for column in export.DICTIONARY]
+        terminal.print_json({"columns": columns, "rows": export.csv_rows(run)})
+        return 0
+    if is_csv:
+        texts[arguments.output] = export.as_csv(run)
+    else:
+        tree = export.google_benchmark(run, fingerprint)
+        texts[arguments.output] = json.dumps(tree, indent=1, allow_nan=False) + "\n"
+    if arguments.output is None:
+        sys.stdout.write(texts[None])
+        return 0
+    if is_csv:
+        beside = arguments.output.with_name(arguments.output.name + ".columns.csv")
+        texts[beside] = export.dictionary_csv()
+    for path, text in texts.items():
+        if path.exists() and not path.is_file():
+            raise HeadroomError(f"{paths.shown(path)}: no regular file: name another with -o")
+        files.write_atomic(path, text)
+    if arguments.json:
+        terminal.print_json({"written": [paths.shown(path) for path in texts]})
+    else:
+        print("\n".join(paths.shown(path) for path in texts))
     return 0
 
 
@@ -410,6 +468,7 @@ _COMMANDS = {
     "show": _show,
     "compare": _compare,
     "scale": _scale,
+    "export": _export,
     "validate": _validate,
 }
 
