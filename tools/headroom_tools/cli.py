@@ -293,12 +293,10 @@ def _validate(arguments: argparse.Namespace) -> int:
 
     status, results = 0, []
     for path in arguments.path:
-        try:
-            for valid in validate.any_path(path):
-                results.append({"path": paths.shown(valid), "valid": True, "error": None})
-        except HeadroomError as error:
-            status = max(status, error.status)
-            results.append({"path": paths.shown(path), "valid": False, "error": str(error)})
+        for found, error in validate.checked(path):
+            status = max(status, error.status if error else 0)
+            told = str(error) if error else None
+            results.append({"path": paths.shown(found), "valid": error is None, "error": told})
     if arguments.json:
         terminal.print_json({"files": results})
         return status

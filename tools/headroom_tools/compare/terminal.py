@@ -215,7 +215,9 @@ def _kernels_matrix(
     table.print(to)
 
 
-def print_all(base: Side, news: list[Side], trees: list[dict], everything: bool, to: Console):
+def print_all(
+    base: Side, news: list[Side], trees: list[dict], everything: bool, to: Console
+) -> None:
     """Prints the comparison of BASE with each of `news`, whose trees are `compared`'s."""
     _heading(base, news, to)
     to.print(Text(LEGEND, style="dim"), soft_wrap=True)
