@@ -6,6 +6,8 @@ PROFILE ?= standard
 PRESET ?= release
 BASE ?=
 NEW ?= latest
+FORM ?=
+FAIL_ON ?=
 PYTEST ?=
 
 # Handed to the recipes through the environment, verbatim: a FILTER is a regular expression, and
@@ -19,8 +21,10 @@ export ARG_SIMD_TARGET := $(value SIMD_TARGET)
 export ARG_PROFILE := $(value PROFILE)
 export ARG_BASE := $(value BASE)
 export ARG_NEW := $(value NEW)
+export ARG_FORM := $(value FORM)
+export ARG_FAIL_ON := $(value FAIL_ON)
 export ARG_PYTEST := $(value PYTEST)
-unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW PYTEST
+unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST
 # tools/deps.sh reads it: auto, off or unset.
 export DEPS
 
@@ -59,7 +63,8 @@ export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 help:
 	@echo 'make bench      set up what is missing, build, measure, print the ladders, keep the record'
 	@echo 'make test       set up what is missing, build, run the tests of kernels and tools'
-	@echo 'make compare    BASE=RUN [NEW=RUN], kernel by kernel; RUN is a folder, latest, latest~1'
+	@echo 'make compare    BASE=RUN [NEW="RUN RUN..."] [FORM=markdown|csv|json] [FAIL_ON=slower], by axis'
+	@echo '                and kernel; RUN is a folder, latest, latest~1'
 	@echo 'make list       every kernel and its variants, and what is missing for those that are'
 	@echo 'make deps       only set up what is missing (tries again what could not be had before)'
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
@@ -98,7 +103,10 @@ list: build
 compare:
 	@if [ -z "$$ARG_BASE" ]; then \
 	  echo 'make compare: say what with: BASE=RUN [NEW=RUN], for example BASE=latest~1' >&2; exit 2; fi
-	@$(HEADROOM) compare "$$ARG_BASE" "$$ARG_NEW"
+	@set -f; set -- "$$ARG_BASE" $$ARG_NEW; \
+	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
+	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
+	$(HEADROOM) compare "$$@"
 
 # Both halves always run, so that one report has everything that is wrong.
 test:

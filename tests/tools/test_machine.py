@@ -122,7 +122,9 @@ def test_list(headroom: Headroom):
     assert "missing: needs avx9" in text and "\x1b" not in text
 
 
-@pytest.mark.parametrize("command", ("", "list", "machine", "run", "show", "compare", "validate"))
+@pytest.mark.parametrize(
+    "command", ("", "list", "machine", "run", "show", "compare", "scale", "export", "validate")
+)
 def test_help(headroom: Headroom, command):
     result = headroom(*filter(None, (command, "--help")))
     assert result.returncode == 0 and "usage: headroom" in result.stdout

@@ -190,24 +190,31 @@ def test_show_fits_100_columns_and_a_pipe(headroom):
 
 def test_compare_json(headroom):
     tree = json.loads(headroom("compare", golden_run(BASE), golden_run(NEW), "--json").stdout)
-    assert list(tree) == ["rows", "axes", "changed", "warnings"]
+    assert list(tree) == ["rows", "axes", "changed", "warnings", "ladders", "sides"]
     for row in tree["rows"]:
-        assert list(row) == [*CELL, "axis", "base_ns", "new_ns", "ratio", "lo", "hi", "verdict"]
+        assert list(row) == [
+            *CELL, "axis", "base_ns", "new_ns", "ratio", "lo", "hi", "verdict", "role",
+            "base_ns_per_item", "new_ns_per_item",
+        ]  # fmt: skip
         assert (row["verdict"] == "faster") == (row["axis"] == "simd")
     for axis in tree["axes"]:
-        assert list(axis) == ["axis", "ratio", "lo", "hi", "kernels", "of"]
+        assert list(axis) == [
+            "axis", "ratio", "lo", "hi", "kernels", "of", "least", "most", "naive", "best",
+            "control", "contaminated",
+        ]  # fmt: skip
     axes = {axis["axis"]: axis for axis in tree["axes"]}
     assert axes["simd"]["ratio"] == pytest.approx(1.5, rel=0.01)
     assert axes["simd"]["lo"] > 1.3
     assert axes["storage-sequential"]["lo"] < 1 < axes["storage-sequential"]["hi"]
-    assert any("defaults" in line for line in tree["warnings"])
+    assert any("default spread between runs" in line for line in tree["warnings"])
 
 
 def test_compare_widens_by_the_stated_defaults(headroom):
     base, new = (compare.side(golden_run(name)) for name in (BASE, NEW))
     row = next(r for r in compare.rows_of(base, new) if r["axis"] == "scalar")
     half = math.log(row["hi"] / row["lo"]) / 2
-    assert half == pytest.approx(math.hypot(math.log(1.05), math.log(1.05)), rel=0.1)
+    each = compare.default_spread("scalar")
+    assert half == pytest.approx(math.hypot(each, each), rel=0.1)
 
 
 def test_compare_with_itself_is_unmoved(headroom):
@@ -298,7 +305,7 @@ def _large(rows):
 def test_a_thousand_rows_are_read_without_slow_imports(headroom):
     """A second is enough for 1,000 rows as long as nobody imports scipy.stats or matplotlib."""
     folder = _written(headroom.root / "r" / "large", *_large(1000))
-    for command in (("show", folder), ("compare", folder, folder)):
+    for command in (("show", folder), ("compare", "--all", folder, folder)):
         result = headroom(*command, PYTHONPROFILEIMPORTTIME="1")
         assert result.returncode == 0 and len(result.stdout.splitlines()) > 1000
         imported = {line.rsplit("|", 1)[-1].strip() for line in result.stderr.splitlines()}

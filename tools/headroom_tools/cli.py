@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
 import os
 import re
 import signal
@@ -114,9 +115,50 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("run", metavar="RUN", nargs="?", default="latest")
     add.add_argument("--baseline", metavar="VARIANT", help="hold all variants against this one")
 
-    add = commands.add_parser("compare", parents=[shared, band], help="runs against a base")
+    add = commands.add_parser(
+        "compare",
+        parents=[band],
+        help="runs against a base: machines, or configurations of one",
+        description="Runs that agree (fingerprint, compiler, flags, configuration, label) pool, "
+        "named or lying beside a named one.",
+    )
     add.add_argument("base", metavar="BASE")
     add.add_argument("new", metavar="NEW", nargs="+")
+    form = add.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document")
+    form.add_argument("--markdown", action="store_true", help="tables for a pull request")
+    form.add_argument("--csv", action="store_true", help="a line for each cell and NEW")
+    add.add_argument("--all", action="store_true", help="every variant, not the best ones alone")
+    add.add_argument("--no-pool", action="store_true", help="each RUN by itself")
+    add.add_argument(
+        "--fail-on", choices=("slower",), help="status 1 where a cell has this verdict, for CI"
+    )
+
+    add = commands.add_parser(
+        "scale",
+        parents=[shared],
+        help="Amdahl's and the Universal Scalability Law, fitted to thread sweeps",
+    )
+    add.add_argument("run", metavar="RUN", nargs="?", default="latest")
+
+    add = commands.add_parser("export", parents=[shared], help="a run for other tools")
+    add.add_argument("run", metavar="RUN", nargs="?", default="latest")
+    add.add_argument(
+        "--format",
+        choices=("google-benchmark", "csv"),
+        default="google-benchmark",
+        help="google-benchmark: JSON for compare.py and CI services, one repetition a launch "
+        "(default); csv: one line a launch",
+    )
+    add.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="instead of the standard output; for csv the data dictionary goes beside it, to "
+        "FILE.columns.csv",
+    )
+    add.add_argument("--dictionary", action="store_true", help="what the columns of csv mean")
 
     add = commands.add_parser(
         "selfcheck", parents=[shared], help="measure how far the verdicts can be trusted here"
@@ -194,22 +236,95 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace) -> int:
     from headroom_tools import compare
+    from headroom_tools.compare import forms
 
-    base = compare.side(paths.find_run(arguments.base))
-    news = [compare.side(paths.find_run(name)) for name in arguments.new]
+    folders = [paths.find_run(name) for name in (arguments.base, *arguments.new)]
+    base, *news = compare.read_sides(folders, not arguments.no_pool)
     trees = [compare.compared(base, new, arguments.band) for new in news]
     if arguments.json:
-        if len(trees) == 1:
-            terminal.print_json(trees[0])
+        terminal.print_json(forms.as_json(base, news, trees), indent=None)
+    elif arguments.csv:
+        sys.stdout.write(forms.as_csv(base, news, trees))
+    elif arguments.markdown:
+        print(forms.as_markdown(base, news, trees, arguments.all))
+    else:
+        from headroom_tools.compare.terminal import print_all
+
+        print_all(base, news, trees, arguments.all, terminal.console())
+    if arguments.fail_on:
+        found = compare.failing(trees, arguments.fail_on)
+        if found:
+            worst = min(found, key=lambda row: row["ratio"])
+            total = sum(len(tree["rows"]) for tree in trees)
+            sys.stdout.flush()
+            raise HeadroomError(
+                f"{len(found)} of {total} rows are {arguments.fail_on}, the worst is "
+                f"{worst['kernel']}/{worst['variant']}/n:{worst['n']} at {worst['ratio']:.3f}x",
+                1,
+            )
+    return 0
+
+
+def _scale(arguments: argparse.Namespace) -> int:
+    from headroom_tools import record, scale
+
+    run, fingerprint = record.load(paths.find_run(arguments.run))
+    fits = scale.fits(run, fingerprint)
+    if not fits:
+        raise HeadroomError(
+            f"{safe(run['name'], 80)}: no kernel was measured on two thread counts: on a machine "
+            "of two cores or more, `headroom run --filter '^(parallel|concurrency)/'` does"
+        )
+    if arguments.json:
+        terminal.print_json({
+            "run": run["name"],
+            "machine": run["machine"],
+            "threads_available": run["threads_available"],
+            "cores": fingerprint["cpu"]["cores"],
+            "fits": fits,
+        })  # fmt: skip
+    else:
+        from headroom_tools.scale_terminal import print_fits
+
+        print_fits(run, fits, terminal.console())
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from headroom_tools import export, files, record
+
+    is_csv = arguments.format == "csv"
+    if arguments.dictionary:
+        if arguments.json:
+            terminal.print_json({"columns": [column._asdict() for column in export.DICTIONARY]})
         else:
-            named = [{"new": new.name, **tree} for new, tree in zip(news, trees)]
-            terminal.print_json({"comparisons": named})
+            sys.stdout.write(export.dictionary_csv())
         return 0
-    to = terminal.console()
-    for index, (new, tree) in enumerate(zip(news, trees)):
-        if index:
-            to.print()
-        compare.print_comparison(base, new, tree, to)
+    run, fingerprint = record.load(paths.find_run(arguments.run))
+    texts = {}
+    if is_csv and arguments.json and not arguments.output:
+        columns = [column._asdict() for column in export.DICTIONARY]
+        terminal.print_json({"columns": columns, "rows": export.csv_rows(run)})
+        return 0
+    if is_csv:
+        texts[arguments.output] = export.as_csv(run)
+    else:
+        tree = export.google_benchmark(run, fingerprint)
+        texts[arguments.output] = json.dumps(tree, indent=1, allow_nan=False) + "\n"
+    if arguments.output is None:
+        sys.stdout.write(texts[None])
+        return 0
+    if is_csv:
+        beside = arguments.output.with_name(arguments.output.name + ".columns.csv")
+        texts[beside] = export.dictionary_csv()
+    for path, text in texts.items():
+        if path.exists() and not path.is_file():
+            raise HeadroomError(f"{paths.shown(path)}: no regular file: name another with -o")
+        files.write_atomic(path, text)
+    if arguments.json:
+        terminal.print_json({"written": [paths.shown(path) for path in texts]})
+    else:
+        print("\n".join(paths.shown(path) for path in texts))
     return 0
 
 
@@ -218,12 +333,10 @@ def _validate(arguments: argparse.Namespace) -> int:
 
     status, results = 0, []
     for path in arguments.path:
-        try:
-            for valid in validate.any_path(path):
-                results.append({"path": paths.shown(valid), "valid": True, "error": None})
-        except HeadroomError as error:
-            status = max(status, error.status)
-            results.append({"path": paths.shown(path), "valid": False, "error": str(error)})
+        for found, error in validate.checked(path):
+            status = max(status, error.status if error else 0)
+            told = str(error) if error else None
+            results.append({"path": paths.shown(found), "valid": error is None, "error": told})
     if arguments.json:
         terminal.print_json({"files": results})
         return status
@@ -442,6 +555,8 @@ _COMMANDS = {
     "show": _show,
     "compare": _compare,
     "selfcheck": _selfcheck,
+    "scale": _scale,
+    "export": _export,
     "validate": _validate,
 }
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import stat
+import sys
 from pathlib import Path
 
 from headroom_tools.errors import HeadroomError
-from headroom_tools.text import safe
+from headroom_tools.text import safe, size
 
-SIZE_LIMIT = 64 << 20  # bytes; a record of 10^5 cells is smaller
+SIZE_LIMIT = 64 << 20  # bytes
+# Python below 3.9.14 and 3.10.7 takes hours for a number of 10^7 digits; later ones refuse it.
+_LONG_NUMBER = None if hasattr(sys, "get_int_max_str_digits") else re.compile(rb"\d{400}")
 
 
 def sync_folder(folder: Path) -> None:
@@ -54,24 +59,35 @@ def _no_duplicates(pairs: list) -> dict:
     return tree
 
 
-def read_json(path: Path, limit: int = SIZE_LIMIT) -> object:
-    """The JSON in `path`. Raises HeadroomError for what is unreadable, damaged or over `limit`."""
+def read_json(path: Path, limit: int = SIZE_LIMIT, containers: int | None = None) -> object:
+    """The JSON in `path`. Raises HeadroomError for what is unreadable, damaged or over `limit`.
+
+    containers: how many lists and objects it may hold. Text of 1 MiB that is nothing but brackets
+    takes 30 MiB when it is read, so that a bound on the bytes alone bounds no memory.
+    """
     shown = safe(path)
     try:
-        with open(path, "rb") as stream:
-            if not os.path.isfile(path):
-                raise HeadroomError(f"{shown}: no regular file")
-            data = stream.read(limit + 1)
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # asked before opening: a pipe would wait for ever
+            raise HeadroomError(f"{shown}: no regular file")
+        data = b""
+        if status.st_size <= limit:
+            with open(path, "rb") as stream:
+                data = stream.read(limit + 1)
     except OSError as error:
         raise HeadroomError(f"{shown}: cannot be read: {error.strerror}") from None
-    if len(data) > limit:
-        raise HeadroomError(f"{shown}: larger than {limit >> 20} MiB, which no record is", 1)
+    if max(status.st_size, len(data)) > limit:
+        raise HeadroomError(f"{shown}: larger than {size(limit)}, which no record is", 1)
+    if containers is not None and data.count(b"[") + data.count(b"{") > containers:
+        raise HeadroomError(f"{shown}: holds over {containers:,} lists, which no record does", 1)
     return parse_json(data, shown)
 
 
 def parse_json(data: bytes, shown: str) -> object:
     """The JSON in `data`, called `shown` in errors. Raises HeadroomError (status 1)."""
     try:
+        if _LONG_NUMBER and _LONG_NUMBER.search(data):
+            raise ValueError("a number is too long")
         return json.loads(
             data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates
         )

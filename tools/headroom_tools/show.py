@@ -329,7 +329,7 @@ def _ladders(rows: list[Row], to: Console) -> None:
     last: Row | None = None
     for row in [*rows, None]:
         if last and (row is None or row.cell.ladder() != last.cell.ladder()):
-            _ceiling(table, last, slowest[last.cell.ladder()])
+            _ceiling(table, last, slowest.get(last.cell.ladder(), 0.0))
         last = None
         if row is None:
             break
@@ -386,7 +386,7 @@ def _ladders(rows: list[Row], to: Console) -> None:
 def _ceiling(table: terminal.Table, row: Row, slowest: float) -> None:
     """The last line of a ladder: what the machine's own probe leaves."""
     least = row.ceiling_per_item
-    if least is None:
+    if least is None or not slowest:
         return
     rate = row.cell.bytes / row.cell.items / least * 1e9
     table.row(

@@ -11,7 +11,7 @@ from functools import lru_cache
 from statistics import median
 from typing import NamedTuple, Sequence
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import bdtr, stdtr, stdtrit
 
 COVERAGE = 0.95  # of Student's interval
 # Least coverage of an order-statistic interval. More than 95%: with 20 launches, a tenth of them
@@ -20,6 +20,11 @@ COVERAGE = 0.95  # of Student's interval
 ORDER_COVERAGE = 0.96
 TRIM = 0.2  # of the launches, at each end, that Student's t leaves out: 1 of 6, 2 of 10, 4 of 20
 ALPHA = 0.05
+
+
+def factor_of(log: float) -> float:
+    """exp, without overflow: no record is so strange that a factor of it can't be printed."""
+    return math.exp(max(-700.0, min(700.0, log)))
 
 
 class Interval(NamedTuple):
@@ -38,9 +43,8 @@ def order_ranks(count: int, coverage: float = ORDER_COVERAGE) -> tuple[int, floa
     even the extremes don't (fewer than 6 values).
     """
     best = None
-    tail = 0.0
     for rank in range(1, count // 2 + 1):
-        tail += math.comb(count, rank - 1) / 2.0**count
+        tail = float(bdtr(rank - 1, count, 0.5))
         if 1 - 2 * tail < coverage:
             break
         best = (rank, 1 - 2 * tail)

@@ -18,6 +18,12 @@ def safe(text: object, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
+def csv_text(text: object, limit: int = 300) -> str:
+    """`safe(text)` that no spreadsheet takes for a formula."""
+    line = safe(text, limit)
+    return f"'{line}" if line[:1] in ("=", "+", "-", "@") else line
+
+
 def without_paths(text: object, limit: int = 300) -> str:
     """`safe(text)` with absolute paths replaced: a record names no place on anyone's disk."""
     return safe(_PATH.sub("PATH", str(text)).strip(), limit)

@@ -1,37 +1,58 @@
 """Decides whether a record is one. Records come from strangers: nothing in them is trusted.
 
 The schemas in schemas/ are published; what a schema can't say (columns of one length, indexes in
-range, no cell twice) is checked here. Every failure is a HeadroomError with status 1 that names the
-file, the field and the cure.
+range, no cell twice) is checked here: `run_tree` and `machine_tree` decide what may be read at all.
+`checked`, the command, also asks what may be published: dates and names that fit together, and
+nothing that names a person or a place. Every failure is a HeadroomError with status 1 that names
+the file, the field and the cure.
 """
 
 from __future__ import annotations
 
+import marshal
+import math
 import re
+from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
+from typing import Iterator
 
 import fastjsonschema
 
-from headroom_tools import files, paths
+from headroom_tools import files, machine, paths, private
 from headroom_tools.errors import HeadroomError
 from headroom_tools.text import safe
 
-RECORD_LIMIT = 64 << 20  # bytes
+# The largest catalogue, every size and input on 256 threads, makes 10^4 cells and 10 MiB.
+RECORD_LIMIT = 32 << 20  # bytes
 MACHINE_LIMIT = 256 << 10
+ROWS_LIMIT = 100_000  # rows of a table
+LEAST_NS = 1e-9  # no call is shorter; what is below is no time, and would overflow in a ratio
+LEAST_ITEMS = 1e-6
+LISTS_LIMIT = 8 * ROWS_LIMIT  # lists and objects of a file: four a cell, and then some
 KINDS = ("mismatch", "crash", "hang", "error", "no-memory", "no-space")
 _FORMATS = {"headroom-run": "run", "headroom-machine": "machine"}
 _VERSION = 1
 _SCHEMAS = Path(__file__).resolve().parent / "schemas"
 
 
+_TABLES = ("ladders", "cells", "ceilings", "quantities", "launches")
+
+
+@lru_cache(maxsize=None)
+def _published(kind: str) -> dict:
+    return files.read_json(_SCHEMAS / f"{kind}-{_VERSION}.json")
+
+
 @lru_cache(maxsize=None)
 def _check(kind: str):
-    return fastjsonschema.compile(files.read_json(_SCHEMAS / f"{kind}-{_VERSION}.json"))
+    return fastjsonschema.compile(_published(kind))
 
 
-def _fail(shown: str, field: str, problem: str) -> HeadroomError:
-    cure = "take the file as `headroom run` wrote it"
+def _fail(
+    shown: str, field: str, problem: str, cure: str = "take the file as `headroom run` wrote it"
+) -> HeadroomError:
     return HeadroomError(f"{shown}: {safe(field, 80)}: {safe(problem, 160)}; {cure}", 1)
 
 
@@ -48,7 +69,7 @@ def _schema(tree: object, kind: str, shown: str) -> dict:
             1,
         )
     try:
-        _check(kind)(tree)
+        _check_run(tree) if kind == "run" else _check(kind)(tree)
     except fastjsonschema.JsonSchemaException as error:
         field = re.sub(r"^data\.?", "", str(error.name or "")) or "the whole file"
         problem = error.message.split(" ", 1)[-1]  # after the name of the field
@@ -61,6 +82,86 @@ def _schema(tree: object, kind: str, shown: str) -> dict:
     return tree
 
 
+def _plain(values: object, rule: dict) -> bool:
+    """Whether `values` surely satisfy `rule`, an array of numbers or of arrays of them.
+
+    False says nothing: the schema decides. It takes a microsecond a number, this a tenth of that.
+    """
+    if type(values) is not list or not {"type", "items"} <= set(rule) <= {"type", "items"}:
+        return False
+    items = rule["items"]
+    if items.get("type") == "array":
+        longest = items.get("maxItems", ROWS_LIMIT)
+        if not all(type(row) is list and len(row) <= longest for row in values):
+            return False
+        values, items = list(chain.from_iterable(values)), items.get("items", {})
+    kinds = [items.get("type")] if isinstance(items.get("type"), str) else items.get("type") or []
+    known = {"type", "minimum", "maximum", "exclusiveMinimum"}
+    if not set(kinds) <= {"number", "integer", "null"} or not set(items) <= known:
+        return False
+    allowed = {int} if kinds else set()
+    allowed |= {float} if "number" in kinds else set()
+    allowed |= {type(None)} if "null" in kinds else set()
+    types = set(map(type, values))
+    if not types <= allowed:
+        return False
+    if type(None) in types:
+        values = [value for value in values if value is not None]
+    if not values:
+        return True
+    least, most = min(values), max(values)
+    return (
+        not math.isnan(sum(values))  # min and max say nothing where one is NaN
+        and least >= items.get("minimum", -math.inf)
+        and least > items.get("exclusiveMinimum", -math.inf)
+        and most <= items.get("maximum", math.inf)
+    )
+
+
+# Kernels that the schema found right: the records of one catalogue describe the same ones.
+_right_kernels: set[bytes] = set()
+_KERNELS_KEPT, _KERNEL_BYTES = 20_000, 8192
+
+
+def _kernel_marks(tree: dict) -> list[bytes | None]:
+    """For each kernel of a run what it equals another by, or None for one too large to keep."""
+    kernels = tree.get("kernels")
+    try:
+        marks = [marshal.dumps(kernel, 2) for kernel in kernels] if type(kernels) is list else []
+    except ValueError:  # nested too deeply
+        return []
+    return [mark if len(mark) <= _KERNEL_BYTES else None for mark in marks]
+
+
+def _check_run(tree: dict) -> None:
+    """The schema's check of a run, on the parts that aren't surely right already."""
+    marks = _kernel_marks(tree)
+    fresh = _without_plain_columns(tree)
+    if marks:
+        pairs = zip(tree["kernels"], marks)
+        fresh["kernels"] = [kernel for kernel, mark in pairs if mark not in _right_kernels]
+    try:
+        _check("run")(fresh)
+    except fastjsonschema.JsonSchemaException:
+        _check("run")(tree)  # which names the place as it is in the whole
+        raise
+    if len(_right_kernels) < _KERNELS_KEPT:
+        _right_kernels.update(mark for mark in marks if mark is not None)
+
+
+def _without_plain_columns(tree: dict) -> dict:
+    """A run without the columns of numbers that need no schema to be found right."""
+    kept = dict(tree)
+    for table in _TABLES:
+        if isinstance(tree.get(table), dict):
+            rules = _published("run")["properties"][table]["properties"]
+            kept[table] = {
+                name: [] if name in rules and _plain(column, rules[name]) else column
+                for name, column in tree[table].items()
+            }
+    return kept
+
+
 def machine_tree(tree: object, shown: str) -> dict:
     """`tree` if it is a machine.json; `shown` is its name in errors."""
     return _schema(tree, "machine", shown)
@@ -68,8 +169,14 @@ def machine_tree(tree: object, shown: str) -> dict:
 
 def run_tree(tree: object, shown: str) -> dict:
     """`tree` if it is a run.json; `shown` is its name in errors."""
+    for table in _TABLES if isinstance(tree, dict) else ():
+        columns = tree[table].items() if isinstance(tree.get(table), dict) else ()
+        for name, column in columns:
+            if isinstance(column, list) and len(column) > ROWS_LIMIT:
+                limit = f"has {len(column):,} rows, and no record has over {ROWS_LIMIT:,}"
+                raise _fail(shown, f"{table}.{name}", limit)
     run = _schema(tree, "run", shown)
-    for table in ("ladders", "cells", "ceilings", "quantities", "launches"):
+    for table in _TABLES:
         lengths = {name: len(column) for name, column in run[table].items()}
         if len(set(lengths.values())) > 1:
             name = min(lengths, key=lengths.get)
@@ -115,8 +222,17 @@ def run_tree(tree: object, shown: str) -> dict:
         for a, b, c in zip(low, tenth, middle):
             if (a is None) != (c is None) or (b is None) != (c is None):
                 raise _fail(shown, f"cells.median[{index}]", "a launch has only some of its times")
-            if c is not None and not a <= b <= c:
-                raise _fail(shown, f"cells.median[{index}]", "min, p10 and median are out of order")
+            if c is not None and not LEAST_NS <= a <= b <= c:
+                ordered = a <= b <= c
+                problem = "is no time" if ordered else "min, p10 and median are out of order"
+                raise _fail(shown, f"cells.median[{index}]", problem)
+    for field, values, least in (
+        ("ladders.items", ladders["items"], LEAST_ITEMS),
+        ("cells.alone_ns", cells["alone_ns"], LEAST_NS),
+        ("ceilings.median", list(chain.from_iterable(run["ceilings"]["median"])), LEAST_NS),
+    ):
+        if min((value for value in values if value is not None), default=least) < least:
+            raise _fail(shown, field, f"a value below {least:g} is impossible")
     coordinates = zip(*(ladders[name] for name in ("kernel", "n", "input", "threads", "group")))
     _unique(shown, "ladders", list(coordinates))
     _unique(shown, "cells", list(zip(cells["ladder"], cells["variant"], cells["threads"])))
@@ -139,7 +255,7 @@ def _in_range(shown: str, field: str, indexes: list, limit: int) -> None:
 
 def run_file(path: Path) -> dict:
     """The valid run.json in `path`."""
-    return run_tree(files.read_json(path, RECORD_LIMIT), paths.shown(path))
+    return run_tree(files.read_json(path, RECORD_LIMIT, LISTS_LIMIT), paths.shown(path))
 
 
 def machine_file(path: Path) -> dict:
@@ -147,30 +263,151 @@ def machine_file(path: Path) -> dict:
     return machine_tree(files.read_json(path, MACHINE_LIMIT), paths.shown(path))
 
 
-def any_path(path: Path) -> list[Path]:
-    """Validates a run.json, a machine.json, a run folder, or all runs below a folder.
+# --- what may be published
 
-    Returns the files that are valid; the first that is not is a HeadroomError.
+
+def _time(shown: str, field: str, text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        raise _fail(shown, field, f"{text} is no date") from None
+
+
+def _publishable(shown: str, tree: dict) -> None:
+    """HeadroomError for a valid record that names somebody."""
+    named = private.found(tree)
+    if named is not None:
+        cure = "replace it, for example by PATH or HOST, before you publish the record"
+        raise _fail(shown, named[0], f"holds {named[1]}", cure)
+
+
+def _possible_run(shown: str, run: dict) -> None:
+    """HeadroomError for a valid run that can't have been measured as it says."""
+    started, finished = (_time(shown, name, run[name]) for name in ("started", "finished"))
+    if finished < started:
+        raise _fail(shown, "finished", "lies before the start")
+    commit = run["commit"][:8] if run["commit"] else "nocommit"
+    if run["name"] != f"{started:%Y%m%dT%H%M%SZ}-{commit}-{run['label']}":
+        raise _fail(shown, "name", "is not made of the start, the commit and the label")
+    if max(run["cells"]["threads"], default=0) > run["threads_available"]:
+        raise _fail(shown, "cells.threads", "more threads than threads_available")
+
+
+def _possible_machine(shown: str, tree: dict) -> None:
+    """HeadroomError for a valid fingerprint that no machine has."""
+    cpu = tree["cpu"]
+    for name in ("sockets", "cores", "threads"):
+        if cpu[name] == 0 or (cpu[name] or 1) > 100_000:
+            raise _fail(shown, f"cpu.{name}", f"{cpu[name]} is impossible")
+    if (cpu["cores"] or 0) > (cpu["threads"] or math.inf):
+        raise _fail(shown, "cpu.cores", "are more than the threads")
+    for index, cache in enumerate(cpu["caches"]):
+        if not 0 < (cache["bytes"] or 1) <= 1 << 40 or not 1 <= (cache["level"] or 1) <= 9:
+            raise _fail(shown, f"cpu.caches[{index}]", "is no cache that a CPU has")
+    if not 1 << 20 <= (tree["ram"]["bytes"] or 1 << 20) <= 1 << 50:
+        raise _fail(shown, "ram.bytes", f"{tree['ram']['bytes']} is impossible")
+
+
+def _pair(folder: Path, in_place: bool = False) -> list[Path]:
+    """The two files of a run's folder; HeadroomError unless they may be published.
+
+    in_place: the folder is one of results/, where its path says again what the run says.
     """
-    if path.is_dir():
-        if (path / "run.json").exists() or (path / "machine.json").exists():
-            run = run_file(path / "run.json")
-            fingerprint = machine_file(path / "machine.json")
-            if run["machine"] != fingerprint["slug"]:
-                raise _fail(paths.shown(path), "machine", "run.json and machine.json differ in it")
-            return [path / "run.json", path / "machine.json"]
-        folders = sorted({found.parent for found in path.glob("*/*/run.json")})
-        folders += sorted({found.parent for found in path.glob("*/run.json")})
-        if not folders:
-            raise HeadroomError(
-                f"{paths.shown(path)}: holds no record: name a run folder or results/"
-            )
-        return [valid for folder in folders for valid in any_path(folder)]
+    pair = [folder / "run.json", folder / "machine.json"]
+    for path in (folder, *pair):
+        if path.is_symlink():
+            raise _fail(paths.shown(path), "the file", "is a symbolic link", "put the file there")
+    run, fingerprint = run_file(pair[0]), machine_file(pair[1])
+    if run["machine"] != fingerprint["slug"]:
+        raise _fail(paths.shown(folder), "machine", "run.json and machine.json differ in it")
+    for own, where in (("machine", folder.parent), ("name", folder)) if in_place else ():
+        if run[own] != where.name:
+            cure = f"call the folder {run[own]}"
+            problem = f"is not its folder's name, {where.name}"
+            raise _fail(paths.shown(pair[0]), own, problem, cure)
+    names = [paths.shown(path) for path in pair]
+    _possible_run(names[0], run)
+    _possible_machine(names[1], fingerprint)
+    _publishable(names[1], fingerprint)
+    _publishable(names[0], run)
+    named = private.own_found(run, machine.slug(fingerprint))
+    if named is not None:
+        cure = "measure with other words for --machine and --label, or take it out"
+        raise _fail(names[0], named[0], f"holds {named[1]}", cure)
+    return pair
+
+
+def _stray(path: Path) -> HeadroomError:
+    cure = "results/ holds <machine>/<run>/{run.json, machine.json}: move it away"
+    return _fail(paths.shown(path), "the file", "is no part of a record", cure)
+
+
+def _of_results(folder: Path) -> Iterator[Path | HeadroomError]:
+    """Each run's folder below results/, or what is wrong with the place of it."""
+    for machine_folder in sorted(folder.iterdir()):
+        if not machine_folder.is_dir() or machine_folder.is_symlink():
+            if machine_folder.name != "README.md" or machine_folder.is_symlink():
+                yield _stray(machine_folder)
+            continue
+        for run_folder in sorted(machine_folder.iterdir()):
+            if not run_folder.is_dir() or run_folder.is_symlink():
+                yield _stray(run_folder)
+                continue
+            others = {path.name for path in run_folder.iterdir()}
+            for name in sorted(others - {"run.json", "machine.json", "raw.json"}):
+                yield _stray(run_folder / name)
+            yield run_folder
+
+
+def checked(path: Path) -> Iterator[tuple[Path, HeadroomError | None]]:
+    """(file, None or what is wrong with it) for a run.json, a machine.json, a run's folder, a
+    folder of these, or results/ as a whole."""
+
+    def of(folder: Path, check, *more) -> Iterator[tuple[Path, HeadroomError | None]]:
+        try:
+            yield from [(valid, None) for valid in check(folder, *more)]
+        except HeadroomError as error:
+            yield folder, error
+
+    if not path.is_dir():
+        yield from of(path, _file)
+    elif (path / "run.json").exists() or (path / "machine.json").exists():
+        yield from of(path, _pair)
+    elif any(path.glob("*/run.json")):
+        for folder in sorted({found.parent for found in path.glob("*/run.json")}):
+            yield from of(folder, _pair)
+    elif any(path.glob("*/*/run.json")):
+        for entry in _of_results(path):
+            if isinstance(entry, HeadroomError):
+                yield path, entry
+            else:
+                yield from of(entry, _pair, True)
+    else:
+        yield path, HeadroomError(
+            f"{paths.shown(path)}: holds no record: name a run folder or results/"
+        )
+
+
+def _file(path: Path) -> list[Path]:
+    """`path` itself, where it is a run.json or a machine.json that may be published."""
     if not path.exists():
         raise HeadroomError(f"{paths.shown(path)}: no such file or folder")
-    tree = files.read_json(path, RECORD_LIMIT)
+    shown = paths.shown(path)
+    tree = files.read_json(path, RECORD_LIMIT, LISTS_LIMIT)
     kind = _FORMATS.get(str(tree.get("format"))) if isinstance(tree, dict) else None
     if kind is None:
-        raise _fail(paths.shown(path), "format", "is neither headroom-run nor headroom-machine")
-    (run_tree if kind == "run" else machine_tree)(tree, paths.shown(path))
+        raise _fail(shown, "format", "is neither headroom-run nor headroom-machine")
+    (run_tree if kind == "run" else machine_tree)(tree, shown)
+    (_possible_run if kind == "run" else _possible_machine)(shown, tree)
+    _publishable(shown, tree)
     return [path]
+
+
+def any_path(path: Path) -> list[Path]:
+    """The files that `checked` finds right; the first that is not is a HeadroomError."""
+    valid = []
+    for found, error in checked(path):
+        if error is not None:
+            raise error
+        valid.append(found)
+    return valid

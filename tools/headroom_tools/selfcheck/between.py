@@ -11,6 +11,7 @@ from statistics import median
 from rich.console import Console
 
 from headroom_tools import compare, terminal
+from headroom_tools.compare.sides import configuration
 from headroom_tools.errors import HeadroomError
 from headroom_tools.selfcheck.judge import Share, share
 from headroom_tools.show import BAND, MOVED
@@ -37,7 +38,7 @@ def spreads(folders: list[Path]) -> dict:
         raise HeadroomError("--between: takes two or more runs of one commit and machine")
     first = sides[0]
     for side in sides[1:]:
-        if compare.configuration(side.run) != compare.configuration(first.run):
+        if configuration(side.run) != configuration(first.run):
             raise HeadroomError(
                 f"--between: {side.name} is of another machine, build or profile than {first.name}"
             )

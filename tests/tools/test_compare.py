@@ -1,0 +1,502 @@
+"""`compare`: indices and ladders recomputed, what pools, what is told to differ, forms, size."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import json
+import math
+import resource
+import subprocess
+import time
+
+import numpy
+import pytest
+from conftest import BASE, CHECKOUT, COMMAND, NEW, golden_run
+from generated import golden_pair, large, written
+from scipy import stats as reference
+
+from headroom_tools import compare, record
+from headroom_tools.compare import between_runs, differs, rows, sides, tables
+from headroom_tools.errors import HeadroomError
+
+
+def _scaled(run, factor, axis=None, variant=None):
+    """Every time of some cells `factor` times as long."""
+    for cell in record.cells_of(run):
+        if axis in (None, cell.kernel["axis"]) and variant in (None, cell.variant):
+            for values in (cell.median, cell.p10, cell.min):
+                values[:] = [None if value is None else value * factor for value in values]
+
+
+def _named(run, name, label=None):
+    run["name"] = name
+    run["label"] = label or run["label"]
+    return run
+
+
+def _pair(tmp_path, change):
+    """Sides of the golden run and of a copy that `change(run, machine)` has changed."""
+    run, machine = golden_pair()
+    base = written(tmp_path / "m" / "base", run, machine)
+    run, machine = copy.deepcopy(run), copy.deepcopy(machine)
+    run["label"] = "new"
+    change(run, machine)
+    new = written(tmp_path / "n" / "new", run, machine)
+    return compare.read_sides([base, new])
+
+
+# --- rows and ladders
+
+
+def test_welch_of_many_rows_is_scipys():
+    draw = numpy.random.default_rng(1)
+    base, new = draw.normal(1, 0.1, (5, 10)), draw.normal(0.9, 0.3, (5, 10))
+    base[1, :4] = numpy.nan
+    found = rows.welch(sides.moments(base), sides.moments(new))
+    for at in range(5):
+        own = base[at][~numpy.isnan(base[at])]
+        test = reference.ttest_ind(own, new[at], equal_var=False)
+        # The half-width over the standard error is t's quantile at Welch's degrees of freedom.
+        error = found.mean[at] / test.statistic
+        p = 2 * reference.t.sf(abs(test.statistic), _freedom(own, new[at]))
+        assert p == pytest.approx(test.pvalue)
+        quantile = reference.t.ppf(0.975, _freedom(own, new[at]))
+        assert found.half[at] == pytest.approx(quantile * error)
+
+
+def _freedom(base, new):
+    a, b = base.var(ddof=1) / len(base), new.var(ddof=1) / len(new)
+    return (a + b) ** 2 / (a**2 / (len(base) - 1) + b**2 / (len(new) - 1))
+
+
+def test_the_median_of_rows_is_numpys():
+    draw = numpy.random.default_rng(2)
+    values = draw.normal(0, 1, (6, 9))
+    values[0, :5] = values[1, 3] = numpy.nan
+    values[2, :] = numpy.nan
+    found = sides.median_of(values)
+    assert math.isnan(found[2])
+    expected = [numpy.nanmedian(row) for at, row in enumerate(values) if at != 2]
+    assert list(numpy.delete(found, 2)) == pytest.approx(expected)
+
+
+def test_how_a_ladder_changed(tmp_path):
+    def change(run, machine):
+        for cell in record.cells_of(run):
+            if cell.kernel["name"] == "simd/sum" and cell.variant == "better":
+                cell.log_ratio[:] = [value - math.log(4) for value in cell.log_ratio]
+
+    base, new = _pair(tmp_path, change)
+    found = {(r["kernel"], r["variant"], r["n"]): r for r in compare.ladders_of(base, new)}
+    row = found["simd/sum", "better", 4096]
+    assert row["base_speedup"] == pytest.approx(4, rel=0.01)
+    assert row["new_speedup"] == pytest.approx(1, rel=0.01)
+    assert row["ratio"] == pytest.approx(0.25, rel=0.01) and row["lo"] < 0.25 < row["hi"]
+    assert row["change"] == "lower" and row["best_base"] and row["best_new"]
+    assert found["simd/sum", "peer", 4096]["change"] == "equivalent"
+    assert not any(kernel.startswith("machine/") for kernel, _, _ in found)
+
+
+def test_a_sweeps_one_thread_row_is_compared_once(tmp_path):
+    base, new = _pair(tmp_path, lambda run, machine: None)
+    naive = [r for r in compare.rows_of(base, new) if r["kernel"] == "parallel/sum"
+             and r["variant"] == "naive"]  # fmt: skip
+    assert len(naive) == 1 and naive[0]["threads"] == 1
+    two = [r for r in compare.ladders_of(base, new) if r["ladder_threads"] == 2]
+    assert {r["variant"] for r in two} == {"better", "peer"}
+
+
+def test_time_per_item(tmp_path):
+    base, new = _pair(tmp_path, lambda run, machine: _scaled(run, 0.5))
+    for row in compare.rows_of(base, new):
+        assert row["ratio"] == pytest.approx(2)
+        assert row["base_ns_per_item"] == pytest.approx(row["base_ns"] / row["n"])
+        assert row["new_ns_per_item"] == pytest.approx(row["base_ns_per_item"] / 2)
+
+
+def test_too_few_launches_give_no_verdict(headroom):
+    run, machine = golden_pair()
+    for cell in record.cells_of(run):
+        for name in ("median", "p10", "min", "log_ratio"):
+            getattr(cell, name)[1:] = [None] * 9
+    folder = written(headroom.root / "r" / "few", run, machine)
+    tree = json.loads(headroom("compare", golden_run(BASE), folder, "--json").stdout)
+    assert {row["verdict"] for row in tree["rows"]} == {None}
+    assert all(axis["ratio"] for axis in tree["axes"])
+    failed = headroom("compare", golden_run(BASE), folder, "--fail-on", "slower")
+    assert failed.returncode == 2 and "no row has a verdict" in failed.stderr
+
+
+def test_what_lies_above_its_ceiling_is_not_compared(tmp_path):
+    def change(run, machine):
+        top = run["ceilings"]
+        top["log_ratio"] = [[v - math.log(1.5) for v in values] for values in top["log_ratio"]]
+
+    base, new = _pair(tmp_path, change)
+    tree = compare.compared(base, new)
+    assert new.withheld and not base.withheld
+    assert ("simd/sum", "better", 4096) not in [
+        (r["kernel"], r["variant"], r["n"]) for r in tree["rows"] + tree["ladders"]
+    ]
+    assert any("lie above their ceiling" in line for line in tree["warnings"])
+
+
+# --- axis indices
+
+
+def test_an_index_counts_each_kernel_once(tmp_path):
+    """Two kernels of an axis, one with 2 cells and one with 10: both count alike."""
+
+    def made(folder, speed, seed):
+        run, machine = large(20, seed)
+        for kernel in run["kernels"]:
+            kernel["axis"] = "scalar"
+        run["label"] = folder
+        for at, ladder in enumerate(run["cells"]["ladder"]):
+            if run["ladders"]["kernel"][ladder] == 0:
+                for name in ("median", "p10", "min"):
+                    values = run["cells"][name][at]
+                    values[:] = [value / speed for value in values]
+        # Of the second kernel only two cells are kept.
+        for name, column in run["cells"].items():
+            del column[12:]
+        return written(tmp_path / folder / folder, run, machine)
+
+    base, new = compare.read_sides([made("a", 1.0, 1), made("b", 4.0, 2)])
+    (axis,) = compare.compared(base, new)["axes"]
+    assert axis["ratio"] == pytest.approx(2.0, rel=0.01), "sqrt(4 x 1)"
+    assert (axis["least"], axis["most"]) == (pytest.approx(1, rel=0.01), pytest.approx(4, rel=0.01))
+    assert (axis["kernels"], axis["of"]) == (2, 2)
+    assert axis["naive"]["ratio"] == pytest.approx(2.0, rel=0.01)
+
+
+def test_careless_and_good_code_have_their_own_index(tmp_path):
+    base, new = _pair(tmp_path, lambda run, machine: _scaled(run, 0.5, "simd", "naive"))
+    axis = next(a for a in compare.compared(base, new)["axes"] if a["axis"] == "simd")
+    assert axis["naive"]["ratio"] == pytest.approx(2) and axis["best"]["ratio"] == pytest.approx(1)
+
+
+def test_k_of_n_kernels(tmp_path):
+    def change(run, machine):
+        run["kernels"][2]["name"] = "simd/other"
+
+    base, new = _pair(tmp_path, change)
+    axes = {axis["axis"]: axis for axis in compare.compared(base, new)["axes"]}
+    assert "simd" not in axes and (axes["scalar"]["kernels"], axes["scalar"]["of"]) == (1, 1)
+
+
+def test_an_index_covers_what_it_states(monkeypatch):
+    """Launches that drift as one, two runs of the same speed: 95% of the intervals hold 1."""
+    monkeypatch.setattr("headroom_tools.compare.axes.spread_of", lambda side, axis: 0.0)
+    from headroom_tools.compare import axes as under_test
+
+    class Fake:
+        def __init__(self, draw, launches):
+            shared = draw.normal(0, 0.02, launches)
+            values = shared + draw.normal(0, 0.01, (8, launches))
+            index = {("k", at): at for at in range(8)}
+            count, mean, variance = sides.moments(values)
+            self.numbers = sides.Numbers(index, values, count, mean, variance, values[:, 0])
+
+    draw, held, trials = numpy.random.default_rng(3), 0, 600
+    pairs = {f"k{at}": [(("k", at), ("k", at))] for at in range(8)}
+    for _ in range(trials):
+        found = under_test._index(Fake(draw, 6), Fake(draw, 6), "scalar", pairs)
+        held += found["lo"] <= 1 <= found["hi"]
+    assert 0.93 <= held / trials <= 0.99
+
+
+def test_a_control_that_moved_contaminates(tmp_path):
+    def change(run, machine):
+        machine["disk"]["model"] = "Another disk"
+        run["changed"] = ["disk"]
+        _scaled(run, 0.5, "scalar")
+
+    base, new = _pair(tmp_path, change)
+    tree = compare.compared(base, new)
+    axes = {axis["axis"]: axis for axis in tree["axes"]}
+    assert axes["scalar"]["control"] and axes["scalar"]["contaminated"]
+    assert axes["simd"]["control"] and not axes["simd"]["contaminated"]
+    assert not axes["storage-sequential"]["control"]
+    assert any("scalar moved to 2.00, which disk can't have touched" in w for w in tree["warnings"])
+
+
+def test_an_undeclared_change_of_one_part_has_controls_too(tmp_path):
+    def change(run, machine):
+        machine["disk"].update(file_system="tmpfs", kind="ram", bus=None, model=None)
+
+    base, new = _pair(tmp_path, change)
+    assert differs.touched(new, compare.changed(base, new)) == (set(differs.STORAGE), "disk")
+
+    def more(run, machine):
+        change(run, machine)
+        machine["cpu"]["model_name"] = "Another CPU"
+
+    base, new = _pair(tmp_path / "more", more)
+    assert differs.touched(new, compare.changed(base, new))[0] is None
+
+
+# --- what pools
+
+
+def _runs(tmp_path, machine_name, label, count, factor=1.0, day=1, **changes):
+    folders = []
+    for index in range(count):
+        run, machine = golden_pair()
+        run["machine"] = machine["slug"] = machine_name
+        name = f"202601{day + index:02d}T000000Z-0123abcd-{label}"
+        _named(run, name, label)
+        run.update(changes)
+        _scaled(run, factor * (1 + 0.01 * index))
+        folders.append(written(tmp_path / machine_name / name, run, machine))
+    return folders
+
+
+def test_runs_that_agree_pool(tmp_path):
+    before = _runs(tmp_path, "m", "before", 3)
+    after = _runs(tmp_path, "m", "after", 3, 0.5, day=11)
+    base, new = compare.read_sides([before[0], after[0]])
+    assert [len(side.runs) for side in (base, new)] == [3, 3]
+    assert base.runs[0]["name"].startswith("20260101") and "and 2 more" in base.name
+    row = next(r for r in compare.rows_of(base, new) if r["axis"] == "scalar")
+    assert row["ratio"] == pytest.approx(2, rel=0.01)
+    cell = next(iter(base.cells.values()))
+    assert len(cell.median) == 30
+    # The spread is theirs, and a mean of three runs strays a root of three less.
+    expected = reference.t.ppf(0.975, 2) * numpy.std(numpy.log([1, 1.01, 1.02]), ddof=1)
+    assert base.spread["scalar"] == pytest.approx(expected, rel=1e-3)
+    assert compare.spread_of(base, "scalar") == pytest.approx(expected / math.sqrt(3), rel=1e-3)
+    tree = compare.compared(base, new)
+    assert tree["sides"][0]["spread"]["scalar"]["measured"]
+    assert not any("default spread" in line for line in tree["warnings"])
+
+
+def test_named_runs_pool_too_and_no_pool_holds_them_apart(tmp_path):
+    before = _runs(tmp_path, "m", "before", 2)
+    after = _runs(tmp_path, "m", "after", 2, 0.5, day=11)
+    found = compare.read_sides([before[0], before[1], after[0], after[1]])
+    assert [len(side.runs) for side in found] == [2, 2]
+    assert compare.spread_of(found[0], "scalar") == pytest.approx(
+        between_runs.default("scalar") / math.sqrt(2)
+    )
+    apart = compare.read_sides([before[0], before[1], after[0], after[1]], pool=False)
+    assert [len(side.runs) for side in apart] == [1, 1, 1, 1]
+
+
+def test_repeats_alone_are_held_against_each_other(tmp_path):
+    runs = _runs(tmp_path, "m", "same", 4)
+    found = compare.read_sides([runs[0], runs[3]])
+    assert [len(side.runs) for side in found] == [1, 1]
+    assert compare.rows_of(*found)[0]["ratio"] == pytest.approx(1 / 1.03, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "difference",
+    ("label", "compiler", "flags", "simd", "source", "fingerprint", "library", "changed",
+     "profile"),
+)
+def test_runs_that_differ_do_not_pool(tmp_path, difference):
+    first = _runs(tmp_path, "m", "before", 1)[0]
+    run, machine = (json.loads((first / name).read_text()) for name in ("run.json", "machine.json"))
+    if difference == "label":
+        run["label"] = "other"
+    elif difference in ("compiler", "flags"):
+        run["build"][difference] = "other"
+    elif difference == "simd":
+        run["simd"]["asked"] = "SSE4"
+    elif difference == "source":
+        run["kernels"][2]["source_hash"] = "f" * 16
+    elif difference == "fingerprint":
+        machine["cpu"]["microcode"] = "0x2"
+    elif difference == "library":
+        run["libraries"]["benchmark"] = "9"
+    elif difference == "changed":
+        run["changed"] = ["ram"]
+    else:
+        run["profile"] = "thorough"
+    written(tmp_path / "m" / "other", run, machine)
+    after = _runs(tmp_path, "n", "after", 1)[0]
+    base, _ = compare.read_sides([first, after])
+    assert len(base.runs) == 1 and base.repeats == 0
+
+
+def test_a_little_ram_more_or_less_is_the_same_machine(tmp_path):
+    first = _runs(tmp_path, "m", "before", 1)[0]
+    run, machine = (json.loads((first / name).read_text()) for name in ("run.json", "machine.json"))
+    machine["ram"]["bytes"] -= 40 << 20
+    written(tmp_path / "m" / "other", run, machine)
+    base, new = compare.read_sides([first, _runs(tmp_path, "n", "after", 1)[0]])
+    assert len(base.runs) == 2 and not compare.changed(base, new)[:-1]
+
+
+def test_a_hostile_neighbour_does_no_harm(tmp_path):
+    first = _runs(tmp_path, "m", "before", 1)[0]
+    for name, content in (("x", "{"), ("y", "[" * 100_000), ("z", '{"format": "headroom-run"}')):
+        (tmp_path / "m" / name).mkdir()
+        (tmp_path / "m" / name / "run.json").write_text(content)
+    (tmp_path / "m" / "loop").symlink_to(tmp_path / "m")
+    assert len(compare.side(first).runs) == 1
+
+
+# --- what differs
+
+
+def test_facts_of_two_machines(tmp_path):
+    def change(run, machine):
+        machine["cpu"].update(model_name="Fast CPU", cores=8, threads=16)
+        machine["ram"].update(bytes=32 << 30, type="DDR5", mega_transfers=6000)
+        run["build"]["compiler"] = "Clang 14.0.6"
+        run["kernels"][2]["source_hash"] = "f" * 16
+        run["commit"] = "f" * 40
+
+    base, new = _pair(tmp_path, change)
+    differing, same = differs.facts([base, new])
+    table = {row["name"]: row["values"] for row in differing}
+    assert table["CPU"] == ["Test CPU", "Fast CPU"]
+    assert table["cores"][1] == "8 cores, 16 threads" and table["RAM size"] == ["8 GiB", "32 GiB"]
+    assert table["RAM speed"] == ["unknown", "DDR5, 6000 MT/s"]
+    assert table["kernel sources"] == ["6 kernels", "6 kernels, 1 changed"]
+    assert "flags" in [row["name"] for row in same] and "commit" in table
+    text = "\n".join(compare.compared(base, new)["warnings"])
+    assert "compiler differs" in text and "it isn't only the hardware" in text
+    assert "other source code was measured in simd/sum" in text
+
+
+def test_one_choice_on_one_machine_is_the_subject(tmp_path):
+    def compiler(run, machine):
+        run["build"]["compiler"] = "Clang 14.0.6"
+
+    tree = compare.compared(*_pair(tmp_path / "1", compiler))
+    assert not any("compiler differs" in line for line in tree["warnings"])
+    assert [entry["field"] for entry in tree["changed"]] == ["compiler"]
+
+    def both(run, machine):
+        compiler(run, machine)
+        run["build"]["flags"] = "-O2"
+
+    text = "\n".join(compare.compared(*_pair(tmp_path / "2", both))["warnings"])
+    assert "compiler differs" in text and "change one at a time" in text
+
+    def target(run, machine):
+        run["simd"].update(asked="SSE4", taken=["SSE4"])
+
+    tree = compare.compared(*_pair(tmp_path / "3", target))
+    assert [entry["field"] for entry in tree["changed"]] == ["simd", "simd_target"]
+    assert not any("simd differs" in line for line in tree["warnings"])
+
+
+def test_an_undeclared_upgrade_of_one_machine_is_told(tmp_path):
+    def change(run, machine):
+        machine["ram"].update(bytes=32 << 30)
+
+    text = "\n".join(compare.compared(*_pair(tmp_path, change))["warnings"])
+    assert "ram differs between two runs of one name, and nothing was declared" in text
+
+
+# --- forms and the command
+
+
+def test_forms(headroom):
+    pair = (golden_run(BASE), golden_run(NEW))
+    table = list(csv.DictReader(io.StringIO(headroom("compare", *pair, "--csv").stdout)))
+    tree = json.loads(headroom("compare", *pair, "--json").stdout)
+    assert len(table) == len(tree["rows"])
+    assert table[0]["base"] == BASE and table[0]["kernel"] == tree["rows"][0]["kernel"]
+    assert [float(r["ratio"]) for r in table] == pytest.approx([r["ratio"] for r in tree["rows"]])
+    text = headroom("compare", *pair, "--markdown").stdout
+    assert "## Axes" in text and "| better | 0.501 ns | 0.333 ns | 1.507x |" in text
+    for line in text.splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
+    both = headroom("compare", *pair, "--csv", "--json")
+    assert both.returncode == 2 and "not allowed with" in both.stderr
+
+
+def test_the_terminal_shows_baseline_best_and_ladder(headroom):
+    out = headroom("compare", golden_run(BASE), golden_run(NEW)).stdout
+    assert "speedup of better" in out and "peer" not in out
+    assert "peer" in headroom("compare", golden_run(BASE), golden_run(NEW), "--all").stdout
+    order = [out.index(word) for word in ("what differs", "axes", "simd/sum", "20 rows")]
+    assert order == sorted(order)
+    assert max(map(len, out.splitlines())) <= 100 and "\x1b" not in out
+
+
+def test_many_machines_have_a_column_each(headroom):
+    out = headroom("compare", golden_run(BASE), *[golden_run(NEW)] * 7).stdout
+    assert max(map(len, out.splitlines())) <= 100
+    assert "  A  " in out and out.count("simd/sum") == 2, "two blocks of columns"
+    runs = (golden_run(NEW), golden_run(BASE), golden_run(BASE))
+    tree = json.loads(headroom("compare", *runs, "--json").stdout)
+    assert [entry["new"] for entry in tree["comparisons"]] == [BASE, BASE] and tree["base"] == NEW
+
+
+def test_fail_on_slower(headroom):
+    fine = headroom("compare", golden_run(BASE), golden_run(NEW), "--fail-on", "slower")
+    assert fine.returncode == 0 and fine.stderr == ""
+    bad = headroom("compare", golden_run(NEW), golden_run(BASE), "--fail-on", "slower", "--json")
+    assert bad.returncode == 1 and json.loads(bad.stdout)["rows"]
+    assert bad.stderr.count("\n") == 1
+    assert "6 of 20 rows are slower, the worst is simd/sum/" in bad.stderr
+
+
+def test_letters():
+    assert [tables.letters(at) for at in (0, 25, 26, 51, 52)] == ["A", "Z", "AA", "AZ", "BA"]
+
+
+def test_every_axis_has_a_default_spread():
+    path = CHECKOUT / "tools" / "headroom_tools" / "schemas" / "run-1.json"
+    schema = json.loads(path.read_text())["properties"]["kernels"]["items"]["properties"]
+    assert set(between_runs.DEFAULT_PERCENT) == set(schema["axis"]["enum"])
+
+
+def test_no_common_cell(tmp_path):
+    def change(run, machine):
+        for kernel in run["kernels"]:
+            kernel["name"] += "2"
+
+    with pytest.raises(HeadroomError, match="no cell in common"):
+        compare.compared(*_pair(tmp_path, change))
+
+
+# --- size: no test fails for a timing, but the times are kept with the test's report
+
+
+def _many(headroom, machines):
+    folders = []
+    for at in range(machines + 1):
+        pair = large(1000, at, 1 + 0.01 * at, f"machine-{at}")
+        folders.append(written(headroom.root / f"machine-{at}" / "run", *pair))
+    return folders
+
+
+@pytest.mark.parametrize(
+    ("machines", "form"), [(10, "--all"), (10, "--json"), (10, "--markdown"), (100, "--all")]
+)
+def test_a_thousand_rows_of_many_machines(headroom, record_property, machines, form):
+    folders = _many(headroom, machines)
+    limit = 1 << 30  # all of its memory, of which code and libraries take a part
+    began = time.monotonic()
+    done = subprocess.run(
+        [str(COMMAND), "compare", *map(str, folders), form],
+        env={**headroom.env, "OPENBLAS_NUM_THREADS": "1"},
+        cwd=headroom.root,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
+    )
+    seconds = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    record_property("seconds", seconds)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    record_property("mebibytes", peak // 1024)
+    print(f"{machines} machines, {form}: {seconds:.2f} s, {peak // 1024} MiB")
+    if form == "--json":
+        tree = json.loads(done.stdout)
+        assert len(tree["comparisons"]) == machines
+        assert all(len(entry["rows"]) == 1000 for entry in tree["comparisons"])
+        ratio = tree["comparisons"][9]["axes"][0]["ratio"]
+        assert ratio == pytest.approx(1.1, rel=0.02)
+    else:
+        assert tables.letters(machines - 1) in done.stdout

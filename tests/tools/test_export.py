@@ -1,0 +1,148 @@
+"""`export`: Google Benchmark's own compare.py reads it; CSV and its data dictionary agree."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import BASE, NEW, golden_run
+from generated import golden_pair, sweep, written
+
+from headroom_tools import export
+from headroom_tools.text import csv_text
+
+COMPARE = Path("/usr/share/benchmark/compare.py")  # where Debian's libbenchmark-tools has it
+
+
+def _exported(headroom, run, *more):
+    result = headroom("export", run, *more)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_google_benchmark_json(headroom):
+    tree = json.loads(_exported(headroom, golden_run(BASE), "--format", "google-benchmark"))
+    run, _ = golden_pair()
+    entries = [b for b in tree["benchmarks"] if b["name"] == "simd/sum/better/n:4096"]
+    assert [entry["repetition_index"] for entry in entries] == list(range(10))
+    assert {entry["repetitions"] for entry in entries} == {10}
+    at = next(
+        index for index, ladder in enumerate(run["cells"]["ladder"])
+        if run["kernels"][run["ladders"]["kernel"][ladder]]["name"] == "simd/sum"
+        and run["ladders"]["n"][ladder] == 4096 and run["cells"]["variant"][index] == 1
+    )  # fmt: skip
+    assert [entry["real_time"] for entry in entries] == run["cells"]["median"][at]
+    assert entries[0]["time_unit"] == "ns" and entries[0]["run_type"] == "iteration"
+    expected = 4096 * 4 / entries[0]["real_time"] * 1e9
+    assert entries[0]["bytes_per_second"] == pytest.approx(expected, rel=1e-4)
+    expected = math.exp(run["cells"]["log_ratio"][at][0])
+    assert entries[0]["speedup"] == pytest.approx(expected, rel=1e-4)
+    names = {entry["name"] for entry in tree["benchmarks"]}
+    assert "algorithm/sort/naive/n:1000/input:random" in names
+    assert "parallel/sum/better/n:65536/threads:2" in names
+    # The one-thread naive stands in both ladders of the sweep, and here once.
+    naive = [b for b in tree["benchmarks"] if b["name"] == "parallel/sum/naive/n:65536/threads:1"]
+    assert len(naive) == 10
+    assert tree["context"]["num_cpus"] == 2 and tree["context"]["host_name"] == "test-2c-8g"
+
+
+@pytest.mark.skipif(not COMPARE.is_file(), reason=f"no {COMPARE}: install libbenchmark-tools")
+@pytest.mark.parametrize("mode", ("benchmarks", "filters"))
+def test_the_real_compare_py_reads_it(headroom, mode):
+    """Unchanged, as Debian ships it (its own dependency, scipy, is one of ours too)."""
+    paths = []
+    for name in (BASE, NEW):
+        path = headroom.root / f"{name}.json"
+        headroom("export", golden_run(name), "-o", path)
+        paths.append(str(path))
+    arguments = ["benchmarks", *paths]
+    if mode == "filters":
+        arguments = ["filters", paths[0], "simd/sum/naive", "simd/sum/better"]
+    done = subprocess.run(
+        [sys.executable, str(COMPARE), "--no-color", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    if mode == "filters":
+        assert any("[simd/sum/naive vs. simd/sum/better]/n:4096" in line for line in lines)
+        return
+    row = next(line for line in lines if line.startswith("simd/sum/better/n:4096 "))
+    assert float(row.split()[1]) == pytest.approx(1 / 1.5 - 1, abs=0.02)
+    (p_value,) = [line for line in lines if line.startswith("simd/sum/better/n:4096_pvalue")]
+    assert "Repetitions: 10 vs 10" in p_value and "WARNING" not in p_value
+    assert any(line.startswith("OVERALL_GEOMEAN") for line in lines)
+
+
+def test_csv_and_its_dictionary(headroom):
+    text = _exported(headroom, golden_run(BASE), "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    text = _exported(headroom, golden_run(BASE), "--dictionary")
+    columns = list(csv.DictReader(io.StringIO(text)))
+    assert [column["name"] for column in columns] == list(rows[0])
+    assert all(column["meaning"] for column in columns)
+    for row in rows:
+        for column in columns:
+            value = row[column["name"]]
+            if column["type"] == "integer":
+                int(value)
+            elif column["type"] == "number" and value:
+                float(value)
+            else:
+                assert column["type"] in ("text", "number")
+    run, _ = golden_pair()
+    assert len(rows) == 10 * len(run["cells"]["ladder"])
+    row = next(r for r in rows if r["kernel"] == "simd/sum" and r["variant"] == "better")
+    assert float(row["ns_per_item"]) == pytest.approx(float(row["median_ns"]) / 4096, rel=1e-4)
+
+
+def test_files_and_json(headroom):
+    target = headroom.root / "rows.csv"
+    arguments = ("--format", "csv", "-o", target, "--json")
+    told = json.loads(_exported(headroom, golden_run(BASE), *arguments))
+    assert told == {"written": ["rows.csv", "rows.csv.columns.csv"]}
+    dictionary = (headroom.root / "rows.csv.columns.csv").read_text()
+    assert dictionary.startswith("name,type,unit,meaning\n")
+    tree = json.loads(_exported(headroom, golden_run(BASE), "--format", "csv", "--json"))
+    assert len(tree["columns"]) == len(tree["rows"][0])
+    nowhere = headroom("export", golden_run(BASE), "-o", headroom.root / "none" / "x")
+    assert nowhere.returncode == 2 and nowhere.stderr.count("\n") == 1
+    device = headroom("export", golden_run(BASE), "-o", "/dev/null")
+    assert device.returncode == 2 and "no regular file" in device.stderr
+
+
+def test_what_lies_above_its_ceiling_is_left_out(headroom):
+    run, machine = golden_pair()
+    top = run["ceilings"]
+    top["median"] = [[1.5 * ns for ns in values] for values in top["median"]]
+    top["log_ratio"] = [[value - math.log(1.5) for value in values] for values in top["log_ratio"]]
+    folder = written(headroom.root / "r" / "cheat", run, machine)
+    tree = json.loads(_exported(headroom, folder))
+    names = {entry["name"] for entry in tree["benchmarks"]}
+    assert "simd/sum/better/n:4096" not in names and "simd/sum/naive/n:4096" in names
+    assert tree["context"]["headroom_withheld"] != "0"
+
+
+def test_launches_that_failed_are_no_repetitions(headroom):
+    run, machine = sweep([1, 2], lambda n: 1 / n)
+    for name in ("median", "p10", "min", "log_ratio"):
+        run["cells"][name][1][4] = None
+    folder = written(headroom.root / "r" / "failed", run, machine)
+    tree = json.loads(_exported(headroom, folder))
+    entries = [b for b in tree["benchmarks"] if b["name"] == "parallel/sum/v1/n:65536/threads:1"]
+    told = [(entry["repetitions"], entry["repetition_index"]) for entry in entries]
+    assert told == [(9, index) for index in range(9)]
+
+
+def test_spreadsheets_get_no_formulas(headroom):
+    run, machine = golden_pair()
+    folder = written(headroom.root / "r" / "x", run, machine)
+    text = _exported(headroom, folder, "--format", "csv")
+    cells = [cell for line in csv.reader(io.StringIO(text)) for cell in line]
+    assert not any(cell.startswith(("=", "+", "@")) for cell in cells)
+    assert export.dictionary_csv() and csv_text("=1+1") == "'=1+1"

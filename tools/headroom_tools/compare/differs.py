@@ -1,0 +1,369 @@
+"""What differs between the sides besides the times, and what of it confounds the comparison."""
+
+from __future__ import annotations
+
+from typing import Callable, NamedTuple
+
+from headroom_tools.compare import between_runs
+from headroom_tools.compare.sides import Side
+from headroom_tools.text import safe, size
+
+STORAGE = ("storage-sequential", "storage-random", "storage-sync")
+# What an upgrade can touch; `cpu` and any other word touch everything.
+TOUCHES = {
+    "disk": {*STORAGE},
+    "ram": {"memory-bandwidth", "memory-latency", "cache", "coherence", "cores", "simd"},
+    "network": {"network"},
+}
+PARTS = ("cpu", "ram", "disk")
+# Facts of the fingerprint that software sets: no part of the hardware.
+_SYSTEM = ("cpu.microcode", "cpu.governor", "cpu.boost", "cpu.mitigations", "kernel", "system",
+           "virtualization", "transparent_huge_pages", "disk.file_system",
+           "disk.scheduler")  # fmt: skip
+_NO_FACT = ("slug", "format", "version")
+_UNKNOWN = "unknown"
+
+
+def _or(value: object, unit: str = "") -> str:
+    return _UNKNOWN if value is None else f"{value}{unit}"
+
+
+def _cpu(machine: dict) -> str:
+    cpu = machine["cpu"]
+    name = cpu["model_name"] or cpu["vendor"] or _UNKNOWN
+    return f"{name} ({cpu['microarchitecture']})" if cpu["microarchitecture"] else name
+
+
+def _cores(machine: dict) -> str:
+    cpu = machine["cpu"]
+    text = f"{_or(cpu['cores'])} cores, {_or(cpu['threads'])} threads"
+    return f"{text}, {cpu['sockets']} sockets" if (cpu["sockets"] or 1) > 1 else text
+
+
+def _caches(machine: dict) -> str:
+    parts = []
+    for cache in machine["cpu"]["caches"]:
+        if cache["bytes"] and cache["kind"] != "Instruction":
+            kind = "d" if cache["kind"] == "Data" else ""
+            parts.append(f"L{_or(cache['level'])}{kind} {size(cache['bytes'])}")
+    return ", ".join(parts) or _UNKNOWN
+
+
+def _ram(machine: dict) -> str:
+    ram = machine["ram"]
+    if not ram["bytes"]:
+        return _UNKNOWN
+    return f"{-(-ram['bytes'] // (1 << 30))} GiB"
+
+
+def _ram_speed(machine: dict) -> str:
+    ram = machine["ram"]
+    parts = [ram["type"], ram["mega_transfers"] and f"{ram['mega_transfers']} MT/s"]
+    parts += [ram["channels"] and f"{ram['channels']} channels"]
+    parts += [ram["modules"] and f"{ram['modules']} modules"]
+    return ", ".join(part for part in parts if part) or _UNKNOWN
+
+
+def _disk(machine: dict) -> str:
+    disk = machine["disk"]
+    parts = [disk["model"], disk["kind"], disk["bus"], disk["bytes"] and size(disk["bytes"])]
+    return ", ".join(part for part in parts if part) or _UNKNOWN
+
+
+def _file_system(machine: dict) -> str:
+    disk = machine["disk"]
+    return f"{_or(disk['file_system'])}, scheduler {_or(disk['scheduler'])}"
+
+
+def _boost(machine: dict) -> str:
+    cpu = machine["cpu"]
+    boost = {True: "on", False: "off", None: _UNKNOWN}[cpu["boost"]]
+    return f"governor {_or(cpu['governor'])}, boost {boost}"
+
+
+def _mitigations(machine: dict) -> str:
+    found = machine["cpu"]["mitigations"]
+    active = sorted(name for name, state in found.items() if (state or "").startswith("Mitigation"))
+    return ", ".join(active) or ("none" if found else _UNKNOWN)
+
+
+def _sources(run: dict) -> tuple:
+    return tuple(sorted((kernel["name"], kernel["source_hash"]) for kernel in run["kernels"]))
+
+
+class Fact(NamedTuple):
+    """Something a reader asks first. of: what it is on a side, in a few words."""
+
+    name: str
+    of: Callable[[Side], str]
+
+
+FACTS = (
+    Fact("machine", lambda side: side.run["machine"]),
+    Fact("CPU", lambda side: _cpu(side.machine)),
+    Fact("cores", lambda side: _cores(side.machine)),
+    Fact("caches", lambda side: _caches(side.machine)),
+    Fact("clock", lambda side: _boost(side.machine)),
+    Fact("microcode", lambda side: _or(side.machine["cpu"]["microcode"])),
+    Fact("RAM size", lambda side: _ram(side.machine)),
+    Fact("RAM speed", lambda side: _ram_speed(side.machine)),
+    Fact("disk", lambda side: _disk(side.machine)),
+    Fact("file system", lambda side: _file_system(side.machine)),
+    Fact("virtualization", lambda side: side.machine["virtualization"] or "none seen"),
+    Fact("kernel", lambda side: f"{_or(side.machine['system'])} {_or(side.machine['kernel'])}"),
+    Fact("mitigations", lambda side: _mitigations(side.machine)),
+    Fact("huge pages", lambda side: _or(side.machine["transparent_huge_pages"])),
+    Fact("compiler", lambda side: side.run["build"]["compiler"]),
+    Fact("flags", lambda side: side.run["build"]["flags"]),
+    Fact("build", lambda side: f"{side.run['build']['build_type']}, {side.run['build']['isa']}"),
+    Fact("SIMD", lambda side: ", ".join(side.run["simd"]["taken"]) or "none"),
+    Fact("SIMD asked for", lambda side: side.run["simd"]["asked"] or "the best there is"),
+    Fact("profile", lambda side: side.run["profile"]),
+    Fact("commit", lambda side: (side.run["commit"] or "none")[:12]
+         + (" + changes" if side.run["dirty"] else "")),
+)  # fmt: skip
+
+
+def facts(sides: list[Side]) -> tuple[list[dict], list[dict]]:
+    """(what differs, what is the same): [{"name", "values": one a side}] of FACTS, libraries and
+    the kernels' sources. Of what is the same there is one value."""
+    rows = [{"name": fact.name, "values": [safe(fact.of(s), 160) for s in sides]} for fact in FACTS]
+    libraries = dict.fromkeys(name for side in sides for name in side.run["libraries"])
+    for name in sorted(libraries):
+        values = [safe(side.run["libraries"].get(name) or "none", 60) for side in sides]
+        rows.append({"name": safe(name, 40), "values": values})
+    rows.append({"name": "kernel sources", "values": _told_sources(sides)})
+    differing = [row for row in rows if len(set(row["values"])) > 1]
+    same = [{**row, "values": row["values"][:1]} for row in rows if len(set(row["values"])) == 1]
+    return differing, same
+
+
+def _told_sources(sides: list[Side]) -> list[str]:
+    """Each side's kernels: how many, and how many of them have another source than the base's."""
+    base = dict(_sources(sides[0].run))
+    told = []
+    for side in sides:
+        own = dict(_sources(side.run))
+        other = differing_sources(sides[0], side)
+        text = f"{len(own)} kernels"
+        if set(own) != set(base):
+            text += f", {len(set(own) & set(base))} of them BASE's"
+        told.append(f"{text}, {len(other)} changed" if other else text)
+    return told
+
+
+def differing_sources(base: Side, new: Side) -> list[str]:
+    """The kernels of which the two sides measured different code."""
+    old, now = dict(_sources(base.run)), dict(_sources(new.run))
+    return sorted(name for name in old if name in now and old[name] != now[name])
+
+
+def _flat(tree: object, prefix: str = "") -> dict[str, object]:
+    if isinstance(tree, dict):
+        return {
+            key: value
+            for name, inner in tree.items()
+            for key, value in _flat(inner, f"{prefix}.{name}" if prefix else name).items()
+        }
+    return {prefix: tree}
+
+
+def _brief(value: object) -> object:
+    return safe(value, 120) if isinstance(value, (list, dict)) else value
+
+
+def _same(field: str, old: object, now: object) -> bool:
+    """Whether two facts are alike; kernels keep some RAM for themselves, and not all the same."""
+    if field == "ram.bytes" and old and now:
+        return abs(old - now) <= 0.03 * max(old, now)
+    return old == now
+
+
+def changed(base: Side, new: Side) -> list[dict]:
+    """Every field that differs between two sides: [{"field", "base", "new"}]."""
+    found = []
+    old, now = _flat(base.machine), _flat(new.machine)
+    for field in [f for f in dict.fromkeys([*old, *now]) if f not in _NO_FACT]:
+        if not _same(field, old.get(field), now.get(field)):
+            found.append(
+                {"field": field, "base": _brief(old.get(field)), "new": _brief(now.get(field))}
+            )
+    for name, of in (
+        ("compiler", lambda run: run["build"]["compiler"]),
+        ("flags", lambda run: run["build"]["flags"]),
+        ("build_type", lambda run: run["build"]["build_type"]),
+        ("isa", lambda run: run["build"]["isa"]),
+        ("simd", lambda run: ", ".join(run["simd"]["taken"])),
+        ("simd_target", lambda run: run["simd"]["asked"]),
+        ("profile", lambda run: run["profile"]),
+        ("commit", lambda run: (run["commit"] or "none")[:12]),
+    ):
+        if of(base.run) != of(new.run):
+            found.append({"field": name, "base": of(base.run), "new": of(new.run)})
+    old, now = base.run["libraries"], new.run["libraries"]
+    for name in sorted({*old, *now}):
+        if old.get(name) != now.get(name):
+            found.append(
+                {"field": f"libraries.{name}", "base": old.get(name), "new": now.get(name)}
+            )
+    other = differing_sources(base, new)
+    if other:
+        told = f"{len(other)} of {len(base.run['kernels'])}: {', '.join(other)}"
+        found.append({"field": "kernel_sources", "base": None, "new": safe(told, 300)})
+    return found
+
+
+def _is_system(field: str) -> bool:
+    return any(field == name or field.startswith(f"{name}.") for name in _SYSTEM)
+
+
+def parts_of(differences: list[dict]) -> dict[str, list[str]]:
+    """The parts of the hardware that differ, each with its fields."""
+    fields = [entry["field"] for entry in differences if not _is_system(entry["field"])]
+    found = {part: [f for f in fields if f.startswith(f"{part}.")] for part in PARTS}
+    return {part: names for part, names in found.items() if names}
+
+
+def touched(new: Side, differences: list[dict]) -> tuple[set[str] | None, str]:
+    """(axes that the change can have touched, what it is): None where it can be any of them.
+
+    The change is what was declared with --changed, or else the parts of the hardware that differ,
+    where no other configuration or code was measured.
+    """
+    declared = sorted(set(new.run["changed"]))
+    parts = declared
+    if not parts:
+        fields = [entry["field"] for entry in differences]
+        kept = [f for f in fields if f not in ("commit", "disk.file_system", "disk.scheduler")]
+        parts = sorted(parts_of(differences))
+        storage = [f for f in fields if f in ("disk.file_system", "disk.scheduler")]
+        parts = sorted({*parts, "disk"}) if storage else parts
+        if any(field.split(".")[0] not in parts or _is_system(field) for field in kept):
+            parts = []
+    if not parts or not all(part in TOUCHES for part in parts):
+        return None, ""
+    return set().union(*(TOUCHES[part] for part in parts)), ", ".join(parts)
+
+
+def _of_configuration(base: Side, new: Side, fields: dict[str, dict], hardware: bool) -> list[str]:
+    """Warnings about compiler, flags, SIMD, libraries, profile and system software."""
+    lines = []
+    chosen = [name for name in ("compiler", "flags", "build_type", "isa", "simd") if name in fields]
+    if "simd" in chosen and "simd_target" not in fields and hardware:
+        chosen.remove("simd")  # the CPUs differ in what they have: that is the comparison
+    libraries = [name for name in fields if name.startswith("libraries.")]
+    # One machine and one choice: that is what is compared, and nothing else interferes.
+    subject = not hardware and len(chosen) + bool(libraries and not chosen) <= 1
+    for name in () if subject else chosen:
+        lines.append(
+            f"{name} differs: {fields[name]['base']} against {fields[name]['new']}"
+            + (": it isn't only the hardware" if hardware else "")
+        )
+    if libraries and (hardware or chosen):
+        told = ", ".join(name.split(".", 1)[1] for name in libraries)
+        lines.append(f"libraries differ: {told}: their variants are other code")
+    if not hardware and len(chosen) > 1:
+        lines.append("the ratios are of all these choices together: change one at a time to tell")
+    if "profile" in fields:
+        lines.append(
+            f"profile differs: {fields['profile']['base']} against {fields['profile']['new']}"
+        )
+    system = [name for name in fields if _is_system(name) and not name.startswith("disk.")]
+    if system and (hardware or chosen or len(system) > 1):
+        told = ", ".join(dict.fromkeys(".".join(name.split(".")[:2]) for name in system))
+        lines.append(f"system software or its settings differ, which is no hardware: {told}")
+    for side in (base, new):
+        if side.run["dirty"]:
+            lines.append(f"{side.name} was measured with uncommitted changes")
+    return lines
+
+
+def _of_sources(base: Side, new: Side, fields: dict[str, dict]) -> list[str]:
+    differing = differing_sources(base, new)
+    if differing:
+        more = f" and {len(differing) - 8} more" if len(differing) > 8 else ""
+        return [
+            f"other source code was measured in {', '.join(differing[:8])}{more}: "
+            "these ratios are no comparison of machines"
+        ]
+    if "commit" in fields:
+        return ["the commits differ, but the kernels' sources don't"]
+    return []
+
+
+def _of_declared(base: Side, new: Side, fields: dict[str, dict]) -> list[str]:
+    """What was declared with --changed, held against what differs."""
+    lines = []
+    actual = parts_of(list(fields.values()))
+    declared = set(new.run["changed"])
+    if not declared:
+        if actual and base.run["machine"] == new.run["machine"]:
+            lines.append(
+                f"{', '.join(actual)} differs between two runs of one name, and nothing was "
+                "declared: `headroom run --changed`"
+            )
+        return lines
+    for part in sorted(set(actual) - declared):
+        lines.append(
+            f"only {', '.join(sorted(declared))} was declared as changed, but "
+            f"{', '.join(actual[part][:3])} differs too"
+        )
+    for part in sorted(declared & set(PARTS)):
+        if not any(field.startswith(f"{part}.") for field in fields):
+            lines.append(
+                f"{part} was declared as changed, but nothing that can be read of it differs"
+            )
+    return lines
+
+
+def controls(axes: list[dict], can_touch: set[str] | None) -> list[dict]:
+    """`axes` with what each is in this comparison: "control" is true for an axis that the change
+    can't have touched, and "contaminated" for one of these that moved all the same."""
+    found = []
+    for axis in axes:
+        control = can_touch is not None and axis["axis"] not in can_touch
+        moved = axis["lo"] is not None and (axis["lo"] > 1 or axis["hi"] < 1)
+        found.append({**axis, "control": control, "contaminated": control and moved})
+    return found
+
+
+def warnings(base: Side, new: Side, differences: list[dict], axes: list[dict]) -> list[str]:
+    """What a reader must know before believing the numbers, one line each."""
+    fields = {entry["field"]: entry for entry in differences}
+    lines = _of_configuration(base, new, fields, bool(parts_of(differences)))
+    lines += _of_sources(base, new, fields)
+    lines += _of_declared(base, new, fields)
+    can_touch, what = touched(new, differences)
+    for axis in controls(axes, can_touch):
+        if axis["contaminated"]:
+            lines.append(
+                f"{axis['axis']} moved to {axis['ratio']:.2f}, which {what} can't have touched: "
+                "the comparison is contaminated"
+            )
+    for side in (base, new):
+        if side.withheld:
+            names = sorted({key[0] for key in side.withheld})
+            lines.append(
+                f"{len(side.withheld)} cells of {side.name} lie above their ceiling and are left "
+                f"out: {', '.join(names[:4])}"
+            )
+    lines += _of_spread(base, new, axes)
+    return lines
+
+
+def _of_spread(base: Side, new: Side, axes: list[dict]) -> list[str]:
+    """Where the spread between runs that the intervals are widened by comes from."""
+    unknown = [
+        axis["axis"]
+        for axis in axes
+        if axis["axis"] not in base.spread or axis["axis"] not in new.spread
+    ]
+    if not unknown:
+        return []
+    lacking = [side for side in (base, new) if any(axis not in side.spread for axis in unknown)]
+    few = "one run a side" if all(len(side.runs) == 1 for side in lacking) else "so few runs a side"
+    return [
+        f"with {few} the intervals are widened by a default spread between runs "
+        f"({between_runs.described(unknown)}); {between_runs.LEAST_RUNS} runs or more of each, "
+        "kept beside each other, would tell it"
+    ]

@@ -1,0 +1,158 @@
+"""A comparison as Markdown, CSV or JSON. Text in a record is anyone's: it is escaped for each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+from headroom_tools.compare import tables
+from headroom_tools.compare.rows import CELL
+from headroom_tools.compare.sides import Side, label_of
+from headroom_tools.text import csv_text, safe, three_digits, time_of
+
+CSV_COLUMNS = ("base", "new", *CELL, "axis", "role", "base_ns_per_item", "new_ns_per_item", "ratio",
+               "lo", "hi", "verdict")  # fmt: skip
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#!|~])")
+
+
+def as_json(base: Side, news: list[Side], trees: list[dict]) -> dict:
+    """`compare --json`: one comparison as it is, several under "comparisons"."""
+    if len(trees) == 1:
+        return trees[0]
+    named = [{"new": new.name, **tree} for new, tree in zip(news, trees)]
+    return {"base": base.name, "comparisons": named}
+
+
+def as_csv(base: Side, news: list[Side], trees: list[dict]) -> str:
+    """A line for each cell and NEW, with CSV_COLUMNS; five significant digits."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for new, tree in zip(news, trees):
+        names = (csv_text(base.name), csv_text(new.name))
+        for row in tree["rows"]:
+            values = [row[name] for name in CSV_COLUMNS[2:]]
+            told = [f"{v:.5g}" if isinstance(v, float) else "" if v is None else v for v in values]
+            writer.writerow([*names, *told])
+    return out.getvalue()
+
+
+def escaped(text: object) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, no link, no cell of its own."""
+    line = safe(text, 300).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = re.sub(r"(?i)\b(https?|ftp|www)(?=[:.])", "\\1\u200b", line)
+    return _MARKDOWN.sub(r"\\\1", line).replace("@", "&#64;")
+
+
+def _table(align: str, rows: list[list[str]]) -> list[str]:
+    """A table whose cells are escaped already; the first row is the heading."""
+    rules = [{"<": "---", ">": "---:"}[a] for a in align]
+    lines = [rows[0], rules, *rows[1:]]
+    return [f"| {' | '.join(cells)} |" for cells in lines] + [""]
+
+
+def _bold_if(moved: bool, text: str) -> str:
+    return f"**{text}**" if moved else text
+
+
+def as_markdown(base: Side, news: list[Side], trees: list[dict], everything: bool) -> str:
+    """Tables for a pull request or a report: what differs, axes, kernels."""
+    sides = [base, *news]
+    names = ["base"] + (
+        ["new"] if len(news) == 1 else [tables.letters(at) for at in range(len(news))]
+    )
+    lines = ["# Comparison", ""]
+    lines += _table(
+        "<<<",
+        [["", "machine", "runs"]]
+        + [
+            [name, escaped(label_of(side)), escaped(", ".join(run["name"] for run in side.runs))]
+            for name, side in zip(names, sides)
+        ],
+    )
+    lines += [
+        "Ratios are the base's time over the new one's: above 1 is faster. Intervals are of 95%, "
+        "with the spread between runs.",
+        "",
+        "## What differs",
+        "",
+    ]
+    rows, same = tables.differing_facts(sides)
+    if rows:
+        table = [["", *names], *([escaped(cell) for cell in row] for row in rows)]
+        lines += _table("<" * (1 + len(names)), table)
+    lines += [f"The same: {escaped(same)}.", ""] if same else []
+    told = dict.fromkeys(line for tree in trees for line in tree["warnings"])
+    lines += [f"- **!** {escaped(line)}" for line in told] + [""]
+    lines += ["## Axes", "", *(_axes_pair(trees[0]) if len(news) == 1 else _axes(trees, names))]
+    lines += ["## Kernels", ""]
+    lines += _kernels(base, trees, names[1:], everything)
+    return "\n".join(lines)
+
+
+def _axes_pair(tree: dict) -> list[str]:
+    table = [["axis", "ratio", "interval", "kernels from .. to", "naive", "best", "kernels", ""]]
+    for axis in tree["axes"]:
+        note = ("contaminated" if axis["contaminated"] else "control") if axis["control"] else ""
+        naive, best = (
+            tables.factor(axis[name]["ratio"]) if axis[name] else "" for name in ("naive", "best")
+        )
+        spread = f"{three_digits(axis['least'])} .. {three_digits(axis['most'])}"
+        of = f"{axis['kernels']} of {axis['of']}"
+        ratio = tables.factor(axis["ratio"])
+        table.append([axis["axis"], ratio, tables.interval(axis), spread, naive, best, of, note])
+    return _table("<>>>>>><", table)
+
+
+def _axes(trees: list[dict], names: list[str]) -> list[str]:
+    by_axis = [{axis["axis"]: axis for axis in tree["axes"]} for tree in trees]
+    table = [["axis", *names[1:]]]
+    for axis in sorted(dict.fromkeys(name for found in by_axis for name in found)):
+        cells = []
+        for found in by_axis:
+            entry = found.get(axis)
+            moved = bool(entry and entry["lo"] and (entry["lo"] > 1 or entry["hi"] < 1))
+            cells.append(_bold_if(moved, tables.factor(entry["ratio"])) if entry else "-")
+        table.append([axis, *cells])
+    return _table("<" + ">" * len(trees), table)
+
+
+def _kernels(base: Side, trees: list[dict], names: list[str], everything: bool) -> list[str]:
+    lines, axis = [], ""
+    by_key = [tables.by_key(tree) for tree in trees]
+    single = len(trees) == 1
+    for view in tables.ladder_views(base, trees, everything):
+        if view.axis != axis:
+            axis = view.axis
+            lines += [f"### {axis}", ""]
+        heading = f"{escaped(view.kernel['name'])}, {escaped(view.label)}"
+        head = ["base", "new", "ratio", "interval", "verdict"] if single else ["base", *names]
+        table = [[heading, *head]]
+        for key in view.rungs:
+            found = [rows.get(key) for rows in by_key]
+            known = next(row for row in found if row is not None)
+            name = escaped(tables.rung_name(key, found))
+            first = time_of(known["base_ns_per_item"])
+            if single:
+                moved = known["verdict"] in ("faster", "slower")
+                verdict = _bold_if(moved, known["verdict"] or "")
+                ratio, own = tables.factor(known["ratio"]), time_of(known["new_ns_per_item"])
+                table.append([name, first, own, ratio, tables.interval(known), verdict])
+            else:
+                table.append([name, first, *(tables.marked(row) for row in found)])
+        changes = [tables.change_of(pair) for pair in view.pairs]
+        if any(changes):
+            own = next(change for change in changes if change)["base_speedup"]
+            told = [f"{three_digits(c['new_speedup'])}x" if c else "-" for c in changes]
+            cells = [f"{three_digits(own)}x", *told]
+            if single:
+                change = changes[0]
+                verdict = {"higher": "ladder higher", "lower": "ladder lower"}
+                cells += [tables.factor(change["ratio"]), tables.interval(change),
+                          verdict.get(change["change"], "")]  # fmt: skip
+                table.append([escaped(tables.pair_name(view.pairs[0])), *cells])
+            else:
+                table.append(["best over baseline", *cells])
+        lines += _table("<" + ">" * len(head), table)
+    return lines

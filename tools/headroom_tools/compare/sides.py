@@ -1,0 +1,309 @@
+"""What is compared: a run, or several that agree in everything and pool into one side."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy
+
+from headroom_tools import record, stats
+from headroom_tools.compare import between_runs
+from headroom_tools.errors import HeadroomError
+from headroom_tools.record import Cell
+from headroom_tools.show import ABOVE, noise_floors, of_launches
+from headroom_tools.text import safe
+
+NEIGHBOURS = 8  # runs beside a side's that are read at most, and the bytes of all sides' neighbours
+NEIGHBOUR_BYTES = 2 << 20
+ALL_NEIGHBOUR_BYTES = 8 << 20
+_NAME = re.compile(r"\d{8}T\d{6}Z-(?:[0-9a-f]{8}|nocommit)-(?P<label>.+)")
+
+
+class Numbers(NamedTuple):
+    """Columns of a side, a row for each of `keys`; NaN where there is none.
+
+    logs: of each launch's median time. ns: the median over launches. shape: (rows, launches).
+    """
+
+    index: dict[tuple, int]
+    logs: numpy.ndarray
+    count: numpy.ndarray
+    mean: numpy.ndarray
+    variance: numpy.ndarray
+    ns: numpy.ndarray
+
+
+class Side(NamedTuple):
+    """One side of a comparison.
+
+    runs: those pooled, the one that was named first. cells: by CELL, with the launches of all
+    runs. rungs: by ladder (kernel, n, input, threads) the cells that stand in it. spread: measured
+    between runs, by axis, in logs. repeats: further runs that `spread` was taken from, too.
+    withheld: cells left out, as they lie above their ceiling.
+    """
+
+    name: str
+    runs: list[dict]
+    machine: dict
+    cells: dict[tuple, Cell]
+    rungs: dict[tuple, list[Cell]]
+    floors: dict[str, float]
+    spread: dict[str, float]
+    repeats: int
+    withheld: list[tuple]
+    numbers: Numbers
+
+    @property
+    def run(self) -> dict:
+        """The run that was named; what its pooled repeats share with it is read here."""
+        return self.runs[0]
+
+
+def key_of(cell: Cell) -> tuple:
+    """CELL as a tuple: what both sides must have for a row."""
+    return cell.kernel["name"], cell.variant, cell.n, cell.input, cell.threads
+
+
+def logs(cell: Cell) -> list[float]:
+    """The logarithms of the launches' medians."""
+    return [math.log(value) for value in of_launches(cell.median) if value > 0]
+
+
+def columns(rows: list[list]) -> numpy.ndarray:
+    """Values by row and launch; None becomes NaN."""
+    return numpy.array(rows, dtype=float) if rows else numpy.zeros((0, 1))
+
+
+def median_of(values: numpy.ndarray) -> numpy.ndarray:
+    """Each row's median over the values that are there; NaN for a row without any."""
+    if not values.size:
+        return numpy.zeros(len(values))
+    ordered = numpy.sort(values, axis=1)  # NaNs go last
+    count = numpy.sum(~numpy.isnan(values), axis=1)
+    rows = numpy.arange(len(values))
+    low = ordered[rows, numpy.maximum(count - 1, 0) // 2]
+    return (low + ordered[rows, numpy.minimum(count // 2, values.shape[1] - 1)]) / 2
+
+
+def moments(values: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+    """(count, mean, sample variance) of each row's values; NaN where they are too few."""
+    there = ~numpy.isnan(values)
+    count = there.sum(axis=1)
+    with numpy.errstate(invalid="ignore", divide="ignore"):
+        mean = numpy.where(there, values, 0).sum(axis=1) / count
+        deviations = numpy.where(there, values - mean[:, None], 0)
+        variance = (deviations**2).sum(axis=1) / (count - 1)
+    return count, mean, numpy.where(count > 1, variance, numpy.nan)
+
+
+def _numbers(cells: dict[tuple, Cell]) -> Numbers:
+    times = columns([cell.median for cell in cells.values()])
+    with numpy.errstate(invalid="ignore", divide="ignore"):
+        logarithms = numpy.log(times)
+    index = {key: row for row, key in enumerate(cells)}
+    return Numbers(index, logarithms, *moments(logarithms), median_of(times))
+
+
+def configuration(run: dict) -> tuple:
+    """What can be chosen on one machine, and the code that was measured."""
+    build = run["build"]
+    return (
+        run["profile"],
+        run["plan"]["launches"],
+        build["compiler"],
+        build["flags"],
+        build["build_type"],
+        build["isa"],
+        run["simd"]["asked"],
+        tuple(run["simd"]["taken"]),
+        tuple(sorted(run["libraries"].items())),
+        tuple(sorted((kernel["name"], kernel["source_hash"]) for kernel in run["kernels"])),
+    )
+
+
+def _fingerprint(machine: dict) -> dict:
+    """A fingerprint for comparing: RAM by the GiB, as kernels keep more or less of it."""
+    ram = machine["ram"]
+    whole = -(-ram["bytes"] // (1 << 30)) if ram["bytes"] else None
+    return {**machine, "ram": {**ram, "bytes": whole}}
+
+
+class _Loaded(NamedTuple):
+    folder: Path
+    run: dict
+    machine: dict
+
+    def agrees(self, other: _Loaded) -> bool:
+        """Whether both are repeats of one measurement, so that they pool."""
+        return (
+            self.run["label"] == other.run["label"]
+            and self.run["changed"] == other.run["changed"]
+            and configuration(self.run) == configuration(other.run)
+            and _fingerprint(self.machine) == _fingerprint(other.machine)
+        )
+
+
+def _load(folder: Path) -> _Loaded:
+    return _Loaded(folder.resolve(), *record.load(folder))
+
+
+def _neighbours(of: _Loaded, named: set[Path], budget: list[int]) -> list[_Loaded]:
+    """The runs beside `of`, newest first, that agree with it and were not named themselves.
+
+    budget: [bytes that may still be read for this, over all sides]
+    """
+    found: list[_Loaded] = []
+    left = NEIGHBOUR_BYTES
+    read = 0
+    for path in sorted(of.folder.parent.glob("*/run.json"), reverse=True):
+        name = _NAME.fullmatch(path.parent.name)
+        other_label = name is not None and name["label"] != of.run["label"]
+        if other_label or path.parent.resolve() in named or read >= NEIGHBOURS:
+            continue
+        try:
+            size = path.stat().st_size
+            if size > min(left, budget[0]):
+                break
+            left, budget[0], read = left - size, budget[0] - size, read + 1
+            other = _load(path.parent)
+        except (HeadroomError, OSError):
+            continue  # a damaged neighbour is no reason to refuse these two
+        if of.agrees(other):
+            found.append(other)
+    return found
+
+
+def _cells(run: dict) -> tuple[dict[tuple, Cell], list[Cell]]:
+    """A run's cells by CELL, each once (of its own ladder where it stands in several), and all."""
+    rows = record.cells_of(run)
+    chosen: dict[tuple, Cell] = {}
+    for cell in rows:
+        known = chosen.get(key_of(cell))
+        own = cell.ladder_threads == cell.threads
+        if known is None or (own and known.ladder_threads != known.threads):
+            chosen[key_of(cell)] = cell
+    return chosen, rows
+
+
+def _pooled(tables: list[dict[tuple, Cell]], launches: list[int]) -> dict[tuple, Cell]:
+    """The tables' cells, each with the launches of all tables; None where one lacks the cell."""
+    if len(tables) == 1:
+        return tables[0]
+    pooled = {}
+    for key in dict.fromkeys(key for table in tables for key in table):
+        found = [table.get(key) for table in tables]
+        joined = {
+            name: [
+                value
+                for cell, count in zip(found, launches)
+                for value in ((getattr(cell, name) if cell else None) or [None] * count)
+            ]
+            for name in ("median", "p10", "min", "log_ratio", "ceiling", "of_ceiling")
+        }
+        first = next(cell for cell in found if cell is not None)
+        pooled[key] = first._replace(**joined)
+    return pooled
+
+
+def _above_ceiling(cell: Cell) -> bool:
+    """Whether `show` would withhold the cell: faster than the machine can be."""
+    shares = of_launches(cell.of_ceiling)
+    interval = stats.order_interval(shares) if shares else None
+    return interval is not None and interval.lo > math.log(ABOVE)
+
+
+def _side(pool: list[_Loaded], beside: list[_Loaded]) -> Side:
+    """A side made of the runs of `pool`; those `beside` only tell how far runs lie apart."""
+    runs = [loaded.run for loaded in pool]
+    launches = [run["plan"]["launches"] for run in runs]
+    read = [_cells(run) for run in runs]
+    cells = _pooled([table for table, _ in read], launches)
+    rows = _pooled([{(*cell.ladder(), *key_of(cell)): cell for cell in all_} for _, all_ in read],
+                   launches)  # fmt: skip
+    withheld = {where for where, cell in rows.items() if _above_ceiling(cell)}
+    rungs: dict[tuple, list[Cell]] = {}
+    for where, cell in rows.items():
+        if where not in withheld:
+            rungs.setdefault(cell.ladder(), []).append(cell)
+    out = [key for key, cell in cells.items() if (*cell.ladder(), *key) in withheld]
+    for key in out:
+        del cells[key]
+    tables = [_means(table) for table, _ in read]
+    tables += [_means(_cells(loaded.run)[0]) for loaded in beside]
+    spread = between_runs.measured(tables)
+    more = f" and {len(pool) - 1} more" if len(pool) > 1 else ""
+    return Side(
+        safe(pool[0].folder.name, 80) + more,
+        runs,
+        pool[0].machine,
+        cells,
+        rungs,
+        noise_floors(list(rows.values())),
+        spread,
+        len(beside),
+        out,
+        _numbers(cells),
+    )
+
+
+def _means(table: dict[tuple, Cell]) -> dict[tuple, tuple[str, float]]:
+    found = {}
+    for key, cell in table.items():
+        values = logs(cell)
+        if values:
+            found[key] = cell.kernel["axis"], math.fsum(values) / len(values)
+    return found
+
+
+def side(folder: Path) -> Side:
+    """The run in `folder` by itself; neighbours that agree only tell the spread between runs."""
+    loaded = _load(folder)
+    return _side([loaded], _neighbours(loaded, {loaded.folder}, [ALL_NEIGHBOUR_BYTES]))
+
+
+def read_sides(folders: list[Path], pool: bool = True) -> list[Side]:
+    """The sides that `folders` make, in their order: the first is the base.
+
+    Runs that agree (fingerprint, compiler, flags, configuration, label) pool into one side, and so
+    do unnamed ones beside them. Where all that were named agree, there would be nothing left to
+    compare: then each stands by itself, as with pool=False, and as does a folder named twice.
+    """
+    budget = [ALL_NEIGHBOUR_BYTES]
+    loaded = [_load(folder) for folder in folders]
+    named = {one.folder for one in loaded}
+    groups: list[list[_Loaded]] = []
+    seen: set[Path] = set()
+    for one in loaded:
+        twice = one.folder in seen
+        seen.add(one.folder)
+        known = next((group for group in groups if group[0].agrees(one)), None)
+        if known is None or twice:
+            groups.append([one])
+        else:
+            known.append(one)
+    pools = pool and any(not loaded[0].agrees(one) for one in loaded)
+    if not pools:
+        groups = [[one] for one in loaded]
+    made = []
+    for group in groups:
+        beside = _neighbours(group[0], named, budget)
+        alone = not pools or any(
+            other is not group and other[0].agrees(group[0]) for other in groups
+        )
+        made.append(_side(group, beside) if alone else _side(group + beside, []))
+    return made
+
+
+def spread_of(side_: Side, axis: str) -> float:
+    """The half-width, in logs, that covers 95% of what a side's mean strays between runs."""
+    one = side_.spread.get(axis, between_runs.default(axis))
+    return one / math.sqrt(len(side_.runs))
+
+
+def label_of(side_: Side) -> str:
+    """`machine · label`, and how many runs."""
+    count = f" · {len(side_.runs)} runs" if len(side_.runs) > 1 else ""
+    return safe(f"{side_.run['machine']} · {side_.run['label']}{count}", 120)

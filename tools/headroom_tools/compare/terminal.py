@@ -1,0 +1,250 @@
+"""Prints a comparison on a terminal or into a pipe: what differs, axes, then kernels by axis."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from headroom_tools import terminal
+from headroom_tools.compare import tables
+from headroom_tools.compare.sides import Side, label_of
+from headroom_tools.show import _VERDICT_STYLE as VERDICT_STYLE
+from headroom_tools.show import MOVED
+from headroom_tools.text import safe, three_digits, time_of
+
+LEGEND = (
+    "ratio: BASE's time over NEW's, above 1 is faster; 95% intervals, with the spread between runs"
+)
+NAME_WIDTH = 30
+CHANGE_STYLE = {"higher": "bold green", "lower": "bold red"}
+
+
+def _heading(base: Side, news: list[Side], to: Console) -> None:
+    if len(news) > 1:
+        table = terminal.Table("<<<")
+        for at, side in enumerate((base, *news)):
+            what = "BASE" if at == 0 else tables.letters(at - 1)
+            table.row((what, "bold"), label_of(side), (side.name, "dim"))
+        table.print(to)
+    else:
+        (new,) = news
+        to.print(Text(f"{base.name} -> {new.name}", style="bold"), soft_wrap=True)
+        same = base.run["machine"] == new.run["machine"]
+        both = [safe(side.run["machine"]) for side in (base, new)]
+        text = f"both on {both[0]}" if same else " -> ".join(both)
+        to.print(Text(text, style="dim"), soft_wrap=True)
+        for side in (base, new):
+            if len(side.runs) > 1:
+                names = ", ".join(run["name"] for run in side.runs)
+                terminal.paragraph(to, f"{len(side.runs)} runs that agree, pooled: {names}", "dim")
+            elif side.spread:
+                count = side.repeats
+                told = f"{side.name}: {count} more runs beside it tell how far its runs lie apart"
+                terminal.paragraph(to, told, "dim")
+
+
+def _facts(base: Side, news: list[Side], to: Console) -> None:
+    sides = [base, *news]
+    rows, same = tables.differing_facts(sides)
+    to.print()
+    terminal.title(to, "what differs", "" if rows else "nothing that a record tells")
+    if len(sides) == 2:
+        table = terminal.Table("<<<", limits={0: 20, 1: 36, 2: 36})
+        if rows:
+            table.row("", ("base", "dim"), ("new", "dim"))
+        for name, old, new in rows:
+            table.row((name, "cyan"), old, (new, "bold"))
+        table.print(to)
+    else:  # a column for each machine would be too narrow for names: who has what, instead
+        names = ["BASE", *(tables.letters(at) for at in range(len(news)))]
+        table = terminal.Table("<<<", limits={0: 20, 1: 60, 2: 400})
+        for name, *values in rows:
+            for at, value in enumerate(dict.fromkeys(values)):
+                whose = ", ".join(n for n, own in zip(names, values) if own == value)
+                table.row((name if at == 0 else "", "cyan"), value, (whose, "bold"))
+        table.print(to)
+    if same:
+        terminal.paragraph(to, f"the same: {same}", "dim")
+
+
+def _warnings(news: list[Side], trees: list[dict], to: Console) -> None:
+    """Each warning once, with the sides that it holds for."""
+    whose: dict[str, list[str]] = {}
+    for at, tree in enumerate(trees):
+        for line in tree["warnings"]:
+            whose.setdefault(line, []).append(tables.letters(at))
+    for line, names in whose.items():
+        told = f"{', '.join(names)}: " if len(names) < len(news) else ""
+        terminal.paragraph(to, f"! {told}{line}", "yellow", 0)
+
+
+def _axis_pair(tree: dict, to: Console) -> None:
+    to.print()
+    terminal.title(to, "axes", "geometric means over kernels, each counting once")
+    table = terminal.Table("<>>>>><<")
+    head = ("", "ratio", "interval", "kernels from .. to", "naive", "best", "of", "")
+    table.row(*((name, "dim") for name in head))
+    for axis in tree["axes"]:
+        note = ""
+        if axis["control"]:
+            note = ("moved: contaminated", "bold red") if axis["contaminated"] else "control"
+        table.row(
+            axis["axis"],
+            (tables.factor(axis["ratio"]), "bold"),
+            tables.interval(axis),
+            f"{three_digits(axis['least'])} .. {three_digits(axis['most'])}",
+            *(
+                tables.factor(axis[name]["ratio"]) if axis[name] else ""
+                for name in ("naive", "best")
+            ),
+            (f"{axis['kernels']} of {axis['of']} kernels", "dim"),
+            note,
+        )
+    table.print(to)
+
+
+class _Headings:
+    """The headings of a table by axis and kernel, each once."""
+
+    def __init__(self, table: terminal.Table):
+        self._table = table
+        self._axis = self._kernel = ""
+
+    def before(self, view: tables.LadderView) -> None:
+        if view.axis != self._axis:
+            self._axis = view.axis
+            self._table.heading()
+            self._table.heading((view.axis, "bold underline"))
+        if view.kernel["name"] != self._kernel:
+            self._kernel = view.kernel["name"]
+            self._table.heading()
+            technique = f"  {view.kernel['technique']}"[: 96 - len(self._kernel)]
+            self._table.heading((self._kernel, "bold"), (technique, "dim"))
+
+
+def _kernels_pair(base: Side, tree: dict, everything: bool, to: Console) -> None:
+    table = terminal.Table("<<>>>><", limits={0: NAME_WIDTH})
+    headings = _Headings(table)
+    rows = tables.by_key(tree)
+    for view in tables.ladder_views(base, [tree], everything):
+        headings.before(view)
+        header = ("", "base", "new", "ratio", "interval", "")
+        table.row((view.label, "cyan"), *((name, "dim") for name in header))
+        for key in view.rungs:
+            row = rows[key]
+            share = row["new_ns"] / max(row["new_ns"], row["base_ns"])
+            table.row(
+                "  " + tables.rung_name(key, [row]),
+                (terminal.bar(share, 8), "blue"),
+                time_of(row["base_ns_per_item"]),
+                time_of(row["new_ns_per_item"]),
+                (tables.factor(row["ratio"]), "bold"),
+                tables.interval(row),
+                (row["verdict"] or "", VERDICT_STYLE.get(row["verdict"] or "", "")),
+            )
+        change = tables.change_of(view.pairs[0])
+        if change is not None:
+            told = {"higher": "ladder higher", "lower": "ladder lower"}
+            table.row(
+                (f"  {tables.pair_name(view.pairs[0])}", "dim"),
+                "",
+                (f"{three_digits(change['base_speedup'])}x", "dim"),
+                (f"{three_digits(change['new_speedup'])}x", "dim"),
+                (tables.factor(change["ratio"]), "dim"),
+                (tables.interval(change), "dim"),
+                (told.get(change["change"], ""), CHANGE_STYLE.get(change["change"], "")),
+            )
+    table.print(to)
+
+
+def _axis_matrix(trees: list[dict], block: range, to: Console) -> None:
+    axes = dict.fromkeys(axis["axis"] for tree in trees for axis in tree["axes"])
+    table = terminal.Table("<" + ">" * len(block))
+    table.row("", *((tables.letters(at), "bold") for at in block))
+    by_axis = [{axis["axis"]: axis for axis in tree["axes"]} for tree in trees]
+    for axis in sorted(axes):
+        cells = []
+        for at in block:
+            entry = by_axis[at].get(axis)
+            cells.append(_coloured(entry) if entry else ("-", "dim"))
+        table.row(axis, *cells)
+    table.print(to)
+
+
+def _coloured(axis: dict) -> tuple[str, str]:
+    """An axis index, coloured where its interval lies on one side of 1."""
+    if axis["lo"] is None:
+        return tables.factor(axis["ratio"]), ""
+    moved = "faster" if axis["lo"] > 1 else "slower" if axis["hi"] < 1 else "unresolved"
+    style = VERDICT_STYLE[moved] if moved in MOVED else ""
+    mark = "!" if axis["contaminated"] else tables.MARKS[moved]
+    return f"{tables.factor(axis['ratio'])} {mark}", style
+
+
+def _kernels_matrix(
+    views: list[tables.LadderView], rows: list[dict[tuple, dict]], block: range, to: Console
+) -> None:
+    """Ratios against BASE, a column for each NEW of `block`. rows: by CELL, for each NEW."""
+    table = terminal.Table("<>" + ">" * len(block), limits={0: NAME_WIDTH})
+    headings = _Headings(table)
+    for view in views:
+        headings.before(view)
+        names = ((tables.letters(at), "dim") for at in block)
+        table.row((view.label, "cyan"), ("base", "dim"), *names)
+        for key in view.rungs:
+            found = [table_.get(key) for table_ in rows]
+            known = next(row for row in found if row is not None)
+            cells = [
+                (
+                    tables.marked(found[at]),
+                    VERDICT_STYLE.get((found[at] or {}).get("verdict") or "", "dim"),
+                )
+                for at in block
+            ]
+            name = "  " + tables.rung_name(key, found)
+            table.row(name, time_of(known["base_ns_per_item"]), *cells)
+        changes = [tables.change_of(pair) for pair in view.pairs]
+        if any(changes):
+            own = next(change for change in changes if change)["base_speedup"]
+            told = [
+                f"{three_digits(changes[at]['new_speedup'])}x  " if changes[at] else "-  "
+                for at in block
+            ]
+            first = f"{three_digits(own)}x"
+            table.row(("  best over baseline", "dim"), (first, "dim"), *((t, "dim") for t in told))
+    table.print(to)
+
+
+def print_all(
+    base: Side, news: list[Side], trees: list[dict], everything: bool, to: Console
+) -> None:
+    """Prints the comparison of BASE with each of `news`, whose trees are `compared`'s."""
+    _heading(base, news, to)
+    to.print(Text(LEGEND, style="dim"), soft_wrap=True)
+    _facts(base, news, to)
+    _warnings(news, trees, to)
+    if len(news) == 1:
+        _axis_pair(trees[0], to)
+        _kernels_pair(base, trees[0], everything, to)
+    else:
+        wide = max(1, (to.width - NAME_WIDTH - 14) // 11)
+        blocks = [range(at, min(at + wide, len(news))) for at in range(0, len(news), wide)]
+        to.print()
+        note = "▲ ▼ the interval lies above or below 1; ! a control that moved"
+        terminal.title(to, "axes", note)
+        for block in blocks:
+            _axis_matrix(trees, block, to)
+        to.print()
+        terminal.title(to, "kernels", "▲ faster ▼ slower = equivalent ? unresolved")
+        views = tables.ladder_views(base, trees, everything)
+        rows = [tables.by_key(tree) for tree in trees]
+        for block in blocks:
+            _kernels_matrix(views, rows, block, to)
+    to.print()
+    for at, tree in enumerate(trees):
+        moved = any(row["verdict"] in MOVED for row in tree["rows"])
+        name = f"{tables.letters(at)}: " if len(news) > 1 else ""
+        to.print(Text(name + tables.summary(tree), style="bold" if moved else ""), soft_wrap=True)
+    if not everything:
+        text = "each ladder's baseline and its best on a side are shown; --all shows every variant"
+        to.print(Text(text, style="dim"), soft_wrap=True)

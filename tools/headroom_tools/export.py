@@ -1,0 +1,232 @@
+"""A run for other tools: Google Benchmark's JSON, and CSV with a data dictionary.
+
+The unit of evidence is the launch, so each launch is one repetition, or one line. What lies above
+its ceiling is left out, as `show` withholds it. Text is anyone's: spreadsheets get no formulas.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import NamedTuple
+
+from headroom_tools.record import Cell, cells_of
+from headroom_tools.show import ABOVE, share_of
+from headroom_tools.text import cell_name, csv_text, five, safe
+
+FORMATS = ("google-benchmark", "csv")
+
+
+def _withheld(cell: Cell) -> bool:
+    share = share_of(cell) if cell.of_ceiling else None
+    return bool(share and share.lo and share.lo > ABOVE)
+
+
+def _own_ladders(run: dict) -> tuple[list[Cell], int]:
+    """(the cells that may be shown, each once; how many were withheld).
+
+    The one-thread row of a sweep stands in every ladder of it: its own one counts.
+    """
+    cells = cells_of(run)
+    chosen: dict[tuple, Cell] = {}
+    for cell in cells:
+        key = tuple(cell.key().values())
+        known = chosen.get(key)
+        own = cell.ladder_threads == cell.threads
+        if known is None or (own and known.ladder_threads != known.threads):
+            chosen[key] = cell
+    kept = [cell for cell in chosen.values() if not _withheld(cell)]
+    return kept, len(chosen) - len(kept)
+
+
+def name_of(cell: Cell) -> str:
+    """CELL as the benchmark program names it: what a kernel doesn't vary is left out."""
+    inputs, threads = len(cell.kernel["inputs"]) > 1, len(cell.kernel["threads"]) > 1
+    return cell_name(
+        cell.kernel["name"],
+        cell.variant,
+        cell.n,
+        cell.input if inputs else None,
+        cell.threads if threads else None,
+    )
+
+
+def google_benchmark(run: dict, machine: dict) -> dict:
+    """The run as Google Benchmark's JSON.
+
+    A record keeps each ladder's reported clock alone: `real_time` and `cpu_time` both have it, and
+    the benchmark's label says which it is.
+    """
+    cells, withheld = _own_ladders(run)
+    families: dict[str, int] = {}
+    members: dict[int, int] = {}
+    benchmarks = []
+    for cell in cells:
+        family = families.setdefault(f"{cell.kernel['name']}/{cell.variant}", len(families))
+        member = members[family] = members.get(family, -1) + 1
+        name = name_of(cell)
+        launches = [at for at, ns in enumerate(cell.median) if ns]
+        for index, launch in enumerate(launches):
+            ns = cell.median[launch]
+            entry = {
+                "name": name,
+                "family_index": family,
+                "per_family_instance_index": member,
+                "run_name": name,
+                "run_type": "iteration",
+                "repetitions": len(launches),
+                "repetition_index": index,
+                "threads": cell.threads,
+                "iterations": 1,
+                "real_time": ns,
+                "cpu_time": ns,
+                "time_unit": "ns",
+                "label": f"{cell.clock} clock",
+                "items_per_second": five(cell.items / ns * 1e9),
+            }
+            if cell.bytes:
+                entry["bytes_per_second"] = five(cell.bytes / ns * 1e9)
+            ratio = cell.log_ratio[launch]
+            if ratio is not None and not cell.is_baseline(cell.baseline) and not cell.beside:
+                entry["speedup"] = five(math.exp(ratio))
+            benchmarks.append(entry)
+    cpu = machine["cpu"]
+    kinds = {"Data": "Data", "Instruction": "Instruction"}
+    return {
+        "context": {
+            "date": run["started"],
+            "host_name": run["machine"],
+            "executable": "headroom-bench",
+            "num_cpus": cpu["threads"] or run["threads_available"],
+            "mhz_per_cpu": cpu["max_mhz"] or 0,
+            "cpu_scaling_enabled": cpu["governor"] not in (None, "performance"),
+            "caches": [
+                {
+                    "type": kinds.get(cache["kind"] or "", "Unified"),
+                    "level": cache["level"] or 0,
+                    "size": cache["bytes"],
+                    "num_sharing": cache["shared_by"] or 0,
+                }
+                for cache in cpu["caches"]
+                if cache["bytes"]
+            ],
+            "load_avg": [],
+            "library_build_type": "debug" if run["build"]["benchmark_library_debug"] else "release",
+            "headroom_run": run["name"],
+            "headroom_label": run["label"],
+            "headroom_commit": run["commit"] or "none",
+            "headroom_compiler": safe(run["build"]["compiler"]),
+            "headroom_flags": safe(run["build"]["flags"], 1000),
+            "headroom_withheld": str(withheld),
+        },
+        "benchmarks": benchmarks,
+    }
+
+
+class Column(NamedTuple):
+    """A column of the CSV. unit: of its numbers, empty for text."""
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+
+
+DICTIONARY = (
+    Column("run", "text", "", "name of the run: start (UTC), commit, label"),
+    Column("machine", "text", "", "slug of the machine, or the name that was given with --machine"),
+    Column("label", "text", "", "label of the run"),
+    Column("kernel", "text", "", "group/name of the problem"),
+    Column("axis", "text", "", "the resource that the kernel leans on"),
+    Column("variant", "text", "", "the way it is solved"),
+    Column("role", "text", "", "baseline (the others are held against it), optimized, or peer"),
+    Column("n", "integer", "", "size of the problem"),
+    Column("input", "text", "", "kind of input"),
+    Column("threads", "integer", "threads", "threads that the variant ran on"),
+    Column("ladder_threads", "integer", "threads", "threads of the ladder that the line stands in: "
+           "the one-thread baseline stands in every ladder of a sweep"),
+    Column("baseline", "text", "", "the variant that log_ratio compares with"),
+    Column("clock", "text", "", "cpu (thread CPU time) or wall: what all times of the line are by"),
+    Column("items", "number", "items", "items that one call works on"),
+    Column("bytes", "number", "B", "bytes that one call moves at least; 0 where that has no sense"),
+    Column("working_set", "integer", "B", "bytes that calls come back to"),
+    Column("launch", "integer", "", "process of the benchmark program, from 1; lines of one launch "
+           "and kernel are paired"),
+    Column("median_ns", "number", "ns", "time of a call: median over the launch's rounds"),
+    Column("p10_ns", "number", "ns", "time of a call: 10th percentile over the launch's rounds"),
+    Column("min_ns", "number", "ns", "time of a call: shortest of the launch's rounds"),
+    Column("ns_per_item", "number", "ns", "median_ns over items"),
+    Column("log_ratio", "number", "ln", "median over rounds of ln(baseline's time / this time): "
+           "its exponential is the launch's speedup"),
+    Column("probe", "text", "", "probe that bounds the ladder, empty where there is none"),
+    Column("ceiling_ns", "number", "ns", "the shortest time of a call that the probe leaves"),
+    Column("placebo", "text", "", "noise class, where the kernel is a placebo"),
+    Column("alone_ns", "number", "ns", "time of a call of the variant run alone; no launch's own"),
+)  # fmt: skip
+
+
+def csv_rows(run: dict) -> list[dict]:
+    """A row for each cell and launch that gave something, with the columns of DICTIONARY."""
+    rows = []
+    for cell in cells_of(run):
+        if _withheld(cell):
+            continue
+        common = {
+            "run": run["name"],
+            "machine": run["machine"],
+            "label": run["label"],
+            "kernel": cell.kernel["name"],
+            "axis": cell.kernel["axis"],
+            "variant": cell.variant,
+            "role": cell.role,
+            "n": cell.n,
+            "input": cell.input,
+            "threads": cell.threads,
+            "ladder_threads": cell.ladder_threads,
+            "baseline": cell.baseline,
+            "clock": cell.clock,
+            "items": cell.items,
+            "bytes": cell.bytes,
+            "working_set": cell.working_set,
+        }
+        for at, ns in enumerate(cell.median):
+            if ns is None:
+                continue
+            rows.append(
+                {
+                    **common,
+                    "launch": at + 1,
+                    "median_ns": ns,
+                    "p10_ns": cell.p10[at],
+                    "min_ns": cell.min[at],
+                    "ns_per_item": five(ns / cell.items),
+                    "log_ratio": cell.log_ratio[at],
+                    "probe": cell.probe,
+                    "ceiling_ns": cell.ceiling[at] if cell.ceiling else None,
+                    "placebo": cell.kernel["placebo"],
+                    "alone_ns": cell.alone_ns,
+                }
+            )
+    return rows
+
+
+def _csv(names: list[str], rows: list[list]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        told = ["" if v is None else csv_text(v) if isinstance(v, str) else v for v in row]
+        writer.writerow(told)
+    return out.getvalue()
+
+
+def as_csv(run: dict) -> str:
+    """`csv_rows` as text."""
+    names = [column.name for column in DICTIONARY]
+    return _csv(names, [[row[name] for name in names] for row in csv_rows(run)])
+
+
+def dictionary_csv() -> str:
+    """The data dictionary of `as_csv`, itself as CSV."""
+    return _csv(list(Column._fields), [list(column) for column in DICTIONARY])
