@@ -183,6 +183,7 @@ const Registrar kRegistrar({.name = "simd/count_byte",
                             .technique = "narrow lanes: count in bytes, widen rarely",
                             .sizes = {16 << 10, 256 << 10, 4 << 20, 64 << 20, 256 << 20},
                             .headline = {16 << 10, 64 << 20},
+                            .ceiling = {"machine/read"},
                             .demand =
                                 [](const Setting& s) {
                                   const double n = static_cast<double>(s.n);

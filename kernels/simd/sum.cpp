@@ -236,6 +236,7 @@ const Registrar kRegistrar({.name = "simd/sum",
                             .technique = "independent accumulators, then SIMD",
                             .sizes = {4096, 65536, 1 << 20, 16 << 20, 64 << 20},
                             .headline = {4096, 16 << 20},
+                            .ceiling = {"machine/read"},
                             .demand =
                                 [](const Setting& s) {
                                   const double n = static_cast<double>(s.n);

@@ -1,0 +1,251 @@
+// simd/find_byte: where does a byte occur in a text? All places, found one after the other.
+//
+// Each variant is a function like memchr, which returns the first place; it is called again from
+// behind each place until the text ends. Out: every place, and how many. Exact.
+//
+// Inputs: `last` has the byte once, at the end: one long search. `short` has it every 32 bytes on
+// average (a geometric distribution): the length of a line, where the cost of starting and of the
+// mispredicted end counts. There the byte wanted is another one in each call, out of 16, so that
+// the ends are not learnt. Other bytes are those that a careless trick takes for it (one more, one
+// less by a borrow, the top bit flipped).
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/find_byte.cpp"
+#include "core/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// The first of the n bytes at `text` that is `wanted`, or n.
+size_t FindByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
+  const hn::ScalableTag<uint8_t> d;
+  const size_t lanes = hn::Lanes(d);
+  const auto key = hn::Set(d, wanted);
+  const auto first = [&](size_t at) HWY_ATTR {
+    return hn::FindFirstTrue(d, hn::Eq(hn::LoadU(d, text + at), key));
+  };
+  size_t i = 0;
+  if (n < lanes) {
+    // Half vectors and less would do for more of these; texts end seldom.
+    while (i < n && text[i] != wanted) ++i;
+    return i;
+  }
+  // The first four vectors one by one: many searches end there.
+  for (; i < 4 * lanes && i + lanes <= n; i += lanes) {
+    const intptr_t lane = first(i);
+    if (lane >= 0) return i + static_cast<size_t>(lane);
+  }
+  // Then four at a time: a byte is zero in the least of their differences where one of them
+  // matches, so there is one test and one branch for all. A line asked for 4 KiB ahead is across
+  // the page's end, where hardware prefetchers start over.
+  constexpr size_t kAhead = 4096;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    const uintptr_t ahead = reinterpret_cast<uintptr_t>(text + i) + kAhead;
+    for (size_t line = 0; line < 4 * lanes; line += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(ahead + line));
+    const auto v0 = hn::Xor(hn::LoadU(d, text + i), key);
+    const auto v1 = hn::Xor(hn::LoadU(d, text + i + lanes), key);
+    const auto v2 = hn::Xor(hn::LoadU(d, text + i + 2 * lanes), key);
+    const auto v3 = hn::Xor(hn::LoadU(d, text + i + 3 * lanes), key);
+    const auto least = hn::Min(hn::Min(v0, v1), hn::Min(v2, v3));
+    if (HWY_UNLIKELY(!hn::AllFalse(d, hn::Eq(least, hn::Zero(d))))) break;
+  }
+  for (; i + lanes <= n; i += lanes) {
+    const intptr_t lane = first(i);
+    if (lane >= 0) return i + static_cast<size_t>(lane);
+  }
+  if (i == n) return n;
+  // The last vector ends with the text, and starts in what has been searched.
+  const intptr_t lane = first(n - lanes);
+  return lane >= 0 ? n - lanes + static_cast<size_t>(lane) : n;
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <span>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(FindByte);
+
+struct FindByteProblem {
+  struct Call {
+    std::span<const std::uint8_t> text;
+    std::uint8_t wanted = 0;
+  };
+  struct Input {
+    Buffer<std::uint8_t> text;
+    std::vector<std::uint8_t> wanted;
+    std::size_t most = 0;  // places of any of those wanted
+    Call at(std::size_t turn) const {
+      return {{text.data(), text.size()}, wanted[turn % wanted.size()]};
+    }
+  };
+  struct Output {
+    Buffer<std::uint32_t> places;
+    std::size_t count = 0;
+    void poison() {
+      headroom::poison(places);
+      count = ~std::size_t{0};
+    }
+  };
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input in{Buffer<std::uint8_t>(setting.n), {}, 0};
+    FastRng fast(rng());
+    if (setting.input == "short") {
+      // 32 bytes, all alike often: 16 that are wanted by turns, and their neighbours.
+      for (int k = 0; k < 16; ++k) in.wanted.push_back(static_cast<std::uint8_t>(2 * k));
+      for (std::size_t i = 0; i < setting.n;) {
+        std::uint64_t bits = fast();
+        for (int k = 0; k < 12 && i < setting.n; ++k, bits >>= 5)
+          in.text[i++] = static_cast<std::uint8_t>(bits & 31);
+      }
+    } else {
+      in.wanted = {'\n'};
+      const std::uint8_t other[4] = {'\n' + 1, '\n' ^ 1, '\n' ^ 0x80, '\n' - 1};
+      for (std::size_t i = 0; i < setting.n;) {
+        std::uint64_t bits = fast();
+        for (int k = 0; k < 32 && i < setting.n; ++k, bits >>= 2) in.text[i++] = other[bits & 3];
+      }
+      if (setting.n != 0) in.text[setting.n - 1] = '\n';
+    }
+    count_most(in);
+    return in;
+  }
+  // The first byte is the one wanted, in the others.
+  static Input from(std::span<const std::uint8_t> bytes) {
+    Input in{Buffer<std::uint8_t>(bytes.empty() ? 0 : bytes.size() - 1), {0}, 0};
+    if (!bytes.empty()) {
+      in.wanted = {bytes[0]};
+      std::copy(bytes.begin() + 1, bytes.end(), in.text.begin());
+    }
+    count_most(in);
+    return in;
+  }
+  static void count_most(Input& in) {
+    std::size_t counts[256] = {};
+    for (std::uint8_t byte : in.text) ++counts[byte];
+    for (std::uint8_t byte : in.wanted) in.most = std::max(in.most, counts[byte]);
+  }
+  static void size(const Input& in, Output& out) { out.places = Buffer<std::uint32_t>(in.most); }
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    if (absl::Status status = exact(want.count, got.count); !status.ok()) return status;
+    return exact(std::span(want.places.data(), want.count),
+                 std::span(got.places.data(), got.count));
+  }
+};
+
+// find(text, n, wanted) is the first place, or n.
+template <class Find>
+void find_all(const FindByteProblem::Call& in, FindByteProblem::Output& out, const Find& find) {
+  const std::size_t n = in.text.size();
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < n; ++at) {
+    at += find(in.text.data() + at, n - at, in.wanted);
+    if (at < n) out.places[count++] = static_cast<std::uint32_t>(at);
+  }
+  out.count = count;
+}
+
+void naive(const FindByteProblem::Call& in, FindByteProblem::Output& out) {
+  find_all(in, out, [](const std::uint8_t* text, std::size_t n, std::uint8_t wanted) {
+    std::size_t i = 0;
+    while (i < n && text[i] != wanted) ++i;
+    return i;
+  });
+}
+
+// Eight bytes in a general register. (x - 0x01..) & ~x & 0x80.. has the top bit of the lowest zero
+// byte of x set, and none below it: what borrows do to higher bytes does not matter for the first
+// match (Warren, "Hacker's Delight", 6-1; Mycroft, 1987).
+void swar(const FindByteProblem::Call& in, FindByteProblem::Output& out) {
+  find_all(in, out, [](const std::uint8_t* text, std::size_t n, std::uint8_t wanted) {
+    constexpr std::uint64_t kOnes = ~std::uint64_t{0} / 255;  // 0x0101...
+    const std::uint64_t key = kOnes * wanted;
+    std::size_t i = 0;
+    if constexpr (std::endian::native == std::endian::little) {
+      for (; n - i >= 8; i += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, text + i, 8);
+        const std::uint64_t x = word ^ key;
+        const std::uint64_t zero = (x - kOnes) & ~x & (kOnes << 7);
+        if (zero != 0) return i + static_cast<std::size_t>(std::countr_zero(zero)) / 8;
+      }
+    }
+    while (i < n && text[i] != wanted) ++i;
+    return i;
+  });
+}
+
+// The host's vectors; from the fifth on, one branch for four of them.
+void highway(const FindByteProblem::Call& in, FindByteProblem::Output& out) {
+  find_all(in, out, HWY_DYNAMIC_DISPATCH(FindByte));
+}
+
+void std_find(const FindByteProblem::Call& in, FindByteProblem::Output& out) {
+  find_all(in, out, [](const std::uint8_t* text, std::size_t n, std::uint8_t wanted) {
+    return static_cast<std::size_t>(std::find(text, text + n, wanted) - text);
+  });
+}
+
+void libc_memchr(const FindByteProblem::Call& in, FindByteProblem::Output& out) {
+  find_all(in, out, [](const std::uint8_t* text, std::size_t n, std::uint8_t wanted) {
+    const void* const found = std::memchr(text, wanted, n);
+    return found == nullptr
+               ? n
+               : static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - text);
+  });
+}
+
+constexpr Variant<FindByteProblem> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "byte by byte: compilers don't vectorize a search"},
+    {.name = "swar",
+     .run = run<swar>,
+     .what = "eight bytes a step in a general register: the zero byte of a difference"},
+    {.name = "highway",
+     .run = run<highway>,
+     .what = "widest SIMD; in a long search one test and one branch for four vectors"},
+    {.name = "std_find",
+     .run = run<std_find>,
+     .what = "std::find of the standard library: the naive loop, unrolled",
+     .role = Role::kPeer},
+    {.name = "memchr",
+     .run = run<libc_memchr>,
+     .what = "the C library's memchr: hand-written SIMD",
+     .role = Role::kPeer},
+};
+
+const Registrar kRegistrar({.name = "simd/find_byte",
+                            .axis = Axis::kSimd,
+                            .technique = "one branch for many bytes",
+                            .sizes = {16 << 10, 512 << 10, 3 << 20, 64 << 20, 256 << 20},
+                            .headline = {16 << 10, 64 << 20},
+                            .inputs = {"last", "short"},
+                            .ceiling = {"machine/read"},
+                            .demand =
+                                [](const Setting& s) {
+                                  const double n = static_cast<double>(s.n);
+                                  const std::size_t places = s.input == "short" ? s.n / 24 + 64 : 1;
+                                  return Demand{.items = n,
+                                                .bytes = n,
+                                                .working_set = s.n,
+                                                .memory = s.n + 4 * places * std::size(kVariants)};
+                                },
+                            .test_sizes = {0,   1,   2,   3,   7,   8,   9,    15,  16,
+                                           17,  31,  32,  33,  63,  64,  65,   127, 128,
+                                           129, 255, 256, 257, 511, 513, 1000, 4097}},
+                           kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE

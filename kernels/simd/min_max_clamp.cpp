@@ -1,0 +1,150 @@
+// simd/min_max_clamp: every number of an array limited to a range, low <= out[i] <= high.
+//
+// Out: the whole array, exact. A quarter of the numbers lie below the range and a quarter above;
+// some are equal to its ends; there is no NaN. (Where there is, std::clamp keeps it, and the
+// vectors' minimum and maximum differ from one architecture to the next.)
+#include "simd/align.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/min_max_clamp.cpp"
+#include "core/simd.h"
+#include "hwy/cache_control.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// The range is taken by value: low and high stay in registers whatever is stored.
+template <bool kStream>
+HWY_INLINE void Clamp(const float* HWY_RESTRICT x, size_t n, float low, float high,
+                      float* HWY_RESTRICT out) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  const auto low_v = hn::Set(d, low), high_v = hn::Set(d, high);
+  const auto one = [&](size_t at) HWY_ATTR {
+    const auto v = hn::Min(hn::Max(hn::LoadU(d, x + at), low_v), high_v);
+    if constexpr (kStream)
+      hn::Stream(v, d, out + at);
+    else
+      hn::StoreU(v, d, out + at);
+  };
+  const auto scalar = [&](float v) { return v < low ? low : v > high ? high : v; };
+  size_t i = 0;
+  if constexpr (kStream) {
+    const size_t head = simd::items_to_alignment(out, n, lanes * sizeof(float));
+    for (; i < head; ++i) out[i] = scalar(x[i]);
+  }
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    one(i);
+    one(i + lanes);
+    one(i + 2 * lanes);
+    one(i + 3 * lanes);
+  }
+  for (; i + lanes <= n; i += lanes) one(i);
+  for (; i < n; ++i) out[i] = scalar(x[i]);
+  if constexpr (kStream) hwy::FlushStream();
+}
+
+void ClampStored(const float* HWY_RESTRICT x, size_t n, float low, float high,
+                 float* HWY_RESTRICT out) {
+  Clamp<false>(x, n, low, high, out);
+}
+void ClampStreamed(const float* HWY_RESTRICT x, size_t n, float low, float high,
+                   float* HWY_RESTRICT out) {
+  Clamp<true>(x, n, low, high, out);
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(ClampStored);
+HWY_EXPORT(ClampStreamed);
+
+struct MinMaxClamp {
+  struct Input {
+    Buffer<float> x;
+    float low = -1, high = 1;
+  };
+  using Output = Buffer<float>;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input in{Buffer<float>(setting.n)};
+    FastRng fast(rng());
+    // Multiples of 2^-10 in [-2, 2), so the ends of the range come up, and both sides of them.
+    for (float& x : in.x) x = static_cast<float>(fast() >> 52) * 0x1p-10f - 2;
+    return in;
+  }
+  static void size(const Input& in, Output& out) { out = Output(in.x.size()); }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+
+void naive(const MinMaxClamp::Input& in, Buffer<float>& out) {
+  for (std::size_t i = 0; i < in.x.size(); ++i) out[i] = std::clamp(in.x[i], in.low, in.high);
+}
+
+// std::clamp hands out references: which of three places to load from. Compilers make a branch or a
+// conditional move of that, not a minimum. By value it is two instructions, and vectorizes.
+void by_value(const MinMaxClamp::Input& in, Buffer<float>& output) {
+  const float* const x = in.x.data();
+  float* const out = output.data();
+  const float low = in.low, high = in.high;
+  const std::size_t n = in.x.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    const float v = x[i] < low ? low : x[i];
+    out[i] = v > high ? high : v;
+  }
+}
+
+// The host's vectors instead of the base ISA's.
+void highway(const MinMaxClamp::Input& in, Buffer<float>& out) {
+  HWY_DYNAMIC_DISPATCH(ClampStored)(in.x.data(), in.x.size(), in.low, in.high, out.data());
+}
+
+// Streaming stores: no line of the output is read before it is written, a third of the traffic.
+void non_temporal(const MinMaxClamp::Input& in, Buffer<float>& out) {
+  HWY_DYNAMIC_DISPATCH(ClampStreamed)(in.x.data(), in.x.size(), in.low, in.high, out.data());
+}
+
+constexpr Variant<MinMaxClamp> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "std::clamp: it returns references, so compilers select places, number by number"},
+    {.name = "by_value",
+     .run = run<by_value>,
+     .what = "a maximum and a minimum of values: the compiler vectorizes for the base ISA"},
+    {.name = "highway",
+     .run = run<highway>,
+     .what = "widest SIMD of the host: as fast as L1 can store"},
+    {.name = "non_temporal",
+     .run = run<non_temporal>,
+     .what = "highway with streaming stores: no line read before it is written; a loss in caches"},
+};
+
+const Registrar kRegistrar({.name = "simd/min_max_clamp",
+                            .axis = Axis::kSimd,
+                            .technique = "selection by value, not by branch or reference",
+                            .sizes = {2048, 64 << 10, 384 << 10, 8 << 20, 32 << 20},
+                            .headline = {2048, 8 << 20},
+                            .ceiling = {"machine/copy"},
+                            .demand =
+                                [](const Setting& s) {
+                                  const double n = static_cast<double>(s.n);
+                                  return Demand{.items = n,
+                                                .bytes = 8 * n,
+                                                .flops = 2 * n,
+                                                .working_set = 8 * s.n,
+                                                .memory = 4 * s.n * (1 + std::size(kVariants))};
+                                }},
+                           kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE

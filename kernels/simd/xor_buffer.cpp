@@ -1,0 +1,164 @@
+// simd/xor_buffer: a payload combined with a key of four bytes, over and over: out[i] = in[i] ^
+// key[i mod 4]. Every byte that a browser sends through a WebSocket is masked so (RFC 6455, 5.3).
+//
+// Out: the whole payload, exact. The four bytes of the key differ.
+#include "simd/align.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/xor_buffer.cpp"
+#include "core/simd.h"
+#include "hwy/cache_control.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// Vectors hold whole keys, so one vector of keys does for all. Where the head before the first
+// aligned store is no multiple of four, the key is turned.
+template <bool kStream>
+HWY_INLINE void Mask(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HWY_RESTRICT key,
+                     uint8_t* HWY_RESTRICT out) {
+  const hn::ScalableTag<uint8_t> d;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  if constexpr (kStream) {
+    const size_t head = simd::items_to_alignment(out, n, lanes);
+    for (; i < head; ++i) out[i] = in[i] ^ key[i % 4];
+  }
+  HWY_ALIGN uint8_t keys[hn::MaxLanes(d)];
+  for (size_t k = 0; k < lanes; ++k) keys[k] = key[(i + k) % 4];
+  const auto key_v = hn::Load(d, keys);
+  const auto one = [&](size_t at) HWY_ATTR {
+    const auto v = hn::Xor(hn::LoadU(d, in + at), key_v);
+    if constexpr (kStream)
+      hn::Stream(v, d, out + at);
+    else
+      hn::StoreU(v, d, out + at);
+  };
+  if (lanes % 4 == 0) {  // but for the scalar target's one
+    for (; i + 4 * lanes <= n; i += 4 * lanes) {
+      one(i);
+      one(i + lanes);
+      one(i + 2 * lanes);
+      one(i + 3 * lanes);
+    }
+    for (; i + lanes <= n; i += lanes) one(i);
+  }
+  for (; i < n; ++i) out[i] = in[i] ^ key[i % 4];
+  if constexpr (kStream) hwy::FlushStream();
+}
+
+void MaskStored(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HWY_RESTRICT key,
+                uint8_t* HWY_RESTRICT out) {
+  Mask<false>(in, n, key, out);
+}
+void MaskStreamed(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HWY_RESTRICT key,
+                  uint8_t* HWY_RESTRICT out) {
+  Mask<true>(in, n, key, out);
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <cstring>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(MaskStored);
+HWY_EXPORT(MaskStreamed);
+
+struct XorBuffer {
+  struct Input {
+    Buffer<std::uint8_t> payload;
+    std::uint8_t key[4] = {};
+  };
+  using Output = Buffer<std::uint8_t>;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input in{Buffer<std::uint8_t>(setting.n)};
+    FastRng fast(rng());
+    const auto first = static_cast<std::uint8_t>(fast());
+    for (std::uint8_t k = 0; k < 4; ++k) in.key[k] = static_cast<std::uint8_t>(first + 75 * k);
+    for (std::size_t i = 0; i < setting.n;) {
+      std::uint64_t bits = fast();
+      for (int k = 0; k < 8 && i < setting.n; ++k, bits >>= 8)
+        in.payload[i++] = static_cast<std::uint8_t>(bits);
+    }
+    return in;
+  }
+  static void size(const Input& in, Output& out) { out = Output(in.payload.size()); }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+
+// As the RFC writes it down.
+void naive(const XorBuffer::Input& in, Buffer<std::uint8_t>& out) {
+  for (std::size_t i = 0; i < in.payload.size(); ++i) out[i] = in.payload[i] ^ in.key[i % 4];
+}
+
+// Two keys fill a general register: eight bytes a step. The compiler can't find it: it may not know
+// that bytes written leave the key alone.
+void swar(const XorBuffer::Input& in, Buffer<std::uint8_t>& output) {
+  const std::uint8_t* const from = in.payload.data();
+  std::uint8_t* const out = output.data();
+  const std::size_t n = in.payload.size();
+  std::uint32_t half;
+  std::memcpy(&half, in.key, 4);
+  const std::uint64_t keys = half * ((std::uint64_t{1} << 32) + 1);
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, from + i, 8);
+    word ^= keys;
+    std::memcpy(out + i, &word, 8);
+  }
+  for (; i < n; ++i) out[i] = from[i] ^ in.key[i % 4];
+}
+
+// A vector of keys against the widest vectors of the host: as fast as L1 can store.
+void highway(const XorBuffer::Input& in, Buffer<std::uint8_t>& out) {
+  HWY_DYNAMIC_DISPATCH(MaskStored)(in.payload.data(), in.payload.size(), in.key, out.data());
+}
+
+// Streaming stores: no line of the output is read before it is written, a third of the traffic.
+void non_temporal(const XorBuffer::Input& in, Buffer<std::uint8_t>& out) {
+  HWY_DYNAMIC_DISPATCH(MaskStreamed)(in.payload.data(), in.payload.size(), in.key, out.data());
+}
+
+constexpr Variant<XorBuffer> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "byte by byte, the key's byte looked up each time"},
+    {.name = "swar",
+     .run = run<swar>,
+     .what = "eight bytes a step; where nothing overlaps, the compiler makes vectors of them"},
+    {.name = "highway",
+     .run = run<highway>,
+     .what = "widest SIMD of the host: as fast as L1 can store"},
+    {.name = "non_temporal",
+     .run = run<non_temporal>,
+     .what = "highway with streaming stores: no line read before it is written; a loss in caches"},
+};
+
+const Registrar kRegistrar({.name = "simd/xor_buffer",
+                            .axis = Axis::kSimd,
+                            .technique = "a repeating pattern fits a register, so it costs nothing",
+                            .sizes = {8 << 10, 256 << 10, 1536 << 10, 32 << 20, 128 << 20},
+                            .headline = {8 << 10, 32 << 20},
+                            .ceiling = {"machine/copy"},
+                            .demand =
+                                [](const Setting& s) {
+                                  const double n = static_cast<double>(s.n);
+                                  return Demand{.items = n,
+                                                .bytes = 2 * n,
+                                                .working_set = 2 * s.n,
+                                                .memory = s.n * (1 + std::size(kVariants))};
+                                }},
+                           kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
