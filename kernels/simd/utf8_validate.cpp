@@ -163,7 +163,7 @@ HWY_INLINE Vector Errors(Bytes d, const uint8_t* HWY_RESTRICT at) {
   return hn::Xor(hn::And(hn::Or(third, fourth), hn::Set(d, 0x80)), pair);
 }
 
-HWY_INLINE bool AllAscii(Bytes d, Vector bytes) {
+HWY_INLINE bool AllAscii(Vector bytes) {
   const hn::RebindToSigned<Bytes> di;
   return hn::AllFalse(di, hn::Lt(hn::BitCast(di, bytes), hn::Zero(di)));
 }
@@ -196,7 +196,7 @@ bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n) {
       }
       const auto any = hn::Or(hn::Or(hn::LoadU(d, at), hn::LoadU(d, at + lanes)),
                               hn::Or(hn::LoadU(d, at + 2 * lanes), hn::LoadU(d, at + 3 * lanes)));
-      if (HWY_LIKELY(AllAscii(d, any))) {
+      if (HWY_LIKELY(AllAscii(any))) {
         if (open && (at[-1] >= 0xc0 || at[-2] >= 0xe0 || at[-3] >= 0xf0)) return false;
         open = false;
       } else {
