@@ -49,14 +49,19 @@ using Floats = hn::ScalableTag<float>;
 using Vector = hn::Vec<Floats>;
 
 // mass / v^(3/2). With e an estimate of 1/sqrt(v), the error shows in v e^2 = 1 + d, and what is
-// missing in e^3 is the factor (1 + d)^(-3/2) = 1 - 3/2 d + 15/8 d^2 - ... Of an estimate of 14
-// bits or more the first correction is enough, of one of 11 the second is needed.
+// missing in e^3 is the factor (1 + d)^(-3/2) = 1 - 3/2 d + 15/8 d^2 - ... The estimate has 14 bits
+// with AVX-512, where the first correction is enough, 11 on other x86, where the second is needed,
+// and 8 on Arm, where a step of Newton's comes before.
 HWY_INLINE Vector PullOf(Floats d, Vector mass, Vector v) {
 #if HWY_TARGET == HWY_SCALAR
   const auto inverse = hn::Div(hn::Set(d, 1.0f), hn::Sqrt(v));
   return hn::Mul(hn::Mul(mass, inverse), hn::Mul(inverse, inverse));
 #else
-  const auto e = hn::ApproximateReciprocalSqrt(v);
+  auto e = hn::ApproximateReciprocalSqrt(v);
+#if !HWY_ARCH_X86
+  const auto half = hn::Mul(e, hn::Set(d, 0.5f));
+  e = hn::MulAdd(hn::NegMulAdd(hn::Mul(v, e), e, hn::Set(d, 1.0f)), half, e);
+#endif
   const auto e2 = hn::Mul(e, e);
   const auto error = hn::MulSub(v, e2, hn::Set(d, 1.0f));
 #if HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3

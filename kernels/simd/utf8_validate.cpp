@@ -174,6 +174,7 @@ HWY_INLINE bool AllAscii(Vector bytes) {
 // for memory before it reaches far enough.
 template <size_t kAhead>
 bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n) {
+  if (n == 0) return true;  // whose text may be a null pointer, which memcpy must not see
   const Bytes d;
   const size_t lanes = hn::Lanes(d);
   // The first and the last vector are checked in here, with zeros before and behind: these are
