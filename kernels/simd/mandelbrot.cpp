@@ -1,0 +1,309 @@
+// simd/mandelbrot: for each point of a square of the complex plane, how many steps of z = z^2 + c
+// it takes to leave the circle of radius 2, at most 256.
+//
+// n is the side of the picture, around the whole set; each call sees one of several squares, moved
+// by less than a point, so that the branch that ends a point's loop is not learned. Out: n * n
+// counts. Exact: every variant rounds the same operations in the same order, without fused
+// multiply-adds, which would give some points on the edge another count.
+//
+// A point's steps wait for each other (a multiplication and two additions deep), so that one point
+// at a time leaves the pipes nearly empty; several vectors of points fill them. What remains lost:
+// a vector runs until its last point is out.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/mandelbrot.cpp"
+#include <cstddef>
+#include <cstdint>
+
+#include "core/simd.h"
+
+#ifndef HEADROOM_SIMD_MANDELBROT_SHARED_
+#define HEADROOM_SIMD_MANDELBROT_SHARED_
+namespace headroom {
+namespace {
+
+constexpr std::uint32_t kMostSteps = 256;
+
+// Makes a product one that is rounded on its own: GCC fuses a multiplication and an addition where
+// it may, across statements too, when the target has the instruction.
+template <class T>
+__attribute__((always_inline)) inline void keep_rounded([[maybe_unused]] T& product) {
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
+  asm("" : "+v"(product));
+#elif defined(__GNUC__) && !defined(__clang__) && defined(__aarch64__)
+  asm("" : "+w"(product));
+#endif
+}
+
+inline float rounded(float product) {
+  keep_rounded(product);
+  return product;
+}
+
+}  // namespace
+}  // namespace headroom
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace {
+
+#if HWY_TARGET == HWY_SCALAR
+using Points = hn::CappedTag<float, 1>;
+#else
+using Points = hn::ScalableTag<float>;
+#endif
+using Counts = hn::RebindToSigned<Points>;
+using Vector = hn::Vec<Points>;
+using Mask = hn::Mask<Points>;
+
+HWY_INLINE Vector Product(Vector a, Vector b) {
+  auto product = hn::Mul(a, b);
+#if HWY_HAVE_SCALABLE
+  keep_rounded(product);
+#else
+  keep_rounded(product.raw);
+#endif
+  return product;
+}
+
+// One step of a vector of points. Points that are out stay out; the others are counted.
+HWY_INLINE void Step(Points d, Vector cx, Vector cy, Vector& x, Vector& y, Mask& inside,
+                     hn::Vec<Counts>& count) {
+  const Counts di;
+  const auto xx = Product(x, x), yy = Product(y, y), xy = Product(x, y);
+  inside = hn::And(inside, hn::Le(hn::Add(xx, yy), hn::Set(d, 4.0f)));
+  count = hn::IfThenElse(hn::RebindMask(di, inside), hn::Add(count, hn::Set(di, 1)), count);
+  x = hn::Add(hn::Sub(xx, yy), cx);
+  y = hn::Add(hn::Add(xy, xy), cy);
+}
+
+constexpr uint32_t kStepsAtOnce = 8;  // then a look at whether all points are out
+static_assert(kMostSteps % kStepsAtOnce == 0);
+
+// The points of one row that fill a vector.
+HWY_INLINE void OneRow(const float* xs, float cy_all, uint32_t* counts) {
+  const Points d;
+  const Counts di;
+  const auto cx = hn::LoadU(d, xs), cy = hn::Set(d, cy_all);
+  auto x = hn::Zero(d), y = x;
+  auto inside = hn::Eq(x, x);
+  auto count = hn::Zero(di);
+  for (uint32_t steps = 0; steps < kMostSteps; steps += kStepsAtOnce) {
+    for (uint32_t i = 0; i < kStepsAtOnce; ++i) Step(d, cx, cy, x, y, inside, count);
+    if (hn::AllFalse(d, inside)) break;
+  }
+  hn::StoreU(count, di, reinterpret_cast<int32_t*>(counts));
+}
+
+// The same of four rows: four independent chains of operations. Rows one below the other, not one
+// long piece of a row, for points that are near leave at about the same time.
+HWY_INLINE void FourRows(const float* xs, const float* ys, uint32_t* counts, size_t stride) {
+  const Points d;
+  const Counts di;
+  const auto cx = hn::LoadU(d, xs);
+  const auto cy0 = hn::Set(d, ys[0]), cy1 = hn::Set(d, ys[1]);
+  const auto cy2 = hn::Set(d, ys[2]), cy3 = hn::Set(d, ys[3]);
+  auto x0 = hn::Zero(d), x1 = x0, x2 = x0, x3 = x0, y0 = x0, y1 = x0, y2 = x0, y3 = x0;
+  auto in0 = hn::Eq(x0, x0), in1 = in0, in2 = in0, in3 = in0;
+  auto count0 = hn::Zero(di), count1 = count0, count2 = count0, count3 = count0;
+  for (uint32_t steps = 0; steps < kMostSteps; steps += kStepsAtOnce) {
+    for (uint32_t i = 0; i < kStepsAtOnce; ++i) {
+      Step(d, cx, cy0, x0, y0, in0, count0);
+      Step(d, cx, cy1, x1, y1, in1, count1);
+      Step(d, cx, cy2, x2, y2, in2, count2);
+      Step(d, cx, cy3, x3, y3, in3, count3);
+    }
+    if (hn::AllFalse(d, hn::Or(hn::Or(in0, in1), hn::Or(in2, in3)))) break;
+  }
+  int32_t* const to = reinterpret_cast<int32_t*>(counts);
+  hn::StoreU(count0, di, to);
+  hn::StoreU(count1, di, to + stride);
+  hn::StoreU(count2, di, to + 2 * stride);
+  hn::StoreU(count3, di, to + 3 * stride);
+}
+
+// A vector that reaches beyond the picture's edge starts a little before.
+template <bool kFour>
+void Picture(const float* HWY_RESTRICT xs, const float* HWY_RESTRICT ys, size_t n,
+             uint32_t* HWY_RESTRICT counts) {
+  const size_t lanes = hn::Lanes(Points());
+  if (n < lanes) {  // a picture narrower than a vector
+    HWY_ALIGN float wide[hn::MaxLanes(Points())];
+    HWY_ALIGN uint32_t row[hn::MaxLanes(Points())];
+    for (size_t i = 0; i < lanes; ++i) wide[i] = i < n ? xs[i] : 4.0f;
+    for (size_t r = 0; r < n; ++r) {
+      OneRow(wide, ys[r], row);
+      for (size_t i = 0; i < n; ++i) counts[r * n + i] = row[i];
+    }
+    return;
+  }
+  size_t r = 0;
+  if constexpr (kFour)
+    for (; n - r >= 4; r += 4)
+      for (size_t i = 0; i < n; i += lanes) {
+        const size_t first = HWY_MIN(i, n - lanes);
+        FourRows(xs + first, ys + r, counts + r * n + first, n);
+      }
+  for (; r < n; ++r)
+    for (size_t i = 0; i < n; i += lanes) {
+      const size_t first = HWY_MIN(i, n - lanes);
+      OneRow(xs + first, ys[r], counts + r * n + first);
+    }
+}
+
+}  // namespace
+
+void MandelbrotByOne(const float* xs, const float* ys, size_t n, uint32_t* counts) {
+  Picture<false>(xs, ys, n, counts);
+}
+void MandelbrotByFour(const float* xs, const float* ys, size_t n, uint32_t* counts) {
+  Picture<true>(xs, ys, n, counts);
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(MandelbrotByOne);
+HWY_EXPORT(MandelbrotByFour);
+
+struct Mandelbrot {
+  struct Call {
+    std::span<const float> xs, ys;  // the coordinates of columns and rows
+  };
+  struct Input {
+    std::size_t n = 0;
+    std::size_t squares = 1;
+    Buffer<float> xs, ys;
+    Call at(std::size_t turn) const {
+      const std::size_t first = turn % squares * n;
+      return {{xs.data() + first, n}, {ys.data() + first, n}};
+    }
+  };
+  using Output = Buffer<std::uint32_t>;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    const std::size_t n = setting.n;
+    Input in{n};
+    if (n == 0) return in;
+    in.squares = std::max<std::size_t>(1, (n < 64 ? 1 << 12 : 1 << 20) / (n * n));
+    in.xs = in.ys = Buffer<float>(n * in.squares);
+    for (std::size_t square = 0; square < in.squares; ++square) {
+      const double dx = uniform(rng), dy = uniform(rng), step = 2.5 / static_cast<double>(n);
+      for (std::size_t i = 0; i < n; ++i) {
+        in.xs[square * n + i] = static_cast<float>(-2 + step * (static_cast<double>(i) + dx));
+        in.ys[square * n + i] = static_cast<float>(-1.25 + step * (static_cast<double>(i) + dy));
+      }
+    }
+    return in;
+  }
+  static void size(const Input& in, Output& out) { out = Output(in.n * in.n); }
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+using Call = Mandelbrot::Call;
+using Output = Mandelbrot::Output;
+
+void naive(const Call& in, Output& out) {
+  const std::size_t n = in.xs.size();
+  for (std::size_t r = 0; r < n; ++r) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const float cx = in.xs[i], cy = in.ys[r];
+      float x = 0, y = 0;
+      std::uint32_t steps = 0;
+      for (; steps < kMostSteps; ++steps) {
+        const float xx = rounded(x * x), yy = rounded(y * y), xy = rounded(x * y);
+        if (!(xx + yy <= 4)) break;
+        x = xx - yy + cx;
+        y = xy + xy + cy;
+      }
+      out[r * n + i] = steps;
+    }
+  }
+}
+
+// Four points side by side, of four rows, in scalar code: while one waits for a product, the others
+// go on. The price is steps that a point makes after it is out.
+void four_points(const Call& in, Output& out) {
+  const std::size_t n = in.xs.size();
+  for (std::size_t r = 0; r < n; r += 4) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const float cx = in.xs[i];
+      float cy[4], x[4] = {}, y[4] = {};
+      std::uint32_t steps[4] = {}, inside[4] = {1, 1, 1, 1};
+      for (std::size_t k = 0; k < 4; ++k) cy[k] = in.ys[std::min(r + k, n - 1)];
+      for (std::uint32_t step = 0; step < kMostSteps; ++step) {
+#pragma GCC unroll 4
+        for (std::size_t k = 0; k < 4; ++k) {
+          const float xx = rounded(x[k] * x[k]), yy = rounded(y[k] * y[k]);
+          const float xy = rounded(x[k] * y[k]);
+          inside[k] &= static_cast<std::uint32_t>(xx + yy <= 4);
+          steps[k] += inside[k];
+          x[k] = xx - yy + cx;
+          y[k] = xy + xy + cy[k];
+        }
+        if ((inside[0] | inside[1] | inside[2] | inside[3]) == 0) break;
+      }
+      for (std::size_t k = 0; k < std::min<std::size_t>(4, n - r); ++k)
+        out[(r + k) * n + i] = steps[k];
+    }
+  }
+}
+
+// As many points as the host's vectors have lanes, but one chain of operations that wait.
+void highway_one(const Call& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(MandelbrotByOne)(in.xs.data(), in.ys.data(), in.xs.size(), out.data());
+}
+
+// Four vectors of points: while one waits the others go on.
+void highway(const Call& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(MandelbrotByFour)(in.xs.data(), in.ys.data(), in.xs.size(), out.data());
+}
+
+constexpr Variant<Mandelbrot> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "point by point: each step waits for the last one, and the exit is mispredicted"},
+    {.name = "four_points",
+     .run = run<four_points>,
+     .what = "four points in step, in scalar code: their steps overlap"},
+    {.name = "highway_one",
+     .run = run<highway_one>,
+     .what = "a vector of points, masked when out; still one chain of operations"},
+    {.name = "highway",
+     .run = run<highway>,
+     .what = "four vectors of points, of four rows: enough in flight to fill the pipes"},
+};
+
+const Registrar kRegistrar(
+    {.name = "simd/mandelbrot",
+     .axis = Axis::kSimd,
+     .technique = "lanes with different ends: masks, and several vectors in flight",
+     .sizes = {64, 128, 256, 1024},
+     .headline = {64, 256},
+     .ceiling = {"machine/fma", "f32"},
+     .demand =
+         [](const Setting& s) {
+           const double points = static_cast<double>(s.n) * static_cast<double>(s.n);
+           const std::size_t all = std::max(s.n * s.n, std::size_t{1} << 20) / (s.n + 1) * 8;
+           return Demand{.items = points,
+                         .bytes = 4 * points,
+                         // Eight operations a step, and of steps at least 60 a point on average.
+                         .flops = 8 * 60 * points,
+                         .working_set = 4 * s.n * s.n,
+                         .memory = all + 4 * s.n * s.n * (std::size(kVariants) + 1)};
+         },
+     .test_sizes = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 19, 31, 32, 33, 63}},
+    kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
