@@ -332,6 +332,7 @@ struct ParseInteger {
   };
 
   static Input make(const Setting& setting, Rng& rng);
+  static Input from(std::span<const std::uint8_t> bytes);
   static void size(const Input& in, Output& out) {
     out.values = Buffer<std::uint64_t>(in.n);
     out.good = Buffer<std::uint8_t>(in.n);
@@ -385,14 +386,40 @@ std::string odd_line(FastRng& rng) {
   return kOdd[bounded(rng, std::size(kOdd))];
 }
 
+// Lines, one behind the other, with what may be read around them.
+class Lines {
+ public:
+  // What was added to text() since the last one is a line.
+  void end_line() {
+    text_ += '\n';
+    starts_.push_back(static_cast<std::uint32_t>(text_.size()));
+  }
+  std::string& text() { return text_; }
+  // All lines, n of them a call.
+  ParseInteger::Input input(std::size_t n) {
+    ParseInteger::Input in;
+    in.n = n;
+    text_.append(kPad, 'x');  // strtoull looks for a number behind an empty line, but not here
+    in.text = Buffer<char>(text_.size());
+    std::memcpy(in.text.data(), text_.data(), text_.size());
+    in.starts = Buffer<std::uint32_t>(starts_.size());
+    std::copy(starts_.begin(), starts_.end(), in.starts.begin());
+    return in;
+  }
+  std::size_t count() const { return starts_.size() - 1; }
+
+ private:
+  std::string text_ = std::string(kPad, '\n');
+  std::vector<std::uint32_t> starts_{kPad};
+};
+
 ParseInteger::Input ParseInteger::make(const Setting& setting, Rng& rng) {
   FastRng fast(rng());
   const std::size_t n = setting.n;
-  const std::size_t lines = n == 0 ? 0 : std::max<std::size_t>(1, kLines / n) * n;
-  std::string text(kPad, '\n');
-  Input in{{}, Buffer<std::uint32_t>(lines + 1), n};
-  for (std::size_t i = 0; i < lines; ++i) {
-    in.starts[i] = static_cast<std::uint32_t>(text.size());
+  const std::size_t count = n == 0 ? 0 : std::max<std::size_t>(1, kLines / n) * n;
+  Lines lines;
+  std::string& text = lines.text();
+  for (std::size_t i = 0; i < count; ++i) {
     const std::string_view input = setting.input;
     if (input == "digits_8") {
       text += digits_of(fast, 8);
@@ -405,13 +432,22 @@ ParseInteger::Input ParseInteger::make(const Setting& setting, Rng& rng) {
     } else {
       text += digits_of(fast, 1 + bounded(fast, input == "digits_1_10" ? 10 : 19));
     }
-    text += '\n';
+    lines.end_line();
   }
-  in.starts[lines] = static_cast<std::uint32_t>(text.size());
-  text.append(kPad, 'x');  // strtoull looks for a number behind an empty line, but not here
-  in.text = Buffer<char>(text.size());
-  std::memcpy(in.text.data(), text.data(), text.size());
-  return in;
+  return lines.input(n);
+}
+
+// The bytes as text: each '\n' ends a line, and so does the end.
+ParseInteger::Input ParseInteger::from(std::span<const std::uint8_t> bytes) {
+  Lines lines;
+  for (const std::uint8_t byte : bytes) {
+    if (byte == '\n')
+      lines.end_line();
+    else
+      lines.text() += static_cast<char>(byte);
+  }
+  lines.end_line();
+  return lines.input(lines.count());
 }
 
 // strtoull skips blanks and line ends and takes signs, so that its caller has to look first.
