@@ -9,6 +9,9 @@ NEW ?= latest
 FORM ?=
 FAIL_ON ?=
 PYTEST ?=
+# Of `make fuzz`: seconds a kernel.
+SECONDS ?= $(if $(HEADROOM_LONG),60,5)
+KERNEL ?=
 
 # Handed to the recipes through the environment, verbatim: a FILTER is a regular expression, and
 # make or the shell would otherwise take its $, | and quotes for their own.
@@ -24,7 +27,8 @@ export ARG_NEW := $(value NEW)
 export ARG_FORM := $(value FORM)
 export ARG_FAIL_ON := $(value FAIL_ON)
 export ARG_PYTEST := $(value PYTEST)
-unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST
+export ARG_KERNEL := $(value KERNEL)
+unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS
 # tools/deps.sh reads it: auto, off or unset.
 export DEPS
 
@@ -54,7 +58,7 @@ UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: help bench test build deps list compare format check-all clean clean-all
+.PHONY: help bench test build deps list compare format fuzz check-all clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
 .NOTPARALLEL:
@@ -69,6 +73,7 @@ help:
 	@echo 'make deps       only set up what is missing (tries again what could not be had before)'
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
 	@echo 'make check-all  every compiler and sanitizer, without each optional library, the long tests'
+	@echo 'make fuzz       made-up bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
 	@echo 'make format     lay out every tracked .h and .cpp as .clang-format says'
 	@echo 'make clean      remove what was built, except build/runs; clean-all takes that too'
 	@echo
@@ -151,12 +156,20 @@ test-catch2:
 	  $(call compile,catch2,headroom-tests); $(call ctest,catch2); \
 	fi
 
+# Every kernel that takes bytes, or those with KERNEL in their name.
+fuzz:
+	@tools/deps.sh check-all
+	@$(call configure,fuzz,fuzz)
+	@$(call compile,fuzz,headroom-fuzz)
+	@tests/fuzz/run build/fuzz '$(SECONDS)' "$$ARG_KERNEL"
+
 check-all:
 	@tools/deps.sh check-all
 	@HEADROOM_LONG=1 $(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory test-clang
 	@$(MAKE) --no-print-directory test-asan-ubsan
 	@$(MAKE) --no-print-directory test-tsan
+	@HEADROOM_LONG=1 $(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory test-without
 	@$(MAKE) --no-print-directory test-catch2
 	@echo 'check-all: everything passed'

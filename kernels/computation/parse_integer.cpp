@@ -13,7 +13,6 @@
 // Where lines start is known; finding line ends is another problem (simd/count_byte, string_split).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "computation/parse_integer.cpp"
-#include <bit>
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
@@ -21,40 +20,14 @@
 #include <cstring>
 #include <string>
 
+#include "computation/digits.h"
+#include "computation/lines.h"
 #include "core/simd.h"
 
 #ifndef HEADROOM_COMPUTATION_PARSE_INTEGER_ONCE_
 #define HEADROOM_COMPUTATION_PARSE_INTEGER_ONCE_
 namespace headroom {
 namespace {
-
-// The last `length` of the eight bytes that end at `end`, with '0' for those before: numbers of any
-// length up to eight become numbers of eight digits, without a branch. 0 <= length; more than eight
-// count as eight, less than one as none.
-inline std::uint64_t eight_before(const char* end, std::int64_t length) {
-  std::uint64_t bytes;
-  std::memcpy(&bytes, end - 8, 8);
-  if constexpr (std::endian::native == std::endian::big) bytes = __builtin_bswap64(bytes);
-  constexpr std::uint64_t kZeros = 0x3030303030303030;
-  const std::int64_t kept = length < 0 ? 0 : length > 8 ? 8 : length;
-  // Two shifts, because one by 64 is undefined.
-  const std::uint64_t mask = ~std::uint64_t{0} << 4 * (8 - kept) << 4 * (8 - kept);
-  return (bytes & mask) | (kZeros & ~mask);
-}
-
-inline bool all_digits(std::uint64_t bytes) {
-  // A digit's high nibble is 3, and stays so when 6 is added to its low one.
-  return ((bytes & (bytes + 0x0606060606060606)) & 0xf0f0f0f0f0f0f0f0) == 0x3030303030303030 &&
-         ((bytes | (bytes + 0x0606060606060606)) & 0xf0f0f0f0f0f0f0f0) == 0x3030303030303030;
-}
-
-inline std::uint64_t eight_digits(std::uint64_t bytes) {
-  bytes -= 0x3030303030303030;
-  bytes = bytes * 10 + (bytes >> 8);  // pairs of digits, in every other byte
-  return (((bytes & 0x000000ff000000ff) * 0x000f424000000064 +
-           ((bytes >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >>
-          32);
-}
 
 struct Number {
   std::uint64_t value;
@@ -303,25 +276,8 @@ namespace {
 
 HWY_EXPORT(ParseLines);
 
-constexpr std::size_t kLines = std::size_t{1} << 18;  // carried, so that lengths can't be learned
-constexpr std::size_t kPad = 32;                      // readable bytes before the first line
-
 struct ParseInteger {
-  struct Call {
-    const char* text;             // kPad bytes before it and after the last line may be read
-    const std::uint32_t* starts;  // count + 1 of them; a line ends one before the next one's start
-    std::size_t count;
-  };
-  struct Input {
-    Buffer<char> text;
-    Buffer<std::uint32_t> starts;
-    std::size_t n = 0;
-
-    Call at(std::size_t turn) const {
-      const std::size_t slices = n == 0 ? 1 : (starts.size() - 1) / n;
-      return {text.data(), starts.data() + turn % slices * n, n};
-    }
-  };
+  using Input = LineInput;
   struct Output {
     Buffer<std::uint64_t> values;
     Buffer<std::uint8_t> good;
@@ -332,16 +288,17 @@ struct ParseInteger {
   };
 
   static Input make(const Setting& setting, Rng& rng);
+  static Input from(std::span<const std::uint8_t> bytes) { return lines_of(bytes); }
   static void size(const Input& in, Output& out) {
     out.values = Buffer<std::uint64_t>(in.n);
     out.good = Buffer<std::uint8_t>(in.n);
   }
-  static absl::Status same(const Call&, const Output& want, const Output& got) {
+  static absl::Status same(const LineCall&, const Output& want, const Output& got) {
     const absl::Status good = exact(want.good, got.good);
     return good.ok() ? exact(want.values, got.values) : good;
   }
 };
-using Call = ParseInteger::Call;
+using Call = LineCall;
 using Output = ParseInteger::Output;
 
 std::string digits_of(FastRng& rng, std::size_t length) {
@@ -388,11 +345,10 @@ std::string odd_line(FastRng& rng) {
 ParseInteger::Input ParseInteger::make(const Setting& setting, Rng& rng) {
   FastRng fast(rng());
   const std::size_t n = setting.n;
-  const std::size_t lines = n == 0 ? 0 : std::max<std::size_t>(1, kLines / n) * n;
-  std::string text(kPad, '\n');
-  Input in{{}, Buffer<std::uint32_t>(lines + 1), n};
-  for (std::size_t i = 0; i < lines; ++i) {
-    in.starts[i] = static_cast<std::uint32_t>(text.size());
+  const std::size_t count = lines_for(n);
+  LineWriter lines;
+  std::string& text = lines.text();
+  for (std::size_t i = 0; i < count; ++i) {
     const std::string_view input = setting.input;
     if (input == "digits_8") {
       text += digits_of(fast, 8);
@@ -405,13 +361,9 @@ ParseInteger::Input ParseInteger::make(const Setting& setting, Rng& rng) {
     } else {
       text += digits_of(fast, 1 + bounded(fast, input == "digits_1_10" ? 10 : 19));
     }
-    text += '\n';
+    lines.end_line();
   }
-  in.starts[lines] = static_cast<std::uint32_t>(text.size());
-  text.append(kPad, 'x');  // strtoull looks for a number behind an empty line, but not here
-  in.text = Buffer<char>(text.size());
-  std::memcpy(in.text.data(), text.data(), text.size());
-  return in;
+  return lines.input(n);
 }
 
 // strtoull skips blanks and line ends and takes signs, so that its caller has to look first.
