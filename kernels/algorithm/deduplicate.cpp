@@ -1,0 +1,288 @@
+// algorithm/deduplicate: the distinct numbers among n, ascending.
+//
+// Out: each 32-bit number that occurs, once, ascending. Exact. The input must not be changed.
+//
+// Inputs: tenfold has each number about ten times, in random order; unique has hardly a number
+// twice; few has a thousand different numbers.
+//
+// Looking through what has been kept for each number is quadratic. Sorting brings equal ones
+// together; but where most numbers are repeats, it pays not to sort those at all.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/deduplicate.cpp"
+#include <cstddef>
+#include <cstdint>
+
+#include "core/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// Moves the first of each run of equal keys to the front of `out`, which has room for a vector
+// more than n; returns how many there are. A key is kept where it differs from the one before it.
+size_t UniqueSorted(const uint32_t* HWY_RESTRICT keys, size_t n, uint32_t* HWY_RESTRICT out) {
+  if (n == 0) return 0;
+  const hn::CappedTag<uint32_t, 16> d;
+  const size_t lanes = hn::Lanes(d);
+  out[0] = keys[0];
+  size_t count = 1, i = 1;
+  for (; i + lanes <= n; i += lanes) {
+    const auto v = hn::LoadU(d, keys + i);
+    const auto kept = hn::Ne(v, hn::LoadU(d, keys + i - 1));
+    hn::StoreU(hn::Compress(v, kept), d, out + count);
+    count += hn::CountTrue(d, kept);
+  }
+  for (; i < n; ++i) {
+    out[count] = keys[i];
+    count += keys[i] != keys[i - 1];
+  }
+  return count;
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <span>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "core/kernel.h"
+#if HEADROOM_HAVE_VQSORT
+#include "hwy/contrib/sort/vqsort.h"
+#endif
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(UniqueSorted);
+
+constexpr std::size_t kPool = std::size_t{1} << 17;  // numbers before any comes again, at least
+constexpr std::size_t kRoom = 16;                    // what stores of whole vectors may add
+
+struct Deduplicate {
+  using Call = std::span<const std::uint32_t>;
+  struct Input {
+    Buffer<std::uint32_t> numbers;  // `slices` arrays of n
+    std::size_t n = 0;
+    std::size_t slices = 1;
+    Call at(std::size_t turn) const { return {numbers.data() + turn % slices * n, n}; }
+  };
+  struct Output {
+    Buffer<std::uint32_t> distinct;
+    std::size_t count = 0;
+    Buffer<std::uint32_t> keys, spare;  // what variants work in
+    Buffer<std::uint32_t> seen;
+    absl::flat_hash_set<std::uint32_t> set;
+    void poison() { headroom::poison(distinct), count = ~std::size_t{0}; }
+    std::span<const std::uint32_t> answer() const {
+      return {distinct.data(), std::min(count, distinct.size())};
+    }
+  };
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input in;
+    in.n = setting.n;
+    while (in.slices * in.n < kPool && in.slices < 64) in.slices *= 2;
+    in.numbers = Buffer<std::uint32_t>(in.n * in.slices);
+    FastRng fast(rng());
+    const std::uint64_t values = setting.input == "tenfold" ? in.n / 10 + 1
+                                 : setting.input == "few"   ? std::uint64_t{1000}
+                                                            : std::uint64_t{1} << 32;
+    // An odd factor keeps distinct numbers distinct, and spreads them over all 32 bits.
+    for (std::uint32_t& x : in.numbers)
+      x = static_cast<std::uint32_t>(bounded(fast, values)) * 0x9e3779b1u;
+    return in;
+  }
+  static void size(const Input& in, Output& out) {
+    out.distinct = Buffer<std::uint32_t>(in.n + kRoom);
+    out.keys = Buffer<std::uint32_t>(in.n);
+    out.spare = Buffer<std::uint32_t>(in.n);
+    out.seen = Buffer<std::uint32_t>(std::bit_ceil(std::clamp<std::size_t>(in.n, 16, 1 << 16)));
+  }
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    return exact(want.answer(), got.answer());
+  }
+};
+using Call = Deduplicate::Call;
+using Output = Deduplicate::Output;
+
+void naive(const Call& in, Output& out) {
+  std::uint32_t* const first = out.distinct.data();
+  std::uint32_t* last = first;
+  for (const std::uint32_t x : in)
+    if (std::find(first, last, x) == last) *last++ = x;
+  std::sort(first, last);
+  out.count = static_cast<std::size_t>(last - first);
+}
+
+// Equal numbers come to lie side by side: n log n comparisons, half of them guessed wrongly.
+void sort_unique(const Call& in, Output& out) {
+  std::uint32_t* const first = out.distinct.data();
+  std::uint32_t* const last = std::copy(in.begin(), in.end(), first);
+  std::sort(first, last);
+  out.count = static_cast<std::size_t>(std::unique(first, last) - first);
+}
+
+// A probe a number, and a sort of those that are left only.
+template <class Set>
+void by_set(const Call& in, Set& set, Output& out) {
+  set.clear();
+  for (const std::uint32_t x : in) set.insert(x);
+  out.count = static_cast<std::size_t>(std::copy(set.begin(), set.end(), out.distinct.data()) -
+                                       out.distinct.data());
+  std::sort(out.distinct.data(), out.distinct.data() + out.count);
+}
+
+void unordered_set(const Call& in, Output& out) {
+  std::unordered_set<std::uint32_t> set;
+  by_set(in, set, out);
+}
+
+void flat_hash_set(const Call& in, Output& out) { by_set(in, out.set, out); }
+
+// Sorts keys[0, n) by eleven bits at a time, lowest first (Seward, 1954); returns where they are.
+const std::uint32_t* radix_sort(std::uint32_t* keys, std::uint32_t* spare, std::size_t n) {
+  constexpr unsigned kBits = 11, kDigits = 3;
+  std::uint32_t places[kDigits][1 << kBits] = {};
+  for (std::size_t i = 0; i < n; ++i)
+    for (unsigned d = 0; d < kDigits; ++d) ++places[d][keys[i] >> d * kBits & ((1 << kBits) - 1)];
+  for (unsigned d = 0; d < kDigits; ++d) {
+    std::uint32_t start = 0;
+    for (std::uint32_t& place : places[d]) start += std::exchange(place, start);
+    for (std::size_t i = 0; i < n; ++i)
+      spare[places[d][keys[i] >> d * kBits & ((1 << kBits) - 1)]++] = keys[i];
+    std::swap(keys, spare);
+  }
+  return keys;
+}
+
+std::size_t unique(const std::uint32_t* keys, std::size_t n, Output& out) {
+  return HWY_DYNAMIC_DISPATCH(UniqueSorted)(keys, n, out.distinct.data());
+}
+
+// A few passes that compare nothing; then repeats are dropped a vector at a time.
+void radix(const Call& in, Output& out) {
+  std::copy(in.begin(), in.end(), out.keys.begin());
+  out.count = unique(radix_sort(out.keys.data(), out.spare.data(), in.size()), in.size(), out);
+}
+
+// Most repeats need not be sorted. A table of numbers seen lately, one a slot, says which: a slot
+// that is taken by another number forgets it, so a repeat may get through, but never is a number
+// lost. No probing and no branch. Where most numbers get through, the filter only costs, and is
+// given up. Returns how many keys there are in out.keys.
+std::size_t filter_repeats(const Call& in, Output& out) {
+  constexpr std::size_t kTrial = 1 << 13;
+  const int shift = 32 - std::countr_zero(out.seen.size());
+  std::uint32_t* const seen = out.seen.data();
+  std::uint32_t* const keys = out.keys.data();
+  std::memset(seen, 0, out.seen.size() * 4);
+  seen[0] = 1;  // whose slot is another one, so that neither it nor 0 counts as seen
+  const std::size_t n = in.size();
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < n;) {
+    const std::size_t end = std::min(n, i + kTrial);
+    const std::size_t before = count;
+    for (; i < end; ++i) {
+      const std::uint32_t x = in[i];
+      std::uint32_t& slot = seen[x * 0x85ebca6bu >> shift];
+      keys[count] = x;
+      count += slot != x;
+      slot = x;
+    }
+    // Seven of eight were new, and it isn't the start, where all are.
+    if (i >= 2 * kTrial && (count - before) * 8 > kTrial * 7) {
+      count = static_cast<std::size_t>(std::copy(in.begin() + i, in.end(), keys + count) - keys);
+      break;
+    }
+  }
+  return count;
+}
+
+void filter_radix(const Call& in, Output& out) {
+  const std::size_t count = filter_repeats(in, out);
+  out.count = unique(radix_sort(out.keys.data(), out.spare.data(), count), count, out);
+}
+
+#if HEADROOM_HAVE_VQSORT
+void vqsort_keys(std::uint32_t* keys, std::size_t n) {
+  static const hwy::Sorter sorter;
+  sorter(keys, n, hwy::SortAscending());
+}
+
+void vqsort_unique(const Call& in, Output& out) {
+  std::copy(in.begin(), in.end(), out.keys.begin());
+  vqsort_keys(out.keys.data(), in.size());
+  out.count = unique(out.keys.data(), in.size(), out);
+}
+
+void filter_vqsort(const Call& in, Output& out) {
+  const std::size_t count = filter_repeats(in, out);
+  vqsort_keys(out.keys.data(), count);
+  out.count = unique(out.keys.data(), count, out);
+}
+constexpr auto kVqsortUnique = run<vqsort_unique>;
+constexpr auto kFilterVqsort = run<filter_vqsort>;
+#else
+constexpr auto kVqsortUnique = kNotBuilt, kFilterVqsort = kNotBuilt;
+#endif
+
+constexpr Need kNeedsVqsort[] = {kVqsort};
+
+constexpr Variant<Deduplicate> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "looks through all numbers kept so far for each one: quadratic",
+     .max_n = 100'000},
+    {.name = "sort_unique",
+     .run = run<sort_unique>,
+     .what = "std::sort, std::unique: repeats lie side by side"},
+    {.name = "unordered_set",
+     .run = run<unordered_set>,
+     .what = "std::unordered_set, then a sort of what is distinct: an allocation a number"},
+    {.name = "flat_hash_set",
+     .run = run<flat_hash_set>,
+     .what = "absl::flat_hash_set, then a sort of what is distinct",
+     .role = Role::kPeer},
+    {.name = "radix",
+     .run = run<radix>,
+     .what = "radix sort of everything, repeats dropped a vector at a time: no comparison"},
+    {.name = "filter_radix",
+     .run = run<filter_radix>,
+     .what = "a forgetful table drops most repeats without a branch; radix sort of the rest"},
+    {.name = "filter_vqsort",
+     .run = kFilterVqsort,
+     .what = "the same filter, then Highway's vectorized quicksort",
+     .needs = kNeedsVqsort},
+    {.name = "vqsort_unique",
+     .run = kVqsortUnique,
+     .what = "Highway's vectorized quicksort of everything",
+     .role = Role::kPeer,
+     .needs = kNeedsVqsort},
+};
+
+const Registrar kRegistrar(
+    {.name = "algorithm/deduplicate",
+     .axis = Axis::kScalar,
+     .technique = "bring equal things together, and drop most before sorting",
+     .sizes = {1000, 10'000, 100'000, 1'000'000, 10'000'000},
+     .headline = {10'000, 100'000},
+     .inputs = {"tenfold", "unique", "few"},
+     .demand =
+         [](const Setting& s) {
+           const double n = static_cast<double>(s.n);
+           return Demand{
+               .items = n,
+               .bytes = 4 * n,
+               .working_set = 8 * s.n,
+               .memory = 4 * std::max(s.n, kPool) + 8 * (12 * s.n + (1 << 18)) + 60 * s.n};
+         }},
+    kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE

@@ -1,0 +1,563 @@
+// algorithm/edit_distance: the Levenshtein distance of pairs of strings.
+//
+// In: pairs(n) pairs a call, each a string of n bytes and another one; calls rotate. Out: the
+// distance of each pair: the least number of bytes to insert, delete or replace. Exact.
+//
+// Inputs: similar has text of four letters, and the same with about a tenth of it edited (the
+// lengths differ a little); random has unrelated strings of 26 letters.
+//
+// The table of Wagner and Fischer (1974) has a cell for each pair of bytes, and each cell waits for
+// its neighbours. Those differ by at most one: Myers ("A fast bit-vector algorithm for approximate
+// string matching based on dynamic programming", 1999; here in the form of Hyyro, "A bit-vector
+// algorithm for computing Levenshtein and Damerau edit distances", 2003) keeps the differences as
+// bits, and computes 64 cells of a column in about 17 operations. Longer strings take several words
+// a column, one below the other (blocks).
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/edit_distance.cpp"
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "core/simd.h"
+
+#ifndef HEADROOM_ALGORITHM_EDIT_DISTANCE_ONCE_
+#define HEADROOM_ALGORITHM_EDIT_DISTANCE_ONCE_
+namespace headroom {
+namespace {
+
+// Two strings, of which `a` is not the longer one: where they start in the text, and their sizes.
+// 64 bytes can be read from any of their bytes on.
+struct Pair {
+  std::uint32_t a;
+  std::uint32_t b;
+  std::uint32_t a_size;
+  std::uint32_t b_size;
+};
+constexpr std::size_t kSlack = 64;
+
+// Where variants put what they need for a call; grows to what the longest strings need, and stays.
+using Scratch = std::vector<std::uint64_t>;
+
+// A column starts with the row's number in each cell: the last cell is the column's number (b_size)
+// plus the vertical differences of the rows that there are.
+inline std::int64_t sum_of_rows(std::uint64_t plus, std::uint64_t minus, std::size_t rows) {
+  const std::uint64_t mask = rows >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << rows) - 1;
+  return std::popcount(plus & mask) - std::popcount(minus & mask);
+}
+
+// Myers for strings of any length, see below.
+inline void blocked_distances(const std::uint8_t* text, std::span<const Pair> pairs,
+                              Scratch& scratch, std::uint32_t* out) {
+  for (std::size_t k = 0; k < pairs.size(); ++k) {
+    const Pair& pair = pairs[k];
+    const std::uint8_t* const b = text + pair.b;
+    if (scratch.size() < pair.b_size) scratch.resize(pair.b_size);
+    // For each column the difference above the block, as 1 and -1 are in bits 0 and 1.
+    std::uint8_t* const tops = reinterpret_cast<std::uint8_t*>(scratch.data());
+    std::fill(tops, tops + pair.b_size, std::uint8_t{1});
+    std::int64_t distance = pair.b_size;
+    for (std::size_t row = 0; row < pair.a_size; row += 64) {
+      std::uint64_t matches[256] = {};
+      const std::size_t rows = std::min<std::size_t>(64, pair.a_size - row);
+      for (std::size_t i = 0; i < rows; ++i)
+        matches[text[pair.a + row + i]] |= std::uint64_t{1} << i;
+      std::uint64_t plus = ~std::uint64_t{0}, minus = 0;
+      for (std::size_t j = 0; j < pair.b_size; ++j) {
+        const std::uint64_t top_plus = tops[j] & 1, top_minus = tops[j] >> 1;
+        std::uint64_t eq = matches[b[j]];
+        const std::uint64_t vertical = eq | minus;
+        eq |= top_minus;
+        const std::uint64_t diagonal = (((eq & plus) + plus) ^ plus) | eq;
+        const std::uint64_t right_plus = minus | ~(diagonal | plus), right_minus = plus & diagonal;
+        tops[j] = static_cast<std::uint8_t>(right_plus >> 63 | (right_minus >> 63) << 1);
+        const std::uint64_t shifted_plus = right_plus << 1 | top_plus;
+        plus = (right_minus << 1 | top_minus) | ~(vertical | shifted_plus);
+        minus = shifted_plus & vertical;
+      }
+      distance += sum_of_rows(plus, minus, rows);
+    }
+    out[k] = static_cast<std::uint32_t>(distance);
+  }
+}
+
+}  // namespace
+}  // namespace headroom
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace {
+
+// A bit for each of the 8 * sizeof(T) bytes at `pattern` that equals `byte`. Compared on the spot:
+// a table of all bytes, as one word searches have it, would have to be cleared and filled first.
+template <class T>
+HWY_INLINE T Matches(const uint8_t* pattern, uint8_t byte) {
+  constexpr size_t kRows = 8 * sizeof(T);
+#if HWY_TARGET == HWY_SCALAR
+  T matches = 0;
+  for (size_t i = 0; i < kRows; ++i) matches |= static_cast<T>(pattern[i] == byte) << i;
+  return matches;
+#else
+  const hn::CappedTag<uint8_t, kRows> d;
+  const auto wanted = hn::Set(d, byte);
+  uint64_t matches = 0;
+  for (size_t i = 0; i < kRows; i += hn::Lanes(d)) {
+    uint8_t bits[8] = {};
+    hn::StoreMaskBits(d, hn::Eq(hn::LoadU(d, pattern + i), wanted), bits);
+    uint64_t part;
+    std::memcpy(&part, bits, 8);
+    if constexpr (std::endian::native == std::endian::big) part = __builtin_bswap64(part);
+    matches |= part << i;
+  }
+  return static_cast<T>(matches);
+#endif
+}
+
+// One column of a block of rows in each lane. `plus` and `minus` are the vertical differences, a
+// row a bit; `top_plus` and `top_minus` (0 or 1) the horizontal difference above the block, and on
+// return the one of its last row.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE void Column(D d, V matches, V& plus, V& minus, V& top_plus, V& top_minus) {
+  constexpr int kLast = 8 * sizeof(hn::TFromD<D>) - 1;
+  const V ones = hn::Set(d, static_cast<hn::TFromD<D>>(-1));
+  const V vertical = hn::Or(matches, minus);
+  const V eq = hn::Or(matches, top_minus);
+  const V diagonal = hn::Or(hn::Xor(hn::Add(hn::And(eq, plus), plus), plus), eq);
+  const V right_plus = hn::Or(minus, hn::AndNot(hn::Or(diagonal, plus), ones));
+  const V right_minus = hn::And(plus, diagonal);
+  const V shifted_plus = hn::Or(hn::ShiftLeft<1>(right_plus), top_plus);
+  const V shifted_minus = hn::Or(hn::ShiftLeft<1>(right_minus), top_minus);
+  top_plus = hn::ShiftRight<kLast>(right_plus);
+  top_minus = hn::ShiftRight<kLast>(right_minus);
+  plus = hn::Or(shifted_minus, hn::AndNot(hn::Or(vertical, shifted_plus), ones));
+  minus = hn::And(shifted_plus, vertical);
+}
+
+// Columns for the first row of a table, where the horizontal difference is always 1.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE void TopColumn(D d, V matches, V& plus, V& minus, V top_plus) {
+  V top_minus = hn::Zero(d);
+  Column(d, matches, plus, minus, top_plus, top_minus);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Short strings: a pair in each lane, four vectors of pairs side by side.
+
+// The distances of `count` pairs whose `a` has no more rows than T has bits; 1 <= count <= 4 *
+// lanes. Strings end together: a shorter `b` starts later, and until then its column stays as it
+// is, since nothing matches and nothing comes from above. First all matches are written down, a
+// vector of pairs side by side, and then read as vectors; a store and a load of another size right
+// after one another would wait.
+template <class T>
+HWY_INLINE void ShortPairs(const uint8_t* text, const Pair* pairs, size_t count,
+                           T* HWY_RESTRICT matches, uint32_t* HWY_RESTRICT out) {
+  const hn::ScalableTag<T> d;
+  const size_t lanes = hn::Lanes(d);
+  const size_t stride = 4 * lanes;
+  size_t columns = 0, shortest = ~size_t{0};
+  for (size_t k = 0; k < count; ++k) {
+    columns = HWY_MAX(columns, size_t{pairs[k].b_size});
+    shortest = HWY_MIN(shortest, size_t{pairs[k].b_size});
+  }
+  const size_t ragged = columns - (count == stride ? shortest : 0);
+  HWY_ALIGN T start[4 * hn::MaxLanes(d)];
+  for (size_t k = 0; k < stride; ++k) {
+    const size_t begin = k < count ? columns - pairs[k].b_size : columns;
+    start[k] = static_cast<T>(begin);
+    for (size_t j = 0; j < begin; ++j) matches[j * stride + k] = 0;
+    for (size_t j = begin; j < columns; ++j)
+      matches[j * stride + k] = Matches<T>(text + pairs[k].a, text[pairs[k].b + (j - begin)]);
+  }
+  const auto ones = hn::Set(d, static_cast<T>(-1)), one = hn::Set(d, T{1});
+  auto p0 = ones, p1 = ones, p2 = ones, p3 = ones;
+  auto m0 = hn::Zero(d), m1 = m0, m2 = m0, m3 = m0;
+  const auto s0 = hn::Load(d, start), s1 = hn::Load(d, start + lanes),
+             s2 = hn::Load(d, start + 2 * lanes), s3 = hn::Load(d, start + 3 * lanes);
+  size_t j = 0;
+  for (; j < ragged; ++j) {
+    const T* at = matches + j * stride;
+    const auto now = hn::Set(d, static_cast<T>(j));
+    const auto top = [&](auto s) HWY_ATTR __attribute__((always_inline)) {
+      return hn::IfThenElseZero(hn::Not(hn::Gt(s, now)), one);
+    };
+    TopColumn(d, hn::LoadU(d, at), p0, m0, top(s0));
+    TopColumn(d, hn::LoadU(d, at + lanes), p1, m1, top(s1));
+    TopColumn(d, hn::LoadU(d, at + 2 * lanes), p2, m2, top(s2));
+    TopColumn(d, hn::LoadU(d, at + 3 * lanes), p3, m3, top(s3));
+  }
+  for (; j < columns; ++j) {
+    const T* at = matches + j * stride;
+    TopColumn(d, hn::LoadU(d, at), p0, m0, one);
+    TopColumn(d, hn::LoadU(d, at + lanes), p1, m1, one);
+    TopColumn(d, hn::LoadU(d, at + 2 * lanes), p2, m2, one);
+    TopColumn(d, hn::LoadU(d, at + 3 * lanes), p3, m3, one);
+  }
+  HWY_ALIGN T plus[4 * hn::MaxLanes(d)], minus[4 * hn::MaxLanes(d)];
+  hn::Store(p0, d, plus), hn::Store(p1, d, plus + lanes);
+  hn::Store(p2, d, plus + 2 * lanes), hn::Store(p3, d, plus + 3 * lanes);
+  hn::Store(m0, d, minus), hn::Store(m1, d, minus + lanes);
+  hn::Store(m2, d, minus + 2 * lanes), hn::Store(m3, d, minus + 3 * lanes);
+  for (size_t k = 0; k < count; ++k)
+    out[k] =
+        static_cast<uint32_t>(pairs[k].b_size + sum_of_rows(plus[k], minus[k], pairs[k].a_size));
+}
+
+template <class T>
+void AllShortPairs(const uint8_t* text, std::span<const Pair> pairs, size_t longest,
+                   Scratch& scratch, uint32_t* HWY_RESTRICT out) {
+  const size_t together = 4 * hn::Lanes(hn::ScalableTag<T>());
+  if (scratch.size() < longest * together) scratch.resize(longest * together);
+  for (size_t k = 0; k < pairs.size(); k += together)
+    ShortPairs<T>(text, pairs.data() + k, HWY_MIN(together, pairs.size() - k),
+                  reinterpret_cast<T*>(scratch.data()), out + k);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Long strings: a block of rows of the same table in each lane.
+
+#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
+using Words = hn::ScalableTag<uint64_t>;
+constexpr size_t kLanes = hn::MaxLanes(Words());
+constexpr size_t kBlocks = 2 * kLanes;  // of a strip
+constexpr size_t kChunk = 64;           // steps
+
+// Lanes move up by one; the lowest gets the highest of `below`.
+HWY_INLINE hn::Vec<Words> ShiftIn(hn::Vec<Words> v, hn::Vec<Words> below) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  return hn::Vec<Words>{_mm512_alignr_epi64(v.raw, below.raw, 7)};
+#else
+  const Words d;
+#if HWY_TARGET == HWY_AVX2
+  below = hn::ConcatLowerUpper(d, v, below);
+#endif
+  return hn::CombineShiftRightBytes<8>(d, v, below);
+#endif
+}
+
+// The matches of steps [from, to): of block l with the byte of column t - l at step t, at
+// matches[(t - from) * kBlocks + l]; zero where there is no such block or column.
+HWY_INLINE void FillMatches(const uint8_t* a, size_t blocks, const uint8_t* b, size_t n,
+                            size_t from, size_t to, uint64_t* HWY_RESTRICT matches) {
+  for (size_t l = 0; l < kBlocks; ++l) {
+    const size_t begin = HWY_MAX(from, l), end = HWY_MIN(to, n + l);
+    uint64_t* HWY_RESTRICT at = matches + l;
+    if (l >= blocks || begin >= end) {
+      for (size_t t = from; t < to; ++t) at[(t - from) * kBlocks] = 0;
+    } else {
+      for (size_t t = from; t < begin; ++t) at[(t - from) * kBlocks] = 0;
+      for (size_t t = begin; t < end; ++t)
+        at[(t - from) * kBlocks] = Matches<uint64_t>(a + 64 * l, b[t - l]);
+      for (size_t t = end; t < to; ++t) at[(t - from) * kBlocks] = 0;
+    }
+  }
+}
+
+// A strip of kBlocks blocks through all columns of b. Lane l works on the column l before that of
+// lane 0, so that what comes out below a block is there when the next lane needs it, one step
+// later: the lanes go down a diagonal together. Two vectors, one below the other, are two chains
+// side by side. Columns before the first one leave a block as it is.
+//
+// The horizontal differences above the strip's column j are at tops[-j + kLanes - 1], and are
+// overwritten with those below it. Columns descend in memory so that a whole vector can be stored
+// of which only the highest lane counts: the others fall on columns that have been read, or will be
+// written.
+HWY_INLINE int64_t Strip(const uint8_t* a, size_t rows, const uint8_t* b, size_t n,
+                         uint64_t* HWY_RESTRICT matches, uint64_t* HWY_RESTRICT top_plus,
+                         uint64_t* HWY_RESTRICT top_minus) {
+  const Words d;
+  const size_t blocks = HWY_MIN(kBlocks, (rows + 63) / 64);
+  const auto ones = hn::Set(d, ~uint64_t{0}), zero = hn::Zero(d);
+  auto p0 = ones, p1 = ones, m0 = zero, m1 = zero;      // vertical
+  auto hp0 = zero, hp1 = zero, hm0 = zero, hm1 = zero;  // horizontal, below each block
+  const size_t steps = n + kBlocks - 1;
+  for (size_t from = 0; from < steps; from += kChunk) {
+    const size_t to = HWY_MIN(from + kChunk, steps);
+    FillMatches(a, blocks, b, n, from, to, matches);
+    const auto step = [&](size_t t) HWY_ATTR __attribute__((always_inline)) {
+      const uint64_t* const at = matches + (t - from) * kBlocks;
+      hp1 = ShiftIn(hp1, hp0), hm1 = ShiftIn(hm1, hm0);
+      hp0 = ShiftIn(hp0, hn::LoadU(d, top_plus - t)),
+      hm0 = ShiftIn(hm0, hn::LoadU(d, top_minus - t));
+      Column(d, hn::LoadU(d, at), p0, m0, hp0, hm0);
+      Column(d, hn::LoadU(d, at + kLanes), p1, m1, hp1, hm1);
+      hn::StoreU(hp1, d, top_plus - t + (kBlocks - 1));
+      hn::StoreU(hm1, d, top_minus - t + (kBlocks - 1));
+    };
+    size_t t = from;
+    for (; t < HWY_MIN(to, n); ++t) step(t);
+    for (; t < to; ++t) {  // lanes that are through keep their last column
+      const auto now = hn::Set(d, static_cast<uint64_t>(t - n));
+      const auto done0 = hn::Not(hn::Gt(hn::Iota(d, 0), now));
+      const auto done1 = hn::Not(hn::Gt(hn::Iota(d, kLanes), now));
+      const auto q0 = p0, q1 = p1, r0 = m0, r1 = m1;
+      step(t);
+      p0 = hn::IfThenElse(done0, q0, p0), m0 = hn::IfThenElse(done0, r0, m0);
+      p1 = hn::IfThenElse(done1, q1, p1), m1 = hn::IfThenElse(done1, r1, m1);
+    }
+  }
+  HWY_ALIGN uint64_t plus[kBlocks], minus[kBlocks];
+  hn::Store(p0, d, plus), hn::Store(p1, d, plus + kLanes);
+  hn::Store(m0, d, minus), hn::Store(m1, d, minus + kLanes);
+  int64_t sum = 0;
+  for (size_t l = 0; l < blocks; ++l) sum += sum_of_rows(plus[l], minus[l], rows - 64 * l);
+  return sum;
+}
+
+void LongPairs(const uint8_t* text, std::span<const Pair> pairs, size_t longest, Scratch& scratch,
+               uint32_t* HWY_RESTRICT out) {
+  const size_t columns = longest + 4 * kBlocks;  // where only garbage falls, at both ends
+  const size_t needed = kChunk * kBlocks + 2 * columns;
+  if (scratch.size() < needed) scratch.resize(needed);
+  uint64_t* const matches = scratch.data();
+  uint64_t* const plus = matches + kChunk * kBlocks;
+  uint64_t* const minus = plus + columns;
+  for (size_t k = 0; k < pairs.size(); ++k) {
+    const Pair& pair = pairs[k];
+    std::fill(plus, plus + columns, uint64_t{1});
+    std::fill(minus, minus + columns, uint64_t{0});
+    int64_t sum = pair.b_size;
+    for (size_t row = 0; row < pair.a_size; row += 64 * kBlocks) {
+      // Columns that aren't there have nothing above them.
+      const size_t zero = columns - 2 * kBlocks;
+      sum += Strip(text + pair.a + row, pair.a_size - row, text + pair.b, pair.b_size, matches,
+                   plus + zero, minus + zero);
+    }
+    out[k] = static_cast<uint32_t>(sum);
+  }
+}
+#endif
+
+}  // namespace
+
+void Distances(const uint8_t* text, std::span<const Pair> pairs, Scratch& scratch,
+               uint32_t* HWY_RESTRICT out) {
+  size_t rows = 0, columns = 0;
+  for (const Pair& pair : pairs) {
+    rows = HWY_MAX(rows, size_t{pair.a_size});
+    columns = HWY_MAX(columns, size_t{pair.b_size});
+  }
+  if (rows <= 32 && columns <= 0xffff) {
+    AllShortPairs<uint32_t>(text, pairs, columns, scratch, out);
+  } else if (rows <= 64) {
+    AllShortPairs<uint64_t>(text, pairs, columns, scratch, out);
+  } else {
+#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
+    LongPairs(text, pairs, columns, scratch, out);
+#else
+    blocked_distances(text, pairs, scratch, out);
+#endif
+  }
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(Distances);
+
+// How many pairs a call has: of 64 bytes and less 256, of 1000 four, beyond that one.
+std::size_t pair_count(std::size_t n) {
+  return n == 0 ? 16 : std::clamp<std::size_t>((std::size_t{1} << 22) / (n * n), 1, 256);
+}
+
+struct EditDistance {
+  struct Call {
+    const std::uint8_t* text;
+    std::span<const Pair> pairs;
+  };
+  struct Input {
+    Buffer<std::uint8_t> text;
+    std::vector<Pair> pairs;  // `slices` calls of them
+    std::size_t slices = 1;
+    Call at(std::size_t turn) const {
+      const std::size_t count = pairs.size() / slices;
+      return {text.data(), {pairs.data() + turn % slices * count, count}};
+    }
+  };
+  struct Output {
+    Buffer<std::uint32_t> distances;
+    Scratch scratch;
+    void poison() { headroom::poison(distances); }
+  };
+
+  static Input make(const Setting& setting, Rng& rng) {
+    const std::size_t n = setting.n, count = pair_count(n);
+    Input in;
+    in.slices = std::clamp<std::size_t>((std::size_t{1} << 17) / (count * (n + 1)), 2, 64);
+    FastRng fast(rng());
+    const bool similar = setting.input == "similar";
+    std::vector<std::uint8_t> text;
+    const auto letter = [&] {
+      return static_cast<std::uint8_t>(similar ? "ACGT"[fast() >> 62] : 'a' + bounded(fast, 26));
+    };
+    for (std::size_t k = 0; k < in.slices * count; ++k) {
+      const std::size_t a = text.size();
+      for (std::size_t i = 0; i < n; ++i) text.push_back(letter());
+      const std::size_t b = text.size();
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::uint64_t edit = similar ? bounded(fast, 30) : 0;
+        if (!similar || edit == 0) text.push_back(letter());   // replaced
+        if (similar && edit > 1) text.push_back(text[a + i]);  // 1: deleted
+        if (similar && edit == 2) text.push_back(letter());    // inserted after it
+      }
+      in.pairs.push_back(ordered(a, b - a, b, text.size() - b));
+    }
+    fill(in, text);
+    return in;
+  }
+  // How many bytes the first string takes, then both, twice, in either order.
+  static Input from(std::span<const std::uint8_t> bytes) {
+    const std::size_t n = bytes.empty() ? 0 : bytes.size() - 1;
+    const std::size_t cut = n == 0 ? 0 : std::min<std::size_t>(n, n * bytes[0] / 255);
+    Input in;
+    in.pairs = {ordered(0, cut, cut, n - cut), ordered(0, n, cut, n - cut), ordered(0, n, 0, n)};
+    fill(in, bytes.subspan(bytes.size() - n));
+    return in;
+  }
+  static void size(const Input& in, Output& out) {
+    out.distances = Buffer<std::uint32_t>(in.pairs.size() / in.slices);
+  }
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    return exact(want.distances, got.distances);
+  }
+
+ private:
+  static Pair ordered(std::size_t a, std::size_t a_size, std::size_t b, std::size_t b_size) {
+    Pair pair{static_cast<std::uint32_t>(a), static_cast<std::uint32_t>(b),
+              static_cast<std::uint32_t>(a_size), static_cast<std::uint32_t>(b_size)};
+    if (a_size > b_size) std::swap(pair.a, pair.b), std::swap(pair.a_size, pair.b_size);
+    return pair;
+  }
+  static void fill(Input& in, std::span<const std::uint8_t> text) {
+    in.text = Buffer<std::uint8_t>(text.size() + kSlack);
+    std::copy(text.begin(), text.end(), in.text.begin());
+  }
+};
+using Call = EditDistance::Call;
+using Output = EditDistance::Output;
+
+// cell(i, j): the distance of the first i bytes of a and the first j of b.
+void naive(const Call& in, Output& out) {
+  for (std::size_t k = 0; k < in.pairs.size(); ++k) {
+    const std::size_t rows = in.pairs[k].a_size, columns = in.pairs[k].b_size;
+    const std::uint8_t* const a = in.text + in.pairs[k].a;
+    const std::uint8_t* const b = in.text + in.pairs[k].b;
+    std::vector<std::vector<std::uint32_t>> cell(rows + 1, std::vector<std::uint32_t>(columns + 1));
+    for (std::size_t j = 0; j <= columns; ++j) cell[0][j] = static_cast<std::uint32_t>(j);
+    for (std::size_t i = 1; i <= rows; ++i) {
+      cell[i][0] = static_cast<std::uint32_t>(i);
+      for (std::size_t j = 1; j <= columns; ++j)
+        cell[i][j] = std::min(
+            {cell[i - 1][j] + 1, cell[i][j - 1] + 1, cell[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
+    }
+    out.distances[k] = cell[rows][columns];
+  }
+}
+
+// A row needs only the one before it, so both stay in L1; in place, the one before it needs a
+// single cell more. What is left is the chain from cell to cell along the row.
+void one_row(const Call& in, Output& out) {
+  for (std::size_t k = 0; k < in.pairs.size(); ++k) {
+    const std::size_t rows = in.pairs[k].a_size, columns = in.pairs[k].b_size;
+    const std::uint8_t* const a = in.text + in.pairs[k].a;
+    const std::uint8_t* const b = in.text + in.pairs[k].b;
+    if (out.scratch.size() <= columns) out.scratch.resize(columns + 1);
+    std::uint32_t* const row = reinterpret_cast<std::uint32_t*>(out.scratch.data());
+    for (std::size_t j = 0; j < columns; ++j) row[j] = static_cast<std::uint32_t>(j + 1);
+    std::uint32_t last = static_cast<std::uint32_t>(columns);
+    for (std::size_t i = 0; i < rows; ++i) {
+      std::uint32_t diagonal = static_cast<std::uint32_t>(i), left = diagonal + 1;
+      for (std::size_t j = 0; j < columns; ++j) {
+        const std::uint32_t up = row[j];
+        left = std::min(std::min(up, left) + 1, diagonal + (a[i] != b[j]));
+        diagonal = up;
+        row[j] = left;
+      }
+      last = left;
+    }
+    out.distances[k] = columns == 0 ? static_cast<std::uint32_t>(rows) : last;
+  }
+}
+
+// 64 rows a word: see the top of the file.
+void myers(const Call& in, Output& out) {
+  for (std::size_t k = 0; k < in.pairs.size(); ++k) {
+    const Pair& pair = in.pairs[k];
+    std::uint64_t matches[256] = {};
+    for (std::size_t i = 0; i < pair.a_size; ++i)
+      matches[in.text[pair.a + i]] |= std::uint64_t{1} << i;
+    std::uint64_t plus = ~std::uint64_t{0}, minus = 0;
+    for (std::size_t j = 0; j < pair.b_size; ++j) {
+      const std::uint64_t eq = matches[in.text[pair.b + j]];
+      const std::uint64_t diagonal = (((eq & plus) + plus) ^ plus) | eq;
+      const std::uint64_t right_plus = (minus | ~(diagonal | plus)) << 1 | 1;
+      const std::uint64_t right_minus = (plus & diagonal) << 1;
+      const std::uint64_t vertical = eq | minus;
+      plus = right_minus | ~(vertical | right_plus);
+      minus = right_plus & vertical;
+    }
+    out.distances[k] =
+        static_cast<std::uint32_t>(pair.b_size + sum_of_rows(plus, minus, pair.a_size));
+  }
+}
+
+// A row of blocks after the other, so that a block's words stay in registers and a table of matches
+// in L1; the horizontal differences below it wait for the next one.
+void myers_blocked(const Call& in, Output& out) {
+  blocked_distances(in.text, in.pairs, out.scratch, out.distances.data());
+}
+
+// Short strings: 8 or 16 pairs a vector, four vectors. Long ones: 8 blocks of the same table a
+// vector, each a column behind the one above it.
+void highway(const Call& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(Distances)(in.text, in.pairs, out.scratch, out.distances.data());
+}
+
+constexpr Variant<EditDistance> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "the whole table, row by row: each cell waits for the one before it"},
+    {.name = "one_row",
+     .run = run<one_row>,
+     .what = "one row, in place: no memory traffic, but the same chain from cell to cell"},
+    {.name = "myers",
+     .run = run<myers>,
+     .what = "Myers: a column of 64 cells in 17 operations on words",
+     .max_n = 64},
+    {.name = "myers_blocked",
+     .run = run<myers_blocked>,
+     .what = "Myers for any length: 64 rows at a time; differences between them wait in memory"},
+    {.name = "highway",
+     .run = run<highway>,
+     .what = "Myers in vectors: a pair a lane, or where strings are long a block of rows a lane"},
+};
+
+const Registrar kRegistrar(
+    {.name = "algorithm/edit_distance",
+     .axis = Axis::kScalar,
+     .technique = "differences as bits: 64 cells of a table in a few operations",
+     .sizes = {30, 64, 1000, 10000},
+     .headline = {64, 1000},
+     .inputs = {"similar", "random"},
+     .demand =
+         [](const Setting& s) {
+           const double n = static_cast<double>(s.n), pairs = static_cast<double>(pair_count(s.n));
+           return Demand{.items = n * n * pairs + 1,
+                         .working_set = 2 * s.n * pair_count(s.n),
+                         .memory = 4 * s.n * s.n + (std::size_t{4} << 20)};
+         },
+     .test_sizes = {0,  1,  2,  3,  7,  8,  9,   15,  16,  17,  30,  31,
+                    32, 33, 63, 64, 65, 66, 127, 128, 129, 255, 257, 500}},
+    kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE

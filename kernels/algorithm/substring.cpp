@@ -1,0 +1,444 @@
+// algorithm/substring: find every occurrence of a short text in a long one.
+//
+// In: a text of n bytes, and a needle for each call (they rotate, for branches to depend on
+// something new, while the text stays in its cache). Out: where the needle starts, ascending,
+// overlapping occurrences too; the empty needle starts at each of 0 .. n. Exact.
+//
+// Inputs: english has letters as often as English does, needles of 8 to 16 bytes, every other one
+// with a byte changed, so that it occurs nowhere; dna has four letters and needles of 16; runs has
+// runs of one letter and a needle that is a run too, which makes most methods start over and over.
+//
+// The byte loop compares a byte a cycle at best, and guesses wrongly where a prefix matches. The
+// first and the last byte of the needle can be looked for at a whole vector of places at once
+// (Mula, "SIMD-friendly algorithms for substring searching", 2016). Which two bytes are looked for
+// decides how often a place has to be examined: rare ones are better (Gallant's memchr, 2015).
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/substring.cpp"
+#include <cstdint>
+#include <vector>
+
+#include "core/simd.h"
+
+#ifndef HEADROOM_ALGORITHM_SUBSTRING_ONCE_
+#define HEADROOM_ALGORITHM_SUBSTRING_ONCE_
+namespace headroom {
+namespace {
+
+using Positions = std::vector<std::uint32_t>;
+
+// Offsets in the needle of the bytes that are looked for first, the best first.
+constexpr std::size_t kProbes = 8;
+struct Probes {
+  std::size_t offsets[kProbes];
+};
+
+// Knuth, Morris and Pratt (1977): appends the places from `from` on, in linear time whatever the
+// text. For the rest of a text that has worn out the budget of a search which could be quadratic.
+inline void knuth_morris_pratt(const std::uint8_t* text, std::size_t n, const std::uint8_t* needle,
+                               std::size_t m, std::size_t from, Positions& out) {
+  std::vector<std::uint32_t> border(m + 1, 0);  // of each prefix: its longest proper border
+  for (std::size_t i = 1, k = 0; i < m; ++i) {
+    while (k != 0 && needle[i] != needle[k]) k = border[k];
+    k += needle[i] == needle[k];
+    border[i + 1] = static_cast<std::uint32_t>(k);
+  }
+  for (std::size_t i = from, k = 0; i < n; ++i) {
+    while (k != 0 && (k == m || text[i] != needle[k])) k = border[k];
+    k += text[i] == needle[k];
+    if (k == m) out.push_back(static_cast<std::uint32_t>(i + 1 - m));
+  }
+}
+
+}  // namespace
+}  // namespace headroom
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace {
+
+using Bytes = hn::ScalableTag<uint8_t>;
+
+struct Search {
+  const uint8_t* text;
+  size_t n;
+  const uint8_t* needle;
+  size_t m;
+  Probes probes;
+};
+
+// Zero in the lanes where the text has the byte that the needle has, at each of the first kCount
+// probes. (XOR and OR go through any port, and fuse into one instruction of AVX-512.)
+template <size_t kCount>
+HWY_INLINE hn::Vec<Bytes> Differences(const Search& s, size_t i) {
+  const Bytes d;
+  auto all = hn::Zero(d);
+  for (size_t p = 0; p < kCount; ++p) {
+    const size_t offset = s.probes.offsets[p];
+    all = hn::Or(all, hn::Xor(hn::LoadU(d, s.text + i + offset), hn::Set(d, s.needle[offset])));
+  }
+  return all;
+}
+
+// Appends those of a vector's worth of places from `i` on where the needle occurs. Each byte of the
+// needle is compared at all the places together, until none is left: at worst m steps for a whole
+// vector of places, where one place after the other would take m steps each. Returns the steps.
+// Places below `skip` have been reported.
+HWY_NOINLINE size_t Examine(const Search& s, size_t i, size_t skip, Positions& out) {
+  const Bytes d;
+  const auto zero = hn::Zero(d);
+  auto differences = Differences<4>(s, i);
+  size_t step = 0;
+  while (step < s.m) {
+    if (hn::AllFalse(d, hn::Eq(differences, zero))) return step;
+    const size_t end = HWY_MIN(step + 4, s.m);
+    for (; step < end; ++step)
+      differences =
+          hn::Or(differences, hn::Xor(hn::LoadU(d, s.text + i + step), hn::Set(d, s.needle[step])));
+  }
+  uint64_t words[(hn::MaxLanes(d) + 63) / 64] = {};
+  uint8_t bits[HWY_MAX(hn::MaxLanes(d) / 8, 8)] = {};
+  hn::StoreMaskBits(d, hn::Eq(differences, zero), bits);
+  for (size_t byte = 0; byte < (hn::Lanes(d) + 7) / 8; ++byte)
+    words[byte / 8] |= static_cast<uint64_t>(bits[byte]) << byte % 8 * 8;
+  for (size_t w = 0; w < (hn::Lanes(d) + 63) / 64; ++w)
+    for (uint64_t rest = words[w]; rest != 0; rest &= rest - 1) {
+      const size_t place = w * 64 + hwy::Num0BitsBelowLS1Bit_Nonzero64(rest);
+      if (place >= skip) out.push_back(static_cast<uint32_t>(i + place));
+    }
+  return step;
+}
+
+constexpr size_t kFewHits = 2;  // of 16 groups
+
+// Looks at groups of four vectors of places from `i` on, up to `end` or, where kMayStop, until more
+// than a few had a place to examine; adds to `steps` what examining took, and returns where it
+// stopped. The probes' bytes stay in registers.
+template <size_t kCount, bool kMayStop>
+HWY_INLINE size_t Scan(const Search& s, size_t i, size_t end, size_t& hits, size_t& steps,
+                       Positions& out) {
+  const Bytes d;
+  const size_t lanes = hn::Lanes(d);
+  const auto zero = hn::Zero(d);
+  for (; i + 4 * lanes <= end && (!kMayStop || hits <= kFewHits); i += 4 * lanes) {
+    const auto v0 = Differences<kCount>(s, i), v1 = Differences<kCount>(s, i + lanes),
+               v2 = Differences<kCount>(s, i + 2 * lanes),
+               v3 = Differences<kCount>(s, i + 3 * lanes);
+    const auto any = hn::Min(hn::Min(v0, v1), hn::Min(v2, v3));
+    if (HWY_LIKELY(hn::AllFalse(d, hn::Eq(any, zero)))) continue;
+    ++hits;
+    if (!hn::AllFalse(d, hn::Eq(v0, zero))) steps += Examine(s, i, 0, out);
+    if (!hn::AllFalse(d, hn::Eq(v1, zero))) steps += Examine(s, i + lanes, 0, out);
+    if (!hn::AllFalse(d, hn::Eq(v2, zero))) steps += Examine(s, i + 2 * lanes, 0, out);
+    if (!hn::AllFalse(d, hn::Eq(v3, zero))) steps += Examine(s, i + 3 * lanes, 0, out);
+  }
+  return i;
+}
+
+}  // namespace
+
+// 1 <= m <= n. `adaptive`: looks for more bytes at once while those looked for are found too often,
+// and gives up for a linear method when that doesn't help.
+void FindAll(const uint8_t* text, size_t n, const uint8_t* needle, size_t m, const Probes& probes,
+             bool adaptive, Positions& out) {
+  const Bytes d;
+  const size_t lanes = hn::Lanes(d);
+  const Search s{text, n, needle, m, probes};
+  const size_t places = n - m + 1;
+  size_t i = 0, steps = 0;
+  if (places >= lanes) {
+    const size_t block = 64 * lanes;  // 16 groups
+    size_t count = 2;
+    while (places - i >= 4 * lanes) {
+      const size_t end = HWY_MIN(i + block, places);
+      size_t hits = 0;
+      i = !adaptive    ? Scan<2, false>(s, i, end, hits, steps, out)
+          : count == 2 ? Scan<2, true>(s, i, end, hits, steps, out)
+          : count == 4 ? Scan<4, true>(s, i, end, hits, steps, out)
+          : count == 6 ? Scan<6, true>(s, i, end, hits, steps, out)
+                       : Scan<8, false>(s, i, end, hits, steps, out);
+      if (adaptive) {
+        if (hits > kFewHits) count = HWY_MIN(count + 2, kProbes);
+        if (steps > 4096 + i) return knuth_morris_pratt(text, n, needle, m, i, out);
+      }
+    }
+    for (; places - i >= lanes; i += lanes)
+      if (!hn::AllFalse(d, hn::Eq(Differences<1>(s, i), hn::Zero(d)))) Examine(s, i, 0, out);
+    // The last places again, as a whole vector: what comes before i in it has been reported.
+    if (i < places) Examine(s, places - lanes, lanes - (places - i), out);
+  } else {
+    for (; i < places; ++i) {
+      size_t j = 0;
+      while (j < m && text[i + j] == needle[j]) ++j;
+      if (j == m) out.push_back(static_cast<uint32_t>(i));
+    }
+  }
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(FindAll);
+
+// How many needles rotate: enough for 10^6 groups of places before anything comes again.
+std::size_t needle_count(std::size_t n) {
+  return n < 4096 ? 64 : std::max<std::size_t>(64, (std::size_t{1} << 28) / n);
+}
+constexpr std::size_t kLongest = 40;
+
+struct Substring {
+  struct Call {
+    std::string_view text;    // text.data()[text.size()] is 0, for strstr
+    std::string_view needle;  // and so here
+    bool has_nul;             // in either
+  };
+  struct Input {
+    Buffer<char> text;
+    std::vector<std::string> needles;
+    bool has_nul = false;
+    Call at(std::size_t turn) const {
+      return {{text.data(), text.size() - 1}, needles[turn % needles.size()], has_nul};
+    }
+  };
+  using Output = Positions;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    const std::size_t n = setting.n;
+    Input in{.text = Buffer<char>(n + 1), .needles = {}};
+    FastRng fast(rng());
+    if (setting.input == "runs") {
+      std::size_t left = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        in.text[i] = left == 0 ? 'b' : 'a';
+        left = left == 0 ? 1 + bounded(fast, kLongest) : left - 1;
+      }
+      for (std::size_t k = 0; k < needle_count(n); ++k)
+        in.needles.emplace_back(kLongest - 16 + bounded(rng, 17), 'a');
+      return in;
+    }
+    // How many of 256 bytes are which; the rest are the last.
+    constexpr std::string_view kEnglish = " etaoinshrdlucmfwygpbvkxjqz";
+    constexpr std::uint8_t kOften[] = {43, 26, 20, 17, 16, 15, 15, 13, 13, 13, 9, 9, 6, 6,
+                                       6,  5,  4,  4,  4,  4,  4,  3,  2,  1,  1, 1, 1};
+    const bool dna = setting.input == "dna";
+    std::string letters;
+    if (dna)
+      letters = "ACGT";
+    else
+      for (std::size_t i = 0; i < kEnglish.size(); ++i) letters.append(kOften[i], kEnglish[i]);
+    letters.resize(256, 'z');
+    if (dna)
+      for (std::size_t i = 4; i < 256; ++i) letters[i] = letters[i % 4];
+    for (std::size_t i = 0; i < n;) {
+      std::uint64_t bits = fast();
+      for (int k = 0; k < 8 && i < n; ++k, bits >>= 8) in.text[i++] = letters[bits & 255];
+    }
+    for (std::size_t k = 0; k < needle_count(n); ++k) {
+      const std::size_t m = std::min(n, dna ? 16 : 8 + bounded(rng, 9));
+      std::string needle(in.text.data() + bounded(rng, n - m + 1), m);
+      if (k % 2 != 0 && m != 0) needle[bounded(rng, m)] = letters[bounded(rng, 256)];
+      in.needles.push_back(std::move(needle));
+    }
+    return in;
+  }
+  // Length of the needle, needle, text.
+  static Input from(std::span<const std::uint8_t> bytes) {
+    const std::size_t m = bytes.empty() ? 0 : std::min<std::size_t>(bytes[0], bytes.size() - 1);
+    const std::size_t n = bytes.empty() ? 0 : bytes.size() - 1 - m;
+    Input in{.text = Buffer<char>(n + 1), .needles = {std::string(m, '\0')}};
+    if (m != 0) std::memcpy(in.needles[0].data(), bytes.data() + 1, m);
+    if (n != 0) std::memcpy(in.text.data(), bytes.data() + 1 + m, n);
+    in.has_nul = bytes.size() > 1 && std::memchr(bytes.data() + 1, 0, bytes.size() - 1) != nullptr;
+    return in;
+  }
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+using Call = Substring::Call;
+
+void naive(const Call& in, Positions& out) {
+  out.clear();
+  const std::size_t n = in.text.size(), m = in.needle.size();
+  for (std::size_t i = 0; i + m <= n; ++i) {
+    std::size_t j = 0;
+    while (j < m && in.text[i + j] == in.needle[j]) ++j;
+    if (j == m) out.push_back(static_cast<std::uint32_t>(i));
+  }
+}
+
+// Every place that `find(from)` gives, from 0 on; npos ends it.
+template <class Find>
+void find_each(std::size_t n, Positions& out, Find find) {
+  out.clear();
+  for (std::size_t at = 0; at <= n && (at = find(at)) != std::string_view::npos; ++at)
+    out.push_back(static_cast<std::uint32_t>(at));
+}
+
+// memchr for the first byte, SIMD in every C library; then memcmp. Good as long as the first byte
+// is rare.
+void string_view_find(const Call& in, Positions& out) {
+  find_each(in.text.size(), out, [&](std::size_t at) { return in.text.find(in.needle, at); });
+}
+
+// Skips by a table of the last places of each byte: fewer bytes are looked at than the text has,
+// but one after the other, and each skip waits for a load.
+void boyer_moore_horspool(const Call& in, Positions& out) {
+  const std::boyer_moore_horspool_searcher searcher(in.needle.begin(), in.needle.end());
+  const char* const text = in.text.data();
+  const char* const end = text + in.text.size();
+  find_each(in.text.size(), out, [&](std::size_t at) {
+    if (in.needle.empty()) return at;
+    const char* const found = searcher(text + at, end).first;
+    return found == end ? std::string_view::npos : static_cast<std::size_t>(found - text);
+  });
+}
+
+void glibc_memmem(const Call& in, Positions& out) {
+  const char* const text = in.text.data();
+  find_each(in.text.size(), out, [&](std::size_t at) {
+    const void* const found =
+        memmem(text + at, in.text.size() - at, in.needle.data(), in.needle.size());
+    return found == nullptr ? std::string_view::npos
+                            : static_cast<std::size_t>(static_cast<const char*>(found) - text);
+  });
+}
+
+// strstr can't see past a NUL: inputs that have one, which only tests do, go to memmem.
+void glibc_strstr(const Call& in, Positions& out) {
+  if (in.has_nul) return glibc_memmem(in, out);
+  const char* const text = in.text.data();
+  find_each(in.text.size(), out, [&](std::size_t at) {
+    const char* const found = std::strstr(text + at, in.needle.data());
+    return found == nullptr ? std::string_view::npos : static_cast<std::size_t>(found - text);
+  });
+}
+
+// How common a byte is in text of any kind: a guess, which costs nothing to make. Wrong guesses
+// cost time, never the answer.
+const std::uint8_t* commonness() {
+  static const auto table = [] {
+    struct Table {
+      std::uint8_t of[256];
+    } t;
+    for (int c = 0; c < 256; ++c)
+      t.of[c] = c >= 'A' && c <= 'Z' ? 40 : c >= '0' && c <= '9' ? 50 : c >= 33 && c < 127 ? 30 : 1;
+    constexpr std::string_view kMost = " etaoinshrdlucmfwygpb\n\0vkxjqz";
+    for (std::size_t i = 0; i < kMost.size(); ++i)
+      t.of[static_cast<std::uint8_t>(kMost[i])] = static_cast<std::uint8_t>(250 - 6 * i);
+    return t;
+  }();
+  return table.of;
+}
+
+Probes first_last_probes(std::size_t m) {
+  return {{0, m - 1, m / 2, m / 4, m * 3 / 4, m / 8, m * 5 / 8, m * 3 / 8}};
+}
+
+// First the two rarest of the needle's first 64 bytes, of different values if it has any.
+Probes rare_probes(std::string_view needle) {
+  const std::uint8_t* const common = commonness();
+  Probes probes = first_last_probes(needle.size());
+  const auto byte_at = [&](std::size_t i) { return static_cast<std::uint8_t>(needle[i]); };
+  const std::size_t m = std::min<std::size_t>(needle.size(), 64);
+  std::size_t best = ~std::size_t{0}, second = best;  // rarity, then the offset
+  for (std::size_t i = 0; i < m; ++i)
+    best = std::min(best, std::size_t{common[byte_at(i)]} << 8 | i);
+  probes.offsets[0] = best & 255;
+  const std::uint8_t first = byte_at(best & 255);
+  for (std::size_t i = 0; i < m; ++i)
+    second = std::min(
+        second, std::size_t{byte_at(i) == first} << 16 | std::size_t{common[byte_at(i)]} << 8 | i);
+  probes.offsets[1] = second & 255;
+  return probes;
+}
+
+void find_all(const Call& in, const Probes& probes, bool adaptive, Positions& out) {
+  HWY_DYNAMIC_DISPATCH(FindAll)
+  (reinterpret_cast<const std::uint8_t*>(in.text.data()), in.text.size(),
+   reinterpret_cast<const std::uint8_t*>(in.needle.data()), in.needle.size(), probes, adaptive,
+   out);
+}
+
+// True where there is nothing to search: the answer is in `out`.
+bool trivial(const Call& in, Positions& out) {
+  out.clear();
+  if (in.needle.empty())
+    for (std::size_t i = 0; i <= in.text.size(); ++i) out.push_back(static_cast<std::uint32_t>(i));
+  return in.needle.empty() || in.needle.size() > in.text.size();
+}
+
+// A whole vector of places at once: does the text have the needle's first byte here, and its last
+// byte there? Few places have both.
+void first_last(const Call& in, Positions& out) {
+  if (!trivial(in, out)) find_all(in, first_last_probes(in.needle.size()), false, out);
+}
+
+// The same with those two bytes of the needle that are likely to be rare, and with four where two
+// are found too often. Linear at worst.
+void rare_bytes(const Call& in, Positions& out) {
+  if (!trivial(in, out)) find_all(in, rare_probes(in.needle), true, out);
+}
+
+constexpr Variant<Substring> kVariants[] = {
+    {.name = "naive", .run = run<naive>, .what = "byte loop: starts over at every place"},
+    {.name = "string_view_find",
+     .run = run<string_view_find>,
+     .what = "std::string_view::find: memchr for the first byte, then memcmp",
+     .role = Role::kPeer},
+    {.name = "boyer_moore_horspool",
+     .run = run<boyer_moore_horspool>,
+     .what = "std::boyer_moore_horspool_searcher: skips bytes, but each skip waits for a load",
+     .role = Role::kPeer},
+    {.name = "memmem",
+     .run = run<glibc_memmem>,
+     .what = "the C library's memmem: pairs of bytes hashed, or two-way for long needles",
+     .role = Role::kPeer},
+    {.name = "strstr",
+     .run = run<glibc_strstr>,
+     .what = "the C library's strstr; SIMD on some x86",
+     .role = Role::kPeer},
+    {.name = "first_last",
+     .run = run<first_last>,
+     .what =
+         "first and last byte compared at a vector of places at once; places examined together"},
+    {.name = "rare_bytes",
+     .run = run<rare_bytes>,
+     .what = "the two rarest bytes instead, up to eight where two are found too often; linear at "
+             "worst"},
+};
+
+const Registrar kRegistrar({.name = "algorithm/substring",
+                            .axis = Axis::kSimd,
+                            .technique = "test many places at once, for what is rare",
+                            .sizes = {16 << 10, 256 << 10, 4 << 20, 64 << 20, 256 << 20},
+                            .headline = {16 << 10, 4 << 20},
+                            .inputs = {"english", "dna", "runs"},
+                            .ceiling = {"machine/read"},
+                            .demand =
+                                [](const Setting& s) {
+                                  const double n = static_cast<double>(s.n);
+                                  return Demand{
+                                      .items = n,
+                                      .bytes = n,
+                                      .working_set = s.n,
+                                      .memory = s.n + (s.input == "runs" ? 8 * s.n
+                                                                         : std::size_t{2} << 20)};
+                                }},
+                           kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
