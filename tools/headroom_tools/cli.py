@@ -200,7 +200,7 @@ def _interrupted(*_: object) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from headroom_tools import plan, runner
+    from headroom_tools import plan, runner, unfinished
     from headroom_tools.progress import Reporter
 
     to = terminal.console(to_stderr=arguments.json)
@@ -222,7 +222,7 @@ def _run(arguments: argparse.Namespace) -> int:
             raise HeadroomError(
                 f"--resume goes on with what the run was started with: leave out {', '.join(clash)}"
             )
-        folder = runner.newest_unfinished()
+        folder = unfinished.newest()
         with lock.measuring():
             return _measure(runner, folder, Reporter(to), arguments)
 
@@ -243,7 +243,7 @@ def _run(arguments: argparse.Namespace) -> int:
     estimate = plan.estimate(selection, profile)
     if arguments.dry_run:
         return _dry_run(profile, selection, estimate, arguments.json, to)
-    options = runner.Options(
+    options = unfinished.Options(
         profile,
         arguments.filter,
         arguments.machine,
@@ -258,7 +258,7 @@ def _run(arguments: argparse.Namespace) -> int:
         reporter = Reporter(to)
         for line in machine.cautions():
             reporter.warn(line)
-        folder = runner.create(options, tree, selection)
+        folder = unfinished.create(options, tree, selection)
         if selection.added:
             reporter.line(f"riding along for the noise floor: {', '.join(selection.added)}")
         if profile == "thorough" or not to.is_terminal:
