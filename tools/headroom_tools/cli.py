@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("show", parents=[shared, band], help="the ladders of a run")
     add.add_argument("run", metavar="RUN", nargs="?", default="latest")
     add.add_argument("--baseline", metavar="VARIANT", help="hold all variants against this one")
+    add.add_argument("--counters", action="store_true", help="also what the hardware counted")
 
     add = commands.add_parser("compare", parents=[shared, band], help="runs against a base")
     add.add_argument("base", metavar="BASE")
@@ -148,7 +149,14 @@ def _show(arguments: argparse.Namespace) -> int:
         rows = show.rows_of(run, arguments.baseline, arguments.band)
         terminal.print_json(show.as_json(run, rows))
     else:
-        show.print_run(run, folder, terminal.console(), arguments.baseline, arguments.band)
+        show.print_run(
+            run,
+            folder,
+            terminal.console(),
+            arguments.baseline,
+            arguments.band,
+            arguments.counters,
+        )
     return 0
 
 

@@ -8,7 +8,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from headroom_tools import alone as alone_variants, files, plan as planning, record, show, validate
+from headroom_tools import (
+    alone as alone_variants,
+    counters,
+    files,
+    plan as planning,
+    record,
+    show,
+    validate,
+)
 from headroom_tools.text import rounded, safe, without_paths
 from headroom_tools.unfinished import check_folder
 
@@ -72,6 +80,7 @@ def assemble(folder: Path, state: dict, plan: dict, launches: dict) -> None:
         notes.append(f"not run alone, or not all of it, within its time: {', '.join(skipped)}")
     evidence = [tree for (_, index), tree in launches.items() if index > 0]
     evidence.sort(key=lambda tree: (tree["launch"], tree["kernel"]))
+    notes += counters.missing_note(evidence)
     spent = sum(tree["seconds"] for tree in launches.values())
     run = record.assemble(
         state,

@@ -14,6 +14,7 @@ from pathlib import Path
 from headroom_tools import (
     alone,
     bench,
+    counters,
     files,
     finish,
     paths,
@@ -111,6 +112,7 @@ class Run:
             "load": ended.load,
             "steal": ended.steal,
             "simd_target": safe(out.get("simd_target") or "", 40) if out else None,
+            "no_counters": counters.read_missing(out) if out else None,
             "ladders": ladders,
         }
         if index == 0:
