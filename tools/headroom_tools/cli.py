@@ -101,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--strict",
         action="store_true",
-        help="status 1 also for what is missing or failed to launch",
+        help="refuse a machine that is not fit to measure; status 1 also for what is missing, "
+        "left out or was disturbed",
     )
 
     add = commands.add_parser("show", parents=[shared, band], help="the ladders of a run")
@@ -232,7 +233,11 @@ def _run(arguments: argparse.Namespace) -> int:
             )
         folder = unfinished.newest()
         with lock.measuring():
-            return _measure(runner, folder, Reporter(to), arguments)
+            reporter = Reporter(to)
+            state = unfinished.state_of(folder)
+            subject = (state["catalogue"], state["selection"], state["missing"])
+            unfinished.add_notes(folder, _cautions(subject, reporter, arguments.strict))
+            return _measure(runner, folder, reporter, arguments)
 
     profile = arguments.profile or "standard"
     tree, _ = bench.catalogue()
@@ -264,9 +269,9 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     with lock.measuring():
         reporter = Reporter(to)
-        for line in machine.cautions():
-            reporter.warn(line)
-        folder = unfinished.create(options, tree, selection)
+        subject = (tree, selection.ladders, selection.missing)
+        notes = _cautions(subject, reporter, arguments.strict)
+        folder = unfinished.create(options, tree, selection, notes)
         if selection.added:
             reporter.line(f"riding along for the noise floor: {', '.join(selection.added)}")
         if profile == "thorough" or not to.is_terminal:
@@ -276,6 +281,20 @@ def _run(arguments: argparse.Namespace) -> int:
                 f"{size(estimate.scratch_bytes)} of scratch space"
             )
         return _measure(runner, folder, reporter, arguments)
+
+
+def _cautions(subject: tuple, reporter, strict: bool) -> list[str]:
+    """Says what makes this machine unreliable now; HeadroomError for any of it where `strict`."""
+    from headroom_tools import cautions
+
+    lines = cautions.found(cautions.Subject(*subject))
+    for line in lines:
+        reporter.warn(line)
+    if lines and strict:
+        raise HeadroomError(
+            "--strict: refused for the reasons above; cure them, or run without it", 1
+        )
+    return lines
 
 
 def _dry_run(profile: str, selection, estimate, as_json: bool, to) -> int:

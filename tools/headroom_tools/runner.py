@@ -39,16 +39,7 @@ class Run:
         self._folder = folder
         self._work = folder / "work"
         self._report = reporter
-        self._state = files.read_json(folder / "state.json")
-        if not isinstance(self._state, dict) or self._state.get("version") != 1:
-            raise HeadroomError(
-                f"{paths.shown(folder)}: state.json is of another version: remove the folder"
-            )
-        if self._state["binary"] != unfinished.binary_hash():
-            raise HeadroomError(
-                f"{paths.shown(folder)}: the benchmark program was built anew since this run "
-                "began, and two programs don't mix: start a new run, or remove the folder"
-            )
+        self._state = unfinished.state_of(folder)
         self._profile = planning.PROFILES[self._state["profile"]]
         self._smoke = self._state["profile"] == "smoke"
         self._scratch = Path(self._state["scratch"])

@@ -63,8 +63,13 @@ def check_folder(folder: Path, what: str, cure: str) -> None:
         ) from None
 
 
-def create(options: Options, catalogue: dict, selection: planning.Selection) -> Path:
-    """Makes the folder of a new run and writes its state.json; returns the folder."""
+def create(
+    options: Options, catalogue: dict, selection: planning.Selection, notes: list[str]
+) -> Path:
+    """Makes the folder of a new run and writes its state.json; returns the folder.
+
+    notes: what goes into the record beside what the run itself finds.
+    """
     check_folder(paths.runs(), "the folder of unfinished runs", "free some space or make it yours")
     out = options.out or (None if options.profile == "smoke" else paths.results())
     if out is not None:
@@ -97,7 +102,7 @@ def create(options: Options, catalogue: dict, selection: planning.Selection) -> 
         "catalogue": catalogue,
         "selection": selection.ladders,
         "missing": selection.missing,
-        "notes": [safe(line) for line in machine.cautions()],
+        "notes": notes,
         "out": str(out) if out else None,
         "scratch": str(options.scratch),
         "raw": options.raw,
@@ -156,3 +161,27 @@ def keep_launch(folder: Path, tree: dict) -> None:
     """Puts a launch on disk, in the place of what was there of it."""
     name = f"{tree['launch']:03d}-{tree['kernel'].replace('/', '.')}.json"
     files.write_atomic(folder / "launches" / name, files.dump(tree))
+
+
+def state_of(folder: Path) -> dict:
+    """What was fixed at the start of the run in `folder`, if this program can go on with it."""
+    state = files.read_json(folder / "state.json")
+    if not isinstance(state, dict) or state.get("version") != 1:
+        raise HeadroomError(
+            f"{paths.shown(folder)}: state.json is of another version: remove the folder"
+        )
+    if state["binary"] != binary_hash():
+        raise HeadroomError(
+            f"{paths.shown(folder)}: the benchmark program was built anew since this run "
+            "began, and two programs don't mix: start a new run, or remove the folder"
+        )
+    return state
+
+
+def add_notes(folder: Path, notes: list[str]) -> None:
+    """Adds those of `notes` that the run does not have yet."""
+    state = state_of(folder)
+    fresh = [note for note in notes if note not in state["notes"]]
+    if fresh:
+        state["notes"] += fresh
+        files.write_atomic(folder / "state.json", files.dump(state))
