@@ -6,12 +6,14 @@
 #include <cmath>
 #include <deque>
 #include <limits>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
 #include "bench/clocks.h"
+#include "bench/counters.h"
 #include "bench/slot.h"
 #include "core/agreement.h"
 #include "core/cpu.h"
@@ -29,7 +31,9 @@ constexpr std::size_t kMinRounds = 5;
 constexpr std::size_t kPilotRounds = 5;
 constexpr std::size_t kUnplannedRounds = 30;
 constexpr std::size_t kPilotTurns = 3;
-constexpr std::size_t kAfterLastEpoch = 0;  // for check(): the outputs as they are
+constexpr std::size_t kRoundsPerCounted = 10;  // timed ones for each with the counters on
+constexpr std::size_t kCountedRounds = 5;      // at most: counts scatter far less than times
+constexpr std::size_t kAfterLastEpoch = 0;     // for check(): the outputs as they are
 
 // A registered benchmark: one group of one ladder.
 struct Job {
@@ -45,6 +49,7 @@ struct Launch {
   ordered_json results = ordered_json::array();
   bool mismatch = false;
   std::int64_t started = wall_ns();
+  CountersOpened counters;  // without the source, which is open only while it counts
 };
 
 Launch& launch() {
@@ -68,6 +73,7 @@ struct Measured {
   std::size_t calls = 0;
   std::size_t held = 0;  // bytes
   std::vector<double> wall, cpu;
+  std::map<std::string, double> counts = {};  // of a call, by counter
 };
 
 std::string variant_name(const Measured& m) {
@@ -103,6 +109,8 @@ class LadderSession {
   void calibrate();
   // Runs every arm once; returns the seconds that were timed.
   double round();
+  // Runs every arm a few times more, untimed, with the counters on where there are any.
+  void count();
   // Checks the outputs after the last epoch. Throws Mismatch.
   void check_again() { check(kAfterLastEpoch); }
   ordered_json result(const std::string& status, const std::string& message) const;
@@ -115,6 +123,7 @@ class LadderSession {
   std::size_t fastest_variant(const Measured& ceiling) const;
   void check(std::size_t turns);
   std::size_t warm_calls(const Measured& m) const;
+  void make_ready(Measured& m, bool warm);
   EpochTime epoch(Measured& m, bool warm);
   double ns_per_call(Measured& m);
 
@@ -259,10 +268,15 @@ std::size_t LadderSession::warm_calls(const Measured& m) const {
   return partial && working_set(m.demand) <= l2_bytes() ? whole : 1;
 }
 
-EpochTime LadderSession::epoch(Measured& m, bool warm) {
+// All that comes before an epoch.
+void LadderSession::make_ready(Measured& m, bool warm) {
   set_threads(m.rung.threads);
   if (const std::size_t calls = warm ? warm_calls(m) : 0; calls != 0) run_untimed(*m.arm, calls);
   m.arm->refill(m.calls);
+}
+
+EpochTime LadderSession::epoch(Measured& m, bool warm) {
+  make_ready(m, warm);
   EpochTime t = time_epoch(*m.arm, m.calls, plan_.clock);
   const double per_call = m.scale / static_cast<double>(m.calls);
   t.wall = std::max(t.wall - empty_.wall, 1.0) * per_call;
@@ -326,7 +340,9 @@ void LadderSession::calibrate() {
   for (Measured& m : arms_) epoch(m, true);
   const double cost = static_cast<double>(wall_ns() - start) * 1e-9;
   const Plan& plan = launch().plan;
-  const double affordable = plan.budget_s / std::max(cost, 1e-9);
+  double affordable = plan.budget_s / std::max(cost, 1e-9);
+  // The counted rounds are part of the budget.
+  if (open_counters().source != nullptr) affordable /= 1 + 1.0 / kRoundsPerCounted;
   plan_.rounds = plan.rounds_fixed != 0
                      ? plan.rounds_fixed
                      : static_cast<std::size_t>(
@@ -353,6 +369,31 @@ double LadderSession::round() {
   return timed;
 }
 
+void LadderSession::count() {
+  CountersOpened opened = open_counters();
+  const std::unique_ptr<CounterSource> source = std::move(opened.source);
+  launch().counters = std::move(opened);
+  if (source == nullptr) return;
+  Measured& baseline = arms_.front();
+  set_threads(baseline.rung.threads);
+  const std::vector<double> empty = count_empty_epoch(*source, *baseline.arm);
+  std::vector<std::vector<std::vector<double>>> epochs(arms_.size());
+  const std::size_t rounds =
+      std::clamp<std::size_t>(plan_.rounds / kRoundsPerCounted, 1, kCountedRounds);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    shuffle(std::span(order_), order_rng_);
+    for (std::size_t i : order_) {
+      if (arms_[i].ceiling) continue;
+      make_ready(arms_[i], true);
+      epochs[i].push_back(count_epoch(*source, *arms_[i].arm, arms_[i].calls));
+    }
+  }
+  for (std::size_t i = 0; i < arms_.size(); ++i)
+    if (!epochs[i].empty())
+      arms_[i].counts = counts_per_call(source->names(), epochs[i], empty, arms_[i].calls);
+  ended_ = wall_ns();
+}
+
 ordered_json LadderSession::result(const std::string& status, const std::string& message) const {
   ordered_json arms = ordered_json::array();
   std::size_t working_set = bound_input_bytes();
@@ -371,6 +412,7 @@ ordered_json LadderSession::result(const std::string& status, const std::string&
                     {"cpu_ns", m.cpu},
                     {"held_bytes", m.held},
                     {"quantities", std::move(quantities)}});
+    if (!m.counts.empty()) arms.back()["counters"] = m.counts;
     if (m.ceiling) arms.back()["probe"] = m.kernel->meta.name + "/" + std::string(v.name);
   }
   const std::size_t first =
@@ -446,6 +488,7 @@ void run_ladder(benchmark::State& state, Job& job) {
   }
   if (status == "ok") {
     try {
+      if (!past_deadline()) session.count();
       session.check_again();
     } catch (const Mismatch& error) {
       launch().mismatch = true;
@@ -529,5 +572,11 @@ Plan completed_plan() {
 }
 
 bool any_mismatch() { return launch().mismatch; }
+
+ordered_json counters_missing() {
+  const CountersOpened& counters = launch().counters;
+  if (counters.why.empty()) return nullptr;
+  return {{"why", counters.why}, {"cure", counters.cure}};
+}
 
 }  // namespace headroom

@@ -27,5 +27,7 @@ const nlohmann::ordered_json& ladder_results();
 Plan completed_plan();
 // True if a variant disagreed or its output changed during timing.
 bool any_mismatch();
+// Why nothing was counted by the hardware, and the cure: {"why", "cure"}; null where it was.
+nlohmann::ordered_json counters_missing();
 
 }  // namespace headroom

@@ -99,7 +99,8 @@ nlohmann::ordered_json launch_report(const Plan& plan, const LaunchOptions& opti
                                    {"kernel", plan.kernel},
                                    {"launch", options.launch},
                                    {"pilot", options.pilot},
-                                   {"simd_target", chosen_simd_target()}};
+                                   {"simd_target", chosen_simd_target()},
+                                   {"no_counters", counters_missing()}};
   if (options.pilot) report["plan"] = to_json(completed_plan());
   report["ladders"] = ladder_results();
   return report;

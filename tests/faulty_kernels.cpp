@@ -1,8 +1,51 @@
-// The kernels of headroom-bench-faulty.
+// The kernels of headroom-bench-faulty, and counters that are made up: with HEADROOM_FAKE_COUNTERS
+// set, a call counts as what its variant says, and what a reading costs comes on top.
+#include <cstdlib>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "bench/counters.h"
 #include "faulty.h"
 
 namespace headroom::faulty {
 namespace {
+
+std::uint64_t made_up_cycles = 0;
+
+class MadeUpCounters final : public CounterSource {
+ public:
+  const std::vector<std::string_view>& names() const override { return names_; }
+  std::vector<CounterReading> read() override {
+    made_up_cycles += 11;
+    clock_ += 100;
+    return {{{made_up_cycles, 2 * made_up_cycles}, clock_, clock_}};
+  }
+
+ private:
+  std::vector<std::string_view> names_ = {"cycles", "instructions"};
+  std::uint64_t clock_ = 0;
+};
+
+const bool kMadeUp = [] {
+  if (std::getenv("HEADROOM_FAKE_COUNTERS") == nullptr) return false;
+  set_counter_factory([] { return CountersOpened{std::make_unique<MadeUpCounters>()}; });
+  return true;
+}();
+
+// Three cycles an element, and half of that.
+void three_cycles(const Totals::Input& in, Totals::Output& out) {
+  naive(in, out);
+  made_up_cycles += 3 * in.x.size();
+}
+void half_the_cycles(const Totals::Input& in, Totals::Output& out) {
+  naive(in, out);
+  made_up_cycles += 3 * in.x.size() / 2;
+}
+constexpr Variant<Totals> kCountedTable[] = {
+    {.name = "naive", .run = run<three_cycles>, .what = "counts as 3 cycles an element"},
+    {.name = "better", .run = run<half_the_cycles>, .what = "counts as half of that"},
+};
 
 const Registrar kSound(metadata("faulty/sound"), kPair<naive>);
 const Registrar kWrongAtOneSize(metadata("faulty/wrong_at_one_size"), kPair<wrong_at_one_size>);
@@ -12,6 +55,7 @@ const Registrar kProbeOfBytes(probe_metadata("faulty/probe"), kProbe);
 const Registrar kHonest(claiming("faulty/honest", 0.5), kPair<naive>);
 const Registrar kCheats(claiming("faulty/cheats", 10), kPair<naive>);
 const Registrar kCrashes(metadata("faulty/crashes"), kPair<crashes>);
+const Registrar kCounted(metadata("faulty/counted"), kCountedTable);
 const Registrar kHangs(metadata("faulty/hangs"), kPair<hangs>);
 
 }  // namespace

@@ -32,6 +32,7 @@ class Headroom:
             "HEADROOM_BENCH": str(bench),
             "HEADROOM_LOCK": f"test-{uuid.uuid4()}",
             "HEADROOM_PYTHON": sys.executable,
+            "HEADROOM_SYSTEM": str(root / "system"),  # none: what the machine is doing is no test
             "FAKE_LOG": str(self.log),
         }
 

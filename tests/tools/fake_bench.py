@@ -3,7 +3,8 @@
 
 Times are made up from the kernel, variant, size and launch. FAKE_MODE makes it misbehave, as
 `KIND:KERNEL[:LAUNCH]` (a comma between several): crash, hang, mismatch, truncate, silent, nospace,
-slow (set-up of 3 s claimed), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift, biased (the copy is 10% slower).
+slow (set-up of 3 s claimed), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift, biased (the
+copy is 10% slower), counters (of a machine that has some).
 FAKE_LOG names a file to which each start is appended.
 """
 
@@ -171,6 +172,10 @@ def main():
                 "quantities": {"hit_ratio": {"value": 0.9, "unit": "ratio"}}
                 if name == "algorithm/sort" else {},
             })  # fmt: skip
+            if mode("counters", name, launch):
+                cycles = 3.0 * planned["n"] * factor * (1 + 0.001 * launch)
+                arms[-1]["counters"] = {"cycles": cycles, "instructions": 2.5 * cycles,
+                                        "cache_misses": 0.0}  # fmt: skip
         if name == "simd/sum":  # its ceiling, which variant `better` reaches to a part
             share = 0.8 if not mode("cheat", name, launch) else 1.2
             least = min(arms, key=lambda a: a["wall_ns"][0])["wall_ns"]
@@ -197,6 +202,9 @@ def main():
         })  # fmt: skip
     out = {"version": 1, "kernel": name, "launch": launch, "pilot": pilot, "simd_target": "AVX2",
            "ladders": ladders}  # fmt: skip
+    out["no_counters"] = None
+    if not mode("counters", name, launch):
+        out["no_counters"] = {"why": "this virtual machine has none", "cure": "use a bare one"}
     if pilot:
         chosen = min(60, plan["rounds_max"])
         out["plan"] = {**plan, "ladders": [{

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import socket
 import statistics
 from pathlib import Path
@@ -84,20 +83,6 @@ def test_without_proc_and_sys(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "_PROC", tmp_path)
     validate.machine_tree(machine.fingerprint(tmp_path), "machine.json")
     assert machine.memory_available() is None and machine.steal_ticks() == (0, 0)
-
-
-def test_a_laptop_on_battery_is_told(tmp_path, monkeypatch):
-    supply = tmp_path / "class/power_supply/AC"
-    supply.mkdir(parents=True)
-    (supply / "type").write_text("Mains\n")
-    (supply / "online").write_text("0\n")
-    zone = tmp_path / "class/thermal/thermal_zone0"
-    zone.mkdir(parents=True)
-    (zone / "temp").write_text("91000\n")
-    monkeypatch.setattr(machine, "_SYS", tmp_path)
-    monkeypatch.setattr(os, "getloadavg", lambda: (50.0, 0.0, 0.0))
-    text = "\n".join(machine.cautions())
-    assert "battery" in text and "91 degrees" in text and "load 50.0" in text
 
 
 def test_the_command(headroom: Headroom):

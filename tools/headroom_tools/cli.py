@@ -108,12 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--strict",
         action="store_true",
-        help="status 1 also for what is missing or failed to launch",
+        help="refuse a machine that is not fit to measure; status 1 also for what is missing, "
+        "left out or was disturbed",
     )
 
     add = commands.add_parser("show", parents=[shared, band], help="the ladders of a run")
     add.add_argument("run", metavar="RUN", nargs="?", default="latest")
     add.add_argument("--baseline", metavar="VARIANT", help="hold all variants against this one")
+    add.add_argument("--counters", action="store_true", help="also what the hardware counted")
 
     add = commands.add_parser(
         "compare",
@@ -230,7 +232,14 @@ def _show(arguments: argparse.Namespace) -> int:
         rows = show.rows_of(run, arguments.baseline, arguments.band)
         terminal.print_json(show.as_json(run, rows))
     else:
-        show.print_run(run, folder, terminal.console(), arguments.baseline, arguments.band)
+        show.print_run(
+            run,
+            folder,
+            terminal.console(),
+            arguments.baseline,
+            arguments.band,
+            arguments.counters,
+        )
     return 0
 
 
@@ -402,7 +411,7 @@ def _interrupted(*_: object) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from headroom_tools import plan, runner
+    from headroom_tools import plan, runner, unfinished
     from headroom_tools.progress import Reporter
 
     to = terminal.console(to_stderr=arguments.json)
@@ -424,9 +433,13 @@ def _run(arguments: argparse.Namespace) -> int:
             raise HeadroomError(
                 f"--resume goes on with what the run was started with: leave out {', '.join(clash)}"
             )
-        folder = runner.newest_unfinished()
+        folder = unfinished.newest()
         with lock.measuring():
-            return _measure(runner, folder, Reporter(to), arguments)
+            reporter = Reporter(to)
+            state = unfinished.state_of(folder)
+            subject = (state["catalogue"], state["selection"], state["missing"])
+            unfinished.add_notes(folder, _cautions(subject, reporter, arguments.strict))
+            return _measure(runner, folder, reporter, arguments)
 
     profile = arguments.profile or "standard"
     tree, _ = bench.catalogue()
@@ -445,7 +458,7 @@ def _run(arguments: argparse.Namespace) -> int:
     estimate = plan.estimate(selection, profile)
     if arguments.dry_run:
         return _dry_run(profile, selection, estimate, arguments.json, to)
-    options = runner.Options(
+    options = unfinished.Options(
         profile,
         arguments.filter,
         arguments.machine,
@@ -458,9 +471,9 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     with lock.measuring():
         reporter = Reporter(to)
-        for line in machine.cautions():
-            reporter.warn(line)
-        folder = runner.create(options, tree, selection)
+        subject = (tree, selection.ladders, selection.missing)
+        notes = _cautions(subject, reporter, arguments.strict)
+        folder = unfinished.create(options, tree, selection, notes)
         if selection.added:
             reporter.line(f"riding along for the noise floor: {', '.join(selection.added)}")
         if profile == "thorough" or not to.is_terminal:
@@ -470,6 +483,20 @@ def _run(arguments: argparse.Namespace) -> int:
                 f"{size(estimate.scratch_bytes)} of scratch space"
             )
         return _measure(runner, folder, reporter, arguments)
+
+
+def _cautions(subject: tuple, reporter, strict: bool) -> list[str]:
+    """Says what makes this machine unreliable now; HeadroomError for any of it where `strict`."""
+    from headroom_tools import cautions
+
+    lines = cautions.found(cautions.Subject(*subject))
+    for line in lines:
+        reporter.warn(line)
+    if lines and strict:
+        raise HeadroomError(
+            "--strict: refused for the reasons above; cure them, or run without it", 1
+        )
+    return lines
 
 
 def _dry_run(profile: str, selection, estimate, as_json: bool, to) -> int:

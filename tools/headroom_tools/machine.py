@@ -384,26 +384,6 @@ def unreadable(tree: dict) -> list[str]:
     return lines
 
 
-def cautions() -> list[str]:
-    """What about this machine, now, makes measuring unreliable: battery, heat, load."""
-    lines = []
-    for supply in (_SYS / "class/power_supply").glob("*"):
-        if _read(supply / "type") == "Mains" and _read(supply / "online") == "0":
-            lines.append("on battery: clocks are held down; plug in for numbers worth citing")
-    for zone in (_SYS / "class/thermal").glob("thermal_zone*"):
-        heat = _number(_read(zone / "temp"))
-        if heat is not None and 85_000 <= heat < 200_000:
-            lines.append(f"hot ({heat // 1000} degrees C): the clock may be throttled")
-            break
-    governor = _read(_SYS / "devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    if governor == "powersave" and not (_SYS / "devices/system/cpu/intel_pstate").is_dir():
-        lines.append("the frequency governor is powersave: clocks are held down")
-    load = os.getloadavg()[0]
-    if load > 0.5 * (os.cpu_count() or 1):
-        lines.append(f"load {load:.1f} before the run: other programs are competing for the cores")
-    return lines
-
-
 def steal_ticks() -> tuple[int, int]:
     """(ticks stolen by the hypervisor, all ticks) since boot, over all CPUs; zeros if unknown."""
     line = (_read(_PROC / "stat") or "").split("\n")[0].split()

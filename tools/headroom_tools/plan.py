@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from headroom_tools.errors import HeadroomError
-from headroom_tools.text import ladder_label, safe, size
+from headroom_tools.text import duration, ladder_label, safe, size
 
 SEED = 1  # of every run: inputs must be the same on every machine
 START_S = 0.05  # what a process costs before and after its ladders
@@ -233,3 +233,70 @@ def ladder_name(kernel: dict, coordinates: dict) -> str:
         sweep,
     )
     return f"{kernel['name']} {label}"
+
+
+def fit(
+    pilots: dict[str, dict], selection: dict, profile: str, spent_s: float, alone_s: float
+) -> dict:
+    """plan.json: what every later launch does, fitted into the profile's time.
+
+    pilots: the first launch of each kernel. spent_s: seconds that went already. alone_s: seconds
+    kept for the variants run alone.
+    """
+    own = PROFILES[profile]
+    plans, setup, variable, left_out = {}, {}, {}, []
+    short = profile in ("quick", "standard")
+    for name in selection:
+        pilot = pilots[name]
+        if pilot["plan"] is None:
+            continue
+        measured = {(l["n"], l["input"], l["threads"], l["group"]): l for l in pilot["measured"]}
+        slow: dict[tuple, float] = {}
+        for key, ladder in measured.items():
+            slow[key[:3]] = slow.get(key[:3], 0.0) + float(ladder.get("setup_s") or 0.0)
+        kept, costs = [], []
+        for planned in pilot["plan"]["ladders"]:
+            coordinates = (planned["n"], planned["input"], planned["threads"])
+            if short and slow[coordinates] > SETUP_LIMIT_S:
+                entry = {
+                    "kernel": name,
+                    **where(planned),
+                    "reason": f"set-up takes {slow[coordinates]:.1f} s a launch",
+                }
+                if entry not in left_out:
+                    left_out.append(entry)
+                continue
+            kept.append(planned)
+            ladder = measured[(*coordinates, planned["group"])]
+            costs.append(cost_of_ladder(planned, ladder, own.budget_s))
+        if kept:
+            plans[name] = {**pilot["plan"], "ladders": kept}
+            setup[name] = START_S + sum(cost[0] for cost in costs)
+            variable[name] = sum(cost[1] for cost in costs)
+    scale, notes = 1.0, []
+    if short and own.time_s:
+        room = own.time_s - spent_s - alone_s
+        room -= own.launches * sum(setup.values())
+        wanted = own.launches * sum(variable.values())
+        if wanted > room > 0 or room <= 0 < wanted:
+            scale = max(room / wanted, 0.05)
+            shrink(plans, scale)
+            notes.append(
+                f"rounds were cut to {scale:.2f} of the plan, to end within {duration(own.time_s)}"
+            )
+    return {
+        "launches": own.launches,
+        "budget_s": own.budget_s,
+        "rounds_max": own.rounds_max,
+        "seed": SEED,
+        "scale": scale,
+        "plans": plans,
+        "seconds": {name: setup[name] + scale * variable[name] for name in plans},
+        "left_out": left_out,
+        "notes": notes,
+        "rounds": {
+            f"{name}/{l['n']}/{l['input']}/{l['threads']}/{l['group']}": l["rounds"]
+            for name, plan in plans.items()
+            for l in plan["ladders"]
+        },
+    }

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from headroom_tools import paths, source, validate
+from headroom_tools import counters, paths, source, validate
 from headroom_tools.text import five, flags_without_paths, safe
 
 VERSION = 1
@@ -83,6 +83,7 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
     ceilings: dict[str, list] = {name: [] for name in columns}
     quantities: dict[str, list] = {name: [] for name in ("cell", "name", "unit", "value")}
     gathered: dict[tuple[int, str], tuple[str, list[float]]] = {}
+    counted: dict[int, list[dict[str, float]]] = {}
     ladder_index: dict[tuple, int] = {}
     cell_index: dict[tuple, int] = {}
 
@@ -139,6 +140,7 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
                 for name in ("median", "p10", "min"):
                     cells[name][index][at] = five(arm[name])
                 cells["log_ratio"][index][at] = _log(arm["log_ratio"])
+                counted.setdefault(index, []).append(arm.get("counters", {}))
                 for name, entry in arm["quantities"].items():
                     name = re.sub(r"[^A-Za-z0-9_.+-]", "_", name).lstrip("_.+-")[:60] or "other"
                     pair = gathered.setdefault((index, name), (entry["unit"], []))
@@ -146,6 +148,7 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
     for (index, name), (unit, values) in gathered.items():
         for column, value in zip(quantities, (index, name, safe(unit, 40), five(median(values)))):
             quantities[column].append(value)
+    cells.update(counters.columns(counted, len(cells["ladder"])))
 
     return {
         "format": "headroom-run",
@@ -240,6 +243,7 @@ class Cell(NamedTuple):
     probe: str | None  # what its ladder's ceiling was measured with
     ceiling: list  # ns a call that the ceiling leaves at least
     of_ceiling: list  # ln(ceiling / this variant) of each launch, within its group
+    counters: dict  # what a call counted, by hardware counter; {} where there were none
     beside: bool  # the one-thread row of a variant that the ladder also runs on all its threads
 
     def is_baseline(self, baseline: str | None) -> bool:
@@ -295,6 +299,7 @@ def cells_of(run: dict) -> list[Cell]:
                 cells["median"][index], cells["p10"][index], cells["min"][index],
                 cells["log_ratio"][index], cells["alone_ns"][index],
                 *_ceiling_of(run["ceilings"], above.get(at), cells["log_ratio"][index]),
+                counters.of_cell(cells, index),
                 cells["threads"][index] < most[key[index]],
             )
         )  # fmt: skip

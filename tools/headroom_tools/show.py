@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from headroom_tools import paths, stats, terminal
+from headroom_tools import counters, paths, stats, terminal
 from headroom_tools.errors import HeadroomError
 from headroom_tools.record import Cell, cells_of
 from headroom_tools.text import duration, ladder_label, rate_of, safe, three_digits, time_of
@@ -228,7 +228,8 @@ def needs_of(entry: dict, kernels: dict[str, dict]) -> str:
 
 
 def as_json(run: dict, rows: list[Row]) -> dict:
-    """`show --json`. Beyond DESIGN.md's keys a row names its ladder (ladder_threads)."""
+    """`show --json`. Beyond DESIGN.md's keys a row names its ladder (ladder_threads), and has
+    `counters` where the machine had some."""
     kernels = {kernel["name"]: kernel for kernel in run["kernels"]}
     return {
         "run": run["name"],
@@ -252,6 +253,11 @@ def as_json(run: dict, rows: list[Row]) -> dict:
                 "of_ceiling_lo": row.share.lo if row.share else None,
                 "of_ceiling_hi": row.share.hi if row.share else None,
                 "probe": row.cell.probe,
+                **(
+                    {"counters": counters.per_item(row.cell.counters, row.cell.items)}
+                    if row.cell.counters
+                    else {}
+                ),
             }
             for row in rows
         ],
@@ -522,13 +528,20 @@ def _absent(run: dict, to: Console) -> None:
 
 
 def print_run(
-    run: dict, folder: Path, to: Console, baseline: str | None = None, band: float = BAND
+    run: dict,
+    folder: Path,
+    to: Console,
+    baseline: str | None = None,
+    band: float = BAND,
+    with_counters: bool = False,
 ) -> None:
     """Prints what a run says, for 100 columns."""
     rows = rows_of(run, baseline, band)
     _head(run, rows, band, to)
     _ladders(rows, to)
     _withheld(rows, to)
+    if with_counters:
+        counters.print_table(rows, to)
     _noise(run, rows, to)
     _alone(rows, to)
     _short(rows, to)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from statistics import median
 
+from headroom_tools import counters
+
 
 def _times(arm: dict, clock: str) -> list[float | None]:
     """Nanoseconds a call by round; None for a round that was skipped or has no usable time."""
@@ -74,6 +76,7 @@ def ladder(measured: dict, keep_raw: bool = False) -> dict:
                 "p10": p10(usable) if usable else None,
                 "min": min(usable) if usable else None,
                 "log_ratio": log_ratio(base_times, times),
+                "counters": counters.of_arm(arm),
                 "quantities": {
                     str(name): {"value": float(entry["value"]), "unit": str(entry["unit"])}
                     for name, entry in arm.get("quantities", {}).items()
