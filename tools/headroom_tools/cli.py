@@ -358,6 +358,7 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _selfcheck(arguments: argparse.Namespace) -> int:
+    from headroom_tools import plan
     from headroom_tools.selfcheck import between, coverage, judge, measure, output
     from headroom_tools.progress import Reporter
 
@@ -381,8 +382,8 @@ def _selfcheck(arguments: argparse.Namespace) -> int:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupted)
         with lock.measuring():
-            for line in machine.cautions():
-                reporter.warn(line)
+            ladders = plan.selfcheck_kernels(tree)
+            _cautions((tree, ladders, []), reporter, False)
             scratch.prepare(scratch_folder)
             try:
                 measure.measure(tree, mode, arguments.only, file, scratch_folder, reporter)
