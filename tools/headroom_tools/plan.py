@@ -14,6 +14,7 @@ START_S = 0.05  # what a process costs before and after its ladders
 SETUP_LIMIT_S = 1.0  # a ladder that takes longer to set up belongs to thorough
 MEMORY_SHARE = 0.7  # of the memory available that a ladder may take
 ROUNDS_MIN = 5
+REPEAT_RESERVE = 0.05  # of a profile's time, for launches that are disturbed and repeated
 
 
 class Profile(NamedTuple):
@@ -261,7 +262,7 @@ def fit(
             variable[name] = sum(cost[1] for cost in costs)
     scale, notes = 1.0, []
     if short and own.time_s:
-        room = own.time_s - spent_s - alone_s
+        room = (1 - REPEAT_RESERVE) * own.time_s - spent_s - alone_s
         room -= own.launches * sum(setup.values())
         wanted = own.launches * sum(variable.values())
         if wanted > room > 0 or room <= 0 < wanted:
