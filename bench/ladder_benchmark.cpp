@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -49,7 +50,9 @@ struct Launch {
   ordered_json results = ordered_json::array();
   bool mismatch = false;
   std::int64_t started = wall_ns();
-  CountersOpened counters;  // without the source, which is open only while it counts
+  std::optional<ConditionsWatch> watch;  // from the first round on
+  Conditions conditions;                 // up to the last round
+  CountersOpened counters;               // without the source, which is open only while it counts
 };
 
 Launch& launch() {
@@ -471,6 +474,7 @@ void run_ladder(benchmark::State& state, Job& job) {
                                                                  : "error";
   }
   if (status != "ok") state.SkipWithError(message.c_str());
+  if (!launch().watch) launch().watch.emplace();
   for (auto _ : state) {
     double seconds = 0;
     // Leaving the loop early aborts in some builds of the library: skip instead.
@@ -486,6 +490,7 @@ void run_ladder(benchmark::State& state, Job& job) {
     }
     state.SetIterationTime(std::max(seconds, 1e-9));
   }
+  launch().conditions = launch().watch->so_far();
   if (status == "ok") {
     try {
       if (!past_deadline()) session.count();
@@ -572,6 +577,8 @@ Plan completed_plan() {
 }
 
 bool any_mismatch() { return launch().mismatch; }
+
+const Conditions& launch_conditions() { return launch().conditions; }
 
 ordered_json counters_missing() {
   const CountersOpened& counters = launch().counters;

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "bench/conditions.h"
 #include "bench/plan.h"
 #include "nlohmann/json.hpp"
 
@@ -27,6 +28,8 @@ const nlohmann::ordered_json& ladder_results();
 Plan completed_plan();
 // True if a variant disagreed or its output changed during timing.
 bool any_mismatch();
+// What else went on from the first round of the first ladder to the last one of the last.
+const Conditions& launch_conditions();
 // Why nothing was counted by the hardware, and the cure: {"why", "cure"}; null where it was.
 nlohmann::ordered_json counters_missing();
 

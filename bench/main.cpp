@@ -100,6 +100,7 @@ nlohmann::ordered_json launch_report(const Plan& plan, const LaunchOptions& opti
                                    {"launch", options.launch},
                                    {"pilot", options.pilot},
                                    {"simd_target", chosen_simd_target()},
+                                   {"conditions", to_json(launch_conditions())},
                                    {"no_counters", counters_missing()}};
   if (options.pilot) report["plan"] = to_json(completed_plan());
   report["ladders"] = ladder_results();

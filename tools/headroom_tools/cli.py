@@ -531,7 +531,7 @@ def _dry_run(profile: str, selection, estimate, as_json: bool, to) -> int:
 
 def _measure(runner, folder: Path, reporter, arguments: argparse.Namespace) -> int:
     """Measures what is left of the run in `folder`, prints its record, and judges it."""
-    from headroom_tools import show
+    from headroom_tools import disturbance, show
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
@@ -551,8 +551,10 @@ def _measure(runner, folder: Path, reporter, arguments: argparse.Namespace) -> i
         ) from None
     record = finished.run
     failed = bool(record["failures"])
+    disturbed = disturbance.totals(record)
     if arguments.strict:
         failed = failed or bool(record["missing"] or record["left_out"])
+        failed = failed or bool(disturbed and disturbed["remaining"])
     if arguments.json:
         terminal.print_json(
             {
@@ -561,6 +563,7 @@ def _measure(runner, folder: Path, reporter, arguments: argparse.Namespace) -> i
                 "failures": record["failures"],
                 "missing": record["missing"],
                 "left_out": record["left_out"],
+                "disturbed": disturbed,
             }
         )
     else:
@@ -571,7 +574,7 @@ def _measure(runner, folder: Path, reporter, arguments: argparse.Namespace) -> i
             wrong = sum(entry["kind"] == "mismatch" for entry in record["failures"])
             text = f"{wrong} wrong answers" if wrong else f"{len(record['failures'])} failures"
             if not record["failures"]:
-                text = "--strict: something is missing or left out"
+                text = "--strict: something is missing, left out or was disturbed"
             to.print(Text(f"FAILED: {text}", style="bold red"))
     return 1 if failed else 0
 

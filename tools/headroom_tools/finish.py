@@ -11,6 +11,7 @@ from typing import NamedTuple
 from headroom_tools import (
     alone as alone_variants,
     counters,
+    disturbance,
     files,
     plan as planning,
     record,
@@ -81,7 +82,7 @@ def assemble(folder: Path, state: dict, plan: dict, launches: dict) -> None:
     evidence = [tree for (_, index), tree in launches.items() if index > 0]
     evidence.sort(key=lambda tree: (tree["launch"], tree["kernel"]))
     notes += counters.missing_note(evidence)
-    spent = sum(tree["seconds"] for tree in launches.values())
+    spent = sum(disturbance.seconds_of(tree) for tree in launches.values())
     run = record.assemble(
         state,
         plan,

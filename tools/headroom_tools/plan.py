@@ -16,6 +16,7 @@ MEMORY_SHARE = 0.7  # of the memory available that a ladder may take
 ROUNDS_MIN = 5
 PROBE_SHARE = 0.5  # of a ladder's budget: a probe has one figure to give, not many ratios
 SELFCHECK = "selfcheck"  # the group that only `headroom selfcheck` measures
+REPEAT_RESERVE = 0.05  # of a profile's time, for launches that are disturbed and repeated
 
 
 class Profile(NamedTuple):
@@ -275,7 +276,7 @@ def fit(
             variable[name] = sum(cost[1] for cost in costs)
     scale, notes = 1.0, []
     if short and own.time_s:
-        room = own.time_s - spent_s - alone_s
+        room = (1 - REPEAT_RESERVE) * own.time_s - spent_s - alone_s
         room -= own.launches * sum(setup.values())
         wanted = own.launches * sum(variable.values())
         if wanted > room > 0 or room <= 0 < wanted:

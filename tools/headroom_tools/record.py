@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from headroom_tools import counters, paths, source, validate
+from headroom_tools import counters, disturbance, paths, source, validate
 from headroom_tools.text import five, flags_without_paths, safe
 
 VERSION = 1
@@ -197,6 +197,7 @@ def assemble(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
             "seconds": [five(round(item["seconds"], 3)) for item in launches],
             "load": [five(round(item["load"], 2)) for item in launches],
             "steal": [five(round(item["steal"], 4)) for item in launches],
+            **disturbance.columns(by_name, launches),
         },
         "missing": extra["missing"],
         "left_out": extra["left_out"],

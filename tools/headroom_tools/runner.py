@@ -15,6 +15,7 @@ from headroom_tools import (
     alone,
     bench,
     counters,
+    disturbance,
     files,
     finish,
     paths,
@@ -64,7 +65,7 @@ class Run:
     # --- one launch
 
     def _launch(self, kernel: str, index: int, plan: dict, limit: float, tick) -> dict:
-        """Runs one process and keeps what it gave, also where that is a failure."""
+        """Runs one process; what it gave, also where that is a failure."""
         label = f"{index}-{kernel.replace('/', '.')}"
         pad = random.Random(f"{planning.SEED} {kernel} {index}").randrange(4096)
         needed = max(ladder["scratch_bytes"] for ladder in self._selection[kernel])
@@ -104,6 +105,7 @@ class Run:
             "steal": ended.steal,
             "simd_target": safe(out.get("simd_target") or "", 40) if out else None,
             "no_counters": counters.read_missing(out) if out else None,
+            "conditions": disturbance.read(out) if out else None,
             "ladders": ladders,
         }
         if index == 0:
@@ -112,7 +114,6 @@ class Run:
             fit = any(ladder["status"] == "ok" for ladder in ladders)
             if fit and tree["plan"] is None and ended.status == "ok":
                 tree["status"], tree["message"] = "error", "gave no plan"
-        self._keep(tree)
         return tree
 
     def _check_known(self, kernel: str, ladders: list[dict]) -> None:
@@ -213,6 +214,7 @@ class Run:
                 continue
             plan = planning.pilot_plan(name, self._selection[name], self._profile, self._smoke)
             tree = self._launch(name, 0, plan, PILOT_LIMIT_S, lambda: self._report.tick(left))
+            self._keep(tree)
             self._tell(tree)
 
     def _guess_s(self) -> float:
@@ -283,26 +285,47 @@ class Run:
             for name in order:
                 if (name, index) in self._launches or self._given_up(name, index):
                     continue
-                left = self._left_s(set(self._launches))
-                finished = len(self._launches)
-                share = finished / max(1, (count + 1) * len(names))
-                self._report.update(f"pass {index}/{count} {name}", share, left)
-                pilot_s = self._launches[name, 0]["seconds"]
-                limit = max(LAUNCH_LIMIT_S, 10 * pilot_s)
-                end = time.monotonic() + left
-                tree = self._launch(
-                    name,
-                    index,
-                    self._plan["plans"][name],
-                    limit,
-                    lambda end=end: self._report.tick(end - time.monotonic()),
-                )
+                tree = self._timed(name, index, "")
+                self._keep(tree)
                 self._tell(tree)
+            self._repeat()
             left = self._left_s(set(self._launches))
             self._report.stage(
                 f"pass {index}/{count}: {duration(time.monotonic() - began)} so far, "
                 f"about {duration(left)} left"
             )
+
+    def _timed(self, name: str, index: int, again: str) -> dict:
+        """One launch by the plan."""
+        count = self._plan["launches"]
+        left = self._left_s(set(self._launches))
+        share = len(self._launches) / max(1, (count + 1) * len(self._plan["plans"]))
+        self._report.update(f"pass {index}/{count} {again}{name}", share, left)
+        end = time.monotonic() + left
+        return self._launch(
+            name,
+            index,
+            self._plan["plans"][name],
+            max(LAUNCH_LIMIT_S, 10 * self._launches[name, 0]["seconds"]),
+            lambda: self._report.tick(end - time.monotonic()),
+        )
+
+    def _repeat(self) -> None:
+        """Measures again what was disturbed, as far as its share and the profile's time allow.
+
+        The better attempt takes the other's place on disk; a run that is killed before that repeats
+        it when it goes on.
+        """
+        judge = disturbance.Judge(self._kernels, self._launches)
+        for name, index in [] if self._smoke else judge.to_repeat():
+            first = self._launches[name, index]
+            spent = sum(disturbance.seconds_of(tree) for tree in self._launches.values())
+            needed = spent + self._left_s(set(self._launches)) + first["seconds"]
+            if self._profile.time_s and needed > self._profile.time_s:
+                break
+            again = self._timed(name, index, "again ")
+            self._keep(judge.better(first, again))
+            self._tell(again)
 
     def _alone_budget_s(self) -> float:
         """Seconds for the variants run alone."""

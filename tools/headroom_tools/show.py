@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from headroom_tools import counters, paths, stats, terminal
+from headroom_tools import counters, disturbance, paths, stats, terminal
 from headroom_tools.errors import HeadroomError
 from headroom_tools.record import Cell, cells_of
 from headroom_tools.text import duration, ladder_label, rate_of, safe, three_digits, time_of
@@ -274,6 +274,7 @@ def as_json(run: dict, rows: list[Row]) -> dict:
         "failures": run["failures"],
         "alone_differs": alone_differs(rows),
         "short_calls": short_calls(rows),
+        "disturbed": disturbance.totals(run),
         "notes": run["notes"],
     }
 
@@ -549,6 +550,8 @@ def print_run(
     to.print()
     for note in run["notes"]:
         terminal.paragraph(to, f"note: {note}", "yellow", 0)
+    if disturbed := disturbance.line(run):
+        terminal.paragraph(to, disturbed, "yellow", 0)
     lost = sum(status != "ok" for status in run["launches"]["status"])
     text = f"{len(run['launches']['status'])} launches in {duration(run['seconds'])}"
     if lost:

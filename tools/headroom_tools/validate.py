@@ -237,6 +237,9 @@ def run_tree(tree: object, shown: str) -> dict:
     _unique(shown, "ladders", list(coordinates))
     _unique(shown, "cells", list(zip(cells["ladder"], cells["variant"], cells["threads"])))
     _unique(shown, "launches", list(zip(run["launches"]["kernel"], run["launches"]["launch"])))
+    attempts = run["launches"].get("attempts", [])
+    if any(bad > all_ for bad, all_ in zip(run["launches"].get("disturbed", []), attempts)):
+        raise _fail(shown, "launches.disturbed", "is more than the attempts of a launch")
     if any(launch > launches for launch in run["launches"]["launch"]):
         raise _fail(shown, "launches.launch", "more launches than the plan has")
     return run
