@@ -86,9 +86,9 @@ HWY_INLINE void OwnSlots(const FlatTable::View& table, bool far, const uint64_t*
     for (size_t j = 0; j < count; ++j) hwy::Prefetch(table.buckets + own[j] / FlatTable::kSlots);
 }
 
-// In passes over a group: own slots, fetched where they are far; a look into each home, without a
-// branch; then whatever was not there (one in 25 when the table is half full), its next bucket
-// fetched, too.
+// In passes over a group: own slots, and then the finds. Where the table is far all homes are
+// fetched first; the look into them is without a branch; and whatever was not there (one in 25 when
+// the table is half full) has its next bucket fetched, too.
 inline void FindGroups(const FlatTable::View& view, bool far, const uint64_t* HWY_RESTRICT keys,
                        size_t count, uint64_t* HWY_RESTRICT out) {
   const FlatTable::View table = view;
@@ -97,6 +97,11 @@ inline void FindGroups(const FlatTable::View& view, bool far, const uint64_t* HW
   for (size_t i = 0; i < count; i += kKeysInStep) {
     const size_t group = HWY_MIN(kKeysInStep, count - i);
     OwnSlots(table, far, keys + i, group, own);
+    if (!far) {
+      for (size_t j = 0; j < group; ++j)
+        out[i + j] = Find(table, keys[i + j], own[j] / FlatTable::kSlots);
+      continue;
+    }
     for (size_t first = 0; first < group; first += 64) {
       uint64_t left = 0;
       const size_t end = HWY_MIN(first + 64, group);
@@ -108,11 +113,10 @@ inline void FindGroups(const FlatTable::View& view, bool far, const uint64_t* HW
         left |= uint64_t{other} << (j - first);
       }
       others[first / 64] = left;
-      if (far)
-        for (; left != 0; left &= left - 1) {
-          const size_t j = first + hwy::Num0BitsBelowLS1Bit_Nonzero64(left);
-          hwy::Prefetch(table.buckets + table.after(own[j] / FlatTable::kSlots));
-        }
+      for (; left != 0; left &= left - 1) {
+        const size_t j = first + hwy::Num0BitsBelowLS1Bit_Nonzero64(left);
+        hwy::Prefetch(table.buckets + table.after(own[j] / FlatTable::kSlots));
+      }
     }
     for (size_t first = 0; first < group; first += 64)
       for (uint64_t left = others[first / 64]; left != 0; left &= left - 1) {
