@@ -1,14 +1,25 @@
-// A hash table from 64-bit keys to 64-bit values, made for finding.
+// A hash table from 64-bit keys to 64-bit values.
 //
-// Open addressing in buckets of one cache line, four keys and their four values: a find that hits
+// Open addressing in buckets of one cache line, four slots of a key and its value: a find that hits
 // its home bucket, as nearly all do, costs one miss, and compares all four keys at once instead of
-// leaving the branch predictor to guess at which of them the probe stops. The memory is a Buffer,
-// so on huge pages from 1 MiB on. Keys that are sequential, strided or alike in their low or high
-// bits spread as random ones do (the hash multiplies twice), and no probe gets long: an insert that
-// would make it so gives the table another seed.
+// leaving the branch predictor to guess at which of them the probe stops. A key lies in its own
+// slot of the bucket if that was free, so that code that has to wait for each answer can guess
+// instead of compare. The memory is a Buffer, so on huge pages from 1 MiB on. The table doubles
+// when half full; the home of a key is the upper bits of its hash, so that this reads the old table
+// and writes the new one from front to back. Erasing leaves no tombstones: keys that had been
+// pushed on move back.
+//
+// The hash is as weak as the keys allow (Melis, "Adaptive Hashing", 2024): one multiplication,
+// which spreads random keys, but clumps some strides. Where more keys lie away from home than
+// random ones would, the table takes a second multiplication and a seed; where even then a probe
+// gets long, another seed.
+//
+// What is here is portable and one key at a time; flat_table-inl.h has the same in SIMD, and for
+// many keys at once.
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -22,29 +33,55 @@ class FlatTable {
   static constexpr std::uint64_t kEmpty = 0;        // a free slot; the key 0 lives beside the table
   static constexpr std::size_t kLongestProbe = 32;  // buckets that a find may have to look into
 
-  // Slots fill from the front: a bucket whose last key is kEmpty has room, and there a probe ends.
+  struct Slot {
+    std::uint64_t key;
+    std::uint64_t value;
+  };
+  // Where a bucket has a free slot, there a probe ends.
   struct alignas(64) Bucket {
-    std::uint64_t keys[kSlots];
-    std::uint64_t values[kSlots];
+    Slot slots[kSlots];
   };
 
-  // What a find needs, for SIMD code that is compiled for several targets.
+  // Where a key belongs.
+  struct Hash {
+    bool strong = false;
+    std::uint64_t seed = 0;
+    int shift = 64;  // a hash has as many bits above as tell the slots apart
+
+    bool operator==(const Hash&) const = default;
+
+    // Fibonacci hashing (Knuth). It leaves some strides clumped together, and folding a wide
+    // product would too, as its upper half is small where the key is; a second multiplication after
+    // a shift does not. No step needs more than a 64-bit product: a loop over keys vectorizes.
+    template <bool kStrong>
+    std::uint64_t of(std::uint64_t key) const {
+      if (!kStrong) return key * 0x9e3779b97f4a7c15;
+      const std::uint64_t once = (key ^ seed) * 0x9e3779b97f4a7c15;
+      return (once ^ (once >> 32)) * 0xd1342543de82ef95;
+    }
+    std::uint64_t of(std::uint64_t key) const { return strong ? of<true>(key) : of<false>(key); }
+    // The slot of its own, counted through the table, and its bucket.
+    std::size_t slot(std::uint64_t hash) const { return static_cast<std::size_t>(hash >> shift); }
+    std::size_t home(std::uint64_t hash) const { return slot(hash) / kSlots; }
+  };
+
+  // What SIMD code that is compiled for several targets needs.
   struct View {
     const Bucket* buckets;
-    std::size_t count;
-    std::uint64_t seed;
+    std::size_t mask;  // buckets, less one
+    Hash hash;
     std::uint64_t value_of_empty;  // the value of the key kEmpty; 0 if it isn't there
 
-    std::size_t home(std::uint64_t key) const { return home_of(key, seed, count); }
-    std::size_t after(std::size_t bucket) const { return bucket + 1 == count ? 0 : bucket + 1; }
+    std::size_t home(std::uint64_t key) const { return hash.home(hash.of(key)); }
+    std::size_t after(std::size_t bucket) const { return (bucket + 1) & mask; }
   };
 
-  explicit FlatTable(std::size_t expected = 0) { rebuild(buckets_for(expected), kFirstSeed); }
+  FlatTable() { rebuild(1, {}); }
 
   std::size_t size() const { return size_ + has_empty_; }
   std::size_t bytes() const { return buckets_.size() * sizeof(Bucket); }
-  std::uint64_t seed() const { return seed_; }
-  View view() const { return {buckets_.data(), buckets_.size(), seed_, value_of_empty_}; }
+  const Hash& hash() const { return hash_; }
+  View view() const { return {buckets_.data(), buckets_.size() - 1, hash_, value_of_empty_}; }
 
   // nullptr if the key isn't there.
   const std::uint64_t* find(std::uint64_t key) const {
@@ -52,9 +89,9 @@ class FlatTable {
     const View table = view();
     for (std::size_t b = table.home(key);; b = table.after(b)) {
       const Bucket& bucket = table.buckets[b];
-      for (std::size_t i = 0; i < kSlots; ++i)
-        if (bucket.keys[i] == key) return &bucket.values[i];
-      if (bucket.keys[kSlots - 1] == kEmpty) return nullptr;
+      for (const Slot& slot : bucket.slots)
+        if (slot.key == key) return &slot.value;
+      if (free_slots(bucket) != 0) return nullptr;
     }
   }
 
@@ -66,84 +103,161 @@ class FlatTable {
       value_of_empty_ = value;
       return true;
     }
-    if (size_ == room_) rebuild(2 * buckets_.size(), seed_);
-    while (!place(key, value)) rebuild(buckets_.size(), next_seed(seed_));
+    reserve(size_ + 1);
+    while (!place(key, value)) rebuild(buckets_.size(), stronger(hash_));
     ++size_;
+    if (crowded()) rebuild(buckets_.size(), stronger(hash_));
     return true;
+  }
+
+  // Takes the key out and puts its value into *value; false, and nothing changed, if it isn't
+  // there.
+  bool erase(std::uint64_t key, std::uint64_t* value) {
+    const std::uint64_t* const found = find(key);
+    if (found == nullptr) return false;
+    *value = *found;
+    if (key == kEmpty) {
+      has_empty_ = false;
+      value_of_empty_ = 0;
+      return true;
+    }
+    const auto byte =
+        reinterpret_cast<const char*>(found) - reinterpret_cast<const char*>(buckets_.data());
+    const std::size_t slot = static_cast<std::size_t>(byte) / sizeof(Slot);
+    erase_at(slot / kSlots, slot % kSlots);
+    return true;
+  }
+
+  // Makes room for so many keys: homes stay what they are until they are there (unless the keys
+  // turn out to need another hash).
+  void reserve(std::size_t keys) {
+    if (keys <= room_) return;
+    std::size_t count = buckets_.size();
+    while (room(count) < keys) count *= 2;
+    rebuild(count, hash_);
+  }
+
+  // For code that finds keys and free slots by itself.
+  std::size_t room_left() const { return room_ - size_; }
+  Bucket* buckets() { return buckets_.data(); }
+  void count(std::int64_t more, std::int64_t more_away) {
+    size_ += static_cast<std::size_t>(more);
+    away_ += static_cast<std::size_t>(more_away);
+    if (crowded()) rebuild(buckets_.size(), stronger(hash_));
+  }
+  void erase_at(std::size_t b, std::size_t slot) {
+    Bucket& bucket = buckets_[b];
+    const bool was_full = free_slots(bucket) == 0;
+    away_ -= view().home(bucket.slots[slot].key) != b;
+    --size_;
+    bucket.slots[slot].key = kEmpty;
+    if (was_full) move_back(b, slot);
   }
 
   // The longest way from a key's home to where it lies, in buckets, the home counted.
   std::size_t longest_probe() const {
     std::size_t longest = 0;
-    for (std::size_t b = 0; b < buckets_.size(); ++b) {
-      for (std::uint64_t key : buckets_[b].keys) {
-        if (key == kEmpty) continue;
-        const std::size_t home = view().home(key);
-        longest = std::max(longest, (b >= home ? b - home : b + buckets_.size() - home) + 1);
-      }
-    }
+    for (std::size_t b = 0; b < buckets_.size(); ++b)
+      for (const Slot& slot : buckets_[b].slots)
+        if (slot.key != kEmpty)
+          longest = std::max(longest, ((b - view().home(slot.key)) & view().mask) + 1);
     return longest;
   }
 
  private:
-  static constexpr std::uint64_t kFirstSeed = 0x2d358dccaa6c78a5;
-  // At most 3/8 of the slots are taken: of 1.5 keys a bucket on average, one in 60 finds its home
-  // full.
-  static constexpr std::size_t kFull = 3, kOf = 8;
+  static std::size_t room(std::size_t buckets) { return buckets * kSlots / 2; }
+  // Half full, 1 in 25 random keys finds no slot in its home.
+  bool crowded() const { return !hash_.strong && away_ > size_ / 8 + 32; }
+  static Hash stronger(const Hash& hash) {
+    return {true,
+            hash.strong ? hash.seed * 0x5851f42d4c957f2d + 0x14057b7ef767814f : 0x2d358dccaa6c78a5};
+  }
 
-  // One multiplication (Fibonacci hashing) leaves some strides clumped together, and folding a wide
-  // product does too, as its upper half is small where the key is; a second one after a shift does
-  // not. No step needs more than a 64-bit product, so that a loop over keys vectorizes. Then
-  // Lemire's multiply-and-shift into [0, count), for any count below 2^32.
-  static std::size_t home_of(std::uint64_t key, std::uint64_t seed, std::size_t count) {
-    std::uint64_t hash = (key ^ seed) * 0x9e3779b97f4a7c15;
-    hash = (hash ^ (hash >> 32)) * 0xd1342543de82ef95;
-    return static_cast<std::size_t>(((hash >> 32) * count) >> 32);
-  }
-  static std::uint64_t next_seed(std::uint64_t seed) {
-    return seed * 0x5851f42d4c957f2d + 0x14057b7ef767814f;
-  }
-  static std::size_t buckets_for(std::size_t keys) {
-    return std::max<std::size_t>(1, (keys * kOf + kFull * kSlots - 1) / (kFull * kSlots));
+  // A bit for each free slot.
+  static unsigned free_slots(const Bucket& bucket) {
+    unsigned free = 0;
+    for (std::size_t i = 0; i < kSlots; ++i)
+      free |= static_cast<unsigned>(bucket.slots[i].key == kEmpty) << i;
+    return free;
   }
 
   // False, and nothing changed, if the probe would get too long.
   bool place(std::uint64_t key, std::uint64_t value) {
-    std::size_t b = view().home(key);
-    for (std::size_t probe = 0; probe < kLongestProbe; ++probe, b = view().after(b)) {
-      Bucket& bucket = buckets_[b];
-      for (std::size_t i = 0; i < kSlots; ++i) {
-        if (bucket.keys[i] != kEmpty) continue;
-        bucket.keys[i] = key;
-        bucket.values[i] = value;
-        return true;
-      }
+    const std::size_t own = hash_.slot(hash_.of(key));
+    const std::size_t mask = buckets_.size() - 1;
+    for (std::size_t probe = 0; probe < kLongestProbe; ++probe) {
+      Bucket& bucket = buckets_[(own / kSlots + probe) & mask];
+      const unsigned free = free_slots(bucket);
+      if (free == 0) continue;
+      // The first free one from its own on, around the end: no guess whether its own is free.
+      const unsigned from_own = (free | free << kSlots) >> (own % kSlots);
+      bucket.slots[(own + static_cast<std::size_t>(std::countr_zero(from_own))) % kSlots] = {key,
+                                                                                             value};
+      away_ += probe != 0;
+      return true;
     }
     return false;
   }
 
-  // Moves all keys into `count` buckets. Grows where seed after seed leaves a probe too long.
-  void rebuild(std::size_t count, std::uint64_t seed) {
-    const Buffer<Bucket> old = std::move(buckets_);
-    for (int tries = 1;; ++tries, seed = next_seed(seed)) {
-      if (tries % 4 == 0) count *= 2;
-      buckets_ = Buffer<Bucket>(count);
-      seed_ = seed;
-      room_ = count * kSlots * kFull / kOf;
-      if (place_all(old)) return;
+  // A bucket that was full has room in `slot`: a probe would end here now, so a key that was pushed
+  // past it has to come back. That leaves room where it was.
+  void move_back(std::size_t hole, std::size_t slot) {
+    const View table = view();
+    for (std::size_t b = table.after(hole); b != hole; b = table.after(b)) {
+      Bucket& bucket = buckets_[b];
+      const bool full = free_slots(bucket) == 0;
+      for (std::size_t i = 0; i < kSlots; ++i) {
+        if (bucket.slots[i].key == kEmpty) continue;
+        const std::size_t home = table.home(bucket.slots[i].key);
+        if (((b - home) & table.mask) < ((b - hole) & table.mask)) continue;
+        buckets_[hole].slots[slot] = bucket.slots[i];
+        bucket.slots[i].key = kEmpty;
+        away_ -= home == hole;
+        hole = b;
+        slot = i;
+        break;
+      }
+      if (!full) return;
     }
   }
+
+  // Moves all keys into `count` buckets. Grows where seed after seed leaves a probe too long.
+  void rebuild(std::size_t count, Hash hash) {
+    const Buffer<Bucket> old = std::move(buckets_);
+    for (int tries = 1;; ++tries, hash = stronger(hash)) {
+      if (tries % 8 == 0) count *= 2;
+      buckets_ = Buffer<Bucket>(count);
+      hash_ = hash;
+      hash_.shift = 64 - std::countr_zero(count * kSlots);
+      room_ = room(count);
+      away_ = 0;
+      if (place_all(old) && !crowded()) return;
+    }
+  }
+  // In blocks that are packed first, all slots copied and the free ones overwritten: which slots
+  // are taken is a guess that would go wrong for every other one.
   bool place_all(const Buffer<Bucket>& from) {
-    for (const Bucket& bucket : from)
-      for (std::size_t i = 0; i < kSlots; ++i)
-        if (bucket.keys[i] != kEmpty && !place(bucket.keys[i], bucket.values[i])) return false;
+    constexpr std::size_t kBlock = 64;  // buckets
+    Slot taken[kBlock * kSlots + 1];
+    for (std::size_t b = 0; b < from.size(); b += kBlock) {
+      std::size_t count = 0;
+      for (std::size_t i = b; i < std::min(from.size(), b + kBlock); ++i) {
+        for (const Slot& slot : from[i].slots) {
+          taken[count] = slot;
+          count += slot.key != kEmpty;
+        }
+      }
+      for (std::size_t i = 0; i < count; ++i)
+        if (!place(taken[i].key, taken[i].value)) return false;
+    }
     return true;
   }
 
-  Buffer<Bucket> buckets_;
-  std::uint64_t seed_ = kFirstSeed;
+  Buffer<Bucket> buckets_;  // a power of two
+  Hash hash_;
   std::size_t size_ = 0;  // without the key kEmpty
   std::size_t room_ = 0;  // the size_ at which it grows
+  std::size_t away_ = 0;  // keys that don't lie in their home
   bool has_empty_ = false;
   std::uint64_t value_of_empty_ = 0;
 };

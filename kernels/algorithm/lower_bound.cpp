@@ -9,60 +9,20 @@
 // outgrown a cache, a miss a step of which each waits for the last. After Khuong and Morin, "Array
 // Layouts for Comparison-Based Searching" (2017: branchless search, the Eytzinger layout and its
 // prefetch), and Slotin, "Algorithms for Modern Hardware" (2022: the static B+ tree). The code is
-// our own.
+// our own. The ceiling: a search has to fetch one line of the array at least, and waits for no
+// other.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/lower_bound.cpp"
-#include "core/simd.h"
+#include "algorithm/search_trees-inl.h"
 #include "hwy/cache_control.h"
-
-#ifndef HEADROOM_ALGORITHM_LOWER_BOUND_SHARED
-#define HEADROOM_ALGORITHM_LOWER_BOUND_SHARED
-namespace headroom {
-namespace {
-
-constexpr std::size_t kNodeKeys = 16;           // int32 keys in a cache line
-constexpr std::size_t kFanOut = kNodeKeys + 1;  // their children
-constexpr std::size_t kMaxHeight = 7;           // enough for 16 * 17^6 keys
-constexpr std::size_t kTopLevels = 3;           // 1 + 17 + 289 nodes: 20 KB
-constexpr std::size_t kStep = 16;
-constexpr std::size_t kGroup = 256;
-
-// A static B+ tree without pointers: node i of a level has the children kFanOut * i + [0, 17) in
-// the next. levels[height - 1], the leaves, are the sorted array itself, so that an index needs
-// 1/16 of its memory and answers are positions, not entries of a permutation.
-struct TreeView {
-  const std::int32_t* levels[kMaxHeight];
-  std::size_t height;
-};
-
-}  // namespace
-}  // namespace headroom
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 namespace {
 
-// How many of a node's 16 keys are less than the query: the child to go to. One comparison and a
-// population count where a vector holds 16 keys, and never a branch.
-template <class D>
-HWY_INLINE size_t CountLess(D d, const int32_t* HWY_RESTRICT node, hn::Vec<D> query) {
-  size_t count = 0;
-  for (size_t i = 0; i < kNodeKeys; i += hn::Lanes(d))
-    count += hn::CountTrue(d, hn::Lt(hn::LoadU(d, node + i), query));
-  return count;
-}
-
-// Cursors count in units of two keys, node n being 8 n: x86 scales an index by at most 8, so that
-// the address of a node and the step to its child cost one instruction each.
-template <class D>
-HWY_INLINE size_t Child(D d, const int32_t* HWY_RESTRICT level, size_t cursor, hn::Vec<D> query) {
-  return kFanOut * cursor + 8 * CountLess(d, level + 2 * cursor, query);
-}
-template <class D>
-HWY_INLINE uint32_t Rank(D d, const int32_t* HWY_RESTRICT leaves, size_t cursor, hn::Vec<D> query) {
-  return static_cast<uint32_t>(2 * cursor + CountLess(d, leaves + 2 * cursor, query));
-}
+constexpr size_t kTopLevels = 3;  // 1 + 17 + 289 nodes: 20 KB
+constexpr size_t kStep = 16;
+constexpr size_t kGroup = 256;
 
 template <size_t kHeight>
 HWY_INLINE void SearchOneByOne(const TreeView& tree, const int32_t* HWY_RESTRICT queries,
@@ -170,8 +130,6 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <algorithm>
-#include <bit>
-#include <limits>
 
 #include "core/kernel.h"
 
@@ -180,59 +138,22 @@ namespace {
 
 HWY_EXPORT(SearchTree);
 
-constexpr std::size_t kBatch = 1024;
-constexpr std::size_t kQueries = std::size_t{1} << 20;
-constexpr std::size_t kTestQueries = 4 * kBatch;  // below the smallest measured size
-constexpr std::size_t kSmallest = 4096;
-constexpr std::int32_t kHighest = std::numeric_limits<std::int32_t>::max();
+constexpr std::size_t kBatch = SortedKeys::kBatch;
 
 struct LowerBound {
-  struct Call {
-    std::span<const std::int32_t> keys;
-    std::span<const std::int32_t> queries;
-  };
-  struct Input {
-    std::size_t n = 0;
-    Buffer<std::int32_t> padded;  // the n keys, then kHighest up to a whole number of nodes
-    Buffer<std::int32_t> queries;
-
-    std::span<const std::int32_t> keys() const { return {padded.data(), n}; }
-    Call at(std::size_t turn) const {
-      const std::size_t slices = queries.size() / kBatch;  // a power of two
-      return {keys(), {queries.data() + (turn & (slices - 1)) * kBatch, kBatch}};
-    }
-  };
+  using Input = SortedKeys;
   using Output = Buffer<std::uint32_t>;
 
-  // Sorted by construction, as running sums of random gaps, an eighth of which are 0 (duplicates).
   static Input make(const Setting& setting, Rng& rng) {
-    const std::size_t n = setting.n;
-    Input in{n, Buffer<std::int32_t>((n + kNodeKeys) / kNodeKeys * kNodeKeys),
-             Buffer<std::int32_t>(n < kSmallest ? kTestQueries : kQueries)};
     FastRng fast(rng());
-    const std::uint64_t mean_gap = (std::uint64_t{1} << 32) / (n + 1);
-    std::uint64_t key = 0;
-    for (std::size_t i = 0; i < in.padded.size(); ++i) {
-      if (fast() >> 61 != 0) key += bounded(fast, mean_gap * 2 + 1);
-      in.padded[i] = i < n
-                         ? static_cast<std::int32_t>(
-                               static_cast<std::int64_t>(std::min<std::uint64_t>(key, 0xffffffff)) +
-                               std::numeric_limits<std::int32_t>::min())
-                         : kHighest;
-    }
-    for (std::int32_t& query : in.queries) {
-      const std::uint64_t random = fast();
-      query = n != 0 && random >> 63 != 0 ? in.padded[bounded(fast, n)]
-                                          : static_cast<std::int32_t>(random);
-    }
-    return in;
+    return {setting.n, fast};
   }
   static void size(const Input&, Output& out) { out = Output(kBatch); }
-  static absl::Status same(const Call&, const Output& want, const Output& got) {
+  static absl::Status same(const SortedKeys::Call&, const Output& want, const Output& got) {
     return exact(want, got);
   }
 };
-using Call = LowerBound::Call;
+using Call = SortedKeys::Call;
 using Output = LowerBound::Output;
 
 void naive(const Call& in, Output& out) {
@@ -290,47 +211,6 @@ void branchless_batched(const Call& in, Output& out) {
   }
 }
 
-// The array in the order of a breadth-first walk of its search tree: node k has the children 2k and
-// 2k + 1, and the 16 descendants four levels down lie in one cache line.
-class Eytzinger {
- public:
-  explicit Eytzinger(const LowerBound::Input& in)
-      : n_(in.n),
-        depth_(n_ == 0 ? 0 : static_cast<int>(std::bit_width(n_)) - 1),
-        last_row_(n_ - ((std::size_t{1} << depth_) - 1)),
-        keys_(n_ + 1) {
-    // Without its last, partial row the tree is perfect: its element of rank r has r of them and
-    // r + 1 places for one of the last row before it.
-    for (int d = 0; d < depth_; ++d) {
-      const std::size_t row = std::size_t{1} << d;
-      for (std::size_t p = 0; p < row; ++p) {
-        const std::size_t rank = (2 * p + 1) * (std::size_t{1} << (depth_ - 1 - d)) - 1;
-        keys_[row + p] = in.padded[rank + std::min(rank + 1, last_row_)];
-      }
-    }
-    for (std::size_t p = 0; n_ != 0 && p < last_row_; ++p)
-      keys_[(std::size_t{1} << depth_) + p] = in.padded[2 * p];
-  }
-
-  int full_rows() const { return depth_; }
-  const std::int32_t* keys() const { return keys_.data(); }
-  // From where a walk through the full rows ends to the rank of the lower bound: the path's bits
-  // are the rank among the full rows, so that no table of positions is needed.
-  std::uint32_t rank(std::size_t node, std::int32_t query) const {
-    const std::size_t place = node - (std::size_t{1} << depth_);
-    const bool below = (node <= n_) & (keys_[std::min(node, n_)] < query);
-    return static_cast<std::uint32_t>(place + std::min(place, last_row_) + below);
-  }
-
- private:
-  std::size_t n_;
-  int depth_;             // full rows
-  std::size_t last_row_;  // keys in the row below them
-  Buffer<std::int32_t> keys_;
-};
-
-constexpr int kAhead = 4;  // rows: a key has 2^4 descendants there, a cache line of them
-
 // One prefetch covers all 16 places where the search can be four steps later, so that four misses
 // overlap where binary search has one.
 void eytzinger(const Eytzinger& tree, const Call& in, Output& out) {
@@ -369,41 +249,6 @@ void eytzinger_batched(const Eytzinger& tree, const Call& in, Output& out) {
     for (std::size_t j = 0; j < kTogether; ++j) out[i + j] = tree.rank(k[j], query[j]);
   }
 }
-
-// The levels above the sorted array. Key j of a node is the least key below its child j + 1.
-class TreeIndex {
- public:
-  explicit TreeIndex(const LowerBound::Input& in) {
-    std::size_t nodes[kMaxHeight];  // from the leaves up
-    nodes[0] = in.padded.size() / kNodeKeys;
-    tree_.height = 1;
-    while (nodes[tree_.height - 1] > 1) {
-      nodes[tree_.height] = (nodes[tree_.height - 1] + kFanOut - 1) / kFanOut;
-      ++tree_.height;
-    }
-    std::size_t total = 0;
-    for (std::size_t h = 1; h < tree_.height; ++h) total += nodes[h];
-    keys_ = Buffer<std::int32_t>(total * kNodeKeys);
-    tree_.levels[tree_.height - 1] = in.padded.data();
-    std::int32_t* level = keys_.end();
-    std::size_t below = 1;  // leaves below a child
-    for (std::size_t h = 1; h < tree_.height; ++h, below *= kFanOut) {
-      level -= nodes[h] * kNodeKeys;
-      tree_.levels[tree_.height - 1 - h] = level;
-      for (std::size_t node = 0; node < nodes[h]; ++node) {
-        for (std::size_t j = 0; j < kNodeKeys; ++j) {
-          const std::size_t leaf = (node * kFanOut + j + 1) * below;
-          level[node * kNodeKeys + j] = leaf < nodes[0] ? in.padded[leaf * kNodeKeys] : kHighest;
-        }
-      }
-    }
-  }
-  const TreeView& view() const { return tree_; }
-
- private:
-  Buffer<std::int32_t> keys_;
-  TreeView tree_{};
-};
 
 void s_tree(const TreeIndex& index, const Call& in, Output& out) {
   HWY_DYNAMIC_DISPATCH(SearchTree)
@@ -446,12 +291,14 @@ const Registrar kRegistrar(
      .technique = "no unpredictable branch, fewer and overlapping cache misses",
      .sizes = {1 << 12, 1 << 16, 1 << 20, 1 << 24, 1 << 26},
      .headline = {1 << 16, 1 << 24},
+     .ceiling = {"machine/miss_throughput"},
      .demand =
          [](const Setting& s) {
            // The keys, two Eytzinger copies, two indexes of a sixteenth, the queries.
            return Demand{.items = kBatch,
+                         .accesses = kBatch,
                          .working_set = 4 * s.n,
-                         .memory = 12 * s.n + s.n / 2 + 4 * kQueries};
+                         .memory = 12 * s.n + s.n / 2 + 4 * SortedKeys::kQueries};
          },
      // Around a node, and around each height of the tree; a naive scan ends before the last two.
      .test_sizes = {0,  1,  2,   3,   7,   8,   9,   15,  16,  17,   31,   32,   33,    63,

@@ -1,0 +1,294 @@
+// algorithm/lower_bound_dependent: where does a query belong in a sorted array, if it is known only
+// when the one before it has been answered?
+//
+// In: n sorted int32 (duplicates among them) and a batch of 1024 queries a call, half of them in
+// the array, each exclusive-or the answer to the one before it (the first of a batch as it is); the
+// batches rotate through 2^18 queries. Out: for each query the index of the first element that is
+// not less than it. Exact.
+//
+// No two searches overlap, so what counts is the latency of one: the steps that wait for one
+// another, and the misses among them. A branch that is guessed right hides both, which is why
+// std::lower_bound does better here than beside overlapping searches. After Khuong and Morin (2017)
+// and Slotin (2022), as lower_bound; the code is our own. The ceiling: one load a search from
+// memory as large as the array.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/lower_bound_dependent.cpp"
+#include "algorithm/search_trees-inl.h"
+
+#ifndef HEADROOM_ALGORITHM_LOWER_BOUND_DEPENDENT_SHARED
+#define HEADROOM_ALGORITHM_LOWER_BOUND_DEPENDENT_SHARED
+namespace headroom {
+namespace {
+
+constexpr std::size_t kWideKeys = 64;  // four cache lines
+constexpr std::size_t kWideHeight = 5;
+
+// As TreeView, with nodes of 64 keys and 65 children. The leaves are a copy of the array.
+struct WideView {
+  const std::int32_t* levels[kWideHeight];
+  std::size_t height;
+};
+
+}  // namespace
+}  // namespace headroom
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace {
+
+template <size_t kHeight>
+void Chain(const TreeView& tree, const int32_t* HWY_RESTRICT masked, size_t count,
+           uint32_t* HWY_RESTRICT out) {
+  const hn::CappedTag<int32_t, kNodeKeys> d;
+  uint32_t last = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const auto query = hn::Set(d, masked[i] ^ static_cast<int32_t>(last));
+    size_t cursor = 0;
+    for (size_t l = 0; l + 1 < kHeight; ++l) cursor = Child(d, tree.levels[l], cursor, query);
+    out[i] = last = Rank(d, tree.levels[kHeight - 1], cursor, query);
+  }
+}
+
+HWY_INLINE size_t CountLessWide(const int32_t* HWY_RESTRICT node, int32_t key) {
+  const hn::CappedTag<int32_t, kNodeKeys> d;
+  const auto query = hn::Set(d, key);
+  const size_t n = hn::Lanes(d);
+  size_t a = 0, b = 0;  // two sums: the chain is what is to be short
+  for (size_t i = 0; i < kWideKeys; i += 2 * n) {
+    a += hn::CountTrue(d, hn::Lt(hn::LoadU(d, node + i), query));
+    b += hn::CountTrue(d, hn::Lt(hn::LoadU(d, node + i + n), query));
+  }
+  return a + b;
+}
+
+template <size_t kHeight>
+void ChainWide(const WideView& tree, const int32_t* HWY_RESTRICT masked, size_t count,
+               uint32_t* HWY_RESTRICT out) {
+  uint32_t last = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t query = masked[i] ^ static_cast<int32_t>(last);
+    size_t at = 0;  // the node's first key
+    for (size_t l = 0; l + 1 < kHeight; ++l)
+      at = at * (kWideKeys + 1) + CountLessWide(tree.levels[l] + at, query) * kWideKeys;
+    out[i] = last = static_cast<uint32_t>(at + CountLessWide(tree.levels[kHeight - 1] + at, query));
+  }
+}
+
+}  // namespace
+
+void SearchChain(const TreeView& tree, const int32_t* HWY_RESTRICT masked, size_t count,
+                 uint32_t* HWY_RESTRICT out) {
+  switch (tree.height) {
+    case 1:
+      return Chain<1>(tree, masked, count, out);
+    case 2:
+      return Chain<2>(tree, masked, count, out);
+    case 3:
+      return Chain<3>(tree, masked, count, out);
+    case 4:
+      return Chain<4>(tree, masked, count, out);
+    case 5:
+      return Chain<5>(tree, masked, count, out);
+    case 6:
+      return Chain<6>(tree, masked, count, out);
+    default:
+      return Chain<7>(tree, masked, count, out);
+  }
+}
+
+// Four lines of a node are loaded and compared at once, in hardly more time than one: two levels of
+// this tree stand for three of the other.
+void SearchChainWide(const WideView& tree, const int32_t* HWY_RESTRICT masked, size_t count,
+                     uint32_t* HWY_RESTRICT out) {
+  switch (tree.height) {
+    case 1:
+      return ChainWide<1>(tree, masked, count, out);
+    case 2:
+      return ChainWide<2>(tree, masked, count, out);
+    case 3:
+      return ChainWide<3>(tree, masked, count, out);
+    case 4:
+      return ChainWide<4>(tree, masked, count, out);
+    default:
+      return ChainWide<5>(tree, masked, count, out);
+  }
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(SearchChain);
+HWY_EXPORT(SearchChainWide);
+
+constexpr std::size_t kBatch = SortedKeys::kBatch;
+constexpr std::size_t kMasked = std::size_t{1} << 18;  // of 12 decisions each at least
+
+struct LowerBoundDependent {
+  using Input = SortedKeys;  // the queries masked
+  using Output = Buffer<std::uint32_t>;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    FastRng fast(rng());
+    Input in(setting.n, fast, kMasked);
+    // From the last to the first, so that each mask is the answer to a query not yet masked.
+    for (std::size_t i = in.queries.size() - 1; i != 0; --i) {
+      if (i % kBatch == 0) continue;
+      const auto keys = in.keys();
+      in.queries[i] ^= static_cast<std::int32_t>(
+          std::lower_bound(keys.begin(), keys.end(), in.queries[i - 1]) - keys.begin());
+    }
+    return in;
+  }
+  static void size(const Input&, Output& out) { out = Output(kBatch); }
+  static absl::Status same(const SortedKeys::Call&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+using Call = SortedKeys::Call;
+using Output = LowerBoundDependent::Output;
+
+// Answers each query with search(query), unmasked.
+template <class Search>
+void chain(const Call& in, Output& out, Search&& search) {
+  std::uint32_t last = 0;
+  for (std::size_t i = 0; i < kBatch; ++i)
+    out[i] = last = search(in.queries[i] ^ static_cast<std::int32_t>(last));
+}
+
+void naive(const Call& in, Output& out) {
+  chain(in, out, [&](std::int32_t query) {
+    return static_cast<std::uint32_t>(std::lower_bound(in.keys.begin(), in.keys.end(), query) -
+                                      in.keys.begin());
+  });
+}
+
+// No branch to mispredict, but a load waits for the comparison before it: the wrong guesses of the
+// naive search fetched ahead.
+void branchless(const Call& in, Output& out) {
+  chain(in, out, [&](std::int32_t query) {
+    const std::int32_t* base = in.keys.data();
+    std::size_t length = in.keys.size();
+    while (length > 1) {
+      const std::size_t half = length / 2;
+      base += opaque(0 - static_cast<std::size_t>(base[half - 1] < query)) & half;
+      length -= half;
+    }
+    return static_cast<std::uint32_t>(base - in.keys.data() + (length == 1 && *base < query));
+  });
+}
+
+// One prefetch covers all 16 places where the search can be four steps later.
+void eytzinger(const Eytzinger& tree, const Call& in, Output& out) {
+  const std::int32_t* keys = tree.keys();
+  chain(in, out, [&](std::int32_t query) {
+    std::size_t k = 1;
+    int row = 0;
+    for (; row + kAhead <= tree.full_rows(); ++row) {
+      __builtin_prefetch(keys + (k << kAhead));
+      k = 2 * k + (keys[k] < query);
+    }
+    for (; row < tree.full_rows(); ++row) k = 2 * k + (keys[k] < query);
+    return tree.rank(k, query);
+  });
+}
+
+void s_tree(const TreeIndex& index, const Call& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(SearchChain)
+  (index.view(), in.queries.data(), in.queries.size(), out.data());
+}
+
+// Key j of a node is the least key below its child j + 1; what is missing is kHighest.
+class WideIndex {
+ public:
+  explicit WideIndex(const SortedKeys& in) {
+    std::size_t nodes[kWideHeight] = {in.n / kWideKeys + 1};  // from the leaves up
+    std::size_t total = nodes[0];
+    for (view_.height = 1; nodes[view_.height - 1] > 1; ++view_.height) {
+      nodes[view_.height] = (nodes[view_.height - 1] + kWideKeys) / (kWideKeys + 1);
+      total += nodes[view_.height];
+    }
+    keys_ = Buffer<std::int32_t>(total * kWideKeys);
+    std::fill(keys_.begin(), keys_.end(), kHighest);
+    std::int32_t* level = keys_.data();
+    std::copy_n(in.padded.data(), in.n, level);
+    const std::int32_t* const leaves = level;
+    std::size_t below = 1;  // leaves below a child
+    for (std::size_t h = 0; h < view_.height; level += nodes[h] * kWideKeys, ++h) {
+      view_.levels[view_.height - 1 - h] = level;
+      if (h == 0) continue;
+      for (std::size_t node = 0; node < nodes[h]; ++node) {
+        for (std::size_t j = 0; j < kWideKeys; ++j) {
+          const std::size_t leaf = (node * (kWideKeys + 1) + j + 1) * below;
+          if (leaf < nodes[0]) level[node * kWideKeys + j] = leaves[leaf * kWideKeys];
+        }
+      }
+      below *= kWideKeys + 1;
+    }
+  }
+  const WideView& view() const { return view_; }
+
+ private:
+  Buffer<std::int32_t> keys_;
+  WideView view_{};
+};
+
+void wide_tree(const WideIndex& index, const Call& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(SearchChainWide)
+  (index.view(), in.queries.data(), in.queries.size(), out.data());
+}
+
+constexpr Variant<LowerBoundDependent> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "std::lower_bound: log2(n) steps, half of them mispredicted, but right guesses fetch "
+             "ahead"},
+    {.name = "branchless",
+     .run = run<branchless>,
+     .what = "no guess, but each step waits for the one before; loses beyond the caches"},
+    {.name = "eytzinger",
+     .run = run<eytzinger>,
+     .what = "breadth-first layout: one prefetch covers every place four steps ahead"},
+    {.name = "s_tree",
+     .run = run<s_tree>,
+     .what = "B+ tree of cache lines: 17-way steps, each one SIMD comparison and one miss"},
+    {.name = "wide_tree",
+     .run = run<wide_tree>,
+     .what =
+         "65-way steps: four lines at once take hardly longer than one, and there are fewer steps"},
+};
+
+const Registrar kRegistrar({.name = "algorithm/lower_bound_dependent",
+                            .axis = Axis::kMemoryLatency,
+                            .technique = "fewer steps that wait for one another",
+                            .sizes = {1 << 12, 1 << 16, 1 << 20, 1 << 24, 1 << 26},
+                            .headline = {1 << 16, 1 << 24},
+                            .ceiling = {"machine/latency"},
+                            .demand =
+                                [](const Setting& s) {
+                                  // The keys, an Eytzinger copy, a wide one, two indexes, the
+                                  // queries.
+                                  return Demand{
+                                      .items = kBatch,
+                                      .accesses = kBatch,
+                                      .working_set = 4 * s.n,
+                                      .memory = 12 * s.n + s.n / 2 + 4 * kMasked};
+                                },
+                            // Around the nodes and heights of both trees.
+                            .test_sizes = {0,    1,    2,    3,    7,    8,     9,     15,
+                                           16,   17,   31,   32,   33,   63,    64,    65,
+                                           127,  129,  255,  257,  271,  272,   273,   1000,
+                                           4159, 4160, 4161, 4624, 4625, 78608, 78609, 270400}},
+                           kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
