@@ -210,7 +210,8 @@ def main():
     out = {"version": 1, "kernel": name, "launch": launch, "pilot": pilot, "simd_target": "AVX2",
            "ladders": ladders}  # fmt: skip
     out["conditions"] = {"seconds": 0.3, "waited_s": 0.15 if busy else 0.0001, "stolen_s": 0.0,
-                         "others_s": 0.16 if busy else 0.01, "switches": 40 if busy else 2}  # fmt: skip
+                         "others_s": 0.16 if busy else 0.01,
+                         "switches": 40 if busy else 2}  # fmt: skip
     out["no_counters"] = None
     if not mode("counters", name, launch):
         out["no_counters"] = {"why": "this virtual machine has none", "cure": "use a bare one"}

@@ -83,6 +83,14 @@ def test_a_damaged_column_is_refused(golden):
             validate.run_tree(golden, "run.json")
 
 
+def test_the_columns_are_small():
+    """A cell of a record has 700 bytes, of which 640 are taken with 20 launches."""
+    assert counters.columns({0: [{"cycles": 0.000123456}]}, 1) == {"cycles": [0.00012346]}
+    counts = dict.fromkeys(counters.NAMES, 123456.789)
+    cells = counters.columns({index: [counts] for index in range(1000)}, 1000)
+    assert len(json.dumps(cells, separators=(",", ":"))) / 1000 <= 60
+
+
 @pytest.mark.skipif(not FAULTY.is_file(), reason="headroom-bench-faulty isn't built: `make test`")
 def test_the_program_counts_per_call(tmp_path):
     """The real program with made-up counters: 3 cycles an element, and what reading costs."""

@@ -139,10 +139,11 @@ def _clock(subject: Subject) -> Iterator[str]:
         )
     elif saving:
         yield (
-            f"the clock is held down to save energy ({', '.join(sorted(saving))}); echo performance "
-            f"| sudo tee /{folder}/policy*/energy_performance_preference"
+            f"the clock is held down to save energy ({', '.join(sorted(saving))}); "
+            f"echo performance | sudo tee /{folder}/policy*/energy_performance_preference"
         )
-    boost, no_turbo = _read(f"{folder}/boost"), _read("sys/devices/system/cpu/intel_pstate/no_turbo")
+    boost = _read(f"{folder}/boost")
+    no_turbo = _read("sys/devices/system/cpu/intel_pstate/no_turbo")
     if subject.several_threads and (boost == "1" or no_turbo == "0"):
         off = f"echo 0 | sudo tee /{folder}/boost"
         if boost is None:
@@ -181,8 +182,8 @@ def _virtual(subject: Subject, sample: Sample) -> Iterator[str]:
             stolen = 0.0
     if stolen:
         yield (
-            f"the hypervisor takes {stolen:.2f} of this machine's cores {when}; measure on a machine "
-            "of its own, or at a quieter hour"
+            f"the hypervisor takes {stolen:.2f} of this machine's cores {when}; measure on a "
+            "machine of its own, or at a quieter hour"
         )
     words = (_read("proc/cpuinfo") or "").split("\n\n")[0].split()
     unseen = []
