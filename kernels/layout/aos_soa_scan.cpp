@@ -304,6 +304,7 @@ const Registrar kRegistrar({.name = "layout/aos_soa_scan",
                             .technique = "store together what is read together",
                             .sizes = {1 << 10, 1 << 16, 1 << 20, 4 << 20},
                             .headline = {1 << 16, 1 << 20},
+                            .ceiling = {"machine/read"},
                             .demand =
                                 [](const Setting& s) {
                                   const double n = static_cast<double>(s.n);

@@ -122,6 +122,7 @@ const Registrar kRegistrar({.name = "layout/matrix_walk",
                             .technique = "walk memory in the order in which it lies",
                             .sizes = {64, 256, 1024, 4096, 8192},
                             .headline = {1024, 4096},
+                            .ceiling = {"machine/read"},
                             .demand =
                                 [](const Setting& s) {
                                   const double cells =

@@ -1,0 +1,219 @@
+// layout/list_vector: add up a sequence of numbers, held in a list or in an array.
+//
+// n numbers of 32 bits, so small that a total fits too. A call goes over the next 65536 of them
+// (all, if there are fewer). Out: the total of each block of 256 numbers, in the order of the
+// sequence. Integers, so that every compiler may vectorize where the container lets it.
+//
+// The address of a list's next number is known only when the node before it has arrived: each
+// number costs the whole latency of the level where its node lies. In an array the processor knows
+// all addresses at once, sixteen numbers share a line, and vectors add them.
+//
+// (Stroustrup showed the like in "Software Development for Infrastructure", 2012.)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "layout/list_vector.cpp"
+#include "core/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// The totals of blocks of `block` numbers. Four vectors of sums, so that two loads a cycle find two
+// adds that don't wait.
+void BlockTotals(const uint32_t* HWY_RESTRICT x, size_t n, size_t block, uint32_t* totals) {
+  const hn::ScalableTag<uint32_t> d;
+  const size_t lanes = hn::Lanes(d);
+  for (; n != 0; ++totals) {
+    const size_t count = HWY_MIN(block, n);
+    auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+    size_t i = 0;
+    for (; i + 4 * lanes <= count; i += 4 * lanes) {
+      s0 = hn::Add(s0, hn::LoadU(d, x + i));
+      s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
+      s2 = hn::Add(s2, hn::LoadU(d, x + i + 2 * lanes));
+      s3 = hn::Add(s3, hn::LoadU(d, x + i + 3 * lanes));
+    }
+    for (; i + lanes <= count; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
+    s0 = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
+    uint32_t sum = hn::GetLane(hn::SumOfLanes(d, s0));
+    for (; i < count; ++i) sum += x[i];
+    *totals = sum;
+    x += count;
+    n -= count;
+  }
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+#include <deque>
+#include <list>
+#include <vector>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(BlockTotals);
+
+constexpr std::size_t kBlock = 256;
+constexpr std::size_t kMost = 65536;  // numbers a call
+
+struct ListVector {
+  struct Call {
+    std::size_t segment;
+    std::size_t count;
+  };
+  struct Input {
+    Buffer<std::uint32_t> numbers;
+    Buffer<std::uint32_t> order;  // in which the nodes of the shuffled list lie in memory
+    std::size_t segments() const { return (numbers.size() + kMost - 1) / kMost; }
+    Call at(std::size_t turn) const {
+      if (numbers.empty()) return {0, 0};
+      const std::size_t segment = turn % segments();
+      return {segment, std::min(kMost, numbers.size() - segment * kMost)};
+    }
+  };
+  using Output = Buffer<std::uint32_t>;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    const std::size_t n = setting.n;
+    Input in{Buffer<std::uint32_t>(n), Buffer<std::uint32_t>(n)};
+    FastRng fast(rng());
+    for (std::uint32_t& x : in.numbers)
+      x = static_cast<std::uint32_t>(fast() >> 42);  // 256 of them fit 31 bits
+    for (std::size_t i = 0; i < n; ++i) in.order[i] = static_cast<std::uint32_t>(i);
+    shuffle(std::span<std::uint32_t>(in.order.data(), n), fast);
+    return in;
+  }
+  static void size(const Input& in, Output& out) {
+    out = Output((std::min(kMost, in.numbers.size()) + kBlock - 1) / kBlock);
+  }
+  static absl::Status same(const Call& call, const Output& want, const Output& got) {
+    const std::size_t blocks = (call.count + kBlock - 1) / kBlock;  // the last segment is shorter
+    return exact(std::span(want.data(), blocks), std::span(got.data(), blocks));
+  }
+};
+using Call = ListVector::Call;
+using Output = ListVector::Output;
+
+// A container with the place where each segment begins.
+template <class Container>
+struct Segmented {
+  Container numbers;
+  std::vector<typename Container::const_iterator> begins;
+  void find_segments() {
+    auto at = numbers.cbegin();
+    for (std::size_t i = 0; i < numbers.size(); ++i, ++at)
+      if (i % kMost == 0) begins.push_back(at);
+  }
+};
+
+template <class Container>
+void add_up(const Segmented<Container>& state, const Call& call, Output& out) {
+  if (call.count == 0) return;
+  auto at = state.begins[call.segment];
+  for (std::size_t i = 0; i < call.count; i += kBlock) {
+    std::uint32_t total = 0;
+    for (std::size_t left = std::min(kBlock, call.count - i); left != 0; --left, ++at) total += *at;
+    out[i / kBlock] = total;
+  }
+}
+
+using List = std::list<std::uint32_t>;
+
+// A list after a life of insertions and removals: neighbours lie anywhere.
+struct Shuffled : Segmented<List> {
+  explicit Shuffled(const ListVector::Input& in) {
+    const std::size_t n = in.numbers.size();
+    List fresh(n);
+    std::vector<List::iterator> nodes(n);
+    std::size_t i = 0;
+    for (auto node = fresh.begin(); node != fresh.end(); ++node) nodes[in.order[i++]] = node;
+    for (i = 0; i < n; ++i) {
+      *nodes[i] = in.numbers[i];
+      numbers.splice(numbers.end(), fresh, nodes[i]);
+    }
+    find_segments();
+  }
+};
+
+void naive(const Shuffled& state, const Call& call, Output& out) { add_up(state, call, out); }
+
+// A container filled from the first number to the last.
+template <class Container>
+struct Filled : Segmented<Container> {
+  explicit Filled(const ListVector::Input& in) {
+    this->numbers.assign(in.numbers.begin(), in.numbers.end());
+    this->find_segments();
+  }
+};
+
+// A list just built: the allocator lays the nodes one behind the other, so two share a line and the
+// prefetcher foresees the rest. A node is still known only from the one before it.
+void list_sequential(const Filled<List>& state, const Call& call, Output& out) {
+  add_up(state, call, out);
+}
+
+// Pieces of 512 bytes, and a table of them: at the end of each, one more jump; and a test for the
+// end at every number, so the compiler does not vectorize.
+void deque(const Filled<std::deque<std::uint32_t>>& state, const Call& call, Output& out) {
+  add_up(state, call, out);
+}
+
+using Vector = Filled<std::vector<std::uint32_t>>;
+
+// All addresses are known at once, and the compiler vectorizes for the base ISA.
+void vector(const Vector& state, const Call& call, Output& out) {
+  const std::uint32_t* const x = state.numbers.data() + call.segment * kMost;
+  for (std::size_t i = 0; i < call.count; i += kBlock) {
+    const std::size_t end = std::min(i + kBlock, call.count);
+    std::uint32_t total = 0;
+    for (std::size_t k = i; k < end; ++k) total += x[k];
+    out[i / kBlock] = total;
+  }
+}
+
+void vector_simd(const Vector& state, const Call& call, Output& out) {
+  HWY_DYNAMIC_DISPATCH(BlockTotals)
+  (state.numbers.data() + call.segment * kMost, call.count, kBlock, out.data());
+}
+
+constexpr Variant<ListVector> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "std::list, nodes in random places: each number waits for a miss"},
+    {.name = "list_sequential",
+     .run = run<list_sequential>,
+     .what = "std::list just built: nodes in a row, so the next line is prefetched"},
+    {.name = "deque",
+     .run = run<deque>,
+     .what = "std::deque: arrays of 512 bytes; few addresses wait for a load, but no vectors"},
+    {.name = "vector",
+     .run = run<vector>,
+     .what = "std::vector: one array, and the compiler vectorizes for the base ISA"},
+    {.name = "vector_simd",
+     .run = run<vector_simd>,
+     .what = "std::vector, four vectors in flight, widest SIMD of the host"},
+};
+
+const Registrar kRegistrar({.name = "layout/list_vector",
+                            .axis = Axis::kMemoryLatency,
+                            .technique = "arrays: addresses that wait for no load",
+                            .sizes = {1000, 20'000, 100'000, 1'000'000},
+                            .headline = {20'000, 1'000'000},
+                            .ceiling = {"machine/read"},
+                            .demand =
+                                [](const Setting& s) {
+                                  const double n = static_cast<double>(std::min(s.n, kMost));
+                                  return Demand{.items = n,
+                                                .bytes = 4 * n,
+                                                .working_set = 4 * s.n,
+                                                .memory = 120 * s.n};
+                                }},
+                           kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE

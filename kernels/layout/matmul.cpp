@@ -1,0 +1,464 @@
+// layout/matmul and layout/matmul_f64: C = A * B for square matrices of floats, and of doubles.
+//
+// n is the side; all three are stored row by row. Out: C, whole. The numbers are integers, none of
+// them zero (|x| is 1 to 64, either sign), so up to n = 4096 every partial sum, in any order, fused
+// or not, is an integer of at most 2^24 and thus exact: right answers are equal to the last bit.
+// (For arbitrary numbers any order is within n * epsilon * |A| * |B|: Higham, "Accuracy and
+// Stability of Numerical Algorithms", 3.5.)
+//
+// The naive loop waits for an addition and for a cache line at each product: down a column of B no
+// two numbers share a line, and rows a power of two apart compete for the same sets of the cache.
+// The packed variant is the method of Goto and van de Geijn, "Anatomy of High-Performance Matrix
+// Multiplication" (2008), with the loops of Van Zee and van de Geijn, "BLIS: A Framework for
+// Rapidly Instantiating BLAS Functionality" (2015).
+#include <cstddef>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "layout/matmul.cpp"
+#include "core/simd.h"
+
+// What the SIMD code is told: the matrices, and memory for the packed parts of A and B.
+#ifndef HEADROOM_LAYOUT_MATMUL_
+#define HEADROOM_LAYOUT_MATMUL_
+namespace headroom::matmul {
+
+constexpr std::size_t kDepth = 256;            // k at a time: of A, 8 rows of that stay in L1
+constexpr std::size_t kStripBytes = 2048;      // columns of B at a time: with kDepth, half of L2
+constexpr std::size_t kWidestTile = 3 * 256;   // bytes: three vectors of SVE's longest
+constexpr std::size_t kPanel = 4;              // rows of A that are packed together
+constexpr std::size_t kSmallBytes = 32 << 10;  // a matrix up to this is not packed
+
+template <class T>
+struct Job {
+  const T* a;
+  const T* b;
+  T* c;
+  std::size_t n;
+  T* packed_a;
+  T* packed_b;
+};
+
+}  // namespace headroom::matmul
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace {
+
+using matmul::Job;
+using matmul::kDepth;
+using matmul::kPanel;
+using matmul::kSmallBytes;
+using matmul::kStripBytes;
+
+// Rows of a tile of C that fit the registers, three vectors wide: 24 accumulators of 32 registers,
+// or 12 of 16. Each number of A that is loaded serves three multiplications, each vector of B as
+// many as there are rows.
+#if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3) || HWY_ARCH_ARM_A64
+constexpr size_t kRows = 8;
+#else
+constexpr size_t kRows = 4;
+#endif
+
+// One row of a tile takes in one k.
+template <size_t kVectors, class D, class V>
+HWY_INLINE void Row(D d, const hn::TFromD<D>* a, V b0, V b1, V b2, V& c0, V& c1, V& c2) {
+  const V x = hn::Set(d, *a);
+  c0 = hn::MulAdd(x, b0, c0);
+  if constexpr (kVectors > 1) c1 = hn::MulAdd(x, b1, c1);
+  if constexpr (kVectors > 2) c2 = hn::MulAdd(x, b2, c2);
+}
+
+template <size_t kVectors, class D, class V>
+HWY_INLINE void StoreTileRow(D d, bool add, hn::TFromD<D>* c, V c0, V c1, V c2) {
+  const size_t lanes = hn::Lanes(d);
+  if (add) {
+    c0 = hn::Add(c0, hn::LoadU(d, c));
+    if constexpr (kVectors > 1) c1 = hn::Add(c1, hn::LoadU(d, c + lanes));
+    if constexpr (kVectors > 2) c2 = hn::Add(c2, hn::LoadU(d, c + 2 * lanes));
+  }
+  hn::StoreU(c0, d, c);
+  if constexpr (kVectors > 1) hn::StoreU(c1, d, c + lanes);
+  if constexpr (kVectors > 2) hn::StoreU(c2, d, c + 2 * lanes);
+}
+
+// Where a tile's numbers lie: packed, or in the matrices themselves.
+template <class T>
+struct Operands {
+  const T* a;
+  size_t a_row, a_lower, a_step;  // to the next row, to the fifth one, to the next k
+  const T* b;
+  size_t b_step;  // to the next k
+};
+
+// The microkernel: a tile of C, kRows by kVectors vectors, plus or equal to the product of rows of
+// A and columns of B, `depth` deep. C is touched once, at the end; in the loop there are only loads
+// and multiply-adds, enough of them independent to fill the pipes.
+template <size_t kVectors, class T>
+HWY_INLINE void Tile(size_t depth, const Operands<T>& from, bool add, T* HWY_RESTRICT c,
+                     size_t stride) {
+  const hn::ScalableTag<T> d;
+  const size_t lanes = hn::Lanes(d);
+  for (size_t r = 0; r < kRows; ++r)
+    for (size_t v = 0; v < kVectors; ++v) __builtin_prefetch(c + r * stride + v * lanes, 1);
+  const auto zero = hn::Zero(d);
+  auto c00 = zero, c01 = zero, c02 = zero, c10 = zero, c11 = zero, c12 = zero;
+  auto c20 = zero, c21 = zero, c22 = zero, c30 = zero, c31 = zero, c32 = zero;
+  [[maybe_unused]] auto c40 = zero, c41 = zero, c42 = zero, c50 = zero, c51 = zero, c52 = zero;
+  [[maybe_unused]] auto c60 = zero, c61 = zero, c62 = zero, c70 = zero, c71 = zero, c72 = zero;
+  const T* HWY_RESTRICT a = from.a;
+  const T* HWY_RESTRICT b = from.b;
+  [[maybe_unused]] const T* HWY_RESTRICT lower = a + from.a_lower;
+  const size_t row = from.a_row, step = from.a_step, b_step = from.b_step;
+  for (size_t k = 0; k < depth; ++k, a += step, b += b_step) {
+    const auto b0 = hn::LoadU(d, b);
+    const auto b1 = kVectors > 1 ? hn::LoadU(d, b + lanes) : b0;
+    const auto b2 = kVectors > 2 ? hn::LoadU(d, b + 2 * lanes) : b0;
+    Row<kVectors>(d, a, b0, b1, b2, c00, c01, c02);
+    Row<kVectors>(d, a + row, b0, b1, b2, c10, c11, c12);
+    Row<kVectors>(d, a + 2 * row, b0, b1, b2, c20, c21, c22);
+    Row<kVectors>(d, a + 3 * row, b0, b1, b2, c30, c31, c32);
+    if constexpr (kRows == 8) {
+      Row<kVectors>(d, lower, b0, b1, b2, c40, c41, c42);
+      Row<kVectors>(d, lower + row, b0, b1, b2, c50, c51, c52);
+      Row<kVectors>(d, lower + 2 * row, b0, b1, b2, c60, c61, c62);
+      Row<kVectors>(d, lower + 3 * row, b0, b1, b2, c70, c71, c72);
+      lower += step;
+    }
+  }
+  StoreTileRow<kVectors>(d, add, c, c00, c01, c02);
+  StoreTileRow<kVectors>(d, add, c + stride, c10, c11, c12);
+  StoreTileRow<kVectors>(d, add, c + 2 * stride, c20, c21, c22);
+  StoreTileRow<kVectors>(d, add, c + 3 * stride, c30, c31, c32);
+  if constexpr (kRows == 8) {
+    StoreTileRow<kVectors>(d, add, c + 4 * stride, c40, c41, c42);
+    StoreTileRow<kVectors>(d, add, c + 5 * stride, c50, c51, c52);
+    StoreTileRow<kVectors>(d, add, c + 6 * stride, c60, c61, c62);
+    StoreTileRow<kVectors>(d, add, c + 7 * stride, c70, c71, c72);
+  }
+}
+
+template <size_t kVectors, class T>
+HWY_NOINLINE void WholeOrEdge(size_t depth, const Operands<T>& from, bool add, T* c, size_t stride,
+                              size_t rows, size_t columns) {
+  const hn::ScalableTag<T> d;
+  const size_t width = kVectors * hn::Lanes(d);
+  if (HWY_LIKELY(rows == kRows && columns == width)) {
+    Tile<kVectors>(depth, from, add, c, stride);
+    return;
+  }
+  // At the edges: into a tile of its own, of which what lies in C is copied.
+  HWY_ALIGN T tile[kRows * kVectors * hn::MaxLanes(d)];
+  Tile<kVectors>(depth, from, false, tile, width);
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t j = 0; j < columns; ++j)
+      c[r * stride + j] = tile[r * width + j] + (add ? c[r * stride + j] : T{0});
+}
+
+template <class T>
+HWY_INLINE void AnyTile(size_t vectors, size_t depth, const Operands<T>& from, bool add, T* c,
+                        size_t stride, size_t rows, size_t columns) {
+  if (vectors == 3) return WholeOrEdge<3>(depth, from, add, c, stride, rows, columns);
+  if (vectors == 2) return WholeOrEdge<2>(depth, from, add, c, stride, rows, columns);
+  return WholeOrEdge<1>(depth, from, add, c, stride, rows, columns);
+}
+
+// How many vectors wide the next panel is: three, but two and two rather than three and one, for
+// one vector by kRows is too little to fill the pipes.
+HWY_INLINE size_t PanelVectors(size_t columns, size_t lanes) {
+  const size_t vectors = (columns + lanes - 1) / lanes;
+  return vectors == 4 ? 2 : HWY_MIN(vectors, size_t{3});
+}
+
+// Panels of kPanel rows, one behind the other: for each k its kPanel numbers, side by side. Rows
+// that don't exist are zero.
+template <class T>
+HWY_INLINE void PackA(const T* HWY_RESTRICT a, size_t stride, size_t rows, size_t depth,
+                      T* HWY_RESTRICT to) {
+  const hn::ScalableTag<T> d;
+  const size_t lanes = hn::Lanes(d);
+  const size_t padded = (rows + kRows - 1) / kRows * kRows;
+  for (size_t i = 0; i < padded; i += kPanel, to += kPanel * depth) {
+    size_t k = 0;
+    if (i + kPanel <= rows) {
+      const T* const row = a + i * stride;
+      for (; k + lanes <= depth; k += lanes)
+        hn::StoreInterleaved4(hn::LoadU(d, row + k), hn::LoadU(d, row + stride + k),
+                              hn::LoadU(d, row + 2 * stride + k),
+                              hn::LoadU(d, row + 3 * stride + k), d, to + kPanel * k);
+    }
+    for (; k < depth; ++k)
+      for (size_t r = 0; r < kPanel; ++r)
+        to[kPanel * k + r] = i + r < rows ? a[(i + r) * stride + k] : T{0};
+  }
+}
+
+// Panels as wide as a tile: for each k one row of it. Columns that don't exist are zero.
+template <class T>
+HWY_INLINE void PackB(const T* HWY_RESTRICT b, size_t stride, size_t columns, size_t depth,
+                      T* HWY_RESTRICT to) {
+  const hn::ScalableTag<T> d;
+  const size_t lanes = hn::Lanes(d);
+  for (size_t j = 0; j < columns;) {
+    const size_t padded = PanelVectors(columns - j, lanes) * lanes;
+    const size_t width = HWY_MIN(padded, columns - j);
+    for (size_t k = 0; k < depth; ++k, to += padded) {
+      const T* const row = b + k * stride + j;
+      size_t i = 0;
+      for (; i + lanes <= width; i += lanes) hn::StoreU(hn::LoadU(d, row + i), d, to + i);
+      for (; i < padded; ++i) to[i] = i < width ? row[i] : T{0};
+    }
+    j += padded;
+  }
+}
+
+// Small matrices as they lie: where all fits L1 or nearly, packing costs more than it saves.
+template <class T>
+HWY_INLINE void MultiplySmall(const Job<T>& job) {
+  const size_t n = job.n, lanes = hn::Lanes(hn::ScalableTag<T>());
+  for (size_t i = 0; i < n; i += kRows) {
+    for (size_t j = 0; j < n;) {
+      const size_t vectors = PanelVectors(n - j, lanes);
+      const Operands<T> from{job.a + i * n, n, kPanel * n, 1, job.b + j, n};
+      AnyTile(vectors, n, from, false, job.c + i * n + j, n, kRows, vectors * lanes);
+      j += vectors * lanes;
+    }
+  }
+}
+
+// Five loops around the microkernel. A strip of B, packed, stays in L2; of it, panel after panel
+// streams past eight rows of A that stay in L1.
+template <class T>
+HWY_INLINE void Multiply(const Job<T>& job) {
+  constexpr size_t kColumns = kStripBytes / sizeof(T);
+  const size_t n = job.n, lanes = hn::Lanes(hn::ScalableTag<T>());
+  if (n * n * sizeof(T) <= kSmallBytes && n % kRows == 0 && n % lanes == 0)
+    return MultiplySmall(job);
+  const size_t strip = HWY_MAX(kColumns / (3 * lanes), size_t{1}) * 3 * lanes;
+  for (size_t k = 0; k < n; k += kDepth) {
+    const size_t depth = HWY_MIN(kDepth, n - k);
+    PackA(job.a + k, n, n, depth, job.packed_a);
+    for (size_t j = 0; j < n; j += strip) {
+      const size_t columns = HWY_MIN(strip, n - j);
+      PackB(job.b + k * n + j, n, columns, depth, job.packed_b);
+      for (size_t i = 0; i < n; i += kRows) {
+        const size_t rows = HWY_MIN(kRows, n - i);
+        for (size_t at = 0; at < columns;) {
+          const size_t vectors = PanelVectors(columns - at, lanes);
+          const Operands<T> from{
+              job.packed_a + i * depth, 1, kPanel * depth, kPanel, job.packed_b + at * depth,
+              vectors * lanes};
+          AnyTile(vectors, depth, from, k != 0, job.c + i * n + j + at, n, rows,
+                  HWY_MIN(columns - at, vectors * lanes));
+          at += vectors * lanes;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void MultiplyF32(const Job<float>& job) { Multiply(job); }
+void MultiplyF64(const Job<double>& job) { Multiply(job); }
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+
+#include "core/kernel.h"
+#if HEADROOM_HAVE_OPENBLAS
+#include <cblas.h>
+#endif
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(MultiplyF32);
+HWY_EXPORT(MultiplyF64);
+
+template <class T>
+struct Matmul {
+  struct Input {
+    std::size_t n = 0;
+    Buffer<T> a, b;  // a[i * n + k]: row i, column k
+  };
+  using Output = Buffer<T>;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    const std::size_t cells = setting.n * setting.n;
+    Input in{setting.n, Buffer<T>(cells), Buffer<T>(cells)};
+    FastRng fast(rng());
+    for (Buffer<T>* matrix : {&in.a, &in.b}) {
+      for (std::size_t i = 0; i < cells;) {
+        std::uint64_t bits = fast();
+        for (int k = 0; k < 8 && i < cells; ++k, bits >>= 8)
+          (*matrix)[i++] = static_cast<T>((bits & 63) + 1) * ((bits & 64) != 0 ? T{1} : T{-1});
+      }
+    }
+    return in;
+  }
+  static void size(const Input& in, Output& out) { out = Output(in.n * in.n); }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return within(want, got, 0);  // exact
+  }
+};
+
+// A row of A by a column of B, as the formula says: one chain of additions, and a line of its own
+// for each number of B.
+template <class T>
+void naive(const typename Matmul<T>::Input& in, Buffer<T>& c) {
+  const std::size_t n = in.n;
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; j < n; ++j) {
+      T sum = 0;
+      for (std::size_t k = 0; k < n; ++k) sum += in.a[i * n + k] * in.b[k * n + j];
+      c[i * n + j] = sum;
+    }
+}
+
+// The two inner loops change places: B and C are walked along their rows, neighbours are
+// independent, and the compiler vectorizes.
+template <class T>
+void ikj(const typename Matmul<T>::Input& in, Buffer<T>& c) {
+  const std::size_t n = in.n;
+  std::fill(c.begin(), c.end(), T{0});
+  for (std::size_t i = 0; i < n; ++i) {
+    T* const to = c.data() + i * n;
+    for (std::size_t k = 0; k < n; ++k) {
+      const T x = in.a[i * n + k];
+      const T* const row = in.b.data() + k * n;
+      for (std::size_t j = 0; j < n; ++j) to[j] += x * row[j];
+    }
+  }
+}
+
+// A tile of B, 16 KiB, stays in L1 while all rows of A go past it; and four rows of it are added to
+// a row of C at a time, so that C is loaded and stored a quarter as often.
+template <class T>
+void tiled(const typename Matmul<T>::Input& in, Buffer<T>& c) {
+  constexpr std::size_t kColumns = 512 / sizeof(T), kTall = 32;
+  const std::size_t n = in.n;
+  std::fill(c.begin(), c.end(), T{0});
+  for (std::size_t j = 0; j < n; j += kColumns) {
+    const std::size_t width = std::min(kColumns, n - j);
+    for (std::size_t k = 0; k < n; k += kTall) {
+      const std::size_t end = std::min(n, k + kTall);
+      for (std::size_t i = 0; i < n; ++i) {
+        const T* const a = in.a.data() + i * n;
+        const T* const b = in.b.data() + j;
+        T* const to = c.data() + i * n + j;
+        std::size_t kk = k;
+        for (; kk + 4 <= end; kk += 4) {
+          const T *const b0 = b + kk * n, *const b1 = b0 + n, *const b2 = b1 + n,
+                         *const b3 = b2 + n;
+          const T a0 = a[kk], a1 = a[kk + 1], a2 = a[kk + 2], a3 = a[kk + 3];
+          for (std::size_t jj = 0; jj < width; ++jj)
+            to[jj] += (a0 * b0[jj] + a1 * b1[jj]) + (a2 * b2[jj] + a3 * b3[jj]);
+        }
+        for (; kk < end; ++kk)
+          for (std::size_t jj = 0; jj < width; ++jj) to[jj] += a[kk] * b[kk * n + jj];
+      }
+    }
+  }
+}
+
+// Memory for the packed parts, as a library keeps it between calls.
+template <class T>
+struct Packed {
+  explicit Packed(const typename Matmul<T>::Input& in)
+      : a((in.n + 7) / 8 * 8 * std::min(in.n, matmul::kDepth)),
+        b((std::min(in.n, matmul::kStripBytes / sizeof(T)) + matmul::kWidestTile / sizeof(T)) *
+          std::min(in.n, matmul::kDepth)) {}
+  Buffer<T> a, b;
+};
+
+// A and B are copied into the very order in which the microkernel reads them: no conflicts in the
+// cache, no TLB misses, every load sequential. A tile of C stays in registers.
+template <class T>
+void packed(Packed<T>& memory, const typename Matmul<T>::Input& in, Buffer<T>& c) {
+  if (in.n == 0) return;
+  const matmul::Job<T> job{in.a.data(), in.b.data(),     c.data(),
+                           in.n,        memory.a.data(), memory.b.data()};
+  if constexpr (sizeof(T) == 4)
+    HWY_DYNAMIC_DISPATCH(MultiplyF32)(job);
+  else
+    HWY_DYNAMIC_DISPATCH(MultiplyF64)(job);
+}
+
+#if HEADROOM_HAVE_OPENBLAS
+template <class T>
+void openblas(const typename Matmul<T>::Input& in, Buffer<T>& c) {
+  openblas_set_num_threads(1);
+  const auto n = static_cast<blasint>(in.n);
+  if (n == 0) return;
+  if constexpr (sizeof(T) == 4)
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, in.a.data(), n, in.b.data(),
+                n, 0, c.data(), n);
+  else
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, in.a.data(), n, in.b.data(),
+                n, 0, c.data(), n);
+}
+template <class T>
+constexpr auto kOpenBlasRun = run<openblas<T>>;
+#else
+template <class T>
+constexpr auto kOpenBlasRun = kNotBuilt;
+#endif
+
+constexpr Need kNeedsOpenBlas[] = {kOpenBlas};
+
+// The naive loop takes 0.15 s at 512 for floats, and twice that for doubles.
+template <class T>
+constexpr std::size_t kNaiveMost = sizeof(T) == 4 ? 512 : 256;
+
+template <class T>
+constexpr Variant<Matmul<T>> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive<T>>,
+     .what = "ijk, row by column: a line of cache for each number of B, one chain of additions",
+     .max_n = kNaiveMost<T>},
+    {.name = "ikj",
+     .run = run<ikj<T>>,
+     .what = "inner loops swapped: B and C along their rows, the compiler vectorizes",
+     .max_n = 512},
+    {.name = "tiled",
+     .run = run<tiled<T>>,
+     .what = "tiles of B that stay in L1, four rows of it for each load and store of C"},
+    {.name = "packed_simd",
+     .run = run<packed<T>>,
+     .what = "A and B packed in the order of use, tiles of C in registers, widest SIMD"},
+    {.name = "openblas",
+     .run = kOpenBlasRun<T>,
+     .what = "cblas_sgemm or cblas_dgemm, one thread",
+     .role = Role::kPeer,
+     .needs = kNeedsOpenBlas},
+};
+
+template <class T>
+Metadata metadata(std::string name, std::string ceiling_input) {
+  return {.name = std::move(name),
+          .axis = Axis::kSimd,
+          .technique = "reuse what is loaded: in registers, in L1, in L2",
+          .sizes = {64, 256, 512, 1024},
+          .headline = {256, 512},
+          .ceiling = {"machine/fma", std::move(ceiling_input)},
+          .demand =
+              [](const Setting& s) {
+                const double n = static_cast<double>(s.n);
+                return Demand{.items = n * n * n,
+                              .bytes = 3 * sizeof(T) * n * n,
+                              .flops = 2 * n * n * n,
+                              .working_set = 3 * sizeof(T) * s.n * s.n,
+                              .memory = sizeof(T) * (7 * s.n * s.n + 512 * (s.n + 1024))};
+              },
+          .test_sizes = {0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 47, 65, 100, 129, 259}};
+}
+
+const Registrar kRegistrar32(metadata<float>("layout/matmul", "f32"), kVariants<float>);
+const Registrar kRegistrar64(metadata<double>("layout/matmul_f64", "f64"), kVariants<double>);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
