@@ -176,7 +176,7 @@ void radix(const Call& in, Output& out) {
 // lost. No probing and no branch. Where most numbers get through, the filter only costs, and is
 // given up. Returns how many keys there are in out.keys.
 std::size_t filter_repeats(const Call& in, Output& out) {
-  constexpr std::size_t kTrial = 1 << 13;
+  constexpr std::size_t kTrial = 1 << 10;
   const int shift = 32 - std::countr_zero(out.seen.size());
   std::uint32_t* const seen = out.seen.data();
   std::uint32_t* const keys = out.keys.data();
@@ -195,7 +195,7 @@ std::size_t filter_repeats(const Call& in, Output& out) {
       slot = x;
     }
     // Seven of eight were new, and it isn't the start, where all are.
-    if (i >= 2 * kTrial && (count - before) * 8 > kTrial * 7) {
+    if (i >= 2 * kTrial && i >= n / 8 && (count - before) * 8 > kTrial * 7) {
       count = static_cast<std::size_t>(std::copy(in.begin() + i, in.end(), keys + count) - keys);
       break;
     }

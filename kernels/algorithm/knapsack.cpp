@@ -13,8 +13,10 @@
 // programming on the word RAM", 2003).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/knapsack.cpp"
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "core/simd.h"
 
@@ -33,9 +35,21 @@ void AddItem(uint64_t* HWY_RESTRICT sums, size_t words, size_t w, uint16_t item,
   const size_t lanes = hn::Lanes(d);
   const size_t whole = w / 64;
   const int bits = static_cast<int>(w % 64);
+  // The lanes of one word's new sums, written as whole vectors: a store a sum would cost as much as
+  // all the rest.
+  const hn::CappedTag<uint16_t, 64> d16;
+  const auto items = hn::Set(d16, item);
   const auto note = [&](size_t word, uint64_t fresh) HWY_ATTR {
-    for (; fresh != 0; fresh &= fresh - 1)
-      first[word * 64 + hwy::Num0BitsBelowLS1Bit_Nonzero64(fresh)] = item;
+    uint8_t bytes[16] = {};
+    if constexpr (std::endian::native == std::endian::big) fresh = __builtin_bswap64(fresh);
+    std::memcpy(bytes, &fresh, 8);
+    for (size_t k = 0; k < 64; k += hn::Lanes(d16)) {
+      if (hn::Lanes(d16) < 8) {
+        if ((bytes[k / 8] >> k % 8 & 1) != 0) first[word * 64 + k] = item;
+      } else {
+        hn::BlendedStore(items, hn::LoadMaskBits(d16, bytes + k / 8), d16, first + word * 64 + k);
+      }
+    }
   };
   size_t at = words;
   for (; at >= lanes; at -= lanes) {
@@ -50,14 +64,15 @@ void AddItem(uint64_t* HWY_RESTRICT sums, size_t words, size_t w, uint16_t item,
     hn::StoreU(hn::Or(old, fresh), d, sums + i);
     HWY_ALIGN uint64_t each[hn::MaxLanes(d)];
     hn::Store(fresh, d, each);
-    for (size_t l = 0; l < lanes; ++l) note(i + l, each[l]);
+    for (size_t l = 0; l < lanes; ++l)
+      if (each[l] != 0) note(i + l, each[l]);
   }
   for (; at > 0; --at) {
     const size_t i = at - 1;
     const uint64_t moved = sums[i - whole] << bits | sums[i - whole - 1] >> 1 >> (63 - bits);
     const uint64_t fresh = moved & ~sums[i];
     sums[i] |= fresh;
-    note(i, fresh);
+    if (fresh != 0) note(i, fresh);
   }
 }
 
