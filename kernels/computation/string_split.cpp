@@ -1,0 +1,322 @@
+// computation/string_split: the fields of a text, between commas.
+//
+// In: a text of n fields, 0 to 15 letters each, at random (2^20 fields rotate, for where they end
+// is what branches depend on). Out: the fields in order. How they are kept is the subject: as
+// strings, as views of the text, or as the offsets where they end (a field begins one behind the
+// end of the last). Agreement is exact, field by field; a result is made anew in every call,
+// allocation included.
+//
+// A std::string for each field copies it, and allocates for those of more than 15 bytes; a view
+// does neither. Then finding the commas is what takes time: a call and a mispredicted branch for
+// every field. A comparison of a whole vector finds all commas in 64 bytes at once, as a mask, and
+// its set bits are read off without a branch for each (Langdale and Lemire, "Parsing gigabytes of
+// JSON per second", 2019).
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "computation/string_split.cpp"
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "core/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// Which of 64 bytes are commas, the first in the lowest bit.
+HWY_INLINE uint64_t Commas(const uint8_t* text) {
+  const hn::CappedTag<uint8_t, 64> d;
+  uint64_t commas = 0;
+  for (size_t i = 0; i < 64; i += hn::Lanes(d)) {
+    uint8_t bits[8] = {};
+    hn::StoreMaskBits(d, hn::Eq(hn::LoadU(d, text + i), hn::Set(d, ',')), bits);
+    uint64_t part;
+    std::memcpy(&part, bits, 8);
+    commas |= part << i;
+  }
+  return commas;
+}
+
+// The places of set bits, `base` added: returns how many there are. `to` has 64 to spare.
+HWY_INLINE size_t WritePlaces(uint64_t bits, uint32_t base, uint32_t* HWY_RESTRICT to) {
+  const size_t count = static_cast<size_t>(std::popcount(bits));
+  // Twelve are written, whether there are as many or not, and the next ones overwrite what was too
+  // much: a branch for each bit would be mispredicted once in every vector.
+  constexpr size_t kStep = 12;
+  for (size_t k = 0; k < count; k += kStep) {
+    for (size_t j = 0; j < kStep; ++j) {
+      to[k + j] = base + static_cast<uint32_t>(std::countr_zero(bits));
+      bits &= bits - 1;
+    }
+  }
+  return count;
+}
+
+// Writes where commas are, and returns how many. `ends` has 64 to spare.
+size_t FindCommas(const uint8_t* HWY_RESTRICT text, size_t size, uint32_t* HWY_RESTRICT ends) {
+  uint32_t* to = ends;
+  size_t i = 0;
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
+  // Here one instruction moves the numbers of the bytes that are commas together.
+  const hn::ScalableTag<uint8_t> d;
+  const hn::ScalableTag<uint32_t> d32;
+  const hn::Half<decltype(d)> half;
+  const hn::Rebind<uint8_t, decltype(d32)> part;
+  const auto numbers = hn::Iota(d, 0);
+  for (; i + 64 <= size; i += 64) {
+    // The hardware's prefetcher starts over at each page, and in each text. Never faults.
+    __builtin_prefetch(reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(text + i) + 2048));
+    const auto commas = hn::Eq(hn::LoadU(d, text + i), hn::Set(d, ','));
+    const size_t count = hn::CountTrue(d, commas);
+    const auto places = hn::Compress(numbers, commas);
+    const auto base = hn::Set(d32, static_cast<uint32_t>(i));
+    const auto first = hn::LowerHalf(part, hn::LowerHalf(half, places));
+    hn::StoreU(hn::Add(hn::PromoteTo(d32, first), base), d32, to);
+    if (HWY_UNLIKELY(count > 16)) {
+      HWY_ALIGN uint8_t rest[64];
+      hn::Store(places, d, rest);
+      for (size_t k = 16; k < count; k += 16)
+        hn::StoreU(hn::Add(hn::PromoteTo(d32, hn::Load(part, rest + k)), base), d32, to + k);
+    }
+    to += count;
+  }
+#endif
+  for (; i + 64 <= size; i += 64) to += WritePlaces(Commas(text + i), static_cast<uint32_t>(i), to);
+  if (i < size) {
+    uint8_t last[64] = {};
+    std::memcpy(last, text + i, size - i);
+    to += WritePlaces(Commas(last), static_cast<uint32_t>(i), to);
+  }
+  return static_cast<size_t>(to - ends);
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(FindCommas);
+
+constexpr std::size_t kFields = std::size_t{1} << 20;  // carried
+constexpr std::size_t kSpare = 64;
+
+struct StringSplit {
+  struct Call {
+    const std::string& text;
+    std::size_t n;  // fields
+  };
+  struct Input {
+    std::vector<std::string> texts;
+    std::size_t n = 0;
+    Call at(std::size_t turn) const { return {texts[turn % texts.size()], n}; }
+  };
+  // The fields in one of three forms: the last one that was written.
+  struct Output {
+    enum { kNothing, kStrings, kViews, kEnds } form = kNothing;
+    std::vector<std::string> strings;
+    std::vector<std::string_view> views;
+    std::vector<absl::string_view> absl_views;  // in some versions of Abseil another type
+    Buffer<std::uint32_t> ends;
+    std::size_t count = 0;  // of ends
+
+    void poison() {
+      form = kNothing;
+      strings.clear();
+      views.clear();
+      absl_views.clear();
+      headroom::poison(ends);
+    }
+    std::vector<std::string_view> fields(std::string_view text) const {
+      std::vector<std::string_view> all;
+      if (form == kStrings) all.assign(strings.begin(), strings.end());
+      if (form == kViews) all.assign(views.begin(), views.end());
+      if (form == kViews)
+        for (const absl::string_view& view : absl_views) all.emplace_back(view.data(), view.size());
+      std::size_t begin = 0;
+      for (std::size_t i = 0; form == kEnds && i < std::min(count, ends.size()); ++i) {
+        if (ends[i] < begin || ends[i] > text.size()) return {};
+        all.push_back(text.substr(begin, ends[i] - begin));
+        begin = std::size_t{ends[i]} + 1;
+      }
+      return all;
+    }
+  };
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input in;
+    in.n = setting.n;
+    const std::size_t slices = in.n == 0     ? 1
+                               : in.n < 1000 ? 4
+                                             : std::max<std::size_t>(1, kFields / in.n);
+    FastRng fast(rng());
+    for (std::size_t slice = 0; slice < slices; ++slice) {
+      std::string text;
+      text.reserve(in.n * 9);
+      for (std::size_t i = 0; i < in.n; ++i) {
+        // Letters, and what a careless comparison takes for a comma.
+        std::uint64_t bits = fast();
+        const std::size_t length = setting.input == "empty" ? (bits >> 58) % 2 : bits >> 60;
+        for (std::size_t k = 0; k < length; ++k, bits >>= 4)
+          text += "abcdefghijklm-+\xac"[bits & 15];
+        if (i + 1 != in.n) text += ',';
+      }
+      in.texts.push_back(std::move(text));
+    }
+    return in;
+  }
+  static Input from(std::span<const std::uint8_t> bytes) {
+    Input in;
+    in.texts.emplace_back(bytes.begin(), bytes.end());
+    in.n = static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), ',')) + 1;
+    return in;
+  }
+  static void size(const Input& in, Output& out) {
+    out.ends = Buffer<std::uint32_t>(in.n + kSpare);
+  }
+  static absl::Status same(const Call& in, const Output& want, const Output& got) {
+    return exact(want.fields(in.text), got.fields(in.text));
+  }
+};
+using Call = StringSplit::Call;
+using Output = StringSplit::Output;
+
+void naive(const Call& in, Output& out) {
+  std::vector<std::string> fields;
+  std::size_t begin = 0;
+  while (true) {
+    const std::size_t end = in.text.find(',', begin);
+    if (end == std::string::npos) break;
+    fields.push_back(in.text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  fields.push_back(in.text.substr(begin));
+  out.strings = std::move(fields);
+  out.form = Output::kStrings;
+}
+
+void absl_strings(const Call& in, Output& out) {
+  out.strings = absl::StrSplit(in.text, ',');
+  out.form = Output::kStrings;
+}
+
+// Nothing is copied: a view is a pointer and a length. It must not outlive the text.
+void views(const Call& in, Output& out) {
+  const std::string_view text = in.text;
+  std::vector<std::string_view> fields;
+  std::size_t begin = 0;
+  while (true) {
+    const std::size_t end = text.find(',', begin);
+    if (end == std::string_view::npos) break;
+    fields.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  fields.push_back(text.substr(begin));
+  out.views = std::move(fields);
+  out.form = Output::kViews;
+}
+
+void absl_views(const Call& in, Output& out) {
+  out.absl_views = absl::StrSplit(in.text, ',');
+  out.form = Output::kViews;
+}
+
+// No container either: each field is used when it is found.
+void absl_lazy(const Call& in, Output& out) {
+  std::size_t count = 0;
+  for (const absl::string_view field : absl::StrSplit(in.text, ','))
+    out.ends[count++] = static_cast<std::uint32_t>(field.data() + field.size() - in.text.data());
+  out.count = count;
+  out.form = Output::kEnds;
+}
+
+// A byte at a time: for fields this short a call of memchr costs more.
+void loop(const Call& in, Output& out) {
+  const char* const text = in.text.data();
+  const std::size_t size = in.text.size();
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < size; ++i)
+    if (text[i] == ',') out.ends[count++] = static_cast<std::uint32_t>(i);
+  out.ends[count++] = static_cast<std::uint32_t>(size);
+  out.count = count;
+  out.form = Output::kEnds;
+}
+
+// Every place is written, but only a comma moves on to the next: no branch to mispredict.
+void branchless(const Call& in, Output& out) {
+  const char* const text = in.text.data();
+  const std::size_t size = in.text.size();
+  std::uint32_t* to = out.ends.data();
+  for (std::size_t i = 0; i < size; ++i) {
+    *to = static_cast<std::uint32_t>(i);
+    to += text[i] == ',';
+  }
+  *to++ = static_cast<std::uint32_t>(size);
+  out.count = static_cast<std::size_t>(to - out.ends.data());
+  out.form = Output::kEnds;
+}
+
+void highway(const Call& in, Output& out) {
+  const std::size_t count = HWY_DYNAMIC_DISPATCH(FindCommas)(
+      reinterpret_cast<const std::uint8_t*>(in.text.data()), in.text.size(), out.ends.data());
+  out.ends[count] = static_cast<std::uint32_t>(in.text.size());
+  out.count = count + 1;
+  out.form = Output::kEnds;
+}
+
+constexpr Variant<StringSplit> kVariants[] = {
+    {.name = "naive", .run = run<naive>, .what = "find and substr into a std::vector<std::string>"},
+    {.name = "absl_strings",
+     .run = run<absl_strings>,
+     .what = "absl::StrSplit into strings: as many copies",
+     .role = Role::kPeer},
+    {.name = "views", .run = run<views>, .what = "a vector of std::string_view: nothing is copied"},
+    {.name = "absl_views",
+     .run = run<absl_views>,
+     .what = "absl::StrSplit into views",
+     .role = Role::kPeer},
+    {.name = "absl_lazy",
+     .run = run<absl_lazy>,
+     .what = "a loop over absl::StrSplit: no container",
+     .role = Role::kPeer},
+    {.name = "loop", .run = run<loop>, .what = "a loop over the bytes: a branch on each"},
+    {.name = "branchless",
+     .run = run<branchless>,
+     .what = "every place is written, only a comma moves on: no branch on the data"},
+    {.name = "highway",
+     .run = run<highway>,
+     .what = "64 bytes a comparison; the set bits of its mask are the places"},
+};
+
+const Registrar kRegistrar(
+    {.name = "computation/string_split",
+     .axis = Axis::kScalar,
+     .technique = "views, not copies; then a mask of delimiters, not a branch on each byte",
+     .sizes = {1000, 16384, 262144, 4 << 20},
+     .headline = {1000, 262144},
+     .inputs = {"short"},
+     .demand =
+         [](const Setting& s) {
+           const double n = static_cast<double>(s.n);
+           const std::size_t strings = 3 * sizeof(std::string) * s.n;  // while growing, old and new
+           return Demand{
+               .items = n,
+               .bytes = (8.5 + 4) * n,
+               .working_set = 13 * s.n,
+               .memory = 9 * (kFields + s.n) + 2 * strings + 2 * 48 * s.n + 8 * 4 * (s.n + kSpare)};
+         },
+     .test_sizes = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 1001}},
+    kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
