@@ -44,9 +44,11 @@ void CopyPlain(const uint64_t* HWY_RESTRICT from, uint64_t* HWY_RESTRICT to, siz
   }
 }
 
-// The same past the caches: whole lines go to memory, and none is read first.
-void CopyNonTemporal(const uint64_t* HWY_RESTRICT from, uint64_t* HWY_RESTRICT to, size_t words,
-                     size_t passes) {
+// The same past the caches: whole lines go to memory, and none is read first. Lines of the source
+// are asked for `kAhead` bytes before they are read (0: not).
+template <size_t kAhead>
+void CopyStreaming(const uint64_t* HWY_RESTRICT from, uint64_t* HWY_RESTRICT to, size_t words,
+                   size_t passes) {
   const hn::ScalableTag<uint64_t> d;
   const size_t lanes = hn::Lanes(d);
   const size_t unaligned = Unaligned(to, words);
@@ -54,6 +56,12 @@ void CopyNonTemporal(const uint64_t* HWY_RESTRICT from, uint64_t* HWY_RESTRICT t
     size_t i = 0;
     for (; i < unaligned; ++i) to[i] = from[i];
     for (; i + 8 * lanes <= words; i += 8 * lanes) {
+      if constexpr (kAhead != 0) {
+        // Computed as an integer: past the end no pointer may point, and no prefetch faults.
+        const uintptr_t ahead = reinterpret_cast<uintptr_t>(from + i) + kAhead;
+        for (size_t line = 0; line < 8 * lanes * sizeof(uint64_t); line += 64)
+          hwy::Prefetch(reinterpret_cast<const uint8_t*>(ahead + line));
+      }
       hn::Stream(hn::LoadU(d, from + i), d, to + i);
       hn::Stream(hn::LoadU(d, from + i + lanes), d, to + i + lanes);
       hn::Stream(hn::LoadU(d, from + i + 2 * lanes), d, to + i + 2 * lanes);
@@ -70,6 +78,13 @@ void CopyNonTemporal(const uint64_t* HWY_RESTRICT from, uint64_t* HWY_RESTRICT t
   hwy::FlushStream();
 }
 
+void CopyNonTemporal(const uint64_t* from, uint64_t* to, size_t words, size_t passes) {
+  CopyStreaming<0>(from, to, words, passes);
+}
+void CopyNonTemporalAhead(const uint64_t* from, uint64_t* to, size_t words, size_t passes) {
+  CopyStreaming<16384>(from, to, words, passes);
+}
+
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -83,6 +98,7 @@ namespace {
 
 HWY_EXPORT(CopyPlain);
 HWY_EXPORT(CopyNonTemporal);
+HWY_EXPORT(CopyNonTemporalAhead);
 
 struct Copy {
   struct Input {
@@ -126,6 +142,10 @@ void plain(const Copy::Input& in, Copy::Output& out) {
 
 void non_temporal(const Copy::Input& in, Copy::Output& out) {
   copy_all(in, out, HWY_DYNAMIC_DISPATCH(CopyNonTemporal));
+}
+
+void non_temporal_ahead(const Copy::Input& in, Copy::Output& out) {
+  copy_all(in, out, HWY_DYNAMIC_DISPATCH(CopyNonTemporalAhead));
 }
 
 // The C library picks its way by size: vectors, streaming stores, or the processor's own string
@@ -172,6 +192,9 @@ constexpr Variant<Copy> kVariants[] = {
     {.name = "non_temporal",
      .run = run<non_temporal>,
      .what = "streaming stores past the caches: no line is read before it is written"},
+    {.name = "non_temporal_ahead",
+     .run = run<non_temporal_ahead>,
+     .what = "streaming stores, and every line of the source asked for 16 KiB ahead"},
     {.name = "library", .run = run<library>, .what = "memcpy"},
     {.name = "string_move",
      .run = kStringMove,

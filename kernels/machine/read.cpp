@@ -13,24 +13,40 @@
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 
-// The sum of `passes` times the words of x.
-uint64_t ReadPlain(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes) {
+// The sum of `passes` times the words of x, read from `kStreams` places at once (1, 2, 4), every
+// line asked for `kAhead` bytes before it is read (0: not).
+template <size_t kStreams, size_t kAhead>
+uint64_t ReadWords(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes) {
   const hn::ScalableTag<uint64_t> d;
   const size_t lanes = hn::Lanes(d);
+  constexpr size_t kEach = 8 / kStreams;  // vectors of each stream in one round of the loop
+  const size_t step = kEach * lanes;
+  const size_t part = words / kStreams / step * step;
   auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
   uint64_t sum = 0;
   for (; passes != 0; --passes) {
-    size_t i = 0;
-    for (; i + 8 * lanes <= words; i += 8 * lanes) {
-      s0 = hn::Add(s0, hn::LoadU(d, x + i));
-      s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
-      s2 = hn::Add(s2, hn::LoadU(d, x + i + 2 * lanes));
-      s3 = hn::Add(s3, hn::LoadU(d, x + i + 3 * lanes));
-      s4 = hn::Add(s4, hn::LoadU(d, x + i + 4 * lanes));
-      s5 = hn::Add(s5, hn::LoadU(d, x + i + 5 * lanes));
-      s6 = hn::Add(s6, hn::LoadU(d, x + i + 6 * lanes));
-      s7 = hn::Add(s7, hn::LoadU(d, x + i + 7 * lanes));
+    for (size_t i = 0; i < part; i += step) {
+      const auto vector = [&](size_t k) HWY_ATTR {
+        return hn::LoadU(d, x + k / kEach * part + i + k % kEach * lanes);
+      };
+      if constexpr (kAhead != 0) {
+        for (size_t stream = 0; stream < kStreams; ++stream) {
+          // Computed as an integer: past the end no pointer may point, and no prefetch faults.
+          const uintptr_t ahead = reinterpret_cast<uintptr_t>(x + stream * part + i) + kAhead;
+          for (size_t line = 0; line < step * sizeof(uint64_t); line += 64)
+            hwy::Prefetch(reinterpret_cast<const uint8_t*>(ahead + line));
+        }
+      }
+      s0 = hn::Add(s0, vector(0));
+      s1 = hn::Add(s1, vector(1));
+      s2 = hn::Add(s2, vector(2));
+      s3 = hn::Add(s3, vector(3));
+      s4 = hn::Add(s4, vector(4));
+      s5 = hn::Add(s5, vector(5));
+      s6 = hn::Add(s6, vector(6));
+      s7 = hn::Add(s7, vector(7));
     }
+    size_t i = kStreams * part;
     for (; i + lanes <= words; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
     for (; i < words; ++i) sum += x[i];
     sink(*x);  // or the compiler might read once for all passes
@@ -40,67 +56,17 @@ uint64_t ReadPlain(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes) 
   return sum + SumLanes(d, s0);
 }
 
-// The same from four places at once: more of the hardware's prefetchers, and of the memory's banks,
-// are busy.
-uint64_t ReadStreams(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes) {
-  const hn::ScalableTag<uint64_t> d;
-  const size_t lanes = hn::Lanes(d);
-  const size_t quarter = words / 4 / (2 * lanes) * (2 * lanes);
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-  uint64_t sum = 0;
-  for (; passes != 0; --passes) {
-    const uint64_t* HWY_RESTRICT x1 = x + quarter;
-    const uint64_t* HWY_RESTRICT x2 = x1 + quarter;
-    const uint64_t* HWY_RESTRICT x3 = x2 + quarter;
-    for (size_t i = 0; i < quarter; i += 2 * lanes) {
-      s0 = hn::Add(s0, hn::LoadU(d, x + i));
-      s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
-      s2 = hn::Add(s2, hn::LoadU(d, x1 + i));
-      s3 = hn::Add(s3, hn::LoadU(d, x1 + i + lanes));
-      s4 = hn::Add(s4, hn::LoadU(d, x2 + i));
-      s5 = hn::Add(s5, hn::LoadU(d, x2 + i + lanes));
-      s6 = hn::Add(s6, hn::LoadU(d, x3 + i));
-      s7 = hn::Add(s7, hn::LoadU(d, x3 + i + lanes));
-    }
-    size_t i = 4 * quarter;
-    for (; i + lanes <= words; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
-    for (; i < words; ++i) sum += x[i];
-    sink(*x);
-  }
-  s0 =
-      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
-  return sum + SumLanes(d, s0);
+uint64_t ReadPlain(const uint64_t* x, size_t words, size_t passes) {
+  return ReadWords<1, 0>(x, words, passes);
 }
-
-constexpr size_t kAhead = 256;  // words
-
-// The same with every line asked for 2 KiB ahead: some hardware prefetchers stop at a page's end,
-// or fetch into level 2 only.
-uint64_t ReadPrefetch(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes) {
-  const hn::ScalableTag<uint64_t> d;
-  const size_t lanes = hn::Lanes(d);
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-  uint64_t sum = 0;
-  for (; passes != 0; --passes) {
-    size_t i = 0;
-    for (; i + 8 * lanes <= words; i += 8 * lanes) {
-      for (size_t line = 0; line < 8 * lanes; line += 8) hwy::Prefetch(x + i + line + kAhead);
-      s0 = hn::Add(s0, hn::LoadU(d, x + i));
-      s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
-      s2 = hn::Add(s2, hn::LoadU(d, x + i + 2 * lanes));
-      s3 = hn::Add(s3, hn::LoadU(d, x + i + 3 * lanes));
-      s4 = hn::Add(s4, hn::LoadU(d, x + i + 4 * lanes));
-      s5 = hn::Add(s5, hn::LoadU(d, x + i + 5 * lanes));
-      s6 = hn::Add(s6, hn::LoadU(d, x + i + 6 * lanes));
-      s7 = hn::Add(s7, hn::LoadU(d, x + i + 7 * lanes));
-    }
-    for (; i + lanes <= words; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
-    for (; i < words; ++i) sum += x[i];
-    sink(*x);
-  }
-  s0 =
-      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
-  return sum + SumLanes(d, s0);
+uint64_t ReadAhead(const uint64_t* x, size_t words, size_t passes) {
+  return ReadWords<1, 8192>(x, words, passes);
+}
+uint64_t ReadTwoAhead(const uint64_t* x, size_t words, size_t passes) {
+  return ReadWords<2, 4096>(x, words, passes);
+}
+uint64_t ReadFour(const uint64_t* x, size_t words, size_t passes) {
+  return ReadWords<4, 0>(x, words, passes);
 }
 
 }  // namespace headroom::HWY_NAMESPACE
@@ -113,8 +79,9 @@ namespace headroom {
 namespace {
 
 HWY_EXPORT(ReadPlain);
-HWY_EXPORT(ReadStreams);
-HWY_EXPORT(ReadPrefetch);
+HWY_EXPORT(ReadAhead);
+HWY_EXPORT(ReadTwoAhead);
+HWY_EXPORT(ReadFour);
 
 struct Read {
   struct Input {
@@ -159,18 +126,25 @@ void plain(Memory& memory, const Read::Input& in, std::uint64_t& out) {
   out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadPlain));
 }
 
-void streams(Memory& memory, const Read::Input& in, std::uint64_t& out) {
-  out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadStreams));
+// The hardware's prefetcher starts over at each page's end, and keeps a few lines under way.
+void ahead(Memory& memory, const Read::Input& in, std::uint64_t& out) {
+  out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadAhead));
 }
 
-void prefetch(Memory& memory, const Read::Input& in, std::uint64_t& out) {
-  out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadPrefetch));
+// More of the prefetchers, and of the memory's banks, are busy.
+void two_ahead(Memory& memory, const Read::Input& in, std::uint64_t& out) {
+  out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadTwoAhead));
+}
+
+void four(Memory& memory, const Read::Input& in, std::uint64_t& out) {
+  out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadFour));
 }
 
 constexpr Variant<Read> kVariants[] = {
     {.name = "plain", .run = run<plain>, .what = "from the first byte to the last"},
-    {.name = "streams", .run = run<streams>, .what = "from four places at once"},
-    {.name = "prefetch", .run = run<prefetch>, .what = "every line asked for 2 KiB ahead"},
+    {.name = "ahead", .run = run<ahead>, .what = "every line asked for 8 KiB ahead"},
+    {.name = "two_ahead", .run = run<two_ahead>, .what = "from two places at once, 4 KiB ahead"},
+    {.name = "four", .run = run<four>, .what = "from four places at once"},
 };
 
 const Registrar kRegistrar(

@@ -119,7 +119,7 @@ def test_quick_from_launches_to_goals(headroom):
 
 
 def test_a_biased_machine_fails_the_check(headroom):
-    done = headroom("selfcheck", "--quick", FAKE_MODE="biased:selfcheck/chain")
+    done = headroom("selfcheck", "--only", "quiet", FAKE_MODE="biased:selfcheck/chain")
     assert done.returncode == 1 and "missed" in done.stdout
 
 
