@@ -26,10 +26,12 @@ using nlohmann::ordered_json;
 
 constexpr double kEpochNs =
     100'000;  // the shortest epoch aimed at; variants that share k take up to twice it
-constexpr double kShortEpochNs = 50'000;                   // below it the CPU clock is too dear
+constexpr double kShortEpochNs = 50'000;  // below it the CPU clock is too dear
+constexpr double kLongCallNs =
+    10'000'000;  // from here on no warm call comes before: it can't matter to a share of 1%
 constexpr std::size_t kWorkBytes = std::size_t{64} << 20;  // copies of Work refilled for one epoch
 constexpr std::size_t kMinRounds = 5;
-constexpr std::size_t kPilotRounds = 5;
+constexpr std::size_t kPilotRounds = 3;
 constexpr std::size_t kUnplannedRounds = 30;
 constexpr std::size_t kPilotTurns = 3;
 constexpr std::size_t kRoundsPerCounted = 10;  // timed ones for each with the counters on
@@ -74,6 +76,7 @@ struct Measured {
   double scale = 1;
   std::unique_ptr<Arm> arm;
   std::size_t calls = 0;
+  bool long_call = false;
   std::size_t held = 0;  // bytes
   std::vector<double> wall, cpu;
   std::map<std::string, double> counts = {};  // of a call, by counter
@@ -157,7 +160,9 @@ void LadderSession::prepare() {
   add_ceiling();
   for (std::size_t i = 0; i < arms_.size(); ++i) {
     order_.push_back(i);
-    if (i < plan_.arms.size()) arms_[i].calls = plan_.arms[i].calls;
+    if (i >= plan_.arms.size()) continue;
+    arms_[i].calls = plan_.arms[i].calls;
+    arms_[i].long_call = plan_.arms[i].long_call;
   }
   // Where memory happens to lie is part of the result; swapping who comes first in every other
   // launch keeps it from favouring one arm.
@@ -175,7 +180,8 @@ void LadderSession::prepare() {
   for (std::size_t i : placement) {
     set_threads(arms_[i].rung.threads);
     arms_[i].arm->set_turn(0);
-    if (arms_[i].kernel->meta.warm != Warm::kNone) run_untimed(*arms_[i].arm, 1);
+    if (arms_[i].kernel->meta.warm != Warm::kNone && !arms_[i].long_call)
+      run_untimed(*arms_[i].arm, 1);
   }
   set_threads(arms_.front().rung.threads);
   arms_.front().arm->refill(0);
@@ -187,25 +193,34 @@ void LadderSession::prepare() {
 // kAfterLastEpoch, what the last epoch left behind.
 void LadderSession::check(std::size_t turns) {
   Measured& baseline = arms_.front();
-  for (std::size_t i = 1; i < arms_.size(); ++i) {
-    Measured& m = arms_[i];
-    if (m.ceiling) continue;
-    absl::Status status;
-    if (turns == kAfterLastEpoch) {
-      m.arm->settle();
-      set_threads(baseline.rung.threads);
-      baseline.arm->set_turn(m.arm->turn() == 0 ? 0 : m.arm->turn() - 1);
-      run_untimed(*baseline.arm, 1);
-      baseline.arm->settle();
-      status = m.arm->agrees_with(*baseline.arm);
-    }
-    for (std::size_t turn = 0; turn < turns && status.ok(); ++turn) {
-      set_threads(m.rung.threads);
-      status = check_turn(*m.arm, *baseline.arm, turn);
-    }
-    if (!status.ok())
+  const auto compare = [&](const Measured& m) {
+    if (const absl::Status status = m.arm->agrees_with(*baseline.arm); !status.ok())
       throw Mismatch(std::string(
           disagreement(kernel_, m.rung.variant, setting_, m.rung.threads, status).message()));
+  };
+  const auto run_baseline = [&](std::size_t turn) {
+    set_threads(baseline.rung.threads);
+    run_turn(*baseline.arm, turn);
+  };
+  // The baseline is the slowest by far in many ladders: it runs once a turn, not once an arm.
+  for (std::size_t turn = 0; turn < turns; ++turn) {
+    run_baseline(turn);
+    for (std::size_t i = 1; i < arms_.size(); ++i) {
+      if (arms_[i].ceiling) continue;
+      set_threads(arms_[i].rung.threads);
+      run_turn(*arms_[i].arm, turn);
+      compare(arms_[i]);
+    }
+  }
+  if (turns != kAfterLastEpoch) return;
+  bool ran = false;
+  for (std::size_t i = 1; i < arms_.size(); ++i) {
+    const Measured& m = arms_[i];
+    if (m.ceiling) continue;
+    m.arm->settle();
+    if (!ran || baseline.arm->rotates()) run_baseline(m.arm->turn() == 0 ? 0 : m.arm->turn() - 1);
+    ran = true;
+    compare(m);
   }
 }
 
@@ -257,6 +272,7 @@ std::size_t LadderSession::fastest_variant(const Measured& ceiling) const {
 
 std::size_t LadderSession::warm_calls(const Measured& m) const {
   const std::size_t whole = m.calls;
+  if (m.long_call) return 0;
   switch (m.kernel->meta.warm) {
     case Warm::kNone:
       return 0;
@@ -296,12 +312,15 @@ double LadderSession::ns_per_call(Measured& m) {
   m.calls = 1;
   const double unscaled = 1 / m.scale;
   double per_call = epoch(m, true).wall * unscaled;
+  // A second epoch of a long call would tell little, and take long.
+  m.long_call = per_call >= kLongCallNs;
   while (per_call * static_cast<double>(m.calls) < kEpochNs / 2 && m.calls < limit) {
     const double wanted = std::ceil(kEpochNs / std::max(per_call, 0.1));
     m.calls = std::min({limit, m.calls * 16, static_cast<std::size_t>(wanted)});
     per_call = epoch(m, true).wall * unscaled;
   }
-  for (int i = 0; i < 2; ++i) per_call = std::min(per_call, epoch(m, true).wall * unscaled);
+  for (int i = 0; i < 2 && !m.long_call; ++i)
+    per_call = std::min(per_call, epoch(m, true).wall * unscaled);
   m.calls = limit;
   return per_call;
 }
@@ -354,7 +373,7 @@ void LadderSession::calibrate() {
   plan_.estimate_s = build_s_ + cost * static_cast<double>(plan_.rounds);
   plan_.arms.clear();
   for (const Measured& m : arms_)
-    plan_.arms.push_back({variant_name(m), m.rung.threads, m.calls,
+    plan_.arms.push_back({variant_name(m), m.rung.threads, m.calls, m.long_call,
                           m.ceiling ? std::string(m.kernel->variants[m.rung.variant].name) : ""});
 }
 

@@ -40,7 +40,8 @@ Plan read_plan(const std::string& file) {
       ladder.clock = l.value("clock", "cpu") == "wall" ? Reported::kWall : Reported::kCpu;
       for (const json& a : l.value("arms", json::array()))
         ladder.arms.push_back({a.at("variant").get<std::string>(), a.at("threads").get<int>(),
-                               a.at("calls").get<std::size_t>(), a.value("probe", "")});
+                               a.at("calls").get<std::size_t>(), a.value("long_call", false),
+                               a.value("probe", "")});
       plan.ladders.push_back(std::move(ladder));
     }
     return plan;
@@ -55,6 +56,7 @@ ordered_json to_json(const Plan& plan) {
     ordered_json arms = ordered_json::array();
     for (const ArmPlan& a : l.arms) {
       arms.push_back({{"variant", a.variant}, {"threads", a.threads}, {"calls", a.calls}});
+      if (a.long_call) arms.back()["long_call"] = true;
       if (!a.probe.empty()) arms.back()["probe"] = a.probe;
     }
     ladders.push_back({{"n", l.n},

@@ -17,6 +17,7 @@ struct ArmPlan {
   std::string variant;  // of the kernel, or "ceiling"
   int threads = 1;
   std::size_t calls = 0;   // per epoch; 0 before the pilot
+  bool long_call = false;  // takes so long that no warm call comes before
   std::string probe = {};  // of a ceiling: the probe's variant that was the fastest in the pilot
 };
 

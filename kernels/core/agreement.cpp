@@ -6,14 +6,17 @@
 
 namespace headroom {
 
+void run_turn(Arm& arm, std::size_t turn) {
+  arm.set_turn(turn);
+  arm.refill(1);
+  arm.poison();
+  arm.run(1);
+  arm.settle();
+}
+
 absl::Status check_turn(Arm& arm, Arm& baseline, std::size_t turn) {
-  for (Arm* one : {&baseline, &arm}) {
-    one->set_turn(turn);
-    one->refill(1);
-    one->poison();
-    one->run(1);
-    one->settle();
-  }
+  run_turn(baseline, turn);
+  run_turn(arm, turn);
   return arm.agrees_with(baseline);
 }
 

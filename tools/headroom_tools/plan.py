@@ -236,6 +236,45 @@ def ladder_name(kernel: dict, coordinates: dict) -> str:
     return f"{kernel['name']} {label}"
 
 
+def _dropped(plans: dict[str, list], room_s: float, time_s: float) -> list[dict]:
+    """Takes the dearest ladders out of `plans` until a pass of least rounds fits into `room_s`.
+
+    plans: by kernel [(planned ladder, its cost)]. A kernel keeps one ladder at least. Returns what
+    was taken out, for the record.
+    """
+    least: dict[tuple, float] = {}
+    for name, kept in plans.items():
+        for planned, (setup, rounds) in kept:
+            key = (name, planned["n"], planned["input"], planned["threads"])
+            floor = setup + rounds * min(1.0, ROUNDS_MIN / planned["rounds"])
+            least[key] = least.get(key, 0.0) + floor
+    total = sum(least.values()) + START_S * len(plans)
+    gone = []
+    for key, seconds in sorted(least.items(), key=lambda item: -item[1]):
+        if total <= room_s:
+            break
+        name, at = key[0], key[1:]
+        kept = [
+            item
+            for item in plans[name]
+            if (item[0]["n"], item[0]["input"], item[0]["threads"]) != at
+        ]
+        if not kept:
+            continue
+        plans[name] = kept
+        total -= seconds
+        gone.append(
+            {
+                "kernel": name,
+                "n": at[0],
+                "input": at[1],
+                "threads": at[2],
+                "reason": f"{seconds:.1f} s a launch are too long for {time_s / 60:.0f} minutes",
+            }
+        )
+    return gone
+
+
 def fit(
     pilots: dict[str, dict], selection: dict, profile: str, spent_s: float, alone_s: float
 ) -> dict:
@@ -255,7 +294,7 @@ def fit(
         slow: dict[tuple, float] = {}
         for key, ladder in measured.items():
             slow[key[:3]] = slow.get(key[:3], 0.0) + float(ladder.get("setup_s") or 0.0)
-        kept, costs = [], []
+        kept = []
         for planned in pilot["plan"]["ladders"]:
             coordinates = (planned["n"], planned["input"], planned["threads"])
             if short and slow[coordinates] > SETUP_LIMIT_S:
@@ -267,16 +306,19 @@ def fit(
                 if entry not in left_out:
                     left_out.append(entry)
                 continue
-            kept.append(planned)
             ladder = measured[(*coordinates, planned["group"])]
-            costs.append(cost_of_ladder(planned, ladder, own.budget_s))
+            kept.append((planned, cost_of_ladder(planned, ladder, own.budget_s)))
         if kept:
-            plans[name] = {**pilot["plan"], "ladders": kept}
-            setup[name] = START_S + sum(cost[0] for cost in costs)
-            variable[name] = sum(cost[1] for cost in costs)
+            plans[name] = kept
     scale, notes = 1.0, []
-    if short and own.time_s:
-        room = (1 - REPEAT_RESERVE) * own.time_s - spent_s - alone_s
+    room = (1 - REPEAT_RESERVE) * own.time_s - spent_s - alone_s if short and own.time_s else None
+    if room is not None:
+        left_out += _dropped(plans, room / own.launches, own.time_s)
+    for name, kept in plans.items():
+        setup[name] = START_S + sum(cost[0] for _, cost in kept)
+        variable[name] = sum(cost[1] for _, cost in kept)
+        plans[name] = {**pilots[name]["plan"], "ladders": [planned for planned, _ in kept]}
+    if room is not None:
         room -= own.launches * sum(setup.values())
         wanted = own.launches * sum(variable.values())
         if wanted > room > 0 or room <= 0 < wanted:

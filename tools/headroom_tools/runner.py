@@ -253,7 +253,7 @@ class Run:
         if self._plan["left_out"]:
             self._report.line(
                 f"{len(self._plan['left_out'])} ladders are left to --profile thorough: "
-                "their set-up takes long"
+                "they take too long"
             )
 
     def _given_up(self, name: str, index: int) -> bool:
