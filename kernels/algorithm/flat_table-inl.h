@@ -45,16 +45,16 @@ HWY_INLINE uint64_t FirstValue(const FlatTable::Bucket& bucket, uint32_t matches
   return bucket.slots[First(matches)].value;
 }
 
-// The value of `key`, whose home is `b`; 0 if it isn't in the table. The only branch that depends
-// on data is whether the key lies in this bucket (or, of keys that aren't there, whether it has a
-// free slot), and nearly always the guess is right.
+// The value of `key`, whose home is `b`; 0 if it isn't in the table. The only branches that depend
+// on data are whether the key lies in this bucket, and, of keys that don't, whether any was pushed
+// past it; and nearly always the guesses are right.
 HWY_INLINE uint64_t Find(const FlatTable::View& table, uint64_t key, size_t b) {
   if (HWY_UNLIKELY(key == FlatTable::kEmpty)) return table.value_of_empty;
   for (;; b = table.after(b)) {
     const FlatTable::Bucket& bucket = table.buckets[b];
     const uint32_t matches = Matches(bucket, key);
     if (HWY_LIKELY(matches != 0)) return FirstValue(bucket, matches);
-    if (Matches(bucket, FlatTable::kEmpty) != 0) return 0;
+    if (!table.was_passed(b)) return 0;
   }
 }
 
@@ -170,6 +170,7 @@ class Changer {
           away_ += probe != 0;
           return true;
         }
+        table_.mark_passed(b);
       }
     }
     tell();  // the rare cases
@@ -177,18 +178,18 @@ class Changer {
     look();
     return inserted;
   }
-  // Takes out `key`, whose own slot is `own`; its value, or 0 if it isn't there. In a bucket that
-  // has a free slot already, as nearly all have, nobody was pushed on.
+  // Takes out `key`, whose own slot is `own`; its value, or 0 if it isn't there. Past a bucket that
+  // was never passed, as nearly all are, there is nobody to move back.
   HWY_INLINE uint64_t erase(uint64_t key, size_t own) {
     if (HWY_LIKELY(key != FlatTable::kEmpty)) {
       const size_t home = own / FlatTable::kSlots;
       for (size_t b = home;; b = view_.after(b)) {
         FlatTable::Bucket& bucket = buckets_[b];
         const uint32_t matches = Matches(bucket, key);
-        const uint32_t free = Matches(bucket, FlatTable::kEmpty);
+        const bool passed = view_.was_passed(b);
         if (HWY_LIKELY(matches != 0)) {
           const uint64_t value = FirstValue(bucket, matches);
-          if (HWY_LIKELY(free != 0)) {
+          if (HWY_LIKELY(!passed)) {
             bucket.slots[First(matches)].key = FlatTable::kEmpty;
             --more_;
             away_ -= b != home;
@@ -199,7 +200,7 @@ class Changer {
           }
           return value;
         }
-        if (free != 0) return 0;
+        if (!passed) return 0;
       }
     }
     uint64_t value = 0;

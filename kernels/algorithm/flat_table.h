@@ -6,8 +6,9 @@
 // slot of the bucket if that was free, so that code that has to wait for each answer can guess
 // instead of compare. The memory is a Buffer, so on huge pages from 1 MiB on. The table doubles
 // when half full; the home of a key is the upper bits of its hash, so that this reads the old table
-// and writes the new one from front to back. Erasing leaves no tombstones: keys that had been
-// pushed on move back.
+// and writes the new one from front to back. A bit for each bucket, which stay in L2, tells whether
+// a key was ever pushed past it: else a probe ends there, full or not. Erasing leaves no
+// tombstones: keys that had been pushed on move back.
 //
 // The hash is as weak as the keys allow (Melis, "Adaptive Hashing", 2024): one multiplication,
 // which spreads random keys, but clumps some strides. Where more keys lie away from home than
@@ -37,7 +38,6 @@ class FlatTable {
     std::uint64_t key;
     std::uint64_t value;
   };
-  // Where a bucket has a free slot, there a probe ends.
   struct alignas(64) Bucket {
     Slot slots[kSlots];
   };
@@ -71,7 +71,11 @@ class FlatTable {
     std::size_t mask;  // buckets, less one
     Hash hash;
     std::uint64_t value_of_empty;  // the value of the key kEmpty; 0 if it isn't there
+    const std::uint8_t* passed;    // a bit for each bucket
 
+    // False: no key that has its home here, or before, lies further on. Only full buckets have been
+    // passed.
+    bool was_passed(std::size_t bucket) const { return passed[bucket / 8] >> (bucket % 8) & 1; }
     std::size_t home(std::uint64_t key) const { return hash.home(hash.of(key)); }
     std::size_t after(std::size_t bucket) const { return (bucket + 1) & mask; }
   };
@@ -79,9 +83,11 @@ class FlatTable {
   FlatTable() { rebuild(1, {}); }
 
   std::size_t size() const { return size_ + has_empty_; }
-  std::size_t bytes() const { return buckets_.size() * sizeof(Bucket); }
+  std::size_t bytes() const { return buckets_.size() * sizeof(Bucket) + passed_.size(); }
   const Hash& hash() const { return hash_; }
-  View view() const { return {buckets_.data(), buckets_.size() - 1, hash_, value_of_empty_}; }
+  View view() const {
+    return {buckets_.data(), buckets_.size() - 1, hash_, value_of_empty_, passed_.data()};
+  }
 
   // nullptr if the key isn't there.
   const std::uint64_t* find(std::uint64_t key) const {
@@ -91,7 +97,7 @@ class FlatTable {
       const Bucket& bucket = table.buckets[b];
       for (const Slot& slot : bucket.slots)
         if (slot.key == key) return &slot.value;
-      if (free_slots(bucket) != 0) return nullptr;
+      if (!table.was_passed(b)) return nullptr;
     }
   }
 
@@ -145,13 +151,13 @@ class FlatTable {
     away_ += static_cast<std::size_t>(more_away);
     if (crowded()) rebuild(buckets_.size(), stronger(hash_));
   }
+  void mark_passed(std::size_t b) { passed_[b / 8] |= static_cast<std::uint8_t>(1 << (b % 8)); }
   void erase_at(std::size_t b, std::size_t slot) {
     Bucket& bucket = buckets_[b];
-    const bool was_full = free_slots(bucket) == 0;
     away_ -= view().home(bucket.slots[slot].key) != b;
     --size_;
     bucket.slots[slot].key = kEmpty;
-    if (was_full) move_back(b, slot);
+    if (view().was_passed(b)) move_back(b, slot);
   }
 
   // The longest way from a key's home to where it lies, in buckets, the home counted.
@@ -188,7 +194,10 @@ class FlatTable {
     for (std::size_t probe = 0; probe < kLongestProbe; ++probe) {
       Bucket& bucket = buckets_[(own / kSlots + probe) & mask];
       const unsigned free = free_slots(bucket);
-      if (free == 0) continue;
+      if (free == 0) {
+        mark_passed((own / kSlots + probe) & mask);
+        continue;
+      }
       // The first free one from its own on, around the end: no guess whether its own is free.
       const unsigned from_own = (free | free << kSlots) >> (own % kSlots);
       bucket.slots[(own + static_cast<std::size_t>(std::countr_zero(from_own))) % kSlots] = {key,
@@ -199,25 +208,29 @@ class FlatTable {
     return false;
   }
 
-  // A bucket that was full has room in `slot`: a probe would end here now, so a key that was pushed
-  // past it has to come back. That leaves room where it was.
+  // A bucket that was passed has room in `slot`: a key that was pushed past it has to come back.
+  // That leaves room where it was. If there is none, nobody is past it any more.
   void move_back(std::size_t hole, std::size_t slot) {
     const View table = view();
-    for (std::size_t b = table.after(hole); b != hole; b = table.after(b)) {
-      Bucket& bucket = buckets_[b];
-      const bool full = free_slots(bucket) == 0;
-      for (std::size_t i = 0; i < kSlots; ++i) {
-        if (bucket.slots[i].key == kEmpty) continue;
-        const std::size_t home = table.home(bucket.slots[i].key);
-        if (((b - home) & table.mask) < ((b - hole) & table.mask)) continue;
-        buckets_[hole].slots[slot] = bucket.slots[i];
-        bucket.slots[i].key = kEmpty;
-        away_ -= home == hole;
-        hole = b;
-        slot = i;
-        break;
-      }
-      if (!full) return;
+    for (bool moved = true; moved && table.was_passed(hole);) {
+      moved = false;
+      std::size_t b = hole;
+      do {
+        b = table.after(b);
+        for (std::size_t i = 0; i < kSlots && !moved; ++i) {
+          const Slot& other = buckets_[b].slots[i];
+          if (other.key == kEmpty || b == hole) continue;
+          const std::size_t home = table.home(other.key);
+          if (((b - home) & table.mask) < ((b - hole) & table.mask)) continue;
+          buckets_[hole].slots[slot] = other;
+          buckets_[b].slots[i].key = kEmpty;
+          away_ -= home == hole;
+          hole = b;
+          slot = i;
+          moved = true;
+        }
+      } while (!moved && b != hole && table.was_passed(b));
+      if (!moved) passed_[hole / 8] &= static_cast<std::uint8_t>(~(1 << (hole % 8)));
     }
   }
 
@@ -227,6 +240,7 @@ class FlatTable {
     for (int tries = 1;; ++tries, hash = stronger(hash)) {
       if (tries % 8 == 0) count *= 2;
       buckets_ = Buffer<Bucket>(count);
+      passed_ = Buffer<std::uint8_t>((count + 7) / 8);
       hash_ = hash;
       hash_.shift = 64 - std::countr_zero(count * kSlots);
       room_ = room(count);
@@ -254,6 +268,7 @@ class FlatTable {
   }
 
   Buffer<Bucket> buckets_;  // a power of two
+  Buffer<std::uint8_t> passed_;
   Hash hash_;
   std::size_t size_ = 0;  // without the key kEmpty
   std::size_t room_ = 0;  // the size_ at which it grows

@@ -276,11 +276,10 @@ const Registrar kRegistrar({.name = "algorithm/lower_bound_dependent",
                                 [](const Setting& s) {
                                   // The keys, an Eytzinger copy, a wide one, two indexes, the
                                   // queries.
-                                  return Demand{
-                                      .items = kBatch,
-                                      .accesses = kBatch,
-                                      .working_set = 4 * s.n,
-                                      .memory = 12 * s.n + s.n / 2 + 4 * kMasked};
+                                  return Demand{.items = kBatch,
+                                                .accesses = kBatch,
+                                                .working_set = 4 * s.n,
+                                                .memory = 12 * s.n + s.n / 2 + 4 * kMasked};
                                 },
                             // Around the nodes and heights of both trees.
                             .test_sizes = {0,    1,    2,    3,    7,    8,     9,     15,
