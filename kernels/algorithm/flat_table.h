@@ -25,6 +25,7 @@
 #include <cstdint>
 
 #include "core/buffer.h"
+#include "core/opaque.h"
 
 namespace headroom {
 
@@ -80,7 +81,7 @@ class FlatTable {
     std::size_t after(std::size_t bucket) const { return (bucket + 1) & mask; }
   };
 
-  FlatTable() { rebuild(1, {}); }
+  FlatTable() { rebuild(kFewest, {}); }
 
   std::size_t size() const { return size_ + has_empty_; }
   std::size_t bytes() const { return buckets_.size() * sizeof(Bucket) + passed_.size(); }
@@ -171,6 +172,7 @@ class FlatTable {
   }
 
  private:
+  static constexpr std::size_t kFewest = 2;  // buckets; of one the home would be a shift by 64
   static std::size_t room(std::size_t buckets) { return buckets * kSlots / 2; }
   // Half full, 1 in 25 random keys finds no slot in its home.
   bool crowded() const { return !hash_.strong && away_ > size_ / 8 + 32; }
@@ -187,7 +189,13 @@ class FlatTable {
     return free;
   }
 
-  // False, and nothing changed, if the probe would get too long.
+  // The first free slot from the key's own on, around the end: no guess whether its own is free.
+  static std::size_t first_from(unsigned free, std::size_t own) {
+    const unsigned from_own = (free | free << kSlots) >> (own % kSlots);
+    return (own + static_cast<std::size_t>(std::countr_zero(from_own))) % kSlots;
+  }
+
+  // False if the probe would get too long.
   bool place(std::uint64_t key, std::uint64_t value) {
     const std::size_t own = hash_.slot(hash_.of(key));
     const std::size_t mask = buckets_.size() - 1;
@@ -198,10 +206,7 @@ class FlatTable {
         mark_passed((own / kSlots + probe) & mask);
         continue;
       }
-      // The first free one from its own on, around the end: no guess whether its own is free.
-      const unsigned from_own = (free | free << kSlots) >> (own % kSlots);
-      bucket.slots[(own + static_cast<std::size_t>(std::countr_zero(from_own))) % kSlots] = {key,
-                                                                                             value};
+      bucket.slots[first_from(free, own)] = {key, value};
       away_ += probe != 0;
       return true;
     }
@@ -248,21 +253,44 @@ class FlatTable {
       if (place_all(old) && !crowded()) return;
     }
   }
-  // In blocks that are packed first, all slots copied and the free ones overwritten: which slots
-  // are taken is a guess that would go wrong for every other one.
+  // False if a probe would get too long.
   bool place_all(const Buffer<Bucket>& from) {
-    constexpr std::size_t kBlock = 64;  // buckets
-    Slot taken[kBlock * kSlots + 1];
-    for (std::size_t b = 0; b < from.size(); b += kBlock) {
-      std::size_t count = 0;
-      for (std::size_t i = b; i < std::min(from.size(), b + kBlock); ++i) {
-        for (const Slot& slot : from[i].slots) {
-          taken[count] = slot;
-          count += slot.key != kEmpty;
+    return hash_.strong ? place_all<true>(from) : place_all<false>(from);
+  }
+  // Which slots of a bucket are taken can't be guessed, so all four are moved: a free one to a free
+  // slot of where its neighbours go, and then not counted as taken. What is taken of the new
+  // buckets stands in bytes of its own, a tenth of what it would cost to look at the keys.
+  template <bool kStrong>
+  bool place_all(const Buffer<Bucket>& from) {
+    if (from.empty()) return true;
+    constexpr unsigned kAll = (1u << kSlots) - 1;
+    const Hash hash = hash_;
+    Bucket* const to = buckets_.data();
+    const std::size_t factor = buckets_.size() / from.size(), mask = buckets_.size() - 1;
+    Buffer<std::uint8_t> taken(buckets_.size());
+    for (std::size_t b = 0; b < from.size(); ++b) {
+      for (std::size_t i = 0; i < kSlots; ++i) {
+        const Slot& slot = from[b].slots[i];
+        const std::size_t own = hash.slot(hash.of<kStrong>(slot.key));
+        const std::size_t is_key = slot.key != kEmpty;
+        const std::size_t select = opaque(0 - is_key);  // or GCC branches on it
+        std::size_t bucket = (own / kSlots & select) | (b * factor & ~select);
+        unsigned free = ~unsigned{taken[bucket]} & kAll;
+        if (free == 0) [[unlikely]] {
+          if (!is_key) continue;
+          std::size_t probe = 1;
+          for (; free == 0 && probe < kLongestProbe; ++probe) {
+            mark_passed(bucket);
+            bucket = (bucket + 1) & mask;
+            free = ~unsigned{taken[bucket]} & kAll;
+          }
+          if (free == 0) return false;
+          ++away_;
         }
+        const std::size_t at = first_from(free, own);
+        to[bucket].slots[at] = slot;
+        taken[bucket] |= static_cast<std::uint8_t>(is_key << at);
       }
-      for (std::size_t i = 0; i < count; ++i)
-        if (!place(taken[i].key, taken[i].value)) return false;
     }
     return true;
   }
