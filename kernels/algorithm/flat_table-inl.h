@@ -42,19 +42,21 @@ HWY_INLINE size_t FirstFrom(uint32_t free, size_t own) {
   return (First((free | free << 8) >> (2 * own)) + own) % FlatTable::kSlots;
 }
 HWY_INLINE uint64_t FirstValue(const FlatTable::Bucket& bucket, uint32_t matches) {
-  return bucket.slots[First(matches)].value;
+  // Bit 2 i of `matches` stands for slot i, whose value is number 2 i + 1 of the line.
+  return reinterpret_cast<const uint64_t*>(
+      &bucket)[hwy::Num0BitsBelowLS1Bit_Nonzero32(matches) + 1];
 }
 
-// The value of `key`, whose home is `b`; 0 if it isn't in the table. The only branch that depends
-// on data is whether the key lies in this bucket (or, of keys that aren't there, whether it has a
-// free slot), and nearly always the guess is right.
+// The value of `key`, whose home is `b`; 0 if it isn't in the table. The only branches that depend
+// on data are whether the key lies in this bucket, and, of keys that don't, whether any was pushed
+// past it; and nearly always the guesses are right.
 HWY_INLINE uint64_t Find(const FlatTable::View& table, uint64_t key, size_t b) {
   if (HWY_UNLIKELY(key == FlatTable::kEmpty)) return table.value_of_empty;
   for (;; b = table.after(b)) {
     const FlatTable::Bucket& bucket = table.buckets[b];
     const uint32_t matches = Matches(bucket, key);
     if (HWY_LIKELY(matches != 0)) return FirstValue(bucket, matches);
-    if (Matches(bucket, FlatTable::kEmpty) != 0) return 0;
+    if (!table.was_passed(b)) return 0;
   }
 }
 
@@ -73,40 +75,58 @@ inline void FindEach(const FlatTable::View& view, const uint64_t* HWY_RESTRICT k
     FindEachWith<false>(table, keys, count, out);
 }
 
-// The own slots of some keys, in a loop that the compiler vectorizes. Where the table is `far`,
-// beyond L2, also a prefetch of each: as many misses are under way as the core can track.
+// The upper bits of the hashes of some keys, in a loop that the compiler vectorizes.
+HWY_INLINE void UpperBits(const FlatTable::Hash& hash, int shift, const uint64_t* HWY_RESTRICT keys,
+                          size_t count, size_t* HWY_RESTRICT upper) {
+  const FlatTable::Hash h = hash;
+  if (h.strong)
+    for (size_t j = 0; j < count; ++j) upper[j] = h.of<true>(keys[j]) >> shift;
+  else
+    for (size_t j = 0; j < count; ++j) upper[j] = h.of<false>(keys[j]) >> shift;
+}
+// The home of each key. Where the table is `far`, beyond L2, also a prefetch of it: as many misses
+// are under way as the core can track.
+HWY_INLINE void Homes(const FlatTable::View& table, bool far, const uint64_t* HWY_RESTRICT keys,
+                      size_t count, size_t* HWY_RESTRICT homes) {
+  UpperBits(table.hash, table.hash.shift + 2, keys, count, homes);
+  if (far)
+    for (size_t j = 0; j < count; ++j) hwy::Prefetch(table.buckets + homes[j]);
+}
+// The same, and the slot of its own.
 HWY_INLINE void OwnSlots(const FlatTable::View& table, bool far, const uint64_t* HWY_RESTRICT keys,
                          size_t count, size_t* HWY_RESTRICT own) {
-  const FlatTable::Hash hash = table.hash;
-  if (hash.strong)
-    for (size_t j = 0; j < count; ++j) own[j] = hash.slot(hash.of<true>(keys[j]));
-  else
-    for (size_t j = 0; j < count; ++j) own[j] = hash.slot(hash.of<false>(keys[j]));
+  UpperBits(table.hash, table.hash.shift, keys, count, own);
   if (far)
     for (size_t j = 0; j < count; ++j) hwy::Prefetch(table.buckets + own[j] / FlatTable::kSlots);
 }
+static_assert(FlatTable::kSlots == 4, "a home is its slot's number, shifted by 2");
 
-// In passes over a group: own slots, and then the finds. Where the table is far all homes are
-// fetched first; the look into them is without a branch; and whatever was not there (one in 25 when
-// the table is half full) has its next bucket fetched, too.
-inline void FindGroups(const FlatTable::View& view, bool far, const uint64_t* HWY_RESTRICT keys,
-                       size_t count, uint64_t* HWY_RESTRICT out) {
+inline void FindGroupsNear(const FlatTable::View& view, const uint64_t* HWY_RESTRICT keys,
+                           size_t count, uint64_t* HWY_RESTRICT out) {
   const FlatTable::View table = view;
-  size_t own[kKeysInStep];
+  size_t homes[kKeysInStep];
+  for (size_t i = 0; i < count; i += kKeysInStep) {
+    const size_t group = HWY_MIN(kKeysInStep, count - i);
+    Homes(table, false, keys + i, group, homes);
+    for (size_t j = 0; j < group; ++j) out[i + j] = Find(table, keys[i + j], homes[j]);
+  }
+}
+
+// All homes are fetched first; the look into them is without a branch; and whatever was not there
+// (one in 25 when the table is half full) has its next bucket fetched, too.
+inline void FindGroupsFar(const FlatTable::View& view, const uint64_t* HWY_RESTRICT keys,
+                          size_t count, uint64_t* HWY_RESTRICT out) {
+  const FlatTable::View table = view;
+  size_t homes[kKeysInStep];
   uint64_t others[kKeysInStep / 64];  // a bit for each
   for (size_t i = 0; i < count; i += kKeysInStep) {
     const size_t group = HWY_MIN(kKeysInStep, count - i);
-    OwnSlots(table, far, keys + i, group, own);
-    if (!far) {
-      for (size_t j = 0; j < group; ++j)
-        out[i + j] = Find(table, keys[i + j], own[j] / FlatTable::kSlots);
-      continue;
-    }
+    Homes(table, true, keys + i, group, homes);
     for (size_t first = 0; first < group; first += 64) {
       uint64_t left = 0;
       const size_t end = HWY_MIN(first + 64, group);
       for (size_t j = first; j < end; ++j) {
-        const FlatTable::Bucket& bucket = table.buckets[own[j] / FlatTable::kSlots];
+        const FlatTable::Bucket& bucket = table.buckets[homes[j]];
         const uint32_t matches = Matches(bucket, keys[i + j]);
         out[i + j] = FirstValue(bucket, matches | 0x40);  // 0x40: of any slot, if of none
         const bool other = (matches == 0) | (keys[i + j] == FlatTable::kEmpty);
@@ -115,15 +135,23 @@ inline void FindGroups(const FlatTable::View& view, bool far, const uint64_t* HW
       others[first / 64] = left;
       for (; left != 0; left &= left - 1) {
         const size_t j = first + hwy::Num0BitsBelowLS1Bit_Nonzero64(left);
-        hwy::Prefetch(table.buckets + table.after(own[j] / FlatTable::kSlots));
+        hwy::Prefetch(table.buckets + table.after(homes[j]));
       }
     }
     for (size_t first = 0; first < group; first += 64)
       for (uint64_t left = others[first / 64]; left != 0; left &= left - 1) {
         const size_t j = first + hwy::Num0BitsBelowLS1Bit_Nonzero64(left);
-        out[i + j] = Find(table, keys[i + j], own[j] / FlatTable::kSlots);
+        out[i + j] = Find(table, keys[i + j], homes[j]);
       }
   }
+}
+
+inline void FindGroups(const FlatTable::View& table, bool far, const uint64_t* HWY_RESTRICT keys,
+                       size_t count, uint64_t* HWY_RESTRICT out) {
+  if (far)
+    FindGroupsFar(table, keys, count, out);
+  else
+    FindGroupsNear(table, keys, count, out);
 }
 
 // Puts keys into a table and takes them out. How many there are is counted here, in registers, and
@@ -170,6 +198,7 @@ class Changer {
           away_ += probe != 0;
           return true;
         }
+        table_.mark_passed(b);
       }
     }
     tell();  // the rare cases
@@ -177,18 +206,18 @@ class Changer {
     look();
     return inserted;
   }
-  // Takes out `key`, whose own slot is `own`; its value, or 0 if it isn't there. In a bucket that
-  // has a free slot already, as nearly all have, nobody was pushed on.
+  // Takes out `key`, whose own slot is `own`; its value, or 0 if it isn't there. Past a bucket that
+  // was never passed, as nearly all are, there is nobody to move back.
   HWY_INLINE uint64_t erase(uint64_t key, size_t own) {
     if (HWY_LIKELY(key != FlatTable::kEmpty)) {
       const size_t home = own / FlatTable::kSlots;
       for (size_t b = home;; b = view_.after(b)) {
         FlatTable::Bucket& bucket = buckets_[b];
         const uint32_t matches = Matches(bucket, key);
-        const uint32_t free = Matches(bucket, FlatTable::kEmpty);
+        const bool passed = view_.was_passed(b);
         if (HWY_LIKELY(matches != 0)) {
           const uint64_t value = FirstValue(bucket, matches);
-          if (HWY_LIKELY(free != 0)) {
+          if (HWY_LIKELY(!passed)) {
             bucket.slots[First(matches)].key = FlatTable::kEmpty;
             --more_;
             away_ -= b != home;
@@ -199,7 +228,7 @@ class Changer {
           }
           return value;
         }
-        if (free != 0) return 0;
+        if (!passed) return 0;
       }
     }
     uint64_t value = 0;

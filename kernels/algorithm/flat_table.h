@@ -6,8 +6,9 @@
 // slot of the bucket if that was free, so that code that has to wait for each answer can guess
 // instead of compare. The memory is a Buffer, so on huge pages from 1 MiB on. The table doubles
 // when half full; the home of a key is the upper bits of its hash, so that this reads the old table
-// and writes the new one from front to back. Erasing leaves no tombstones: keys that had been
-// pushed on move back.
+// and writes the new one from front to back. A bit for each bucket, which stay in L2, tells whether
+// a key was ever pushed past it: else a probe ends there, full or not. Erasing leaves no
+// tombstones: keys that had been pushed on move back.
 //
 // The hash is as weak as the keys allow (Melis, "Adaptive Hashing", 2024): one multiplication,
 // which spreads random keys, but clumps some strides. Where more keys lie away from home than
@@ -24,6 +25,7 @@
 #include <cstdint>
 
 #include "core/buffer.h"
+#include "core/opaque.h"
 
 namespace headroom {
 
@@ -37,7 +39,6 @@ class FlatTable {
     std::uint64_t key;
     std::uint64_t value;
   };
-  // Where a bucket has a free slot, there a probe ends.
   struct alignas(64) Bucket {
     Slot slots[kSlots];
   };
@@ -71,17 +72,23 @@ class FlatTable {
     std::size_t mask;  // buckets, less one
     Hash hash;
     std::uint64_t value_of_empty;  // the value of the key kEmpty; 0 if it isn't there
+    const std::uint8_t* passed;    // a bit for each bucket
 
+    // False: no key that has its home here, or before, lies further on. Only full buckets have been
+    // passed.
+    bool was_passed(std::size_t bucket) const { return passed[bucket / 8] >> (bucket % 8) & 1; }
     std::size_t home(std::uint64_t key) const { return hash.home(hash.of(key)); }
     std::size_t after(std::size_t bucket) const { return (bucket + 1) & mask; }
   };
 
-  FlatTable() { rebuild(1, {}); }
+  FlatTable() { rebuild(kFewest, {}); }
 
   std::size_t size() const { return size_ + has_empty_; }
-  std::size_t bytes() const { return buckets_.size() * sizeof(Bucket); }
+  std::size_t bytes() const { return buckets_.size() * sizeof(Bucket) + passed_.size(); }
   const Hash& hash() const { return hash_; }
-  View view() const { return {buckets_.data(), buckets_.size() - 1, hash_, value_of_empty_}; }
+  View view() const {
+    return {buckets_.data(), buckets_.size() - 1, hash_, value_of_empty_, passed_.data()};
+  }
 
   // nullptr if the key isn't there.
   const std::uint64_t* find(std::uint64_t key) const {
@@ -91,7 +98,7 @@ class FlatTable {
       const Bucket& bucket = table.buckets[b];
       for (const Slot& slot : bucket.slots)
         if (slot.key == key) return &slot.value;
-      if (free_slots(bucket) != 0) return nullptr;
+      if (!table.was_passed(b)) return nullptr;
     }
   }
 
@@ -145,13 +152,13 @@ class FlatTable {
     away_ += static_cast<std::size_t>(more_away);
     if (crowded()) rebuild(buckets_.size(), stronger(hash_));
   }
+  void mark_passed(std::size_t b) { passed_[b / 8] |= static_cast<std::uint8_t>(1 << (b % 8)); }
   void erase_at(std::size_t b, std::size_t slot) {
     Bucket& bucket = buckets_[b];
-    const bool was_full = free_slots(bucket) == 0;
     away_ -= view().home(bucket.slots[slot].key) != b;
     --size_;
     bucket.slots[slot].key = kEmpty;
-    if (was_full) move_back(b, slot);
+    if (view().was_passed(b)) move_back(b, slot);
   }
 
   // The longest way from a key's home to where it lies, in buckets, the home counted.
@@ -165,6 +172,7 @@ class FlatTable {
   }
 
  private:
+  static constexpr std::size_t kFewest = 2;  // buckets; of one the home would be a shift by 64
   static std::size_t room(std::size_t buckets) { return buckets * kSlots / 2; }
   // Half full, 1 in 25 random keys finds no slot in its home.
   bool crowded() const { return !hash_.strong && away_ > size_ / 8 + 32; }
@@ -181,43 +189,53 @@ class FlatTable {
     return free;
   }
 
-  // False, and nothing changed, if the probe would get too long.
+  // The first free slot from the key's own on, around the end: no guess whether its own is free.
+  static std::size_t first_from(unsigned free, std::size_t own) {
+    const unsigned from_own = (free | free << kSlots) >> (own % kSlots);
+    return (own + static_cast<std::size_t>(std::countr_zero(from_own))) % kSlots;
+  }
+
+  // False if the probe would get too long.
   bool place(std::uint64_t key, std::uint64_t value) {
     const std::size_t own = hash_.slot(hash_.of(key));
     const std::size_t mask = buckets_.size() - 1;
     for (std::size_t probe = 0; probe < kLongestProbe; ++probe) {
       Bucket& bucket = buckets_[(own / kSlots + probe) & mask];
       const unsigned free = free_slots(bucket);
-      if (free == 0) continue;
-      // The first free one from its own on, around the end: no guess whether its own is free.
-      const unsigned from_own = (free | free << kSlots) >> (own % kSlots);
-      bucket.slots[(own + static_cast<std::size_t>(std::countr_zero(from_own))) % kSlots] = {key,
-                                                                                             value};
+      if (free == 0) {
+        mark_passed((own / kSlots + probe) & mask);
+        continue;
+      }
+      bucket.slots[first_from(free, own)] = {key, value};
       away_ += probe != 0;
       return true;
     }
     return false;
   }
 
-  // A bucket that was full has room in `slot`: a probe would end here now, so a key that was pushed
-  // past it has to come back. That leaves room where it was.
+  // A bucket that was passed has room in `slot`: a key that was pushed past it has to come back.
+  // That leaves room where it was. If there is none, nobody is past it any more.
   void move_back(std::size_t hole, std::size_t slot) {
     const View table = view();
-    for (std::size_t b = table.after(hole); b != hole; b = table.after(b)) {
-      Bucket& bucket = buckets_[b];
-      const bool full = free_slots(bucket) == 0;
-      for (std::size_t i = 0; i < kSlots; ++i) {
-        if (bucket.slots[i].key == kEmpty) continue;
-        const std::size_t home = table.home(bucket.slots[i].key);
-        if (((b - home) & table.mask) < ((b - hole) & table.mask)) continue;
-        buckets_[hole].slots[slot] = bucket.slots[i];
-        bucket.slots[i].key = kEmpty;
-        away_ -= home == hole;
-        hole = b;
-        slot = i;
-        break;
-      }
-      if (!full) return;
+    for (bool moved = true; moved && table.was_passed(hole);) {
+      moved = false;
+      std::size_t b = hole;
+      do {
+        b = table.after(b);
+        for (std::size_t i = 0; i < kSlots && !moved; ++i) {
+          const Slot& other = buckets_[b].slots[i];
+          if (other.key == kEmpty || b == hole) continue;
+          const std::size_t home = table.home(other.key);
+          if (((b - home) & table.mask) < ((b - hole) & table.mask)) continue;
+          buckets_[hole].slots[slot] = other;
+          buckets_[b].slots[i].key = kEmpty;
+          away_ -= home == hole;
+          hole = b;
+          slot = i;
+          moved = true;
+        }
+      } while (!moved && b != hole && table.was_passed(b));
+      if (!moved) passed_[hole / 8] &= static_cast<std::uint8_t>(~(1 << (hole % 8)));
     }
   }
 
@@ -227,6 +245,7 @@ class FlatTable {
     for (int tries = 1;; ++tries, hash = stronger(hash)) {
       if (tries % 8 == 0) count *= 2;
       buckets_ = Buffer<Bucket>(count);
+      passed_ = Buffer<std::uint8_t>((count + 7) / 8);
       hash_ = hash;
       hash_.shift = 64 - std::countr_zero(count * kSlots);
       room_ = room(count);
@@ -234,26 +253,50 @@ class FlatTable {
       if (place_all(old) && !crowded()) return;
     }
   }
-  // In blocks that are packed first, all slots copied and the free ones overwritten: which slots
-  // are taken is a guess that would go wrong for every other one.
+  // False if a probe would get too long.
   bool place_all(const Buffer<Bucket>& from) {
-    constexpr std::size_t kBlock = 64;  // buckets
-    Slot taken[kBlock * kSlots + 1];
-    for (std::size_t b = 0; b < from.size(); b += kBlock) {
-      std::size_t count = 0;
-      for (std::size_t i = b; i < std::min(from.size(), b + kBlock); ++i) {
-        for (const Slot& slot : from[i].slots) {
-          taken[count] = slot;
-          count += slot.key != kEmpty;
+    return hash_.strong ? place_all<true>(from) : place_all<false>(from);
+  }
+  // Which slots of a bucket are taken can't be guessed, so all four are moved: a free one to a free
+  // slot of where its neighbours go, and then not counted as taken. What is taken of the new
+  // buckets stands in bytes of its own, a tenth of what it would cost to look at the keys.
+  template <bool kStrong>
+  bool place_all(const Buffer<Bucket>& from) {
+    if (from.empty()) return true;
+    constexpr unsigned kAll = (1u << kSlots) - 1;
+    const Hash hash = hash_;
+    Bucket* const to = buckets_.data();
+    const std::size_t factor = buckets_.size() / from.size(), mask = buckets_.size() - 1;
+    Buffer<std::uint8_t> taken(buckets_.size());
+    for (std::size_t b = 0; b < from.size(); ++b) {
+      for (std::size_t i = 0; i < kSlots; ++i) {
+        const Slot& slot = from[b].slots[i];
+        const std::size_t own = hash.slot(hash.of<kStrong>(slot.key));
+        const std::size_t is_key = slot.key != kEmpty;
+        const std::size_t select = opaque(0 - is_key);  // or GCC branches on it
+        std::size_t bucket = (own / kSlots & select) | (b * factor & ~select);
+        unsigned free = ~unsigned{taken[bucket]} & kAll;
+        if (free == 0) [[unlikely]] {
+          if (!is_key) continue;
+          std::size_t probe = 1;
+          for (; free == 0 && probe < kLongestProbe; ++probe) {
+            mark_passed(bucket);
+            bucket = (bucket + 1) & mask;
+            free = ~unsigned{taken[bucket]} & kAll;
+          }
+          if (free == 0) return false;
+          ++away_;
         }
+        const std::size_t at = first_from(free, own);
+        to[bucket].slots[at] = slot;
+        taken[bucket] |= static_cast<std::uint8_t>(is_key << at);
       }
-      for (std::size_t i = 0; i < count; ++i)
-        if (!place(taken[i].key, taken[i].value)) return false;
     }
     return true;
   }
 
   Buffer<Bucket> buckets_;  // a power of two
+  Buffer<std::uint8_t> passed_;
   Hash hash_;
   std::size_t size_ = 0;  // without the key kEmpty
   std::size_t room_ = 0;  // the size_ at which it grows

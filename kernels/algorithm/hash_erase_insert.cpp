@@ -86,7 +86,8 @@ struct HashEraseInsert {
       if (inside.keys.empty()) return {};
       const std::size_t first = (turn & (inside.keys.size() / kReplaced - 1)) * kReplaced;
       const auto side = [&](const Pairs& pairs) {
-        return Side{{pairs.keys.data() + first, kReplaced}, {pairs.values.data() + first, kReplaced}};
+        return Side{{pairs.keys.data() + first, kReplaced},
+                    {pairs.values.data() + first, kReplaced}};
       };
       return {side(inside), side(outside)};
     }
@@ -140,37 +141,37 @@ void erase_found(Map& map, typename Map::iterator found) {
 
 template <class Map>
 void replace(Filled<Map>& state, const Call& call, Output& out) {
-  there_and_back(call, out,
-                 [&](const Side& from, const Side& to, std::uint64_t* erased,
-                     std::uint64_t* inserted) {
-                   for (std::size_t i = 0; i < kReplaced; ++i) {
-                     const auto found = state.map.find(from.keys[i]);
-                     erased[i] = found == state.map.end() ? 0 : found->second;
-                     if (erased[i] != 0) erase_found(state.map, found);
-                     inserted[i] = state.map.emplace(to.keys[i], to.values[i]).second;
-                   }
-                 });
+  there_and_back(
+      call, out,
+      [&](const Side& from, const Side& to, std::uint64_t* erased, std::uint64_t* inserted) {
+        for (std::size_t i = 0; i < kReplaced; ++i) {
+          const auto found = state.map.find(from.keys[i]);
+          erased[i] = found == state.map.end() ? 0 : found->second;
+          if (erased[i] != 0) erase_found(state.map, found);
+          inserted[i] = state.map.emplace(to.keys[i], to.values[i]).second;
+        }
+      });
 }
 
 void flat_table(Filled<FlatTable>& state, const Call& call, Output& out) {
-  there_and_back(call, out,
-                 [&](const Side& from, const Side& to, std::uint64_t* erased,
-                     std::uint64_t* inserted) {
-                   HWY_DYNAMIC_DISPATCH(ReplaceEach)
-                   (state.map, from.keys.data(), to.keys.data(), to.values.data(), kReplaced,
-                    erased, inserted);
-                 });
+  there_and_back(
+      call, out,
+      [&](const Side& from, const Side& to, std::uint64_t* erased, std::uint64_t* inserted) {
+        HWY_DYNAMIC_DISPATCH(ReplaceEach)
+        (state.map, from.keys.data(), to.keys.data(), to.values.data(), kReplaced, erased,
+         inserted);
+      });
 }
 
 // The lines of the next 64 keys on both sides are on their way before the first is erased.
 void flat_table_batched(Filled<FlatTable>& state, const Call& call, Output& out) {
-  there_and_back(call, out,
-                 [&](const Side& from, const Side& to, std::uint64_t* erased,
-                     std::uint64_t* inserted) {
-                   HWY_DYNAMIC_DISPATCH(ReplaceGroups)
-                   (state.map, l2_bytes(), from.keys.data(), to.keys.data(), to.values.data(),
-                    kReplaced, erased, inserted);
-                 });
+  there_and_back(
+      call, out,
+      [&](const Side& from, const Side& to, std::uint64_t* erased, std::uint64_t* inserted) {
+        HWY_DYNAMIC_DISPATCH(ReplaceGroups)
+        (state.map, l2_bytes(), from.keys.data(), to.keys.data(), to.values.data(), kReplaced,
+         erased, inserted);
+      });
 }
 
 constexpr Variant<HashEraseInsert> kVariants[] = {
@@ -179,7 +180,8 @@ constexpr Variant<HashEraseInsert> kVariants[] = {
      .what = "std::unordered_map: a node freed and one allocated, each behind a chain of misses"},
     {.name = "absl_flat_hash_map",
      .run = run<replace<AbslMap>>,
-     .what = "absl::flat_hash_map: a control byte marks the place free, or dead if its group was full",
+     .what =
+         "absl::flat_hash_map: a control byte marks the place free, or dead if its group was full",
      .role = Role::kPeer},
     {.name = "robin_map",
      .run = run<replace<RobinMap>>,

@@ -27,7 +27,7 @@
 namespace headroom {
 namespace {
 
-constexpr std::size_t kInline = 48;        // bytes of a key that lie in its record
+constexpr std::size_t kInline = 48;  // bytes of a key that lie in its record
 constexpr std::size_t kWords = kInline / 8;
 constexpr std::size_t kGroupSlots = 16;
 
@@ -72,8 +72,8 @@ inline std::uint64_t hash_of(const Padded& key, std::string_view text) {
 }
 
 // A table of records of one cache line, each a key with its value, and a byte of hash for each in
-// an array of its own, 64 times as small. The bytes of 16 slots are compared at once (as in Google's
-// SwissTable), so a find has one far miss: the record, key and all.
+// an array of its own, 64 times as small. The bytes of 16 slots are compared at once (as in
+// Google's SwissTable), so a find has one far miss: the record, key and all.
 class StringTable {
  public:
   struct alignas(64) Record {
@@ -345,20 +345,21 @@ constexpr Variant<HashStringKeys> kVariants[] = {
      .what = "64 queries hashed, their records fetched together"},
 };
 
-const Registrar kRegistrar({.name = "algorithm/hash_string_keys",
-                            .axis = Axis::kMemoryLatency,
-                            .technique = "no temporary string, no pointer to the key, no guess at lengths",
-                            .sizes = {1'000, 10'000, 100'000, 1'000'000},
-                            .headline = {10'000, 100'000},
-                            .ceiling = {"machine/miss_throughput"},
-                            .demand =
-                                [](const Setting& s) {
-                                  return Demand{.items = kBatch,
-                                                .accesses = kBatch,
-                                                .working_set = 32 * s.n,
-                                                .memory = 900 * s.n + 48 * kStringQueries};
-                                }},
-                           kVariants);
+const Registrar kRegistrar(
+    {.name = "algorithm/hash_string_keys",
+     .axis = Axis::kMemoryLatency,
+     .technique = "no temporary string, no pointer to the key, no guess at lengths",
+     .sizes = {1'000, 10'000, 100'000, 1'000'000},
+     .headline = {10'000, 100'000},
+     .ceiling = {"machine/miss_throughput"},
+     .demand =
+         [](const Setting& s) {
+           return Demand{.items = kBatch,
+                         .accesses = kBatch,
+                         .working_set = 32 * s.n,
+                         .memory = 900 * s.n + 48 * kStringQueries};
+         }},
+    kVariants);
 
 }  // namespace
 }  // namespace headroom
