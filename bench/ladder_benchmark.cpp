@@ -250,24 +250,33 @@ void LadderSession::add_ceiling() {
   arms_.push_back(std::move(m));
 }
 
+// The variants take turns, each warmed as in a round: one that goes over its memory again and again
+// undisturbed finds more of it in the last cache than it will in the ladder, and then variants
+// differ less, or the other way. The median decides, lest it be the luck of one call.
 std::size_t LadderSession::fastest_variant(const Measured& ceiling) const {
-  std::size_t best = 0;
-  double least = std::numeric_limits<double>::infinity();
+  constexpr std::size_t kRepeats = 5;
+  struct Candidate {
+    std::size_t variant = 0;
+    std::unique_ptr<Arm> arm;
+    std::vector<double> ns;
+  };
+  std::vector<Candidate> candidates;
   set_threads(ceiling.rung.threads);
-  for (std::size_t i = 0; i < ceiling.kernel->variants.size(); ++i) {
-    if (!ceiling.kernel->variants[i].available()) continue;
-    const std::unique_ptr<Arm> arm = probe_->arm(i);
-    run_untimed(*arm, 1);
-    for (int repeat = 0; repeat < 5; ++repeat) {
-      arm->refill(1);
-      const double ns = time_epoch(*arm, 1, Reported::kWall).wall;
-      if (ns < least) {
-        least = ns;
-        best = i;
-      }
+  for (std::size_t i = 0; i < ceiling.kernel->variants.size(); ++i)
+    if (ceiling.kernel->variants[i].available()) candidates.push_back({i, probe_->arm(i), {}});
+  for (std::size_t repeat = 0; repeat < kRepeats; ++repeat) {
+    for (Candidate& c : candidates) {
+      run_untimed(*c.arm, 1);
+      c.arm->refill(1);
+      c.ns.push_back(time_epoch(*c.arm, 1, Reported::kWall).wall);
     }
   }
-  return best;
+  for (Candidate& c : candidates) std::sort(c.ns.begin(), c.ns.end());
+  return std::min_element(candidates.begin(), candidates.end(),
+                          [](const Candidate& a, const Candidate& b) {
+                            return a.ns[kRepeats / 2] < b.ns[kRepeats / 2];
+                          })
+      ->variant;
 }
 
 std::size_t LadderSession::warm_calls(const Measured& m) const {

@@ -33,14 +33,15 @@ struct Sweep {
 // level 1 all the same. Small ones are gone over until 16 MiB have passed: tens of microseconds,
 // long against the start of a parallel region.
 //
-// Larger ones, up to where the last level no longer matters, are gone over three times. Of a set a
+// Larger ones, up to where the last level no longer matters, are gone over four times. Of a set a
 // few times its size the last level keeps a share, and, since caches learn not to be flushed by a
-// stream, a share that grows from pass to pass (40 to 50 GB/s over the first eight passes of 64 MiB
-// on a Zen 5). A kernel's variants go over one input by turns, and so find the grown share; a probe
-// that had passed over its own memory once would find less, and not be a ceiling.
+// stream, one that grows from pass to pass (40 to 50 GB/s over the first eight passes of 64 MiB on
+// a Zen 5). A kernel's variants go over one input by turns, a dozen times a round, and so find the
+// grown share; a probe that went over its own memory once or twice would find less, and not be a
+// ceiling.
 inline Sweep sweep(std::size_t n, int arrays) {
   constexpr std::size_t kLeast = 4096, kEnough = std::size_t{16} << 20;
-  constexpr std::size_t kSettling = 3, kCached = std::size_t{128} << 20;
+  constexpr std::size_t kSettling = 4, kCached = std::size_t{128} << 20;
   const std::size_t unit = 8 * static_cast<std::size_t>(arrays);
   const std::size_t items = (std::max(n, kLeast) + unit - 1) / unit;
   const std::size_t least = items * unit <= kCached ? kSettling : 1;

@@ -15,6 +15,29 @@
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 
+// Goes on from `i` over blocks of four vectors in which no byte is that of `key`. A byte is zero in
+// the least of their differences where one of them matches: one test and one branch for all four.
+template <size_t kAhead, class V>
+HWY_INLINE size_t SkipBlocks(const uint8_t* HWY_RESTRICT text, size_t i, size_t n, V key) {
+  const hn::ScalableTag<uint8_t> d;
+  const size_t lanes = hn::Lanes(d);
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    if constexpr (kAhead != 0) {
+      // Harmless past the end, but no pointer may point there: computed as an integer.
+      const uintptr_t ahead = reinterpret_cast<uintptr_t>(text + i) + kAhead;
+      for (size_t line = 0; line < 4 * lanes; line += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(ahead + line));
+    }
+    const auto v0 = hn::Xor(hn::LoadU(d, text + i), key);
+    const auto v1 = hn::Xor(hn::LoadU(d, text + i + lanes), key);
+    const auto v2 = hn::Xor(hn::LoadU(d, text + i + 2 * lanes), key);
+    const auto v3 = hn::Xor(hn::LoadU(d, text + i + 3 * lanes), key);
+    const auto least = hn::Min(hn::Min(v0, v1), hn::Min(v2, v3));
+    if (HWY_UNLIKELY(!hn::AllFalse(d, hn::Eq(least, hn::Zero(d))))) break;
+  }
+  return i;
+}
+
 // The first of the n bytes at `text` that is `wanted`, or n.
 size_t FindByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
   const hn::ScalableTag<uint8_t> d;
@@ -34,21 +57,10 @@ size_t FindByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
     const intptr_t lane = first(i);
     if (lane >= 0) return i + static_cast<size_t>(lane);
   }
-  // Then four at a time: a byte is zero in the least of their differences where one of them
-  // matches, so there is one test and one branch for all. A line asked for 4 KiB ahead is across
-  // the page's end, where hardware prefetchers start over.
-  constexpr size_t kAhead = 4096;
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    const uintptr_t ahead = reinterpret_cast<uintptr_t>(text + i) + kAhead;
-    for (size_t line = 0; line < 4 * lanes; line += 64)
-      __builtin_prefetch(reinterpret_cast<const char*>(ahead + line));
-    const auto v0 = hn::Xor(hn::LoadU(d, text + i), key);
-    const auto v1 = hn::Xor(hn::LoadU(d, text + i + lanes), key);
-    const auto v2 = hn::Xor(hn::LoadU(d, text + i + 2 * lanes), key);
-    const auto v3 = hn::Xor(hn::LoadU(d, text + i + 3 * lanes), key);
-    const auto least = hn::Min(hn::Min(v0, v1), hn::Min(v2, v3));
-    if (HWY_UNLIKELY(!hn::AllFalse(d, hn::Eq(least, hn::Zero(d))))) break;
-  }
+  // In what L1 may hold, a prefetch would only take the place of a load.
+  constexpr size_t kNear = 32768;
+  i = SkipBlocks<0>(text, i, HWY_MIN(n, kNear), key);
+  if (i + 4 * lanes > kNear) i = SkipBlocks<4096>(text, i, n, key);
   for (; i + lanes <= n; i += lanes) {
     const intptr_t lane = first(i);
     if (lane >= 0) return i + static_cast<size_t>(lane);

@@ -52,6 +52,30 @@ float SumFloats(const float* HWY_RESTRICT x, size_t n) {
 float SumPlain(const float* HWY_RESTRICT x, size_t n) { return SumFloats<0>(x, n); }
 float SumPrefetched(const float* HWY_RESTRICT x, size_t n) { return SumFloats<4096>(x, n); }
 
+// Four quarters side by side, two vectors of each a step; what is left over in the end.
+float SumStreams(const float* HWY_RESTRICT x, size_t n) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  const size_t quarter = n / 4 / (2 * lanes) * (2 * lanes);
+  const float* HWY_RESTRICT x1 = x + quarter;
+  const float* HWY_RESTRICT x2 = x1 + quarter;
+  const float* HWY_RESTRICT x3 = x2 + quarter;
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+  for (size_t i = 0; i < quarter; i += 2 * lanes) {
+    s0 = hn::Add(s0, hn::LoadU(d, x + i));
+    s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
+    s2 = hn::Add(s2, hn::LoadU(d, x1 + i));
+    s3 = hn::Add(s3, hn::LoadU(d, x1 + i + lanes));
+    s4 = hn::Add(s4, hn::LoadU(d, x2 + i));
+    s5 = hn::Add(s5, hn::LoadU(d, x2 + i + lanes));
+    s6 = hn::Add(s6, hn::LoadU(d, x3 + i));
+    s7 = hn::Add(s7, hn::LoadU(d, x3 + i + lanes));
+  }
+  s0 =
+      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
+  return hn::GetLane(hn::SumOfLanes(d, s0)) + SumPlain(x + 4 * quarter, n - 4 * quarter);
+}
+
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -68,6 +92,7 @@ namespace {
 
 HWY_EXPORT(SumPlain);
 HWY_EXPORT(SumPrefetched);
+HWY_EXPORT(SumStreams);
 
 struct Sum {
   using Input = Buffer<float>;
@@ -155,6 +180,12 @@ void prefetch(const Sum::Input& x, float& out) {
   out = HWY_DYNAMIC_DISPATCH(SumPrefetched)(x.data(), x.size());
 }
 
+// From four places at once: more of the hardware's prefetchers, and of the memory's banks, are
+// busy.
+void streams(const Sum::Input& x, float& out) {
+  out = HWY_DYNAMIC_DISPATCH(SumStreams)(x.data(), x.size());
+}
+
 #if HEADROOM_HAVE_OPENBLAS
 void openblas(const Sum::Input& x, float& out) {
   openblas_set_num_threads(1);
@@ -219,6 +250,9 @@ constexpr Variant<Sum> kVariants[] = {
      .run = run<prefetch>,
      .what =
          "highway with prefetches 4 KiB ahead: a little from L3, nothing from DRAM, a loss in L1"},
+    {.name = "streams",
+     .run = run<streams>,
+     .what = "highway from four places at once: more prefetchers and memory banks are busy"},
     {.name = "openblas",
      .run = kOpenBlasSum,
      .what = "cblas_ssum, one thread",

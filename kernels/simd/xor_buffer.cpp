@@ -17,15 +17,18 @@ template <bool kStream>
 HWY_INLINE void Mask(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HWY_RESTRICT key,
                      uint8_t* HWY_RESTRICT out) {
   const hn::ScalableTag<uint8_t> d;
-  const size_t lanes = hn::Lanes(d);
+  [[maybe_unused]] const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   if constexpr (kStream) {
     const size_t head = simd::items_to_alignment(out, n, lanes);
     for (; i < head; ++i) out[i] = in[i] ^ key[i % 4];
   }
-  HWY_ALIGN uint8_t keys[hn::MaxLanes(d)];
-  for (size_t k = 0; k < lanes; ++k) keys[k] = key[(i + k) % 4];
-  const auto key_v = hn::Load(d, keys);
+#if HWY_TARGET != HWY_SCALAR  // which has vectors of one byte
+  const hn::Repartition<uint32_t, decltype(d)> d32;
+  const uint8_t turned[4] = {key[i % 4], key[(i + 1) % 4], key[(i + 2) % 4], key[(i + 3) % 4]};
+  uint32_t word;
+  hwy::CopyBytes<4>(turned, &word);
+  const auto key_v = hn::BitCast(d, hn::Set(d32, word));
   const auto one = [&](size_t at) HWY_ATTR {
     const auto v = hn::Xor(hn::LoadU(d, in + at), key_v);
     if constexpr (kStream)
@@ -33,15 +36,14 @@ HWY_INLINE void Mask(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HW
     else
       hn::StoreU(v, d, out + at);
   };
-  if (lanes % 4 == 0) {  // but for the scalar target's one
-    for (; i + 4 * lanes <= n; i += 4 * lanes) {
-      one(i);
-      one(i + lanes);
-      one(i + 2 * lanes);
-      one(i + 3 * lanes);
-    }
-    for (; i + lanes <= n; i += lanes) one(i);
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    one(i);
+    one(i + lanes);
+    one(i + 2 * lanes);
+    one(i + 3 * lanes);
   }
+  for (; i + lanes <= n; i += lanes) one(i);
+#endif
   for (; i < n; ++i) out[i] = in[i] ^ key[i % 4];
   if constexpr (kStream) hwy::FlushStream();
 }
