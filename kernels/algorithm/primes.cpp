@@ -1,7 +1,7 @@
 // algorithm/primes: all primes up to n.
 //
 // Out: the primes, ascending, as 32-bit numbers. Exact. The numbers are written out by every
-// variant: sieves that only count are about twice as fast.
+// variant; counting them is another, cheaper problem.
 //
 // A trial division is some twenty cycles, and a prime needs one for every candidate up to its root.
 // Sieving (Eratosthenes) crosses off multiples with an addition and a store each; what it costs
@@ -275,7 +275,8 @@ namespace {
 
 HWY_EXPORT(SieveWheel);
 
-// At least as many as there are primes up to n: below 1.2551 * n / ln n (Dusart 1998).
+// At least as many as there are primes up to n: below 1.2551 * n / ln n (Rosser and
+// Schoenfeld, 1962).
 std::size_t most_primes(std::uint64_t n) {
   return n < 17 ? 8
                 : static_cast<std::size_t>(1.2552 * static_cast<double>(n) /
