@@ -234,11 +234,11 @@ HWY_INLINE Shape ShapeOf(const char* line, const char* end) {
   constexpr uint32_t kLast = uint32_t{1} << (kWindow - 1);
   // Where the point is, or the last place of all: no digit is behind either.
   size_t at = static_cast<size_t>(std::countr_zero(others | kLast));
-  if ((others & (others - 1)) != 0 || (others != 0 && end[at - kWindow] != '.')) {
+  if ((others & (others - 1)) != 0 || (others != 0 && *(end - (kWindow - at)) != '.')) {
     // More than a point: an exponent, then, if it is a number.
-    const uint32_t behind_point = end[at - kWindow] == '.' ? others & (others - 1) : others;
+    const uint32_t behind_point = *(end - (kWindow - at)) == '.' ? others & (others - 1) : others;
     const size_t mark = static_cast<size_t>(std::countr_zero(behind_point));
-    const char* const e = end + mark - kWindow;
+    const char* const e = end - (kWindow - mark);
     const size_t sign = e[1] == '-' || e[1] == '+';
     const size_t count = kWindow - 1 - mark - sign;
     const size_t after = kWindow - mark;

@@ -1,0 +1,533 @@
+// computation/json_sum: three numbers out of every record of a JSON text.
+//
+// In: an array of n objects, each with "id" and "quantity" (whole numbers of up to nine digits) and
+// "price" (a decimal of up to eight), once each, among other members of any kind. The text is valid
+// JSON. In which order members come and where blanks are is not known; the three names are written
+// without escapes, but occur in nested values too. The texts of consecutive calls differ (2^15
+// records rotate).
+// Out: how many records, the sum of price * quantity (prices are multiples of a quarter, so that it
+// is exact in any order), and a hash of all three numbers in order. Exact.
+//
+// A DOM allocates a node for every value and a string for every name, to use three of a dozen. The
+// on-demand interface of simdjson (Keiser and Lemire, "On-demand JSON", 2024) reads values where
+// they are asked for, behind an index of all structural characters (Langdale and Lemire, "Parsing
+// gigabytes of JSON per second", 2019). A scanner that knows what it looks for needs no index: of
+// the masks of 64 bytes only the colons are visited, and a name is one comparison of eight bytes.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "computation/json_sum.cpp"
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "computation/digits.h"
+#include "core/simd.h"
+
+#ifndef HEADROOM_COMPUTATION_JSON_SUM_ONCE_
+#define HEADROOM_COMPUTATION_JSON_SUM_ONCE_
+namespace headroom {
+namespace {
+
+constexpr std::size_t kPad = 128;  // blanks behind a text, and before it
+
+struct Totals {
+  std::uint64_t records = 0;
+  std::uint64_t hash = 0;
+  double value = 0;
+  void add(std::uint64_t id, double price, std::uint64_t quantity) {
+    ++records;
+    value += price * static_cast<double>(quantity);
+    hash = (hash ^ id ^ quantity << 32) * 0x9e3779b97f4a7c15 + std::bit_cast<std::uint64_t>(price);
+  }
+  bool operator==(const Totals&) const = default;
+};
+
+// Digits from `at` on, eight or nine at most, by the place of the first byte that is none.
+inline std::uint64_t read_whole(const char*& at) {
+  const std::uint64_t bytes = load_eight(at);
+  // The high bit of each byte that is no digit: above '9' or below '0'. (The lowest is right, which
+  // a borrow or a carry may not be for those above.)
+  const std::uint64_t above = bytes + 0x4646464646464646, below = bytes - 0x3030303030303030;
+  const std::uint64_t others = (above | below) & 0x8080808080808080;
+  if (others != 0) {
+    const int digits = std::countr_zero(others) / 8;
+    at += digits;
+    if (digits == 0) return 0;
+    const int shift = 8 * (8 - digits);
+    return eight_digits(bytes << shift | (0x3030303030303030 & ~(~std::uint64_t{0} << shift)));
+  }
+  std::uint64_t value = eight_digits(bytes);
+  for (at += 8; is_digit(*at); ++at) value = value * 10 + static_cast<std::uint64_t>(*at - '0');
+  return value;
+}
+
+// Whole numbers below 2^53 and powers of ten up to 10^22 are exact as doubles: one rounding.
+inline double read_decimal(const char* at) {
+  static constexpr double kPowers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
+  static constexpr std::uint64_t kWhole[] = {1,      10,      100,      1000,     10000,
+                                             100000, 1000000, 10000000, 100000000};
+  const std::uint64_t whole = read_whole(at);
+  if (*at != '.') return static_cast<double>(whole);
+  const char* const fraction = ++at;
+  const std::uint64_t behind = read_whole(at);
+  const std::size_t digits = static_cast<std::size_t>(at - fraction);
+  return static_cast<double>(whole * kWhole[digits] + behind) / kPowers[digits];
+}
+
+inline const char* skip_blanks(const char* at) {
+  while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') ++at;
+  return at;
+}
+
+// From behind its first quote to behind its last.
+inline const char* skip_string(const char* at) {
+  while (*at != '"') at += *at == '\\' ? 2 : 1;
+  return at + 1;
+}
+
+inline const char* skip_value(const char* at) {
+  int depth = 0;
+  do {
+    const char c = *at++;
+    if (c == '"') {
+      at = skip_string(at);
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  } while (depth > 0 || (*at != ',' && *at != '}' && *at != ']'));
+  return at;
+}
+
+// A pass by hand: names are compared, values that nobody asks for skipped.
+inline Totals scan_by_hand(const char* text) {
+  Totals totals;
+  const char* at = skip_blanks(skip_blanks(text) + 1);  // behind '['
+  while (*at == '{') {
+    std::uint64_t id = 0, quantity = 0;
+    double price = 0;
+    at = skip_blanks(at + 1);
+    while (*at == '"') {
+      const char* const name = at + 1;
+      const char* const name_end = skip_string(name);
+      at = skip_blanks(skip_blanks(name_end) + 1);  // behind ':'
+      const std::string_view key(name, static_cast<std::size_t>(name_end - 1 - name));
+      if (key == "id")
+        id = read_whole(at);
+      else if (key == "quantity")
+        quantity = read_whole(at);
+      else if (key == "price")
+        price = read_decimal(at);
+      at = skip_blanks(at);
+      if (*at != ',' && *at != '}') at = skip_blanks(skip_value(at));
+      if (*at == ',') at = skip_blanks(at + 1);
+    }
+    totals.add(id, price, quantity);
+    at = skip_blanks(at + 1);
+    if (*at == ',') at = skip_blanks(at + 1);
+  }
+  return totals;
+}
+
+}  // namespace
+}  // namespace headroom
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+#if HWY_TARGET != HWY_SCALAR
+struct Masks {
+  uint64_t quotes = 0, escapes = 0, colons = 0, opens = 0, closes = 0;
+};
+
+template <class D, class M>
+HWY_INLINE uint64_t Bits(D d, M mask, size_t shift) {
+  uint8_t bytes[8] = {};
+  hn::StoreMaskBits(d, mask, bytes);
+  uint64_t bits;
+  std::memcpy(&bits, bytes, 8);
+  return bits << shift;
+}
+
+HWY_INLINE Masks Classify(const char* text) {
+  const hn::CappedTag<uint8_t, 64> d;
+  Masks masks;
+  for (size_t i = 0; i < 64; i += hn::Lanes(d)) {
+    const auto bytes = hn::LoadU(d, reinterpret_cast<const uint8_t*>(text) + i);
+    // Brackets and braces differ in one bit.
+    const auto folded = hn::Or(bytes, hn::Set(d, 0x20));
+    masks.quotes |= Bits(d, hn::Eq(bytes, hn::Set(d, '"')), i);
+    masks.escapes |= Bits(d, hn::Eq(bytes, hn::Set(d, '\\')), i);
+    masks.colons |= Bits(d, hn::Eq(bytes, hn::Set(d, ':')), i);
+    masks.opens |= Bits(d, hn::Eq(folded, hn::Set(d, '{')), i);
+    masks.closes |= Bits(d, hn::Eq(folded, hn::Set(d, '}')), i);
+  }
+  return masks;
+}
+
+// Each bit becomes the parity of those up to it: within strings, from quotes.
+HWY_INLINE uint64_t PrefixXor(uint64_t bits) {
+  for (int shift = 1; shift < 64; shift *= 2) bits ^= bits << shift;
+  return bits;
+}
+
+// Characters that a backslash escapes. `carry` is 1 where the first one is, by the last block.
+HWY_INLINE uint64_t Escaped(uint64_t backslashes, uint64_t& carry) {
+  uint64_t escaped = 0, from = carry;
+  carry = 0;
+  while (from != 0 || backslashes != 0) {  // once for each backslash that escapes: they are rare
+    if (from != 0) {
+      escaped |= from;
+      backslashes &= ~from;
+      from = 0;
+    } else {
+      const uint64_t first = backslashes & (0 - backslashes);
+      backslashes ^= first;
+      from = first << 1;
+      if (from == 0) carry = 1;
+    }
+  }
+  return escaped;
+}
+
+Totals Scan(const char* text, size_t size) {
+  Totals totals;
+  uint64_t in_string = 0, carry = 0;
+  int64_t depth = 0;
+  uint64_t id = 0, quantity = 0;
+  double price = 0;
+  int seen = 0;
+  for (size_t begin = 0; begin < size; begin += 64) {
+    Masks masks = Classify(text + begin);
+    if (HWY_UNLIKELY((masks.escapes | carry) != 0)) masks.quotes &= ~Escaped(masks.escapes, carry);
+    const uint64_t strings = PrefixXor(masks.quotes) ^ in_string;
+    in_string = 0 - (strings >> 63);
+    uint64_t colons = masks.colons & ~strings;
+    const uint64_t opens = masks.opens & ~strings, closes = masks.closes & ~strings;
+    for (; colons != 0; colons &= colons - 1) {
+      const uint64_t before = (colons & (0 - colons)) - 1;
+      // Only members of the objects in the array.
+      if (depth + std::popcount(opens & before) - std::popcount(closes & before) != 2) continue;
+      const char* const colon = text + begin + std::countr_zero(colons);
+      const char* name_end = colon - 1;
+      while (HWY_UNLIKELY(*name_end != '"')) --name_end;
+      // The last eight characters of the name, its last quote not counted. A quote that a name has
+      // within it has a backslash before it.
+      const uint64_t name = load_eight(name_end - 8);
+      const char* value = colon + 1;
+      constexpr uint64_t kQuantity = 0x797469746e617571;  // quantity
+      constexpr uint64_t kPrice = 0x6563697270220000;     // "price
+      constexpr uint64_t kId = 0x6469220000000000;        // "id
+      if ((name & ~uint64_t{0xffffffffff}) == kId && name_end[-4] != '\\') {
+        value = skip_blanks(value);
+        id = read_whole(value);
+      } else if ((name & ~uint64_t{0xffff}) == kPrice && name_end[-7] != '\\') {
+        price = read_decimal(skip_blanks(value));
+      } else if (name == kQuantity && name_end[-9] == '"' && name_end[-10] != '\\') {
+        value = skip_blanks(value);
+        quantity = read_whole(value);
+      } else {
+        continue;
+      }
+      if (++seen == 3) {
+        totals.add(id, price, quantity);
+        seen = 0;
+      }
+    }
+    depth += std::popcount(opens) - std::popcount(closes);
+  }
+  return totals;
+}
+#else
+Totals Scan(const char* text, size_t) { return scan_by_hand(text); }
+#endif
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/kernel.h"
+#if HEADROOM_HAVE_SIMDJSON
+#include <simdjson.h>
+#endif
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(Scan);
+
+constexpr std::size_t kRecords = std::size_t{1} << 15;  // carried; each is dozens of decisions
+
+struct JsonSum {
+  using Call = std::string_view;  // kPad blanks before it and behind it may be read
+  struct Input {
+    std::vector<Buffer<char>> texts;
+    Call at(std::size_t turn) const {
+      const Buffer<char>& text = texts[turn % texts.size()];
+      return {text.data() + kPad, text.size() - 2 * kPad};
+    }
+    void add(std::string_view text) {
+      Buffer<char> padded(text.size() + 2 * kPad);
+      std::memset(padded.data(), ' ', padded.size());
+      std::memcpy(padded.data() + kPad, text.data(), text.size());
+      texts.push_back(std::move(padded));
+    }
+  };
+  using Output = Totals;
+
+  static Input make(const Setting& setting, Rng& rng);
+  static Input from(std::span<const std::uint8_t> bytes);
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    if (want.records != got.records) return exact(want.records, got.records);
+    return want.hash != got.hash ? exact(want.hash, got.hash) : exact(want.value, got.value);
+  }
+};
+using Call = JsonSum::Call;
+
+// Writes records, with choices from `choose(k)`, a number below k.
+template <class Choose>
+class Writer {
+ public:
+  Writer(Choose choose, bool pretty) : choose_(choose), pretty_(pretty) {}
+
+  // Members in their usual order, or in any.
+  void record(std::string& text, bool shuffled) {
+    int order[] = {0, 1, 2, 3, 4, 5, 6};
+    if (shuffled)
+      for (std::size_t i = 6; i > 0; --i) std::swap(order[i], order[choose_(i + 1)]);
+    text += '{';
+    for (int i = 0; i < 7; ++i) {
+      if (i != 0) text += ',';
+      blanks(text, 2);
+      member(text, order[i], shuffled);
+    }
+    blanks(text, 1);
+    text += '}';
+  }
+  void blanks(std::string& text, std::size_t depth) {
+    if (!pretty_) return;
+    text += '\n';
+    text.append(2 * depth, ' ');
+  }
+
+ private:
+  void string(std::string& text, bool odd) {
+    static constexpr std::string_view kParts[] = {"a",
+                                                  "bolt",
+                                                  "nut M8",
+                                                  ", ",
+                                                  ": ",
+                                                  "{[",
+                                                  "]}",
+                                                  "id",
+                                                  "price",
+                                                  "price\\\":",
+                                                  "\\\"",
+                                                  "\\\\",
+                                                  "\\\"id\\\":7,",
+                                                  "\\n",
+                                                  "\\u00e9",
+                                                  "\xc3\xa9"};
+    text += '"';
+    for (std::uint64_t k = choose_(odd ? 12 : 4); k > 0; --k)
+      text += kParts[choose_(odd || choose_(8) == 0 ? std::size(kParts) : 4)];
+    text += '"';
+  }
+  void name(std::string& text, std::string_view name, bool odd) {
+    text += '"';
+    text += name;
+    text += odd && choose_(4) == 0 ? "\" \n:" : "\":";
+    if (pretty_ || (odd && choose_(4) == 0)) text += ' ';
+  }
+  void member(std::string& text, int which, bool odd) {
+    switch (which) {
+      case 0:
+        name(text, "id", odd);
+        text += std::to_string(choose_(1'000'000'000) >> choose_(24));
+        break;
+      case 1:
+        name(text, "name", odd);
+        string(text, odd);
+        break;
+      case 2: {
+        name(text, "price", odd);
+        static constexpr const char* kQuarters[] = {"", ".0", ".25", ".5", ".75", ".50"};
+        text += std::to_string(choose_(100'000) >> choose_(12)) + kQuarters[choose_(6)];
+        break;
+      }
+      case 3:
+        name(text, "tags", odd);
+        text += '[';
+        for (std::uint64_t k = choose_(3); k > 0; --k) {
+          string(text, odd);
+          text += k == 1 ? "" : ",";
+        }
+        text += ']';
+        break;
+      case 4:
+        name(text, "size", odd);
+        text += R"({"id":3,"price":[4.5,{"quantity":6}]})";
+        break;
+      case 5:
+        name(text, odd ? "q\\\"id" : "stock_id", odd);
+        text += choose_(2) == 0 ? "null" : "-1.5e3";
+        break;
+      default:
+        name(text, "quantity", odd);
+        text += std::to_string(choose_(10'000) >> choose_(12));
+    }
+  }
+  Choose choose_;
+  bool pretty_;
+};
+
+template <class Choose>
+std::string array_of(std::size_t n, Choose choose, bool pretty, bool odd) {
+  Writer<Choose> writer(choose, pretty);
+  std::string text = "[";
+  for (std::size_t i = 0; i < n; ++i) {
+    if (i != 0) text += ',';
+    writer.blanks(text, 1);
+    writer.record(text, odd);
+  }
+  return text + ']';
+}
+
+JsonSum::Input JsonSum::make(const Setting& setting, Rng& rng) {
+  FastRng fast(rng());
+  Input in;
+  const std::size_t n = setting.n;
+  const std::size_t slices = n < 100 ? 4 : std::max<std::size_t>(1, kRecords / n);
+  for (std::size_t slice = 0; slice < slices; ++slice)
+    in.add(array_of(
+        n, [&fast](std::uint64_t k) { return bounded(fast, k); }, setting.input == "pretty",
+        setting.input == "odd"));
+  return in;
+}
+
+// The bytes are choices of what to write: any of them make a valid text.
+JsonSum::Input JsonSum::from(std::span<const std::uint8_t> bytes) {
+  std::size_t at = 0;
+  const auto choose = [&](std::uint64_t k) {
+    std::uint64_t value = 0;
+    for (std::uint64_t range = 1; range < k && at < bytes.size(); range *= 256)
+      value = value * 256 + bytes[at++];
+    return value % k;
+  };
+  Input in;
+  std::string text;
+  bool pretty = choose(2) == 1;
+  Writer<decltype(choose)> writer(choose, pretty);
+  while (at < bytes.size()) {
+    if (!text.empty()) text += ',';
+    writer.blanks(text, 1);
+    writer.record(text, true);
+  }
+  in.add('[' + text + ']');
+  return in;
+}
+
+void naive(const Call& text, Totals& out) {
+  const nlohmann::json document = nlohmann::json::parse(text);
+  Totals totals;
+  for (const auto& record : document)
+    totals.add(record["id"].get<std::uint64_t>(), record["price"].get<double>(),
+               record["quantity"].get<std::uint64_t>());
+  out = totals;
+}
+
+#if HEADROOM_HAVE_SIMDJSON
+struct DomParser {
+  explicit DomParser(const JsonSum::Input&) {}
+  simdjson::dom::parser parser;
+};
+struct OnDemandParser {
+  explicit OnDemandParser(const JsonSum::Input&) {}
+  simdjson::ondemand::parser parser;
+};
+
+// The parser keeps its memory, as simdjson's manual advises.
+void simdjson_dom(DomParser& state, const Call& text, Totals& out) {
+  Totals totals;
+  for (const simdjson::dom::element record :
+       state.parser.parse(text.data(), text.size(), false).get_array())
+    totals.add(record["id"], record["price"], record["quantity"]);
+  out = totals;
+}
+
+void simdjson_ondemand(OnDemandParser& state, const Call& text, Totals& out) {
+  Totals totals;
+  auto document = state.parser.iterate(text.data(), text.size(), text.size() + kPad);
+  for (auto record : document.get_array()) {
+    const std::uint64_t id = record["id"];
+    const double price = record["price"];
+    const std::uint64_t quantity = record["quantity"];
+    totals.add(id, price, quantity);
+  }
+  out = totals;
+}
+constexpr auto kDomRun = run<simdjson_dom>;
+constexpr auto kOnDemandRun = run<simdjson_ondemand>;
+#else
+constexpr auto kDomRun = kNotBuilt, kOnDemandRun = kNotBuilt;
+#endif
+constexpr Need kNeedsSimdjson[] = {kSimdjson};
+
+// No tree and no index: what isn't asked for is skipped, a byte at a time.
+void by_hand(const Call& text, Totals& out) { out = scan_by_hand(text.data()); }
+
+// Only colons are visited (Scan, at the top).
+void highway(const Call& text, Totals& out) {
+  out = HWY_DYNAMIC_DISPATCH(Scan)(text.data(), text.size());
+}
+
+constexpr Variant<JsonSum> kVariants[] = {
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "a DOM (nlohmann::json): a node for each value, a string for each name"},
+    {.name = "simdjson_dom",
+     .run = kDomRun,
+     .what = "simdjson's DOM: an index of structural characters by SIMD, then a flat tape",
+     .role = Role::kPeer,
+     .needs = kNeedsSimdjson},
+    {.name = "simdjson_ondemand",
+     .run = kOnDemandRun,
+     .what = "simdjson on demand: the index, and values read where they are asked for",
+     .role = Role::kPeer,
+     .needs = kNeedsSimdjson},
+    {.name = "by_hand",
+     .run = run<by_hand>,
+     .what = "one pass that knows three names, and skips the rest a byte at a time"},
+    {.name = "highway",
+     .run = run<highway>,
+     .what = "64 bytes a step by masks, no index: only colons outside strings are visited"},
+};
+
+const Registrar kRegistrar(
+    {.name = "computation/json_sum",
+     .axis = Axis::kScalar,
+     .technique = "reads only what is asked for, builds nothing",
+     .sizes = {100, 2000, 8000, 400000},
+     .headline = {100, 8000},
+     .inputs = {"compact", "pretty"},
+     .demand =
+         [](const Setting& s) {
+           const std::size_t record = s.input == "pretty" ? 230 : 150;
+           return Demand{.items = static_cast<double>(s.n),
+                         .bytes = static_cast<double>(record * s.n),
+                         .working_set = record * s.n,
+                         // The texts; a DOM of small nodes; simdjson's indexes and tapes.
+                         .memory = record * (kRecords + s.n) + 2000 * s.n + 3 * 12 * record * s.n};
+         },
+     .test_sizes = {0, 1, 2, 3, 7, 8, 33, 129}},
+    kVariants);
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
