@@ -69,6 +69,7 @@ help:
 	@echo 'make test       set up what is missing, build, run the tests of kernels and tools'
 	@echo 'make compare    BASE=RUN [NEW="RUN RUN..."] [FORM=markdown|csv|json] [FAIL_ON=slower], by axis'
 	@echo '                and kernel; RUN is a folder, latest, latest~1'
+	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only look)'
 	@echo 'make list       every kernel and its variants, and what is missing for those that are'
 	@echo 'make deps       only set up what is missing (tries again what could not be had before)'
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
@@ -112,6 +113,12 @@ compare:
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
 	$(HEADROOM) compare "$$@"
+
+# Every Markdown file that git tracks; CHECK=1 writes nothing, and fails where one says another thing.
+cite:
+	@set --; if [ -n "$(CHECK)" ]; then set -- --check; fi; \
+	HEADROOM_PYTHON=$$(tools/deps.sh bench --python) || exit 2; export HEADROOM_PYTHON; \
+	git ls-files -z -- '*.md' | xargs -0 tools/headroom cite "$$@"
 
 # Both halves always run, so that one report has everything that is wrong.
 test:

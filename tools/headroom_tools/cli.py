@@ -163,6 +163,30 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--dictionary", action="store_true", help="what the columns of csv mean")
 
     add = commands.add_parser(
+        "cite",
+        parents=[shared],
+        help="fill the figures of documents from results/, or check them",
+        description="A figure in a Markdown document stands between markers: <!-- headroom: "
+        "simd/sum/highway/n:4096 speedup @MACHINE -->42.0x [41.0, 43.0]<!-- /headroom -->. "
+        "@MACHINE/RUN-NAME names an exact run; else the newest of that machine that has the "
+        "figure counts. Quantities: speedup, verdict, ns_per_item, time, rate, flops, of_ceiling, "
+        "probe, run (with `brief`: no interval); and in whole: ladder, table, best, probes, "
+        "compare.",
+    )
+    add.add_argument(
+        "path", metavar="FILE", nargs="+", help="documents; with --latex and --bibtex runs instead"
+    )
+    what = add.add_mutually_exclusive_group()
+    what.add_argument(
+        "--check", action="store_true", help="write nothing; status 1, with a diff, for what is wrong"
+    )
+    what.add_argument("--latex", action="store_true", help="macros for all figures of a RUN")
+    what.add_argument("--bibtex", action="store_true", help="entries for RUNs: commit, machine")
+    add.add_argument(
+        "--strict", action="store_true", help="a kernel's source that has changed since is an error"
+    )
+
+    add = commands.add_parser(
         "selfcheck", parents=[shared], help="measure how far the verdicts can be trusted here"
     )
     how = add.add_mutually_exclusive_group()
@@ -335,6 +359,46 @@ def _export(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(paths.shown(path) for path in texts))
     return 0
+
+
+def _cite(arguments: argparse.Namespace) -> int:
+    from headroom_tools.cite import documents, latex, records
+
+    if arguments.latex or arguments.bibtex:
+        make = latex.macros if arguments.latex else latex.bibtex
+        if arguments.latex and len(arguments.path) > 1:
+            raise HeadroomError("--latex takes one RUN: the names of two would clash")
+        texts = [make(records.Loaded(paths.find_run(name).resolve())) for name in arguments.path]
+        if arguments.json:
+            terminal.print_json({"texts": texts})
+        else:
+            sys.stdout.write("\n".join(texts))
+        return 0
+    known, found, failed = records.Records(), [], 0
+    read = [documents.read(Path(path), known) for path in arguments.path]
+    for document in read:
+        changed = document.new != document.old
+        if arguments.check:
+            if not arguments.json:
+                sys.stdout.write(documents.diff(document))
+        elif documents.write(document) and not arguments.json:
+            print(f"{paths.shown(document.path)}: filled")
+        errors, warnings = documents.problems(document, arguments.check, arguments.strict)
+        failed += len(errors)
+        sys.stdout.flush()
+        for line in () if arguments.json else [*errors, *(f"warning: {w}" for w in warnings)]:
+            print(f"headroom: {safe(line, 1000)}", file=sys.stderr)
+        found.append({
+            "file": paths.shown(document.path), "changed": changed, "errors": errors,
+            "warnings": warnings,
+            "markers": [{**one._asdict(), "status": one.status} for one in document.cited],
+        })  # fmt: skip
+    if arguments.json:
+        terminal.print_json({"files": found})
+    elif not failed:
+        count = sum(len(document.cited) for document in read)
+        print(f"{count} figures in {len(read)} files are what the records say")
+    return 1 if failed else 0
 
 
 def _validate(arguments: argparse.Namespace) -> int:
@@ -588,6 +652,7 @@ _COMMANDS = {
     "selfcheck": _selfcheck,
     "scale": _scale,
     "export": _export,
+    "cite": _cite,
     "validate": _validate,
 }
 

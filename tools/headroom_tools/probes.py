@@ -15,7 +15,7 @@ from headroom_tools.text import rate_of, size, three_digits, time_of
 
 RUNS_READ = 20  # the newest runs that are looked through for probes of this machine
 # Probes whose variants are different things rather than ways to the same one.
-_APART = ("machine/core_to_core",)
+APART = ("machine/core_to_core",)
 
 
 class Probe(NamedTuple):
@@ -57,7 +57,7 @@ def probes_of(run: dict) -> list[Probe]:
             stats.median(figures), interval.lo if interval else None,
             interval.hi if interval else None,
         )  # fmt: skip
-        key = (name, cell.n, cell.input, cell.threads, cell.variant if name in _APART else "")
+        key = (name, cell.n, cell.input, cell.threads, cell.variant if name in APART else "")
         known = best.get(key)
         lower = probe.unit == "ns"
         if known is None or (probe.value < known.value) == lower:
@@ -121,10 +121,11 @@ def value_of(probe: Probe) -> str:
     if probe.unit == "B/s":
         return rate_of(probe.value)
     clock = probe.probe == "machine/clock"
-    return _scaled(probe.value, "FLOP/s" if probe.unit == "FLOP/s" else "Hz" if clock else "/s")
+    return scaled(probe.value, "FLOP/s" if probe.unit == "FLOP/s" else "Hz" if clock else "/s")
 
 
-def _scaled(value: float, unit: str) -> str:
+def scaled(value: float, unit: str) -> str:
+    """`281 GFLOP/s`: a figure with a decimal prefix."""
     for prefix in ("", "k", "M", "G"):
         if value < 999.5:
             return f"{three_digits(value)} {prefix}{unit}"

@@ -325,7 +325,8 @@ def _head(run: dict, rows: list[Row], band: float, to: Console) -> None:
     to.print(Text(text, style="dim"), soft_wrap=True)
 
 
-def _ladders(rows: list[Row], to: Console) -> None:
+def print_ladders(rows: list[Row], to: Console) -> None:
+    """Prints rows as ladders, with what bounds each."""
     table = terminal.Table("<<>>>><<>", limits={0: 30})
     kernel = ladder = None
     slowest: dict[tuple, float] = {}
@@ -539,7 +540,7 @@ def print_run(
     """Prints what a run says, for 100 columns."""
     rows = rows_of(run, baseline, band)
     _head(run, rows, band, to)
-    _ladders(rows, to)
+    print_ladders(rows, to)
     _withheld(rows, to)
     if with_counters:
         counters.print_table(rows, to)

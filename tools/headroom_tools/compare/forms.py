@@ -45,7 +45,7 @@ def escaped(text: object) -> str:
     return _MARKDOWN.sub(r"\\\1", line).replace("@", "&#64;")
 
 
-def _table(align: str, rows: list[list[str]]) -> list[str]:
+def markdown_table(align: str, rows: list[list[str]]) -> list[str]:
     """A table whose cells are escaped already; the first row is the heading."""
     rules = [{"<": "---", ">": "---:"}[a] for a in align]
     lines = [rows[0], rules, *rows[1:]]
@@ -63,7 +63,7 @@ def as_markdown(base: Side, news: list[Side], trees: list[dict], everything: boo
         ["new"] if len(news) == 1 else [tables.letters(at) for at in range(len(news))]
     )
     lines = ["# Comparison", ""]
-    lines += _table(
+    lines += markdown_table(
         "<<<",
         [["", "machine", "runs"]]
         + [
@@ -81,17 +81,18 @@ def as_markdown(base: Side, news: list[Side], trees: list[dict], everything: boo
     rows, same = tables.differing_facts(sides)
     if rows:
         table = [["", *names], *([escaped(cell) for cell in row] for row in rows)]
-        lines += _table("<" * (1 + len(names)), table)
+        lines += markdown_table("<" * (1 + len(names)), table)
     lines += [f"The same: {escaped(same)}.", ""] if same else []
     told = dict.fromkeys(line for tree in trees for line in tree["warnings"])
     lines += [f"- **!** {escaped(line)}" for line in told] + [""]
-    lines += ["## Axes", "", *(_axes_pair(trees[0]) if len(news) == 1 else _axes(trees, names))]
+    lines += ["## Axes", "", *(axes_table(trees[0]) if len(news) == 1 else _axes(trees, names))]
     lines += ["## Kernels", ""]
-    lines += _kernels(base, trees, names[1:], everything)
+    lines += kernel_tables(base, trees, names[1:], everything)
     return "\n".join(lines)
 
 
-def _axes_pair(tree: dict) -> list[str]:
+def axes_table(tree: dict) -> list[str]:
+    """The axes of one comparison as a Markdown table."""
     table = [["axis", "ratio", "interval", "kernels from .. to", "naive", "best", "kernels", ""]]
     for axis in tree["axes"]:
         note = ("contaminated" if axis["contaminated"] else "control") if axis["control"] else ""
@@ -102,7 +103,7 @@ def _axes_pair(tree: dict) -> list[str]:
         of = f"{axis['kernels']} of {axis['of']}"
         ratio = tables.factor(axis["ratio"])
         table.append([axis["axis"], ratio, tables.interval(axis), spread, naive, best, of, note])
-    return _table("<>>>>>><", table)
+    return markdown_table("<>>>>>><", table)
 
 
 def _axes(trees: list[dict], names: list[str]) -> list[str]:
@@ -115,17 +116,22 @@ def _axes(trees: list[dict], names: list[str]) -> list[str]:
             moved = bool(entry and entry["lo"] and (entry["lo"] > 1 or entry["hi"] < 1))
             cells.append(_bold_if(moved, tables.factor(entry["ratio"])) if entry else "-")
         table.append([axis, *cells])
-    return _table("<" + ">" * len(trees), table)
+    return markdown_table("<" + ">" * len(trees), table)
 
 
-def _kernels(base: Side, trees: list[dict], names: list[str], everything: bool) -> list[str]:
+def kernel_tables(
+    base: Side, trees: list[dict], names: list[str], everything: bool, only: set | None = None
+) -> list[str]:
+    """The ladders of a comparison by axis as Markdown tables. only: the names of the kernels."""
     lines, axis = [], ""
     by_key = [tables.by_key(tree) for tree in trees]
     single = len(trees) == 1
     for view in tables.ladder_views(base, trees, everything):
+        if only is not None and view.kernel["name"] not in only:
+            continue
         if view.axis != axis:
             axis = view.axis
-            lines += [f"### {axis}", ""]
+            lines += [f"### {axis}", ""] if only is None else []
         heading = f"{escaped(view.kernel['name'])}, {escaped(view.label)}"
         head = ["base", "new", "ratio", "interval", "verdict"] if single else ["base", *names]
         table = [[heading, *head]]
@@ -154,5 +160,5 @@ def _kernels(base: Side, trees: list[dict], names: list[str], everything: bool) 
                 table.append([escaped(tables.pair_name(view.pairs[0])), *cells])
             else:
                 table.append(["best over baseline", *cells])
-        lines += _table("<" + ">" * len(head), table)
+        lines += markdown_table("<" + ">" * len(head), table)
     return lines

@@ -1,0 +1,269 @@
+"""What a marker stands for, as Markdown. All of it comes from records, and none of it is markup."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+from rich.console import Console
+
+from headroom_tools import probes, show, stats, terminal
+from headroom_tools.cite.markers import BLOCKS, Request
+from headroom_tools.cite.records import Loaded, Records, Unbacked, link_to
+from headroom_tools.compare import compared, read_sides
+from headroom_tools.compare.forms import axes_table, escaped, kernel_tables, markdown_table
+from headroom_tools.errors import HeadroomError
+from headroom_tools.text import ladder_label, rate_of, three_digits, time_of
+
+UNBACKED = "(no record)"
+
+
+class Figure(NamedTuple):
+    """text: what belongs between the markers. used: the kernels that it cites, by run."""
+
+    text: str
+    used: list[tuple[Loaded, set[str]]]
+
+
+def _plain() -> tuple[Console, io.StringIO]:
+    text = io.StringIO()
+    width = terminal.WIDTH
+    return Console(file=text, markup=False, emoji=False, highlight=False, width=width), text
+
+
+def fenced(text: str) -> str:
+    """Text as a code block that none of it can end, nor end the marker."""
+    text = text.replace("`", "'").replace("<!--", "<! --").strip("\n")
+    return f"\n```\n{text}\n```\n"
+
+
+def with_interval(
+    told: Callable[[float], str], value: float, lo: float | None, hi: float | None, brief: bool
+) -> str:
+    """`42.0x [41.0, 43.0]`, `1.66 us [1.61, 1.68]`; units once where they are the same."""
+    text = told(value)
+    if brief:
+        return text
+    if lo is None or hi is None:
+        return f"{text} (no interval)"
+    bounds = [told(bound) for bound in (lo, hi)]
+    unit = text.lstrip("0123456789.,-e")
+    if unit and all(bound.endswith(unit) for bound in bounds):
+        bounds = [bound[: -len(unit)] for bound in bounds]
+    return f"{text} [{', '.join(bounds)}]"
+
+
+def factor(value: float) -> str:
+    """`42.0x`."""
+    return f"{three_digits(value)}x"
+
+
+def _bounds_of_time(row: show.Row) -> tuple[float | None, float | None]:
+    """The order-statistic interval of a call's time, ns."""
+    interval = stats.order_interval(show.of_launches(row.cell.median))
+    return (interval.lo, interval.hi) if interval else (None, None)
+
+
+def cell_figure(quantity: str, row: show.Row, brief: bool) -> str:
+    """One quantity of a cell. Unbacked where the record lacks it."""
+    cell = row.cell
+    if row.impossible and quantity != "of_ceiling":
+        return "withheld (above its ceiling)"
+    lo, hi = _bounds_of_time(row)
+    if quantity == "speedup":
+        if row.speedup is None:
+            raise Unbacked("the record has no speedup for it: it is a probe, or no launch has both")
+        if cell.is_baseline(row.baseline):
+            return factor(1.0)
+        text = with_interval(factor, row.speedup, row.lo, row.hi, brief)
+        unresolved = row.verdict in ("unresolved", "equivalent")
+        return f"{text} ({row.verdict})" if unresolved else text
+    if quantity == "verdict":
+        if row.verdict is None:
+            raise Unbacked("the record has no verdict on it: a baseline, or too few launches")
+        return row.verdict
+    if quantity == "of_ceiling":
+        if row.share is None:
+            raise Unbacked("the record has no ceiling for it")
+        return with_interval(lambda v: f"{v:.2f}", *row.share, brief)
+    scale, told = {
+        "ns_per_item": (lambda ns: ns / cell.items, time_of),
+        "time": (lambda ns: ns, time_of),
+        "rate": (lambda ns: cell.bytes / ns * 1e9, rate_of),
+        "flops": (lambda ns: cell.flops / ns * 1e9, lambda v: probes.scaled(v, "FLOP/s")),
+    }[quantity]
+    if (quantity == "rate" and not cell.bytes) or (quantity == "flops" and not cell.flops):
+        raise Unbacked(f"the record has no {quantity} for it")
+    bounds = sorted((scale(lo), scale(hi))) if lo is not None else (None, None)
+    return with_interval(told, scale(row.ns), *bounds, brief)
+
+
+def probe_figure(probe: probes.Probe, brief: bool) -> str:
+    """A probe's figure in its unit."""
+    told = lambda value: probes.value_of(probe._replace(value=value))  # noqa: E731
+    return with_interval(told, probe.value, probe.lo, probe.hi, brief)
+
+
+def _where(row: show.Row) -> str:
+    kernel = row.cell.kernel
+    return ladder_label(row.cell.n, row.cell.input, row.cell.ladder_threads,
+                        len(kernel["inputs"]), len(kernel["threads"]) > 1)  # fmt: skip
+
+
+def _rate(row: show.Row) -> str:
+    return rate_of(row.bytes_per_second) if row.bytes_per_second else ""
+
+
+def _speedup_cells(row: show.Row) -> list[str]:
+    if row.impossible:
+        return ["withheld", ""]
+    return [cell_figure("speedup", row, False) if row.speedup else "",
+            f"{row.share.of_ceiling:.2f}" if row.share else ""]  # fmt: skip
+
+
+def _ladder_tables(rows: list[show.Row]) -> str:
+    """Ladders as Markdown tables, one each."""
+    lines: list[str] = []
+    by_ladder: dict[tuple, list[show.Row]] = {}
+    for row in rows:
+        by_ladder.setdefault(row.cell.ladder(), []).append(row)
+    for ladder in by_ladder.values():
+        head = f"{escaped(ladder[0].cell.kernel['name'])}, {escaped(_where(ladder[0]))}"
+        table = [[head, "per item", "rate", "speedup", "of ceiling"]]
+        for row in ladder:
+            name = escaped(row.cell.variant) + (" (peer)" if row.cell.role == "peer" else "")
+            name += ", one thread" if row.cell.beside else ""
+            if row.ns is None or row.impossible:
+                table.append([name, "-" if row.ns is None else "withheld", "", "", ""])
+                continue
+            table.append([name, time_of(row.ns_per_item), _rate(row), *_speedup_cells(row)])
+        lines += markdown_table("<>>>>", table)
+    return "\n" + "\n".join(lines)
+
+
+def best_rows(rows: list[show.Row]) -> list[show.Row]:
+    """Of each ladder the fastest variant that isn't withheld; probes and placebos have none."""
+    best: dict[tuple, show.Row] = {}
+    for row in rows:
+        kernel, key = row.cell.kernel, row.cell.ladder()
+        if kernel["probe"] or kernel["placebo"] or row.impossible or not row.ns or not row.speedup:
+            continue
+        if key not in best or row.ns < best[key].ns:
+            best[key] = row
+    return list(best.values())
+
+
+def _best(records: Records, request: Request, document: Path) -> Figure:
+    """The best variants of groups or kernels, each kernel from the newest run that has it."""
+    chosen: dict[str, tuple[Loaded, list[show.Row]]] = {}
+    for subject in request.subjects:
+        found = False
+        for loaded in records.runs(request.machines[0]):
+            for row in best_rows(loaded.rows):
+                kernel = row.cell.kernel
+                if kernel["group"] != subject.group or subject.kernel not in (None, kernel["name"]):
+                    continue
+                if subject.n not in (None, row.cell.n):
+                    continue
+                found = True
+                if row.cell.n in kernel["headline"] or subject.n:
+                    known = chosen.setdefault(kernel["name"], (loaded, []))
+                    if known[0] is loaded and row not in known[1]:
+                        known[1].append(row)
+        if not found:
+            raise Unbacked(f"{subject.text}: no record of {request.machines[0]} has it")
+    table = [["kernel", "size", "best", "per item", "speedup", "of ceiling"]]
+    for name in sorted(chosen):
+        for row in chosen[name][1]:
+            variant = escaped(row.cell.variant) + (" (peer)" if row.cell.role == "peer" else "")
+            table.append([escaped(name), escaped(_where(row)), variant, time_of(row.ns_per_item),
+                          *_speedup_cells(row)])  # fmt: skip
+    used = [(loaded, {name}) for name, (loaded, _) in chosen.items()]
+    links = dict.fromkeys(link_to(loaded, document) for loaded, _ in chosen.values())
+    lines = [*markdown_table("<<<>>>", table), f"From {', '.join(links)}.", ""]
+    return Figure("\n" + "\n".join(lines), used)
+
+
+def _compare(records: Records, request: Request, document: Path) -> Figure:
+    loaded = [records.runs(machine)[0] for machine in request.machines]
+    base, *news = read_sides([one.folder for one in loaded], pool=False)
+    trees = [compared(base, new) for new in news]
+    kernels = {subject.kernel for subject in request.subjects}
+    if None in kernels:
+        raise HeadroomError("compare takes KERNELs, GROUP/KERNEL, not a group", 1)
+    lines: list[str] = []
+    if "axes" in request.options or not kernels:
+        if not trees[0]["axes"]:
+            raise Unbacked(f"{base.name} and {new_name(news)} share no kernel but placebos, probes")
+        lines += axes_table(trees[0])
+    if kernels:
+        known = {row["kernel"] for row in trees[0]["rows"]}
+        if not kernels <= known:
+            lacking = ", ".join(sorted(kernels - known))
+            raise Unbacked(f"{lacking}: not in both {base.name} and {new_name(news)}")
+        lines += kernel_tables(base, trees, ["new"], False, kernels)
+    used = {row["kernel"] for row in trees[0]["rows"] if not kernels or row["kernel"] in kernels}
+    return Figure("\n" + "\n".join(lines), [(one, used) for one in loaded])
+
+
+def new_name(news: list) -> str:
+    """The names of the sides that are held against the base."""
+    return ", ".join(side.name for side in news)
+
+
+def _ladders(records: Records, request: Request, document: Path) -> Figure:
+    rows, used = [], []
+    for subject in request.subjects:
+        if not subject.kernel:
+            raise HeadroomError(f"{subject.text}: {request.quantity} takes GROUP/KERNEL", 1)
+        loaded, found = records.ladder(request.machines[0], subject)
+        rows += found
+        used.append((loaded, {subject.kernel}))
+    if request.quantity == "table":
+        return Figure(_ladder_tables(rows), used)
+    to, text = _plain()
+    show.print_ladders(rows, to)
+    return Figure(fenced(text.getvalue()), used)
+
+
+def _probes(records: Records, request: Request, document: Path) -> Figure:
+    for loaded in records.runs(request.machines[0]):
+        if loaded.probes:
+            to, text = _plain()
+            probes.print_probes(loaded.probes, loaded.machine, loaded.run["name"], to)
+            used = {probe.probe for probe in loaded.probes}
+            return Figure(fenced(text.getvalue()), [(loaded, used)])
+    raise Unbacked(f"no record of {request.machines[0]} has probes")
+
+
+def figure_of(request: Request, records: Records, document: Path) -> Figure:
+    """What a marker in `document` stands for.
+
+    Unbacked where no record says it, HeadroomError where the request itself is wrong.
+    """
+    quantity, machine = request.quantity, request.machines[0]
+    if quantity in BLOCKS:
+        make = {"ladder": _ladders, "table": _ladders, "best": _best, "probes": _probes,
+                "compare": _compare}[quantity]  # fmt: skip
+        return make(records, request, document)
+    (subject,) = request.subjects
+    brief = "brief" in request.options
+    if quantity == "run":
+        loaded, rows = records.ladder(machine, subject)
+        used = {row.cell.kernel["name"] for row in rows}
+        return Figure(link_to(loaded, document), [(loaded, used)])
+    if not subject.kernel:
+        raise HeadroomError(f"{subject.text}: {quantity} takes GROUP/KERNEL/...", 1)
+    if quantity == "probe":
+        loaded, probe = records.probe(machine, subject)
+        return Figure(probe_figure(probe, brief), [(loaded, {subject.kernel})])
+    if not subject.variant or subject.n is None:
+        raise HeadroomError(
+            f"{subject.text}: {quantity} takes a cell: GROUP/KERNEL/VARIANT/n:N", 1
+        )
+    loaded, row = records.cell(machine, subject)
+    try:
+        return Figure(cell_figure(quantity, row, brief), [(loaded, {subject.kernel})])
+    except Unbacked as error:
+        raise Unbacked(f"{subject.text} in {loaded.name}: {error}") from None

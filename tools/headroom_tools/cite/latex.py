@@ -1,0 +1,110 @@
+r"""For papers: every figure of a run as a LaTeX macro, and the run as a BibTeX entry.
+
+`\headroom{simd/sum/highway/n:4096 speedup}` is what the run says; what it doesn't say is an error
+when the paper is set, so that no figure is invented by a typing error.
+"""
+
+from __future__ import annotations
+
+import re
+
+from headroom_tools import probes as probes_
+from headroom_tools.cite.figures import cell_figure, probe_figure
+from headroom_tools.cite.records import Loaded, Unbacked
+from headroom_tools.export import name_of
+from headroom_tools.text import safe, size
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+    "_": r"\_", "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+}  # fmt: skip
+QUANTITIES = ("speedup", "ns_per_item", "time", "rate", "flops", "of_ceiling", "verdict")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MACRO = r"""\providecommand{\headroom}[1]{%
+  \ifcsname headroom@#1\endcsname\csname headroom@#1\endcsname
+  \else\PackageError{headroom}{no figure `\detokenize{#1}'}{See the names in this file.}\fi}"""
+
+
+def escaped(text: object, limit: int = 300) -> str:
+    """Text that LaTeX sets as it is; what is not ASCII becomes a question mark."""
+    line = "".join(_SPECIAL.get(char, char) for char in safe(text, limit))
+    return line.encode("ascii", "replace").decode()
+
+
+def _value(text: str) -> str:
+    """A figure with thin spaces before units and a times sign for factors."""
+    text = re.sub(r"(?<=\d)x\b", r"\\ensuremath{\\times}", escaped(text))
+    return re.sub(r"(?<=\d) (?=us\b)", r"\\,\\ensuremath{\\mu}s", text).replace(
+        "\\ensuremath{\\mu}sus", "\\ensuremath{\\mu}s"
+    )
+
+
+def macros(loaded: Loaded) -> str:
+    """A file of macros for all cells and probes of a run."""
+    run = loaded.run
+    lines = [
+        f"% Headroom's figures of {run['name']} on {run['machine']}; made by `headroom cite "
+        "--latex`, not to be edited.",
+        r"% Use: \input{this file}, then \headroom{simd/sum/highway/n:4096 speedup}; after it in "
+        "the name,",
+        "% `brief` leaves the interval out.",
+        r"\makeatletter",
+        _MACRO,
+    ]
+    seen = set()
+    for row in loaded.rows:
+        name = name_of(row.cell)
+        if row.ns is None or row.cell.kernel["probe"] or (name in seen):
+            continue
+        if row.cell.ladder_threads != row.cell.threads and row.cell.threads != 1:
+            continue
+        seen.add(name)
+        for quantity in QUANTITIES:
+            for brief in (False, True):
+                try:
+                    told = cell_figure(quantity, row, brief)
+                except Unbacked:
+                    continue
+                lines.append(_define(f"{name} {quantity}{' brief' if brief else ''}", told))
+    for probe in loaded.probes:
+        name = f"{probe.probe}/n:{probe.n}/input:{probe.input}/threads:{probe.threads}"
+        if probe.probe in probes_.APART:
+            name = name.replace("/n:", f"/{probe.variant}/n:", 1)
+        for brief in (False, True):
+            more = " brief" if brief else ""
+            lines.append(_define(f"{name} probe{more}", probe_figure(probe, brief)))
+    lines.append(r"\makeatother")
+    return "\n".join(lines) + "\n"
+
+
+def _define(name: str, told: str) -> str:
+    return rf"\expandafter\def\csname headroom@{name}\endcsname{{{_value(told)}}}"
+
+
+def bibtex(loaded: Loaded) -> str:
+    """The run as a BibTeX entry, with commit and machine."""
+    run, machine = loaded.run, loaded.machine
+    cpu, ram = machine["cpu"], machine["ram"]
+    commit = run["commit"] or "no commit"
+    commit += " with uncommitted changes" if run["dirty"] else ""
+    parts = [cpu["model_name"] or cpu["vendor"] or "unknown CPU"]
+    parts += [cpu["microarchitecture"]] if cpu["microarchitecture"] else []
+    parts += [f"{cpu['cores']} cores"] if cpu["cores"] else []
+    parts += [f"{size(ram['bytes'])} RAM"] if ram["bytes"] else []
+    parts += [f"{machine['virtualization']} virtual machine"] if machine["virtualization"] else []
+    year, month = run["started"][:4], int(run["started"][5:7])
+    build = run["build"]
+    fields = {
+        "author": "{{The Headroom authors}}",
+        "title": f"{{{{Headroom: measured on {escaped(run['machine'])}, "
+        f"{escaped(run['label'])}}}}}",
+        "year": f"{{{year}}}",
+        "month": _MONTHS[month - 1] if 1 <= month <= 12 else "{}",
+        "howpublished": f"{{Record results/{escaped(loaded.name)}}}",
+        "note": "{" + escaped(
+            f"Commit {commit}. Machine: {', '.join(parts)}. Built by {build['compiler']}, "
+            f"{build['flags']}; profile {run['profile']}, {run['plan']['launches']} launches.", 800,
+        ) + "}",
+    }  # fmt: skip
+    body = ",\n".join(f"  {name:<12} = {value}" for name, value in fields.items())
+    return f"@misc{{headroom-{run['machine']}-{run['name'][:16]},\n{body}\n}}\n"

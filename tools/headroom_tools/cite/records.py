@@ -1,0 +1,178 @@
+"""The run that a marker means, its rows, and whether a kernel's source is still the measured one."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from headroom_tools import paths, probes, record, show, source
+from headroom_tools.cite.markers import Machine, Subject
+from headroom_tools.errors import HeadroomError
+from headroom_tools.text import ladder_label, safe
+
+
+class Loaded:
+    """A run of results/, with what is read out of it at most once."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.run, self.machine = record.load(folder)
+        self._rows: list[show.Row] | None = None
+        self._probes: list[probes.Probe] | None = None
+
+    @property
+    def rows(self) -> list[show.Row]:
+        if self._rows is None:
+            self._rows = show.rows_of(self.run)
+        return self._rows
+
+    @property
+    def probes(self) -> list[probes.Probe]:
+        if self._probes is None:
+            self._probes = probes.probes_of(self.run)
+        return self._probes
+
+    @property
+    def name(self) -> str:
+        """`MACHINE/RUN-NAME`, below results/."""
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+
+class Unbacked(HeadroomError):
+    """No record says what a marker asks for."""
+
+    def __init__(self, message: str):
+        super().__init__(message, 1)
+
+
+class Drift(NamedTuple):
+    """A cited kernel whose source is not the one that was measured. gone: it isn't there."""
+
+    kernel: str
+    gone: bool
+
+
+def _matches(subject: Subject, cell: record.Cell) -> bool:
+    return (
+        subject.kernel in (None, cell.kernel["name"])
+        and subject.group == cell.kernel["group"]
+        and subject.variant in (None, cell.variant)
+        and subject.n in (None, cell.n)
+        and subject.input in (None, cell.input)
+        and subject.threads in (None, cell.threads, cell.ladder_threads)
+    )
+
+
+class Records:
+    """The runs of results/, read when they are needed."""
+
+    def __init__(self):
+        self._runs: dict[Path, Loaded] = {}
+        self._sources: dict[str, str | None] = {}
+
+    def _load(self, folder: Path) -> Loaded:
+        if folder not in self._runs:
+            self._runs[folder] = Loaded(folder)
+        return self._runs[folder]
+
+    def runs(self, machine: Machine) -> list[Loaded]:
+        """The runs that `machine` can mean, newest first. Unbacked where there is none."""
+        folder = paths.results() / machine.name
+        found = [path.parent for path in folder.glob("*/run.json")]
+        found.sort(key=lambda path: path.name, reverse=True)
+        if machine.run:
+            found = [path for path in found if path.name == machine.run]
+        if not found:
+            have = sorted({path.parent.name for path in paths.complete_runs(paths.results())})
+            told = f"its machines are {', '.join(have[:8])}" if have else "it holds no run"
+            if machine.run and folder.is_dir():
+                told = f"see {paths.shown(folder)}"
+            raise Unbacked(f"{machine}: no such record in {paths.shown(paths.results())}; {told}")
+        return [self._load(path) for path in found]
+
+    def ladder(self, machine: Machine, subject: Subject) -> tuple[Loaded, list[show.Row]]:
+        """The newest run that has rows of LADDER `subject`, and these."""
+        for loaded in self.runs(machine):
+            rows = [row for row in loaded.rows if _matches(subject, row.cell)]
+            if any(row.ns for row in rows):
+                return loaded, rows
+        raise Unbacked(f"{subject.text}: no record of {machine} has it")
+
+    def cell(self, machine: Machine, subject: Subject) -> tuple[Loaded, show.Row]:
+        """The newest run that has CELL `subject`, and its row."""
+        loaded, rows = self.ladder(machine, subject)
+        rows = [row for row in rows if row.ns]
+        if subject.threads is not None:
+            rows = [row for row in rows if row.cell.threads == subject.threads] or rows
+        if len(rows) > 1:  # the one-thread row of a sweep stands in several ladders
+            own = [row for row in rows if row.cell.ladder_threads == row.cell.threads]
+            rows = own or rows
+        if len(rows) > 1:
+            names = [
+                f"{row.cell.variant} {ladder_label(row.cell.n, row.cell.input, row.cell.threads, 2)}"
+                for row in rows
+            ]
+            raise HeadroomError(f"{subject.text}: means several: {', '.join(names[:4])}", 1)
+        return loaded, rows[0]
+
+    def probe(self, machine: Machine, subject: Subject) -> tuple[Loaded, probes.Probe]:
+        """The newest run that has the probe's figure, and the figure."""
+        for loaded in self.runs(machine):
+            found = [
+                probe
+                for probe in loaded.probes
+                if probe.probe == subject.kernel
+                and subject.variant in (None, probe.variant)
+                and subject.n in (None, probe.n)
+                and subject.input in (None, probe.input)
+                and subject.threads in (None, probe.threads)
+            ]
+            if len(found) > 1:
+                told = [ladder_label(p.n, p.input, p.threads, 2) for p in found]
+                raise HeadroomError(f"{subject.text}: means several: {'; '.join(told[:4])}", 1)
+            if found:
+                return loaded, found[0]
+        raise Unbacked(f"{subject.text}: no record of {machine} has this probe")
+
+    def drift(self, loaded: Loaded, kernels: set[str]) -> list[Drift]:
+        """Those of `kernels` whose source has changed since, comments and blanks aside."""
+        measured = {kernel["name"]: kernel["source_hash"] for kernel in loaded.run["kernels"]}
+        found = []
+        for name in sorted(kernels):
+            now = self._source(name)
+            if now != measured.get(name) and (paths.root() / "kernels").is_dir():
+                found.append(Drift(name, now is None))
+        return found
+
+    def _source(self, name: str) -> str | None:
+        """The hash of a kernel's source as it is now; None where no file registers it."""
+        if name not in self._sources:
+            kernels = paths.root() / "kernels"
+            path = _file_of(name, kernels)
+            self._sources[name] = source.source_hash(path, kernels) if path else None
+        return self._sources[name]
+
+
+def _file_of(name: str, kernels: Path) -> Path | None:
+    """The file that registers a kernel: of its own name, or (one file, two kernels) another one."""
+    group, kernel = name.split("/")
+    own = kernels / group / f"{kernel}.cpp"
+    if own.is_file():
+        return own
+    for path in sorted((kernels / group).glob("*.cpp")):
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        if re.search(rf'"{re.escape(name)}"', text):
+            return path
+    return None
+
+
+def link_to(loaded: Loaded, document: Path) -> str:
+    """A Markdown link from a document to a run's folder."""
+    path = os.path.relpath(loaded.folder.resolve(), document.resolve().parent)
+    return f"[{safe(loaded.folder.name)}]({quote(path)})"
