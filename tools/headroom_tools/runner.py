@@ -252,7 +252,7 @@ class Run:
             self._report.warn(note)
         if self._plan["left_out"]:
             self._report.line(
-                f"{len(self._plan['left_out'])} ladders are left to --profile thorough: "
+                f"{len(self._plan['left_out'])} ladders are left to a longer profile: "
                 "they take too long"
             )
 
