@@ -55,7 +55,7 @@ endforeach()
 add_library(headroom_dependencies INTERFACE)
 target_link_libraries(headroom_dependencies INTERFACE
   absl::status absl::statusor absl::strings absl::flat_hash_map absl::btree absl::hash
-  tsl::robin_map nlohmann_json::nlohmann_json Threads::Threads)
+  absl::function_ref tsl::robin_map nlohmann_json::nlohmann_json Threads::Threads ${CMAKE_DL_LIBS})
 # A download defines plain target names, an installed package hwy:: ones.
 foreach(library hwy hwy_contrib)
   if(TARGET hwy::${library})
