@@ -31,6 +31,10 @@ constexpr std::size_t kSmallest = 512;
 constexpr std::size_t kGrain = 16;  // all blocks are a multiple of it, and aligned to it
 constexpr std::size_t kLargest = 256;
 
+struct alignas(kGrain) Grain {
+  std::byte bytes[kGrain];
+};
+
 constexpr std::size_t rounded(std::size_t size) { return (size + kGrain - 1) & ~(kGrain - 1); }
 
 struct Allocation {
@@ -151,16 +155,17 @@ class Arena {
   void clear() { used_ = 0; }
   // The next block that has `size` bytes; a new one is twice as large as the last one.
   Block block(std::size_t size) {
-    while (used_ < blocks_.size() && blocks_[used_].size() < size) ++used_;
+    const std::size_t grains = (size + kGrain - 1) / kGrain;
+    while (used_ < blocks_.size() && blocks_[used_].size() < grains) ++used_;
     if (used_ == blocks_.size())
-      blocks_.emplace_back(std::max(size, blocks_.empty() ? kFirst : 2 * blocks_.back().size()));
-    Buffer<std::byte>& block = blocks_[used_++];
-    return {block.begin(), block.end()};
+      blocks_.emplace_back(std::max(grains, blocks_.empty() ? kFirst : 2 * blocks_.back().size()));
+    Buffer<Grain>& block = blocks_[used_++];
+    return {reinterpret_cast<std::byte*>(block.begin()), reinterpret_cast<std::byte*>(block.end())};
   }
 
  private:
-  static constexpr std::size_t kFirst = std::size_t{1} << 16;
-  std::vector<Buffer<std::byte>> blocks_;
+  static constexpr std::size_t kFirst = (std::size_t{1} << 16) / kGrain;
+  std::vector<Buffer<Grain>> blocks_;
   std::size_t used_ = 0;
 };
 
@@ -250,8 +255,8 @@ void free_stack(FreeStacks& state, const Call& in, Output& out) {
 
 struct Monotonic {
   explicit Monotonic(const Input& in)
-      : memory(in.n * rounded(kLargest) + kGrain), resource(memory.data(), memory.size()) {}
-  Buffer<std::byte> memory;
+      : memory(in.n * kLargest / kGrain + 1), resource(memory.data(), memory.size() * kGrain) {}
+  Buffer<Grain> memory;
   std::pmr::monotonic_buffer_resource resource;
 };
 
