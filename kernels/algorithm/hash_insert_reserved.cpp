@@ -13,7 +13,7 @@
 #include "algorithm/flat_table-inl.h"
 
 #if HWY_ONCE
-#include "algorithm/hash_inserts.h"
+#include "algorithm/hash_inserts.h"  // with from(std::span<const std::uint8_t>)
 #include "core/cpu.h"
 #include "core/kernel.h"
 
