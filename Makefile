@@ -12,6 +12,7 @@ PYTEST ?=
 # Of `make fuzz`: seconds a kernel.
 SECONDS ?= $(if $(HEADROOM_LONG),60,5)
 KERNEL ?=
+RUNS ?=
 
 # Handed to the recipes through the environment, verbatim: a FILTER is a regular expression, and
 # make or the shell would otherwise take its $, | and quotes for their own.
@@ -28,7 +29,8 @@ export ARG_FORM := $(value FORM)
 export ARG_FAIL_ON := $(value FAIL_ON)
 export ARG_PYTEST := $(value PYTEST)
 export ARG_KERNEL := $(value KERNEL)
-unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS
+export ARG_RUNS := $(value RUNS)
+unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
 # tools/deps.sh reads it: auto, off or unset.
 export DEPS
 
@@ -69,6 +71,7 @@ help:
 	@echo 'make test       set up what is missing, build, run the tests of kernels and tools'
 	@echo 'make compare    BASE=RUN [NEW="RUN RUN..."] [FORM=markdown|csv|json] [FAIL_ON=slower], by axis'
 	@echo '                and kernel; RUN is a folder, latest, latest~1'
+	@echo 'make report     one page, report.html; RUNS="RUN RUN" (default: the newest of each machine)'
 	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only look)'
 	@echo 'make list       every kernel and its variants, and what is missing for those that are'
 	@echo 'make deps       only set up what is missing (tries again what could not be had before)'
@@ -113,6 +116,9 @@ compare:
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
 	$(HEADROOM) compare "$$@"
+
+report:
+	@set -f; set -- $$ARG_RUNS; $(HEADROOM) report "$$@" -o report.html
 
 # Every Markdown file that git tracks; CHECK=1 writes nothing, and fails where one says another thing.
 cite:

@@ -85,7 +85,8 @@ def test_whole_ladders(cite, quantity):
 
 
 def test_a_group_s_best_and_its_record(cite):
-    assert cite(f"x\n<!-- headroom: simd algorithm best {AT} --><!-- /headroom -->\n").returncode == 0
+    text = f"x\n<!-- headroom: simd algorithm best {AT} --><!-- /headroom -->\n"
+    assert cite(text).returncode == 0
     filled = cite.document.read_text()
     assert "| simd/sum | n 4,096 | better |" in filled and "algorithm/sort" in filled
     assert f"[{BASE}](results/test-2c-8g/{BASE})" in filled
@@ -251,7 +252,8 @@ def test_line_ends_and_modes_stay(cite):
     cite.document.chmod(0o640)
     assert cite(None).returncode == 0
     data = cite.document.read_bytes()
-    assert data.count(b"\n") == data.count(b"\r\n") and cite.document.stat().st_mode & 0o777 == 0o640
+    assert data.count(b"\n") == data.count(b"\r\n")
+    assert cite.document.stat().st_mode & 0o777 == 0o640
     assert cite(None, "--check").returncode == 0
 
 
@@ -267,7 +269,8 @@ def test_hostile_texts_end_no_marker(cite):
     name = "20260106T000000Z-0123abcd-evil"
     run.update(name=name, label="evil")
     written(cite.root / "results" / "test-2c-8g" / name, run, machine)
-    assert cite(f"x\n<!-- headroom: simd/sum ladder @test-2c-8g/{name} --><!-- /headroom -->\n").returncode == 0  # noqa: E501
+    text = f"x\n<!-- headroom: simd/sum ladder @test-2c-8g/{name} --><!-- /headroom -->\n"
+    assert cite(text).returncode == 0
     assert cite(None, "--check").returncode == 0
     assert cite.document.read_text().count("/headroom -->") == 2
 

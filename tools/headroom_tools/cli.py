@@ -163,6 +163,34 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--dictionary", action="store_true", help="what the columns of csv mean")
 
     add = commands.add_parser(
+        "report",
+        parents=[shared],
+        help="one self-contained page about runs",
+        description="The first RUN is the base that others are compared with. Without any: of each "
+        "machine in results/ the newest run.",
+    )
+    add.add_argument("run", metavar="RUN", nargs="*")
+    add.add_argument("-o", "--output", type=Path, metavar="FILE", default=Path("report.html"))
+
+    add = commands.add_parser(
+        "plot",
+        parents=[shared],
+        help="one kind of picture of runs, for a document: SVG, PNG or PDF",
+        description="memory: the memory mountain; roofline; ladders: speedups with intervals "
+        "against the ceiling; launches: how they are distributed; sizes and threads: sweeps; "
+        "axes: RUN (the base) against the others.",
+    )
+    add.add_argument(
+        "kind",
+        metavar="KIND",
+        choices=("memory", "roofline", "ladders", "launches", "sizes", "threads", "axes"),
+        help="memory, roofline, ladders, launches, sizes, threads, axes",
+    )
+    add.add_argument("run", metavar="RUN", nargs="*", default=["latest"])
+    add.add_argument("--filter", metavar="RE", default="", help="only kernels that this finds")
+    add.add_argument("-o", "--output", type=Path, metavar="FILE", required=True)
+
+    add = commands.add_parser(
         "cite",
         parents=[shared],
         help="fill the figures of documents from results/, or check them",
@@ -178,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     what = add.add_mutually_exclusive_group()
     what.add_argument(
-        "--check", action="store_true", help="write nothing; status 1, with a diff, for what is wrong"
+        "--check", action="store_true", help="write nothing; status 1 and a diff for what is wrong"
     )
     what.add_argument("--latex", action="store_true", help="macros for all figures of a RUN")
     what.add_argument("--bibtex", action="store_true", help="entries for RUNs: commit, machine")
@@ -358,6 +386,66 @@ def _export(arguments: argparse.Namespace) -> int:
         terminal.print_json({"written": [paths.shown(path) for path in texts]})
     else:
         print("\n".join(paths.shown(path) for path in texts))
+    return 0
+
+
+def _regular(path: Path) -> Path:
+    """`path`, where a file may be written."""
+    if path.exists() and not path.is_file():
+        raise HeadroomError(f"{paths.shown(path)}: no regular file: name another with -o")
+    return path
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from headroom_tools import files, report
+
+    _regular(arguments.output)
+    folders = [paths.find_run(name) for name in arguments.run] or report.chosen_runs()
+    text = report.page(folders)
+    files.write_atomic(arguments.output, text)
+    told = paths.shown(arguments.output)
+    if arguments.json:
+        runs = [paths.shown(folder) for folder in folders]
+        terminal.print_json({"written": [told], "bytes": len(text.encode()), "runs": runs})
+    else:
+        print(told)
+    return 0
+
+
+def _pattern(text: str) -> re.Pattern:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise HeadroomError(f"--filter {safe(text, 60)}: no regular expression: {error}") from None
+
+
+def _plot(arguments: argparse.Namespace) -> int:
+    from headroom_tools import compare, files
+    from headroom_tools.pictures import make, paper
+
+    suffix = arguments.output.suffix[1:].lower()
+    if suffix not in paper.FORMATS:
+        raise HeadroomError(f"-o {paths.shown(arguments.output)}: ends with .svg, .png or .pdf")
+    _regular(arguments.output)
+    folders = [paths.find_run(name) for name in arguments.run]
+    if arguments.kind == "axes":
+        if len(folders) < 2:
+            raise HeadroomError("axes compares: name a base and one or more other runs")
+        base, *news = compare.read_sides(folders)
+        trees = [compare.compared(base, new) for new in news]
+        panels = [make.axes(base, new, tree) for new, tree in zip(news, trees) if tree["axes"]]
+        if not panels:
+            raise HeadroomError("axes: the runs share no kernel but placebos and probes")
+    else:
+        pattern = _pattern(arguments.filter)
+        panels = make.panels_of(arguments.kind, [make.view_of(f) for f in folders], pattern)
+    files.write_atomic(arguments.output, paper.drawn(panels, suffix))
+    told = paths.shown(arguments.output)
+    if arguments.json:
+        pictures = [{"title": panel.title, "about": panel.about} for panel in panels]
+        terminal.print_json({"written": [told], "pictures": pictures})
+    else:
+        print(told)
     return 0
 
 
@@ -652,6 +740,8 @@ _COMMANDS = {
     "selfcheck": _selfcheck,
     "scale": _scale,
     "export": _export,
+    "report": _report,
+    "plot": _plot,
     "cite": _cite,
     "validate": _validate,
 }

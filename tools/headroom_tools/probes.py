@@ -133,7 +133,7 @@ def scaled(value: float, unit: str) -> str:
     return f"{three_digits(value)} T{unit}"
 
 
-def _level(n: int, threads: int, machine: dict) -> str:
+def level_of(n: int, threads: int, machine: dict) -> str:
     """The smallest data cache that holds n bytes, shared out to threads; or memory."""
     caches = [
         cache
@@ -192,7 +192,7 @@ def _print_memory(probes: list[Probe], machine: dict, to: Console) -> None:
     for threads, n in rows:
         found = [by_key.get((probe, name, n, threads)) for _, probe, name in _MEMORY]
         table.row(
-            (_level(n, threads, machine), "cyan"), size(n), f"{threads}",
+            (level_of(n, threads, machine), "cyan"), size(n), f"{threads}",
             *(value_of(probe) if probe else "" for probe in found),
         )  # fmt: skip
     table.print(to)

@@ -80,10 +80,11 @@ def _cited(text: str, marker: Marker, path: Path, records: Records) -> Cited:
             if drift.gone:
                 gone.append(f"{drift.kernel}: no file in kernels/ registers this kernel any more")
             else:
-                warnings.append(f"{drift.kernel}: its source has changed since {loaded.run['name']}")
+                name = loaded.run["name"]
+                warnings.append(f"{drift.kernel}: its source has changed since {name}")
     before = text[text.rfind("\n", 0, text.rfind("<!--", 0, marker.begin)) + 1 : marker.begin]
     if "\n" not in figure.text and before.lstrip().startswith("<!--"):
-        warnings.append("begins its line, where Markdown takes it for a block: put a word before it")
+        warnings.append("begins its line, and Markdown takes it for a block: put a word before it")
     runs = list(dict.fromkeys(loaded.name for loaded, _ in figure.used))
     expected = figure.text.replace("\n", "\r\n") if "\r\n" in text else figure.text
     return base._replace(

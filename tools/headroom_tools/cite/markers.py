@@ -113,9 +113,8 @@ def request_of(body: str) -> Request:
             subjects.append(_subject(word))
     if len(quantities) != 1:
         told = "two quantities" if quantities else "no quantity"
-        raise HeadroomError(
-            f"`{safe(body.strip(), 120)}` names {told}; there are {', '.join([*INLINE, *BLOCKS])}", 1
-        )
+        known = ", ".join([*INLINE, *BLOCKS])
+        raise HeadroomError(f"`{safe(body.strip(), 120)}` names {told}; there are {known}", 1)
     (quantity,) = quantities
     wanted = 2 if quantity == "compare" else 1
     if len(machines) != wanted:

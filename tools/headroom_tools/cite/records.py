@@ -1,4 +1,4 @@
-"""The run that a marker means, its rows, and whether a kernel's source is still the measured one."""
+"""The run that a marker means, its rows, and whether a kernel's source is still the same."""
 
 from __future__ import annotations
 
@@ -111,10 +111,8 @@ class Records:
             own = [row for row in rows if row.cell.ladder_threads == row.cell.threads]
             rows = own or rows
         if len(rows) > 1:
-            names = [
-                f"{row.cell.variant} {ladder_label(row.cell.n, row.cell.input, row.cell.threads, 2)}"
-                for row in rows
-            ]
+            cells = [row.cell for row in rows]
+            names = [f"{c.variant} {ladder_label(c.n, c.input, c.threads, 2)}" for c in cells]
             raise HeadroomError(f"{subject.text}: means several: {', '.join(names[:4])}", 1)
         return loaded, rows[0]
 
