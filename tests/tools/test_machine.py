@@ -155,9 +155,9 @@ def test_levels_count_what_threads_share():
         {"level": 3, "kind": "Unified", "bytes": 32 << 20, "shared_by": 2},
     ]
     machine_tree = {"cpu": {"caches": caches}}
-    assert probes._level(16 << 10, 1, machine_tree) == "L1"
-    assert probes._level(2 << 20, 2, machine_tree) == "L2"
-    assert probes._level(64 << 20, 2, machine_tree) == "memory"
+    assert probes.level_of(16 << 10, 1, machine_tree) == "L1"
+    assert probes.level_of(2 << 20, 2, machine_tree) == "L2"
+    assert probes.level_of(64 << 20, 2, machine_tree) == "memory"
 
 
 def test_machine_prints_the_probes_of_its_newest_run(headroom):

@@ -10,7 +10,7 @@ from headroom_tools.pictures.layout import bar_limits, limits_of
 from headroom_tools.pictures.spec import Axis, Bar, Bars, Chart
 
 WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 74, 12, 16, 44
+LEFT, RIGHT, TOP, BOTTOM = 84, 12, 16, 44
 _BAR = 1000  # units that a bar's picture is wide; it is stretched
 _CHARACTER = 6.2  # units that a letter of a label takes
 
