@@ -66,6 +66,19 @@ def test_goals_are_open_where_only_the_point_misses_them():
     assert judge.of_share("x", 0.95, False, judge.share([True] * 11 + [False])).status == "open"
 
 
+def test_a_goal_is_missed_only_beyond_the_999_in_1000_interval():
+    lo, hi = judge.exact(6, 20, judge.SURE)
+    assert (lo, hi) == pytest.approx(tuple(reference.binomtest(6, 20).proportion_ci(0.999, "exact")))
+    four, six = (judge.share([True] * hits + [False] * (20 - hits)) for hits in (4, 6))
+    assert four.lo > 0.05  # at 95% four of twenty would be beyond it
+    assert judge.of_share("x", 0.05, True, four).status == "open"
+    assert judge.of_share("x", 0.05, True, six).status == "missed"
+    assert judge.of_widths("x", 0.0025, [0.001] * 12).status == "met"
+    assert judge.of_widths("x", 0.0025, [0.004] * 12).status == "missed"
+    assert judge.of_widths("x", 0.0025, [0.004] * 7 + [0.001] * 5).status == "open"
+    assert judge.of_widths("x", 0.0025, [0.004] * 5).status == "open"  # too few to be sure
+
+
 def test_the_interval_covers_and_one_that_is_too_narrow_does_not(monkeypatch):
     assert all(row.good for row in coverage.covered())
     ranks = {6: (2, 0.96875), 10: (3, 0.978), 20: (6, 0.988)}
