@@ -135,12 +135,12 @@ test:
 	build/$(PRESET)/tests/headroom-tests || status=1; \
 	python=$$(tools/deps.sh test --python) || exit 2; \
 	HEADROOM_PRESET='$(PRESET)' HEADROOM_PYTHON="$$python" \
-	  "$$python" -m pytest -q tests/tools $$ARG_PYTEST || status=1; \
+	  "$$python" -m pytest -q -n $(JOBS) tests/tools $$ARG_PYTEST || status=1; \
 	exit $$status
 
 # The C++ tests of another preset, through ctest, which closes with its own line.
 # $(call ctest,FOLDER)
-ctest = ctest --test-dir build/$(1) --output-on-failure --no-tests=error
+ctest = ctest --test-dir build/$(1) --parallel $(JOBS) --output-on-failure --no-tests=error
 
 test-asan-ubsan test-tsan test-clang: test-%:
 	@tools/deps.sh $(if $(filter asan-ubsan,$*),test,check-all)

@@ -15,6 +15,7 @@
 
 #include "bench/clocks.h"
 #include "bench/counters.h"
+#include "bench/round_order.h"
 #include "bench/slot.h"
 #include "core/agreement.h"
 #include "core/cpu.h"
@@ -106,8 +107,7 @@ class LadderSession {
         plan_(plan),
         kernel_(*ladder.kernel),
         setting_(ladder.setting(seed)),
-        demand_(kernel_.meta.demand(setting_)),
-        order_rng_(seed * 1'000'003 + static_cast<std::uint64_t>(launch().options.launch)) {}
+        demand_(kernel_.meta.demand(setting_)) {}
 
   // Builds the arms and checks them. Throws Mismatch, or what kept it from being built.
   void prepare();
@@ -138,10 +138,9 @@ class LadderSession {
   const Kernel& kernel_;
   const Setting setting_;
   const Demand demand_;
-  FastRng order_rng_;
   const Instance* probe_ = nullptr;  // the ceiling's, where there is one
   std::vector<Measured> arms_;       // the baseline first, the ceiling last
-  std::vector<std::size_t> order_;
+  std::optional<RoundOrder> order_;
   EpochTime empty_;
   double build_s_ = 0;  // input and arms made: what a launch pays before its first round
   std::int64_t began_ = wall_ns();
@@ -158,16 +157,22 @@ void LadderSession::prepare() {
     m.demand = demand_;
   }
   add_ceiling();
-  for (std::size_t i = 0; i < arms_.size(); ++i) {
-    order_.push_back(i);
-    if (i >= plan_.arms.size()) continue;
+  const auto index = static_cast<std::uint64_t>(launch().options.launch);
+  order_.emplace(arms_.size(), launch().options.chance + index);
+  for (std::size_t i = 0; i < std::min(arms_.size(), plan_.arms.size()); ++i) {
     arms_[i].calls = plan_.arms[i].calls;
     arms_[i].long_call = plan_.arms[i].long_call;
   }
-  // Where memory happens to lie is part of the result; swapping who comes first in every other
-  // launch keeps it from favouring one arm.
-  std::vector<std::size_t> placement = order_;
-  if (launch().options.launch % 2 == 1) std::reverse(placement.begin(), placement.end());
+  // Where memory happens to lie is part of the result. Each pair of launches has an order of its
+  // own, the odd one the other way round. Only to swap the table's order would favour an arm: its
+  // ends are not like its middle.
+  RoundOrder pairs(arms_.size(), launch().options.chance);
+  std::vector<std::size_t> placement;
+  for (std::uint64_t pair = 0; pair <= (index + 1) / 2; ++pair) {
+    const auto next = pairs.next();
+    placement.assign(next.begin(), next.end());
+  }
+  if (index % 2 == 1) std::reverse(placement.begin(), placement.end());
   for (std::size_t i : placement) {
     Measured& m = arms_[i];
     set_threads(m.rung.threads);
@@ -387,9 +392,8 @@ void LadderSession::calibrate() {
 }
 
 double LadderSession::round() {
-  shuffle(std::span(order_), order_rng_);
   double timed = 0;
-  for (std::size_t i : order_) {
+  for (std::size_t i : order_->next()) {
     Measured& m = arms_[i];
     const EpochTime t = epoch(m, true);
     m.wall.push_back(t.wall);
@@ -412,8 +416,7 @@ void LadderSession::count() {
   const std::size_t rounds =
       std::clamp<std::size_t>(plan_.rounds / kRoundsPerCounted, 1, kCountedRounds);
   for (std::size_t round = 0; round < rounds; ++round) {
-    shuffle(std::span(order_), order_rng_);
-    for (std::size_t i : order_) {
+    for (std::size_t i : order_->next()) {
       if (arms_[i].ceiling) continue;
       make_ready(arms_[i], true);
       epochs[i].push_back(count_epoch(*source, *arms_[i].arm, arms_[i].calls));

@@ -30,7 +30,9 @@
 ABSL_FLAG(bool, headroom_catalogue, false, "print kernels, variants and ladders as JSON, and stop");
 ABSL_FLAG(std::string, headroom_plan, "", "JSON file: the ladders to run, of one kernel");
 ABSL_FLAG(std::string, headroom_out, "", "JSON file to write: what the planned ladders measured");
-ABSL_FLAG(int, headroom_launch, 0, "number of this launch; odd ones swap the order of placement");
+ABSL_FLAG(int, headroom_launch, 0,
+          "number of this launch; an odd one and the next place the arms in opposite order");
+ABSL_FLAG(std::uint64_t, headroom_chance, 0, "seed of the order of the arms in memory and in time");
 ABSL_FLAG(bool, headroom_pilot, false,
           "check agreement, choose calls and rounds, complete the plan");
 ABSL_FLAG(std::string, headroom_scratch, "build/scratch", "folder for the files of I/O kernels");
@@ -112,7 +114,8 @@ int run_planned() {
   if (out.empty()) return fail("--headroom_plan needs --headroom_out", 2);
   const Plan plan = read_plan(absl::GetFlag(FLAGS_headroom_plan));
   const LaunchOptions options = {absl::GetFlag(FLAGS_headroom_launch),
-                                 absl::GetFlag(FLAGS_headroom_pilot), true};
+                                 absl::GetFlag(FLAGS_headroom_pilot), true,
+                                 absl::GetFlag(FLAGS_headroom_chance)};
   register_ladders(plan, options);
   benchmark::RunSpecifiedBenchmarks("^ladder/");
   write_whole(out, launch_report(plan, options).dump());

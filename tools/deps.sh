@@ -48,6 +48,7 @@ P jinja2         -  python3-jinja2 python3-jinja2 python-jinja -
 P matplotlib     -  python3-matplotlib python3-matplotlib python-matplotlib -
 P fastjsonschema -  python3-fastjsonschema python3-fastjsonschema python-fastjsonschema -
 T pytest         -  python3-pytest python3-pytest python-pytest -
+T pytest-xdist   -  python3-pytest-xdist python3-pytest-xdist python-pytest-xdist -
 O openmp         -  - - - libomp
 O sqlite         -  libsqlite3-dev sqlite-devel sqlite sqlite
 O liburing       -  liburing-dev liburing-devel liburing -
@@ -88,8 +89,11 @@ find_python() {
     has "$candidate" || continue
     if "$candidate" - $modules <<'PY' >/dev/null 2>&1
 import importlib.util, sys
-missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
-sys.exit(1 if missing or sys.version_info < (3, 9) else 0)
+if sys.version_info < (3, 9):
+    sys.exit(1)
+# The packages' names: pytest's plug-ins are imported without the prefix.
+modules = [name.removeprefix("pytest-") for name in sys.argv[1:]]
+sys.exit(any(importlib.util.find_spec(name) is None for name in modules))
 PY
     then
       echo "$candidate"

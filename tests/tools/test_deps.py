@@ -17,7 +17,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HELPERS = ["sh", "sed", "tr", "cat", "sort", "grep", "env", "dirname", "mkdir", "ls", "rm", "chmod"]
 TOOLS = {"g++": "g++", "cmake": "cmake", "ninja": "ninja-build", "pkg-config": "pkg-config"}
-MODULES = ["numpy", "scipy", "rich", "jinja2", "matplotlib", "fastjsonschema", "pytest"]
+MODULES = ["numpy", "scipy", "rich", "jinja2", "matplotlib", "fastjsonschema", "pytest-xdist",
+           "pytest"]  # fmt: skip
 LIBRARIES = [
     "libbenchmark-dev", "libabsl-dev", "robin-map-dev", "catch2", "libhwy-dev",
     "nlohmann-json3-dev",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import random
 import re
 import select
 import signal
@@ -204,7 +205,7 @@ def launch(
     index: int,
     folder: Path,
     scratch: Path,
-    pad: int,
+    chance: int,
     limit: float,
     simd_target: str | None = None,
     tick: Callable[[], None] | None = None,
@@ -212,7 +213,8 @@ def launch(
     """One process for one kernel; index 0 is the pilot.
 
     plan: the plan for the pilot, or what the pilot made of it. folder: for the program's files.
-    pad: bytes that the environment grows by. Returns how it ended, and its output if it is whole.
+    chance: a number that every run has of its own for a kernel; the order of the arms in memory and
+    in time and the size of the environment follow from it, and from the index. Returns how it ended, and its output if it is whole.
     """
     out = folder / "out.json"
     out.unlink(missing_ok=True)
@@ -221,12 +223,14 @@ def launch(
         f"--headroom_plan={folder / 'plan.json'}",
         f"--headroom_out={out}",
         f"--headroom_launch={index}",
+        f"--headroom_chance={chance}",
         f"--headroom_scratch={scratch}",
     ]
     if index == 0:
         arguments.append("--headroom_pilot")
     if simd_target:
         arguments.append(f"--headroom_simd_target={simd_target}")
+    pad = random.Random(f"{chance} {index}").randrange(4096)
     ended = start(arguments, folder, limit, {"HEADROOM_PAD": "x" * pad}, tick)
     if not out.exists():
         if ended.status in ("ok", "mismatch"):

@@ -67,7 +67,7 @@ class Run:
     def _launch(self, kernel: str, index: int, plan: dict, limit: float, tick) -> dict:
         """Runs one process; what it gave, also where that is a failure."""
         label = f"{index}-{kernel.replace('/', '.')}"
-        pad = random.Random(f"{planning.SEED} {kernel} {index}").randrange(4096)
+        chance = random.Random(f"{self._state['started']} {kernel}").getrandbits(32)
         needed = max(ladder["scratch_bytes"] for ladder in self._selection[kernel])
         lacking = scratch_space.lacks_space(self._scratch, needed)
         if lacking:
@@ -81,7 +81,7 @@ class Run:
                 index,
                 self._work,
                 own,
-                pad,
+                chance,
                 bench.time_limit(limit),
                 self._state["simd_target"],
                 tick,
@@ -281,7 +281,7 @@ class Run:
         began = time.monotonic()
         for index in range(1, count + 1):
             order = list(names)
-            random.Random(f"{planning.SEED} pass {index}").shuffle(order)
+            random.Random(f"{self._state['started']} pass {index}").shuffle(order)
             for name in order:
                 if (name, index) in self._launches or self._given_up(name, index):
                     continue

@@ -78,6 +78,7 @@ def _load(condition: str):
 def _launches(catalogue: dict, mode: Mode, condition: str, group: int, folders, tick) -> list[Sample]:
     """One group: a pilot and the launches of each kernel, pass by pass."""
     work, scratch_folder = folders
+    began = time.time_ns()
     profile = planning.PROFILES[mode.profile]
     kernels = planning.selfcheck_kernels(catalogue)
     plans, found = {}, {}
@@ -86,9 +87,9 @@ def _launches(catalogue: dict, mode: Mode, condition: str, group: int, folders, 
         random.Random(f"{condition} {group} {index}").shuffle(order)
         for name in order:
             plan = plans.get(name) or planning.pilot_plan(name, kernels[name], profile, False)
-            pad = random.Random(f"{condition} {group} {name} {index}").randrange(4096)
+            chance = random.Random(f"{began} {name}").getrandbits(32)
             with scratch.for_launch(scratch_folder, f"{index}-{name.replace('/', '.')}") as own:
-                ended, out = bench.launch(plan, index, work, own, pad, LIMIT_S, None, tick)
+                ended, out = bench.launch(plan, index, work, own, chance, LIMIT_S, None, tick)
             if ended.status != "ok" or out is None:
                 raise HeadroomError(f"{name}: {ended.status}: {ended.message}", 1)
             if index == 0:
