@@ -5,17 +5,11 @@
 #include <string>
 
 #include "bench/conditions.h"
+#include "bench/ladder_session.h"
 #include "bench/plan.h"
 #include "nlohmann/json.hpp"
 
 namespace headroom {
-
-// What the command line asks of the ladders.
-struct LaunchOptions {
-  int launch = 0;        // odd ones swap the order of allocation and first use
-  bool pilot = false;    // check, choose calls and rounds, and run few rounds
-  bool planned = false;  // a plan was given; without one each ladder calibrates itself
-};
 
 // Registers a benchmark "ladder/<cell>[/group:<g>]" for every ladder of one kernel's plan. In a
 // pilot, and without a plan, the missing calls and rounds are chosen when the benchmark runs.

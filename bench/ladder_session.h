@@ -1,0 +1,117 @@
+// One group of one ladder at work: its arms built, checked, and timed round by round.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bench/clocks.h"
+#include "bench/counters.h"
+#include "bench/plan.h"
+#include "core/kernel.h"
+#include "core/ladder.h"
+#include "core/random.h"
+#include "nlohmann/json.hpp"
+
+namespace headroom {
+
+// Timed rounds for each with the counters on.
+inline constexpr std::size_t kRoundsPerCounted = 10;
+
+// What the command line asks of the ladders.
+struct LaunchOptions {
+  int launch = 0;        // odd ones swap the order of allocation and first use
+  bool pilot = false;    // check, choose calls and rounds, and run few rounds
+  bool planned = false;  // a plan was given; without one each ladder calibrates itself
+  // Whether calls and rounds are chosen in this process, and so outputs checked before.
+  bool calibrates() const { return pilot || !planned; }
+};
+
+// A variant's output differs from the baseline's.
+struct Mismatch : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// One arm with what it measured: nanoseconds a call, round by round. A ceiling is an arm of a
+// probe's kernel; its times are scaled to what a call of the ladder's kernel takes at least.
+struct Measured {
+  const Kernel* kernel = nullptr;
+  Rung rung;
+  Demand demand;
+  bool ceiling = false;
+  double scale = 1;
+  std::unique_ptr<Arm> arm;
+  std::size_t calls = 0;
+  bool long_call = false;
+  std::size_t held = 0;  // bytes
+  std::vector<double> wall, cpu;
+  std::map<std::string, double> counts = {};  // of a call, by counter
+};
+
+// The variant's name; "ceiling" for a ceiling's arm.
+std::string variant_name(const Measured& m);
+// Bytes that calls come back to.
+std::size_t working_set(const Demand& demand);
+
+class LadderSession {
+ public:
+  // `whole` is the plan that `own`, this ladder's part, belongs to. All must outlive the session.
+  LadderSession(const Ladder& ladder, LadderPlan& own, const Plan& whole,
+                const LaunchOptions& options)
+      : ladder_(ladder),
+        plan_(own),
+        whole_(whole),
+        options_(options),
+        kernel_(*ladder.kernel),
+        setting_(ladder.setting(whole.seed)),
+        demand_(kernel_.meta.demand(setting_)),
+        order_rng_(whole.seed * 1'000'003 + static_cast<std::uint64_t>(options.launch)) {}
+
+  // Builds the arms and checks them. Throws Mismatch, or what kept it from being built.
+  void prepare();
+  // Chooses calls and rounds; only in a pilot or without a plan.
+  void calibrate();
+  // Runs every arm once; returns the seconds that were timed.
+  double round();
+  // Runs every arm a few times more, untimed, with the counters on where there are any; returns
+  // why there are none.
+  CountersOpened count();
+  // Checks the outputs after the last epoch. Throws Mismatch.
+  void check_again();
+  nlohmann::ordered_json result(const std::string& status, const std::string& message) const;
+  std::size_t skipped = 0;
+  const std::vector<Measured>& arms() const { return arms_; }
+  Reported clock() const { return plan_.clock; }
+
+ private:
+  void add_ceiling();
+  std::size_t fastest_variant(const Measured& ceiling) const;
+  void check(std::size_t turns);
+  std::size_t warm_calls(const Measured& m) const;
+  void make_ready(Measured& m, bool warm);
+  EpochTime epoch(Measured& m, bool warm);
+  double ns_per_call(Measured& m);
+
+  const Ladder& ladder_;
+  LadderPlan& plan_;
+  const Plan& whole_;
+  const LaunchOptions& options_;
+  const Kernel& kernel_;
+  const Setting setting_;
+  const Demand demand_;
+  FastRng order_rng_;
+  const Instance* probe_ = nullptr;  // the ceiling's, where there is one
+  std::vector<Measured> arms_;       // the baseline first, the ceiling last
+  std::vector<std::size_t> order_;
+  EpochTime empty_;
+  double build_s_ = 0;  // input and arms made: what a launch pays before its first round
+  std::int64_t began_ = wall_ns();
+  std::int64_t ended_ = began_;
+};
+
+}  // namespace headroom
