@@ -15,14 +15,17 @@ constexpr double kLongCallNs =
     10'000'000;  // from here on no warm call comes before: it can't matter to a share of 1%
 constexpr std::size_t kWorkBytes = std::size_t{64} << 20;  // copies of Work refilled for one epoch
 constexpr std::size_t kMinRounds = 5;
+constexpr double kSurelyOneCall = 4;  // times kEpochNs: whatever noise there was, k is 1
 
 }  // namespace
 
 // The variants take turns, each warmed as in a round: one that goes over its memory again and again
 // undisturbed finds more of it in the last cache than it will in the ladder, and then variants
-// differ less, or the other way. The median decides, lest it be the luck of one call.
+// differ less, or the other way. The median decides, lest it be the luck of one call; of long calls
+// three tell enough.
 std::size_t LadderSession::fastest_variant(const Measured& ceiling) const {
-  constexpr std::size_t kRepeats = 5;
+  constexpr std::size_t kRepeats = 5, kRepeatsOfLong = 3;
+  constexpr double kLongNs = 1'000'000;
   struct Candidate {
     std::size_t variant = 0;
     std::unique_ptr<Arm> arm;
@@ -32,17 +35,19 @@ std::size_t LadderSession::fastest_variant(const Measured& ceiling) const {
   set_threads(ceiling.rung.threads);
   for (std::size_t i = 0; i < ceiling.kernel->variants.size(); ++i)
     if (ceiling.kernel->variants[i].available()) candidates.push_back({i, probe_->arm(i), {}});
-  for (std::size_t repeat = 0; repeat < kRepeats; ++repeat) {
+  std::size_t repeats = kRepeats;
+  for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
     for (Candidate& c : candidates) {
       run_untimed(*c.arm, 1);
       c.arm->refill(1);
       c.ns.push_back(time_epoch(*c.arm, 1, Reported::kWall).wall);
+      if (repeat == 0 && c.ns.back() > kLongNs) repeats = kRepeatsOfLong;
     }
   }
   for (Candidate& c : candidates) std::sort(c.ns.begin(), c.ns.end());
   return std::min_element(candidates.begin(), candidates.end(),
-                          [](const Candidate& a, const Candidate& b) {
-                            return a.ns[kRepeats / 2] < b.ns[kRepeats / 2];
+                          [repeats](const Candidate& a, const Candidate& b) {
+                            return a.ns[repeats / 2] < b.ns[repeats / 2];
                           })
       ->variant;
 }
@@ -55,16 +60,21 @@ double LadderSession::ns_per_call(Measured& m) {
                                 : std::size_t{1} << 30;
   m.calls = 1;
   const double unscaled = 1 / m.scale;
-  double per_call = epoch(m, true).wall * unscaled;
-  // A second epoch of a long call would tell little, and take long.
+  // What took long in the check need not be warmed to find that out again.
+  m.long_call = m.checked_ns >= kLongCallNs;
+  const bool warmed = !m.long_call;
+  const std::int64_t start = wall_ns();
+  double per_call = epoch(m).wall * unscaled;
   m.long_call = per_call >= kLongCallNs;
+  if (m.long_call && !warmed) m.epoch_s = static_cast<double>(wall_ns() - start) * 1e-9;
   while (per_call * static_cast<double>(m.calls) < kEpochNs / 2 && m.calls < limit) {
     const double wanted = std::ceil(kEpochNs / std::max(per_call, 0.1));
     m.calls = std::min({limit, m.calls * 16, static_cast<std::size_t>(wanted)});
-    per_call = epoch(m, true).wall * unscaled;
+    per_call = epoch(m).wall * unscaled;
   }
-  for (int i = 0; i < 2 && !m.long_call; ++i)
-    per_call = std::min(per_call, epoch(m, true).wall * unscaled);
+  // How long a call is need not be known better where an epoch is one call anyway.
+  for (int i = 0; i < 2 && per_call < kSurelyOneCall * kEpochNs; ++i)
+    per_call = std::min(per_call, epoch(m).wall * unscaled);
   m.calls = limit;
   return per_call;
 }
@@ -102,10 +112,13 @@ void LadderSession::calibrate() {
     empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
   }
 
-  const std::int64_t start = wall_ns();
-  for (Measured& m : arms_) epoch(m, true);
-  const double cost = static_cast<double>(wall_ns() - start) * 1e-9;
-  double affordable = whole_.budget_s / std::max(cost, 1e-9);
+  round_s_ = 0;
+  for (Measured& m : arms_) {
+    const std::int64_t start = wall_ns();
+    if (m.epoch_s == 0) epoch(m);
+    round_s_ += m.epoch_s + static_cast<double>(wall_ns() - start) * 1e-9;
+  }
+  double affordable = whole_.budget_s / std::max(round_s_, 1e-9);
   // The counted rounds are part of the budget.
   if (open_counters().source != nullptr) affordable /= 1 + 1.0 / kRoundsPerCounted;
   plan_.rounds = whole_.rounds_fixed != 0
@@ -113,7 +126,7 @@ void LadderSession::calibrate() {
                      : static_cast<std::size_t>(std::clamp(
                            affordable, static_cast<double>(kMinRounds),
                            static_cast<double>(std::max(whole_.rounds_max, kMinRounds))));
-  plan_.estimate_s = build_s_ + cost * static_cast<double>(plan_.rounds);
+  plan_.estimate_s = build_s_ + round_s_ * static_cast<double>(plan_.rounds);
   plan_.arms.clear();
   for (const Measured& m : arms_)
     plan_.arms.push_back({variant_name(m), m.rung.threads, m.calls, m.long_call,

@@ -14,7 +14,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::size_t kPilotRounds = 3;
 constexpr std::size_t kUnplannedRounds = 30;
 
 // A registered benchmark: one group of one ladder.
@@ -63,6 +62,8 @@ void run_ladder(benchmark::State& state, Job& job) {
   std::string status = "ok", message;
   try {
     session.prepare();
+    // What disturbs a pilot disturbs the plan.
+    if (!launch().watch && launch().options.calibrates()) launch().watch.emplace();
     if (launch().options.calibrates()) session.calibrate();
   } catch (const Mismatch& error) {
     launch().mismatch = true;
@@ -79,14 +80,19 @@ void run_ladder(benchmark::State& state, Job& job) {
   }
   if (status != "ok") state.SkipWithError(message.c_str());
   if (!launch().watch) launch().watch.emplace();
+  const auto most = static_cast<std::size_t>(state.max_iterations);
+  const std::size_t rounds = launch().options.pilot ? session.pilot_rounds() : most;
+  std::size_t round = 0;
   for (auto _ : state) {
     double seconds = 0;
     // Leaving the loop early aborts in some builds of the library: skip instead.
-    if (status != "ok" || past_deadline()) {
+    if (++round > rounds) {
+      // A pilot has seen enough.
+    } else if (status != "ok" || past_deadline()) {
       ++session.skipped;
     } else {
       try {
-        seconds = session.round();
+        seconds = session.round(round == rounds);
       } catch (const std::exception& error) {
         status = "error";
         message = error.what();

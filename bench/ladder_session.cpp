@@ -13,9 +13,10 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr std::size_t kPilotTurns = 3;
-constexpr std::size_t kCountedRounds = 5;   // at most: counts scatter far less than times
-constexpr std::size_t kAfterLastEpoch = 0;  // for check(): the outputs as they are
+constexpr std::size_t kCheckTurns = 3;     // before anything is timed; but
+constexpr double kCheckNs = 30'000'000;    // no further one after this long
+constexpr std::size_t kCountedRounds = 5;  // at most: counts scatter far less than times
+constexpr double kLongPilotRoundS = 0.02;  // a pilot runs one such round
 
 // The index of a variant in a kernel's table. Throws std::runtime_error where there is none.
 std::size_t variant_named(const Kernel& kernel, const std::string& name) {
@@ -64,11 +65,12 @@ void LadderSession::prepare() {
     m.held = allocated_since(before);
   }
   build_s_ = static_cast<double>(wall_ns() - began_) * 1e-9;
-  if (options_.calibrates()) check(kPilotTurns);
+  if (options_.calibrates()) check();
   for (std::size_t i : placement) {
     set_threads(arms_[i].rung.threads);
     arms_[i].arm->set_turn(0);
-    if (arms_[i].kernel->meta.warm != Warm::kNone && !arms_[i].long_call)
+    // What was checked has made its first call.
+    if (arms_[i].kernel->meta.warm != Warm::kNone && !arms_[i].long_call && !options_.calibrates())
       run_untimed(*arms_[i].arm, 1);
   }
   set_threads(arms_.front().rung.threads);
@@ -77,42 +79,45 @@ void LadderSession::prepare() {
   ended_ = wall_ns();
 }
 
-// Compares every arm's output with the baseline's: over `turns` turns from the first one, or, for
-// kAfterLastEpoch, what the last epoch left behind.
-void LadderSession::check(std::size_t turns) {
-  Measured& baseline = arms_.front();
-  const auto compare = [&](const Measured& m) {
-    if (const absl::Status status = m.arm->agrees_with(*baseline.arm); !status.ok())
-      throw Mismatch(std::string(
-          disagreement(kernel_, m.rung.variant, setting_, m.rung.threads, status).message()));
-  };
-  const auto run_baseline = [&](std::size_t turn) {
-    set_threads(baseline.rung.threads);
-    run_turn(*baseline.arm, turn);
-  };
-  // The baseline is the slowest by far in many ladders: it runs once a turn, not once an arm.
-  for (std::size_t turn = 0; turn < turns; ++turn) {
-    run_baseline(turn);
-    for (std::size_t i = 1; i < arms_.size(); ++i) {
-      if (arms_[i].ceiling) continue;
-      set_threads(arms_[i].rung.threads);
-      run_turn(*arms_[i].arm, turn);
-      compare(arms_[i]);
+void LadderSession::require_agreement(const Measured& m) const {
+  if (const absl::Status status = m.arm->agrees_with(*arms_.front().arm); !status.ok())
+    throw Mismatch(std::string(
+        disagreement(kernel_, m.rung.variant, setting_, m.rung.threads, status).message()));
+}
+
+// Compares every arm's output with the baseline's over the first turns. Where they take long one
+// turn has to do: the outputs of the last epoch are compared too.
+void LadderSession::check() {
+  const std::int64_t start = wall_ns();
+  for (std::size_t turn = 0; turn < kCheckTurns; ++turn) {
+    if (turn > 0 && static_cast<double>(wall_ns() - start) > kCheckNs) break;
+    for (Measured& m : arms_) {
+      if (m.ceiling) continue;
+      set_threads(m.rung.threads);
+      const double ns = run_turn(*m.arm, turn);
+      m.checked_ns = turn == 0 ? ns : std::min(m.checked_ns, ns);
+      if (&m != &arms_.front()) require_agreement(m);
     }
-  }
-  if (turns != kAfterLastEpoch) return;
-  bool ran = false;
-  for (std::size_t i = 1; i < arms_.size(); ++i) {
-    const Measured& m = arms_[i];
-    if (m.ceiling) continue;
-    m.arm->settle();
-    if (!ran || baseline.arm->rotates()) run_baseline(m.arm->turn() == 0 ? 0 : m.arm->turn() - 1);
-    ran = true;
-    compare(m);
   }
 }
 
-void LadderSession::check_again() { check(kAfterLastEpoch); }
+// All arms' last epochs end at one turn, so that the baseline's output is there to be compared
+// with. An arm whose last epoch ended elsewhere (the deadline came) needs the baseline to go there
+// first.
+void LadderSession::check_again() {
+  Measured& baseline = arms_.front();
+  baseline.arm->settle();
+  for (std::size_t i = 1; i < arms_.size(); ++i) {
+    const Measured& m = arms_[i];
+    if (m.ceiling || m.wall.empty()) continue;
+    m.arm->settle();
+    if (baseline.arm->rotates() && baseline.arm->turn() != m.arm->turn()) {
+      set_threads(baseline.rung.threads);
+      run_turn(*baseline.arm, m.arm->turn() - 1);
+    }
+    require_agreement(m);
+  }
+}
 
 // Appends the ceiling's arm, where the kernel names a probe and this build has it. In a pilot all
 // the probe's variants are tried, and the fastest stays.
@@ -158,14 +163,24 @@ std::size_t LadderSession::warm_calls(const Measured& m) const {
 }
 
 // All that comes before an epoch.
-void LadderSession::make_ready(Measured& m, bool warm) {
+void LadderSession::make_ready(Measured& m) {
   set_threads(m.rung.threads);
-  if (const std::size_t calls = warm ? warm_calls(m) : 0; calls != 0) run_untimed(*m.arm, calls);
+  const std::size_t warm = warm_calls(m);
+  if (last_turn_ != 0 && !m.ceiling) m.arm->set_turn(last_turn_ - warm - m.calls);
+  if (warm != 0) run_untimed(*m.arm, warm);
   m.arm->refill(m.calls);
 }
 
-EpochTime LadderSession::epoch(Measured& m, bool warm) {
-  make_ready(m, warm);
+// From here on epochs end at one turn, the next that all arms can reach going forward: variants
+// make different numbers of calls, and so have come to different turns.
+void LadderSession::meet_at_one_turn() {
+  last_turn_ = 0;
+  for (const Measured& m : arms_)
+    if (!m.ceiling) last_turn_ = std::max(last_turn_, m.arm->turn() + warm_calls(m) + m.calls);
+}
+
+EpochTime LadderSession::epoch(Measured& m) {
+  make_ready(m);
   EpochTime t = time_epoch(*m.arm, m.calls, plan_.clock);
   const double per_call = m.scale / static_cast<double>(m.calls);
   t.wall = std::max(t.wall - empty_.wall, 1.0) * per_call;
@@ -173,12 +188,17 @@ EpochTime LadderSession::epoch(Measured& m, bool warm) {
   return t;
 }
 
-double LadderSession::round() {
+std::size_t LadderSession::pilot_rounds() const {
+  return round_s_ > kLongPilotRoundS ? 1 : kPilotRounds;
+}
+
+double LadderSession::round(bool last) {
+  if (last) meet_at_one_turn();
   shuffle(std::span(order_), order_rng_);
   double timed = 0;
   for (std::size_t i : order_) {
     Measured& m = arms_[i];
-    const EpochTime t = epoch(m, true);
+    const EpochTime t = epoch(m);
     m.wall.push_back(t.wall);
     m.cpu.push_back(t.cpu);
     timed += t.wall / m.scale * static_cast<double>(m.calls) * 1e-9;
@@ -197,11 +217,13 @@ CountersOpened LadderSession::count() {
   std::vector<std::vector<std::vector<double>>> epochs(arms_.size());
   const std::size_t rounds =
       std::clamp<std::size_t>(plan_.rounds / kRoundsPerCounted, 1, kCountedRounds);
+  last_turn_ = 0;
   for (std::size_t round = 0; round < rounds; ++round) {
+    if (round + 1 == rounds) meet_at_one_turn();
     shuffle(std::span(order_), order_rng_);
     for (std::size_t i : order_) {
       if (arms_[i].ceiling) continue;
-      make_ready(arms_[i], true);
+      make_ready(arms_[i]);
       epochs[i].push_back(count_epoch(*source, *arms_[i].arm, arms_[i].calls));
     }
   }

@@ -20,6 +20,8 @@
 
 namespace headroom {
 
+inline constexpr std::size_t kPilotRounds = 3;  // at most
+
 // Timed rounds for each with the counters on.
 inline constexpr std::size_t kRoundsPerCounted = 10;
 
@@ -48,7 +50,9 @@ struct Measured {
   std::unique_ptr<Arm> arm;
   std::size_t calls = 0;
   bool long_call = false;
-  std::size_t held = 0;  // bytes
+  double checked_ns = 0;  // the quickest call of the check, whatever it found in the caches
+  double epoch_s = 0;     // what an epoch takes with all that comes before it; 0: not known yet
+  std::size_t held = 0;   // bytes
   std::vector<double> wall, cpu;
   std::map<std::string, double> counts = {};  // of a call, by counter
 };
@@ -76,12 +80,15 @@ class LadderSession {
   void prepare();
   // Chooses calls and rounds; only in a pilot or without a plan.
   void calibrate();
-  // Runs every arm once; returns the seconds that were timed.
-  double round();
+  // Rounds that a pilot runs: they tell little of a plan that is made, and long ones cost much.
+  std::size_t pilot_rounds() const;
+  // Runs every arm once; returns the seconds that were timed. After the last round all outputs are
+  // those of one turn, for check_again().
+  double round(bool last);
   // Runs every arm a few times more, untimed, with the counters on where there are any; returns
   // why there are none.
   CountersOpened count();
-  // Checks the outputs after the last epoch. Throws Mismatch.
+  // Checks the outputs that the last epoch left behind. Throws Mismatch.
   void check_again();
   nlohmann::ordered_json result(const std::string& status, const std::string& message) const;
   std::size_t skipped = 0;
@@ -91,10 +98,12 @@ class LadderSession {
  private:
   void add_ceiling();
   std::size_t fastest_variant(const Measured& ceiling) const;
-  void check(std::size_t turns);
+  void check();
+  void require_agreement(const Measured& m) const;
   std::size_t warm_calls(const Measured& m) const;
-  void make_ready(Measured& m, bool warm);
-  EpochTime epoch(Measured& m, bool warm);
+  void make_ready(Measured& m);
+  EpochTime epoch(Measured& m);
+  void meet_at_one_turn();
   double ns_per_call(Measured& m);
 
   const Ladder& ladder_;
@@ -108,8 +117,10 @@ class LadderSession {
   const Instance* probe_ = nullptr;  // the ceiling's, where there is one
   std::vector<Measured> arms_;       // the baseline first, the ceiling last
   std::vector<std::size_t> order_;
+  std::size_t last_turn_ = 0;  // where the epochs of the round end; 0: wherever they come
   EpochTime empty_;
   double build_s_ = 0;  // input and arms made: what a launch pays before its first round
+  double round_s_ = 0;  // what a round takes, as the pilot found
   std::int64_t began_ = wall_ns();
   std::int64_t ended_ = began_;
 };
