@@ -46,6 +46,7 @@ class Run:
         self._scratch = Path(self._state["scratch"])
         self._kernels = {kernel["name"]: kernel for kernel in self._state["catalogue"]["kernels"]}
         self._selection = self._state["selection"]
+        self._environment = bench.environment(self._state["catalogue"])
         self._work.mkdir(exist_ok=True)
         scratch_space.prepare(self._scratch)
         self._launches = unfinished.read_launches(folder)
@@ -85,6 +86,7 @@ class Run:
                 bench.time_limit(limit),
                 self._state["simd_target"],
                 tick,
+                self._environment,
             )
         ladders: list[dict] = []
         if out is not None:
