@@ -1,25 +1,15 @@
 // Ladders as Google Benchmark benchmarks: one iteration is one round, every arm once, adjacent in
-// time, in an order of its own.
+// time, in a balanced order.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "bench/conditions.h"
+#include "bench/ladder_session.h"
 #include "bench/plan.h"
 #include "nlohmann/json.hpp"
 
 namespace headroom {
-
-// What the command line asks of the ladders.
-struct LaunchOptions {
-  int launch =
-      0;  // 0 is the pilot; 2i - 1 and 2i allocate and first use the arms in opposite order
-  bool pilot = false;    // check, choose calls and rounds, and run few rounds
-  bool planned = false;  // a plan was given; without one each ladder calibrates itself
-  std::uint64_t chance =
-      0;  // a run's own: the order of the arms in memory and in time follow from it
-};
 
 // Registers a benchmark "ladder/<cell>[/group:<g>]" for every ladder of one kernel's plan. In a
 // pilot, and without a plan, the missing calls and rounds are chosen when the benchmark runs.

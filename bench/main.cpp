@@ -41,6 +41,36 @@ ABSL_FLAG(std::string, headroom_simd_target, "", "use no better SIMD target than
 namespace headroom {
 namespace {
 
+// What the libraries of a launch must find in their environment.
+struct EnvironmentEntry {
+  const char* name;
+  const char* value;  // null: nothing of that name
+  bool forced;        // also where somebody set it
+};
+constexpr EnvironmentEntry kEnvironment[] = {
+    {"OMP_PROC_BIND", "true", true},
+    {"OMP_PLACES", "cores", true},
+    {"OMP_DYNAMIC", "false", true},
+    // Idle workers stop spinning after tens of microseconds, so that they don't take the core's
+    // other hardware thread from the next arm of the ladder.
+    {"GOMP_SPINCOUNT", "10000", false},
+    {"KMP_BLOCKTIME", "1", false},  // ms, the least that keeps a region from waking its threads
+    {"OPENBLAS_THREAD_TIMEOUT", "16", false},
+    // A peer runs the code that it has for this host, not what somebody once forced on it.
+    {"OPENBLAS_CORETYPE", nullptr, true},
+};
+
+// The same as JSON, for who starts this program often: with it, and the CPUs in HEADROOM_CPUS, one
+// start is enough.
+nlohmann::ordered_json environment() {
+  nlohmann::ordered_json all = nlohmann::ordered_json::object();
+  for (const EnvironmentEntry& e : kEnvironment) {
+    const char* const value = e.forced ? e.value : std::getenv(e.name);
+    all[e.name] = value == nullptr ? nlohmann::ordered_json() : nlohmann::ordered_json(value);
+  }
+  return all;
+}
+
 // OpenMP reads its environment before main, so what is missing is set for a second start of the
 // same program. The mask of allowed CPUs goes along: binding narrows it.
 void restart_with_environment(char** argv) {
@@ -57,16 +87,13 @@ void restart_with_environment(char** argv) {
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
     if (CPU_ISSET(cpu, &set)) cpus += (cpus.empty() ? "" : ",") + std::to_string(cpu);
   setenv("HEADROOM_CPUS", cpus.c_str(), 1);
-  setenv("OMP_PROC_BIND", "true", 1);
-  setenv("OMP_PLACES", "cores", 1);
-  setenv("OMP_DYNAMIC", "false", 1);
-  // Idle workers stop spinning after tens of microseconds, so that they don't take the core's other
-  // hardware thread from the next arm of the ladder.
-  setenv("GOMP_SPINCOUNT", "10000", 0);
-  setenv("KMP_BLOCKTIME", "1", 0);  // ms, the least that keeps a region from waking its threads
-  setenv("OPENBLAS_THREAD_TIMEOUT", "16", 0);
-  // A peer runs the code that it has for this host, not what somebody once forced on it.
-  unsetenv("OPENBLAS_CORETYPE");
+  for (const EnvironmentEntry& e : kEnvironment) {
+    if (e.value == nullptr) {
+      unsetenv(e.name);
+    } else {
+      setenv(e.name, e.value, e.forced);
+    }
+  }
   execv("/proc/self/exe", argv);  // returns only where it failed: go on unbound
 #else
   (void)argv;
@@ -156,7 +183,9 @@ int run_program(int argc, char** argv) {
   if (const std::string target = absl::GetFlag(FLAGS_headroom_simd_target); !target.empty())
     limit_simd_target(target);
   if (absl::GetFlag(FLAGS_headroom_catalogue)) {
-    std::cout << catalogue().dump() << "\n";
+    nlohmann::ordered_json all = catalogue();
+    all["environment"] = environment();
+    std::cout << all.dump() << "\n";
     return std::cout.flush() ? 0 : fail("can't write to standard output", 2);
   }
   if (!absl::GetFlag(FLAGS_headroom_plan).empty()) return run_planned();

@@ -84,7 +84,6 @@ void write_whole(const std::string& file, const std::string& text) {
     good = wrote > 0;
     done += good ? static_cast<std::size_t>(wrote) : 0;
   }
-  good = good && fsync(fd) == 0;
   const int reason = errno;
   if (fd >= 0) close(fd);
   if (good && std::rename(temporary.c_str(), file.c_str()) == 0) return;

@@ -47,7 +47,8 @@ struct Plan {
 Plan read_plan(const std::string& file);
 nlohmann::ordered_json to_json(const Plan& plan);
 
-// Writes text to `file` by way of a temporary name, so that the file is whole or absent.
+// Writes text to `file` by way of a temporary name, so that the file is whole or absent. It isn't
+// synced: who started this program reads it at once, and keeps what he wants.
 void write_whole(const std::string& file, const std::string& text);
 
 }  // namespace headroom

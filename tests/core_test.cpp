@@ -319,6 +319,15 @@ TEST_CASE("more than four stateful variants run as groups, each with the baselin
   CHECK(all[0].headline);
 }
 
+TEST_CASE("variants that wait for a disk stay in one group") {
+  Metadata meta = metadata("g/many");
+  meta.one_group = true;
+  const Kernel kernel = describe(meta, kMany);
+  const std::vector<Ladder> all = ladders(kernel);
+  REQUIRE(all[0].groups.size() == 1);
+  CHECK(all[0].groups[0].size() == std::size(kMany));
+}
+
 TEST_CASE("thread sweeps include the one-thread naive") {
   Metadata meta = metadata("g/threads");
   meta.sweeps_threads = true;

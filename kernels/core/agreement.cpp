@@ -1,17 +1,22 @@
 #include "core/agreement.h"
 
+#include <chrono>
 #include <string>
 
 #include "core/cpu.h"
 
 namespace headroom {
 
-void run_turn(Arm& arm, std::size_t turn) {
+double run_turn(Arm& arm, std::size_t turn) {
+  using Clock = std::chrono::steady_clock;
   arm.set_turn(turn);
   arm.refill(1);
   arm.poison();
+  const Clock::time_point start = Clock::now();
   arm.run(1);
+  const Clock::time_point end = Clock::now();
   arm.settle();
+  return std::chrono::duration<double, std::nano>(end - start).count();
 }
 
 absl::Status check_turn(Arm& arm, Arm& baseline, std::size_t turn) {

@@ -13,8 +13,9 @@
 
 namespace headroom {
 
-// Poisons the output, makes the one call that sees `turn`, and settles its output.
-void run_turn(Arm& arm, std::size_t turn);
+// Poisons the output, makes the one call that sees `turn`, and settles its output. Returns the
+// nanoseconds of the call alone.
+double run_turn(Arm& arm, std::size_t turn);
 
 // Runs `arm` and `baseline` at `turn`, both with poisoned outputs, and compares them.
 absl::Status check_turn(Arm& arm, Arm& baseline, std::size_t turn);

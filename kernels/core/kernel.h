@@ -130,6 +130,7 @@ struct Metadata {
   std::vector<std::size_t> headline;              // two of them: what `standard` measures
   std::vector<std::string> inputs = {"default"};  // the first is the default
   bool sweeps_threads = false;                    // thread counts 1, 2, 4 ... all are coordinates
+  bool one_group = false;  // variants that wait for a disk: how many share the caches is no matter
   Ceiling ceiling = {};
   Clock clock = Clock::kAuto;
   Warm warm = Warm::kAuto;

@@ -31,7 +31,8 @@ std::vector<std::vector<Rung>> group(const Kernel& kernel, const std::vector<Run
   std::vector<Rung> pure, stateful;
   for (std::size_t i = 1; i < all.size(); ++i)
     (holds_state(all[i]) ? stateful : pure).push_back(all[i]);
-  if (stateful.size() + holds_state(all.front()) <= kStatefulGroup) return {all};
+  if (kernel.meta.one_group || stateful.size() + holds_state(all.front()) <= kStatefulGroup)
+    return {all};
   std::vector<std::vector<Rung>> groups;
   const std::size_t others = kStatefulGroup - 1;
   for (std::size_t i = 0; i < stateful.size(); i += others) {

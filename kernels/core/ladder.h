@@ -17,7 +17,9 @@ struct Rung {
 };
 
 // All variants of one (kernel, n, input, threads). More than four stateful ones run as groups, each
-// with the baseline first: built side by side they would share the cache among too many.
+// with the baseline first: built side by side they would share the cache among too many. Where they
+// wait for a disk instead (Metadata::one_group) they stay together, and the baseline, the slowest
+// by far, runs once a round.
 struct Ladder {
   const Kernel* kernel = nullptr;
   std::size_t n = 0;

@@ -412,6 +412,7 @@ const Registrar kRegistrar({.name = "database/insert",
                             .technique = "commit many rows at once, compile a statement once",
                             .sizes = {10, 100, 1000, 10000},
                             .headline = {10, 100},
+                            .one_group = true,
                             .clock = Clock::kWall,
                             .warm = Warm::kNone,
                             .demand =

@@ -41,8 +41,8 @@ namespace headroom {
 namespace {
 
 constexpr std::size_t kBlock = 4096;
-constexpr std::size_t kRegion = 8192;  // blocks
-constexpr std::size_t kRegions = 8;    // 256 MiB in all
+constexpr std::size_t kRegion = 2048;  // blocks
+constexpr std::size_t kRegions = 8;  // one for each variant; 64 MiB in all, written by each process
 
 [[noreturn]] void fail(int error, const char* what) {
   throw std::system_error(error, std::generic_category(),
@@ -367,7 +367,8 @@ const Registrar kRegistrar({.name = "io/random_read",
                             .axis = Axis::kStorageRandom,
                             .technique = "keep many requests under way",
                             .sizes = {16, 64, 256, 1024},
-                            .headline = {256, 1024},
+                            .headline = {64, 256},
+                            .one_group = true,
                             .ceiling = {"machine/disk_random", "qd128"},
                             .clock = Clock::kWall,
                             .warm = Warm::kNone,

@@ -97,6 +97,18 @@ def test_the_better_attempt_is_kept_whatever_it_measured():
     assert crashed["status"] == "crash", "a failure is not repeated away"
 
 
+def test_pilots_are_judged_apart_from_launches():
+    busy = {**QUIET, "waited": 0.5}
+    pilots = [_tree("simd/sum", 0, busy), _tree("io/write", 0, {**QUIET, "others": 0.5})]
+    judge = _judge(*pilots, _tree("simd/sum", 1, busy))
+    assert judge.to_repeat(pilots=True) == [("simd/sum", 0)], "a storage kernel's own, for all we know"
+    assert judge.to_repeat() == [("simd/sum", 1)]
+    stolen = _judge(_tree("io/write", 0, {**QUIET, "stolen": 0.5}))
+    assert stolen.to_repeat(pilots=True) == [("io/write", 0)]
+    again = {**_tree("simd/sum", 0), "attempts": 2, "discarded": busy}
+    assert _judge(again).to_repeat(pilots=True) == []
+
+
 @pytest.mark.parametrize(
     "told",
     (None, 3, {}, {"seconds": 0}, {"seconds": "1"}, {"seconds": True}, {"seconds": float("nan")}),
@@ -138,13 +150,68 @@ def test_a_disturbed_launch_is_repeated_at_the_end_of_its_pass(headroom):
     assert headroom(*QUICK[:-1], "u", "--strict", "--json").returncode == 1  # avx9 is missing
 
 
+def test_a_disturbed_pilot_is_run_again_before_the_plan_is_made(headroom):
+    result = headroom(*QUICK, FAKE_MODE="busyonce:simd/sum:0")
+    assert result.returncode == 0
+    starts = headroom.starts()
+    assert len(starts) == STARTS + 1 and starts.count("simd/sum 0") == 2
+    assert starts[2] == "simd/sum 0", "when all pilots are through, before the first launch"
+    run = headroom.run_json()
+    validate.run_tree(run, "run.json")
+    note = "1 of 2 pilots were disturbed, 1 were run again, none stayed disturbed"
+    assert note in run["notes"] and note in " ".join(result.stdout.split())
+    assert set(run["launches"]["attempts"]) == {1}, "no timed launch was repeated"
+
+
+def test_a_pilot_that_stays_disturbed_is_told(headroom):
+    result = headroom(*QUICK, FAKE_MODE="busy:simd/sum:0")
+    assert result.returncode == 0 and headroom.starts().count("simd/sum 0") == 2
+    note = "1 of 2 pilots were disturbed, 1 were run again, 1 stayed disturbed"
+    assert note in headroom.run_json()["notes"]
+
+
+def test_a_busy_machine_repeats_a_fifth_of_its_pilots(headroom):
+    assert headroom("run", "--profile", "quick", FAKE_MODE="busy:*:0").returncode == 0
+    pilots = [start for start in headroom.starts() if start.endswith(" 0")]
+    # Six kernels; those with threads or files have nothing to be compared with.
+    assert len(pilots) == 6 + 2
+
+
+def test_killed_while_a_pilot_is_run_again(headroom):
+    process = headroom.start(*QUICK, FAKE_MODE="sleep:*,busyonce:simd/sum:0")
+    while headroom.starts().count("simd/sum 0") < 2:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert headroom("run", "--resume").returncode == 0
+    run = headroom.run_json()
+    assert "1 of 2 pilots were disturbed, 1 were run again, none stayed disturbed" in run["notes"]
+    assert headroom.starts().count("simd/sum 0") in (2, 3)
+
+
+def test_no_pilot_is_run_again_beyond_the_time_in_reserve(headroom):
+    process = headroom.start(*QUICK, FAKE_MODE="sleep:*,busy:simd/sum:0")
+    found = []
+    while not found:
+        time.sleep(0.01)
+        found = list((headroom.root / "build" / "runs").glob("*/launches/000-simd*.json"))
+    process.kill()
+    process.wait()
+    tree = json.loads(found[0].read_text())
+    tree["seconds"] = plan.REPEAT_RESERVE * plan.PROFILES["quick"].time_s + 1
+    files.write_atomic(found[0], files.dump(tree))
+    before = headroom.starts().count("simd/sum 0")
+    assert headroom("run", "--resume", FAKE_MODE="busy:simd/sum:0").returncode == 0
+    assert headroom.starts().count("simd/sum 0") == before
+
+
 def test_a_busy_machine_is_repeated_up_to_a_bound(headroom):
     result = headroom(*QUICK, "--json", FAKE_MODE="busy:simd/sum")
     assert result.returncode == 0
     tree = json.loads(result.stdout)
     # A fifth of 12 launches, rounded up; the placebo was quiet.
     assert tree["disturbed"] == {"launches": 12, "disturbed": 6, "repeated": 3, "remaining": 6}
-    assert len(headroom.starts()) == STARTS + 3
+    assert len(headroom.starts()) == STARTS + 3 + 1  # and the pilot
     assert headroom.run_json()["launches"]["disturbed"].count(2) == 3
 
 

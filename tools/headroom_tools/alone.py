@@ -75,6 +75,7 @@ def run(
                     bench.time_limit(share),
                     state["simd_target"],
                     tick,
+                    bench.environment(state["catalogue"]),
                 )
             left -= ended.seconds
             kept = {

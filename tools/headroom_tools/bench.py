@@ -106,13 +106,15 @@ def start(
     arguments: list[str],
     folder: Path,
     limit: float,
-    environment: dict[str, str] | None = None,
+    environment: dict[str, str | None] | None = None,
     tick: Callable[[], None] | None = None,
 ) -> Ended:
     """Runs the benchmark program to its end, or for at most `limit` seconds.
 
-    folder: where its `stdout` and `stderr` are kept. tick: called about once a second meanwhile.
+    folder: where its `stdout` and `stderr` are kept. environment: what it gets beside ours, None
+    for what it must not have. tick: called about once a second meanwhile.
     """
+    wanted = {**os.environ, **(environment or {})}
     stolen, ticks = machine.steal_ticks()
     began = time.monotonic()
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
@@ -122,7 +124,7 @@ def start(
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={**os.environ, **(environment or {})},
+                env={name: value for name, value in wanted.items() if value is not None},
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
@@ -151,6 +153,19 @@ def start(
         status = "mismatch" if process.returncode == 1 else "error"
         message = _last_line(folder / "stderr") or f"exit status {process.returncode}"
     return Ended(status, safe(message), seconds, os.getloadavg()[0], max(0.0, steal))
+
+
+def environment(catalogue: dict) -> dict[str, str | None]:
+    """What the program would set and start itself a second time for, by its catalogue.
+
+    A start costs more than 10 ms, most of it for finding and linking libraries.
+    """
+    told = catalogue.get("environment")
+    if not isinstance(told, dict) or not hasattr(os, "sched_getaffinity"):
+        return {}
+    good = all(value is None or isinstance(value, str) for value in told.values())
+    cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    return {**told, "HEADROOM_CPUS": cpus} if good else {}
 
 
 def catalogue() -> tuple[dict, str]:
@@ -209,16 +224,23 @@ def launch(
     limit: float,
     simd_target: str | None = None,
     tick: Callable[[], None] | None = None,
+    environment: dict[str, str | None] | None = None,
 ) -> tuple[Ended, dict | None]:
     """One process for one kernel; index 0 is the pilot.
 
     plan: the plan for the pilot, or what the pilot made of it. folder: for the program's files.
     chance: a number that every run has of its own for a kernel; the order of the arms in memory and
-    in time and the size of the environment follow from it, and from the index. Returns how it ended, and its output if it is whole.
+    in time and the size of the environment follow from it, and from the index.
+    environment: see environment(). Returns how it ended, and its output if it is whole.
     """
     out = folder / "out.json"
     out.unlink(missing_ok=True)
-    files.write_atomic(folder / "plan.json", files.dump(plan))
+    # Not synced: it is read at once, and made anew for each launch.
+    try:
+        (folder / "plan.json").write_text(files.dump(plan), encoding="utf-8")
+    except OSError as error:
+        error.filename = str(folder / "plan.json")  # write() alone doesn't say which file
+        raise
     arguments = [
         f"--headroom_plan={folder / 'plan.json'}",
         f"--headroom_out={out}",
@@ -231,7 +253,9 @@ def launch(
     if simd_target:
         arguments.append(f"--headroom_simd_target={simd_target}")
     pad = random.Random(f"{chance} {index}").randrange(4096)
-    ended = start(arguments, folder, limit, {"HEADROOM_PAD": "x" * pad}, tick)
+    ended = start(
+        arguments, folder, limit, {**(environment or {}), "HEADROOM_PAD": "x" * pad}, tick
+    )
     if not out.exists():
         if ended.status in ("ok", "mismatch"):
             ended = ended._replace(status="error", message=ended.message or "wrote no output")
@@ -256,6 +280,7 @@ def alone(
     limit: float,
     simd_target: str | None = None,
     tick: Callable[[], None] | None = None,
+    environment: dict[str, str | None] | None = None,
 ) -> tuple[Ended, dict[str, dict[str, float]]]:
     """The ordinary benchmarks that match `pattern`, each variant run alone.
 
@@ -272,7 +297,7 @@ def alone(
     ]
     if simd_target:
         arguments.append(f"--headroom_simd_target={simd_target}")
-    ended = start(arguments, folder, limit, {}, tick)
+    ended = start(arguments, folder, limit, environment, tick)
     try:
         tree = files.read_json(folder / "stdout")
         found: dict[str, list[float]] = {}

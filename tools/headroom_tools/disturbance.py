@@ -69,7 +69,7 @@ class Judge:
         if kind == "stolen" or self._kernels[kernel]["noise_class"] not in ("storage", "threads"):
             return 0.0
         values = [c[kind] for c in self._seen.get(kernel, ()) if c[kind] is not None]
-        return median(values) if values else 0.0
+        return median(values) if values else math.inf  # a pilot: nothing to compare it with yet
 
     def score(self, kernel: str, conditions: dict | None) -> float:
         """How far beyond its limit the worst share is: above 1 for a launch that was disturbed."""
@@ -89,9 +89,12 @@ class Judge:
         scores = [self.score(tree["kernel"], conditions) for conditions in conditions_of(tree)]
         return tree.get("attempts", 1), sum(score > 1 for score in scores)
 
-    def to_repeat(self) -> list[tuple[str, int]]:
-        """The launches that were disturbed and may be measured again, the worst first."""
-        timed = {key: tree for key, tree in self._launches.items() if key[1] > 0}
+    def to_repeat(self, pilots: bool = False) -> list[tuple[str, int]]:
+        """The launches that were disturbed and may be measured again, the worst first.
+
+        pilots: of the pilots, else of the launches that are timed.
+        """
+        timed = {key: tree for key, tree in self._launches.items() if (key[1] == 0) is pilots}
         repeated = sum(tree.get("attempts", 1) > 1 for tree in timed.values())
         allowed = math.ceil(REPEAT_SHARE * len(timed)) - repeated
         found = []
@@ -118,7 +121,26 @@ class Judge:
 
 def seconds_of(tree: dict) -> float:
     """Seconds that a launch took, all its attempts together."""
-    return tree["seconds"] + tree.get("extra_seconds", 0.0)
+    return tree["seconds"] + extra_seconds_of(tree)
+
+
+def extra_seconds_of(tree: dict) -> float:
+    """Of them, those of the attempt that was not kept."""
+    return tree.get("extra_seconds", 0.0)
+
+
+def pilots_note(kernels: dict[str, dict], launches: dict[tuple[str, int], dict]) -> str | None:
+    """What the record says of disturbed pilots; None where there was none."""
+    judge = Judge(kernels, launches)
+    judged = [judge.attempts(tree) for (_, index), tree in launches.items() if index == 0]
+    if not any(disturbed for _, disturbed in judged):
+        return None
+    repeated = sum(attempts > 1 for attempts, _ in judged)
+    remaining = sum(attempts == disturbed for attempts, disturbed in judged)
+    return (
+        f"{sum(disturbed > 0 for _, disturbed in judged)} of {len(judged)} pilots were disturbed, "
+        f"{repeated} were run again, {remaining or 'none'} stayed disturbed"
+    )
 
 
 def columns(kernels: dict[str, dict], launches: list[dict]) -> dict[str, list]:

@@ -46,6 +46,7 @@ class Run:
         self._scratch = Path(self._state["scratch"])
         self._kernels = {kernel["name"]: kernel for kernel in self._state["catalogue"]["kernels"]}
         self._selection = self._state["selection"]
+        self._environment = bench.environment(self._state["catalogue"])
         self._work.mkdir(exist_ok=True)
         scratch_space.prepare(self._scratch)
         self._launches = unfinished.read_launches(folder)
@@ -85,6 +86,7 @@ class Run:
                 bench.time_limit(limit),
                 self._state["simd_target"],
                 tick,
+                self._environment,
             )
         ladders: list[dict] = []
         if out is not None:
@@ -170,6 +172,7 @@ class Run:
             done = (self._folder / "record" / "run.json", self._folder / "run.json")
             if not any(path.exists() for path in done):
                 self._pilot()
+                self._repeat_pilots()
                 self._fix_plan()
                 self._passes()
                 if self._profile.alone_s:
@@ -212,10 +215,35 @@ class Run:
                 })  # fmt: skip
                 self._report.warn(f"{name}: {lacking}")
                 continue
-            plan = planning.pilot_plan(name, self._selection[name], self._profile, self._smoke)
-            tree = self._launch(name, 0, plan, PILOT_LIMIT_S, lambda: self._report.tick(left))
+            tree = self._one_pilot(name, left)
             self._keep(tree)
             self._tell(tree)
+
+    def _one_pilot(self, name: str, left: float | None) -> dict:
+        plan = planning.pilot_plan(name, self._selection[name], self._profile, self._smoke)
+        return self._launch(name, 0, plan, PILOT_LIMIT_S, lambda: self._report.tick(left))
+
+    def _repeat_pilots(self) -> None:
+        """Runs again the pilots that were disturbed: calls and rounds would be chosen badly.
+
+        The same bounds as for launches: the worst fifth, and no more than the time in reserve.
+        """
+        if self._smoke or (self._folder / "plan.json").exists():
+            return
+        judge = disturbance.Judge(self._kernels, self._launches)
+        pilots = [tree for (_, index), tree in self._launches.items() if index == 0]
+        reserve = planning.REPEAT_RESERVE * (self._profile.time_s or float("inf"))
+        reserve -= sum(disturbance.extra_seconds_of(tree) for tree in pilots)
+        for name, index in judge.to_repeat(pilots=True):
+            first = self._launches[name, index]
+            if first["seconds"] > reserve:
+                continue
+            left = self._guess_s()
+            self._report.update(f"pilot again {name}", 1 / (self._profile.launches + 2), left)
+            again = self._one_pilot(name, left)
+            reserve -= again["seconds"]
+            self._keep(judge.better(first, again))
+            self._tell(again)
 
     def _guess_s(self) -> float:
         """Seconds that the passes take, as far as that is known before the pilot's end."""
@@ -243,10 +271,13 @@ class Run:
             self._plan = files.read_json(path)
             return
         pilots = {name: self._launches[name, 0] for name in self._selection}
-        spent = sum(tree["seconds"] for tree in self._launches.values())
+        spent = sum(disturbance.seconds_of(tree) for tree in self._launches.values())
         self._plan = planning.fit(
             pilots, self._selection, self._state["profile"], spent, self._alone_budget_s()
         )
+        note = disturbance.pilots_note(self._kernels, self._launches)
+        if note:
+            self._plan["notes"].append(note)
         files.write_atomic(path, files.dump(self._plan))
         for note in self._plan["notes"]:
             self._report.warn(note)

@@ -89,7 +89,9 @@ def _launches(catalogue: dict, mode: Mode, condition: str, group: int, folders, 
             plan = plans.get(name) or planning.pilot_plan(name, kernels[name], profile, False)
             chance = random.Random(f"{began} {name}").getrandbits(32)
             with scratch.for_launch(scratch_folder, f"{index}-{name.replace('/', '.')}") as own:
-                ended, out = bench.launch(plan, index, work, own, chance, LIMIT_S, None, tick)
+                ended, out = bench.launch(
+                    plan, index, work, own, chance, LIMIT_S, None, tick, bench.environment(catalogue)
+                )
             if ended.status != "ok" or out is None:
                 raise HeadroomError(f"{name}: {ended.status}: {ended.message}", 1)
             if index == 0:

@@ -1,0 +1,136 @@
+// How a pilot chooses calls, rounds and the ceiling's variant.
+#include <algorithm>
+#include <cmath>
+
+#include "bench/ladder_session.h"
+#include "core/cpu.h"
+
+namespace headroom {
+namespace {
+
+constexpr double kEpochNs =
+    100'000;  // the shortest epoch aimed at; variants that share k take up to twice it
+constexpr double kShortEpochNs = 50'000;  // below it the CPU clock is too dear
+constexpr double kLongCallNs =
+    10'000'000;  // from here on no warm call comes before: it can't matter to a share of 1%
+constexpr std::size_t kWorkBytes = std::size_t{64} << 20;  // copies of Work refilled for one epoch
+constexpr std::size_t kMinRounds = 5;
+constexpr double kSurelyOneCall = 4;  // times kEpochNs: whatever noise there was, k is 1
+
+}  // namespace
+
+// The variants take turns, each warmed as in a round: one that goes over its memory again and again
+// undisturbed finds more of it in the last cache than it will in the ladder, and then variants
+// differ less, or the other way. The median decides, lest it be the luck of one call; of long calls
+// three tell enough.
+std::size_t LadderSession::fastest_variant(const Measured& ceiling) const {
+  constexpr std::size_t kRepeats = 5, kRepeatsOfLong = 3;
+  constexpr double kLongNs = 1'000'000;
+  struct Candidate {
+    std::size_t variant = 0;
+    std::unique_ptr<Arm> arm;
+    std::vector<double> ns;
+  };
+  std::vector<Candidate> candidates;
+  set_threads(ceiling.rung.threads);
+  for (std::size_t i = 0; i < ceiling.kernel->variants.size(); ++i)
+    if (ceiling.kernel->variants[i].available()) candidates.push_back({i, probe_->arm(i), {}});
+  std::size_t repeats = kRepeats;
+  for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
+    for (Candidate& c : candidates) {
+      run_untimed(*c.arm, 1);
+      c.arm->refill(1);
+      c.ns.push_back(time_epoch(*c.arm, 1, Reported::kWall).wall);
+      if (repeat == 0 && c.ns.back() > kLongNs) repeats = kRepeatsOfLong;
+    }
+  }
+  for (Candidate& c : candidates) std::sort(c.ns.begin(), c.ns.end());
+  return std::min_element(candidates.begin(), candidates.end(),
+                          [repeats](const Candidate& a, const Candidate& b) {
+                            return a.ns[repeats / 2] < b.ns[repeats / 2];
+                          })
+      ->variant;
+}
+
+// Nanoseconds a call, by the wall clock: the least of three epochs long enough to be read. Leaves
+// the most calls that an epoch may have in m.calls.
+double LadderSession::ns_per_call(Measured& m) {
+  const std::size_t limit = m.kernel->variants[m.rung.variant].shape == Shape::kMutating
+                                ? std::max<std::size_t>(1, kWorkBytes / working_set(m.demand))
+                                : std::size_t{1} << 30;
+  m.calls = 1;
+  const double unscaled = 1 / m.scale;
+  // What took long in the check need not be warmed to find that out again.
+  m.long_call = m.checked_ns >= kLongCallNs;
+  const bool warmed = !m.long_call;
+  const std::int64_t start = wall_ns();
+  double per_call = epoch(m).wall * unscaled;
+  m.long_call = per_call >= kLongCallNs;
+  if (m.long_call && !warmed) m.epoch_s = static_cast<double>(wall_ns() - start) * 1e-9;
+  while (per_call * static_cast<double>(m.calls) < kEpochNs / 2 && m.calls < limit) {
+    const double wanted = std::ceil(kEpochNs / std::max(per_call, 0.1));
+    m.calls = std::min({limit, m.calls * 16, static_cast<std::size_t>(wanted)});
+    per_call = epoch(m).wall * unscaled;
+  }
+  // How long a call is need not be known better where an epoch is one call anyway.
+  for (int i = 0; i < 2 && per_call < kSurelyOneCall * kEpochNs; ++i)
+    per_call = std::min(per_call, epoch(m).wall * unscaled);
+  m.calls = limit;
+  return per_call;
+}
+
+void LadderSession::calibrate() {
+  const Axis axis = kernel_.meta.axis;
+  const bool several =
+      std::any_of(arms_.begin(), arms_.end(), [](const Measured& m) { return m.rung.threads > 1; });
+  const bool waits = axis == Axis::kNetwork || noise_class(axis) == NoiseClass::kStorage;
+  plan_.clock = kernel_.meta.clock == Clock::kWall ||
+                        (kernel_.meta.clock == Clock::kAuto && (several || waits))
+                    ? Reported::kWall
+                    : Reported::kCpu;
+  empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
+
+  std::vector<std::pair<double, std::size_t>> by_cost;  // ns a call, arm
+  for (std::size_t i = 0; i < arms_.size(); ++i) by_cost.push_back({ns_per_call(arms_[i]), i});
+  std::sort(by_cost.begin(), by_cost.end());
+  // Variants within 2x of each other share k, so that the length of an epoch can't favour one.
+  double shortest_epoch = kEpochNs;
+  for (std::size_t first = 0; first < by_cost.size();) {
+    std::size_t last = first;
+    std::size_t limit = arms_[by_cost[first].second].calls;
+    while (last < by_cost.size() && by_cost[last].first <= 2 * by_cost[first].first) {
+      limit = std::min(limit, arms_[by_cost[last].second].calls);
+      ++last;
+    }
+    const double wanted = std::ceil(kEpochNs / std::max(by_cost[first].first, 0.1));
+    const std::size_t calls = std::clamp<std::size_t>(static_cast<std::size_t>(wanted), 1, limit);
+    shortest_epoch = std::min(shortest_epoch, by_cost[first].first * static_cast<double>(calls));
+    for (; first < last; ++first) arms_[by_cost[first].second].calls = calls;
+  }
+  if (shortest_epoch < kShortEpochNs && kernel_.meta.clock != Clock::kCpu) {
+    plan_.clock = Reported::kWall;
+    empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
+  }
+
+  round_s_ = 0;
+  for (Measured& m : arms_) {
+    const std::int64_t start = wall_ns();
+    if (m.epoch_s == 0) epoch(m);
+    round_s_ += m.epoch_s + static_cast<double>(wall_ns() - start) * 1e-9;
+  }
+  double affordable = whole_.budget_s / std::max(round_s_, 1e-9);
+  // The counted rounds are part of the budget.
+  if (open_counters().source != nullptr) affordable /= 1 + 1.0 / kRoundsPerCounted;
+  plan_.rounds = whole_.rounds_fixed != 0
+                     ? whole_.rounds_fixed
+                     : static_cast<std::size_t>(std::clamp(
+                           affordable, static_cast<double>(kMinRounds),
+                           static_cast<double>(std::max(whole_.rounds_max, kMinRounds))));
+  plan_.estimate_s = build_s_ + round_s_ * static_cast<double>(plan_.rounds);
+  plan_.arms.clear();
+  for (const Measured& m : arms_)
+    plan_.arms.push_back({variant_name(m), m.rung.threads, m.calls, m.long_call,
+                          m.ceiling ? std::string(m.kernel->variants[m.rung.variant].name) : ""});
+}
+
+}  // namespace headroom

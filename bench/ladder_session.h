@@ -1,0 +1,129 @@
+// One group of one ladder at work: its arms built, checked, and timed round by round.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bench/clocks.h"
+#include "bench/counters.h"
+#include "bench/plan.h"
+#include "bench/round_order.h"
+#include "core/kernel.h"
+#include "core/ladder.h"
+#include "core/random.h"
+#include "nlohmann/json.hpp"
+
+namespace headroom {
+
+inline constexpr std::size_t kPilotRounds = 3;  // at most
+
+// Timed rounds for each with the counters on.
+inline constexpr std::size_t kRoundsPerCounted = 10;
+
+// What the command line asks of the ladders.
+struct LaunchOptions {
+  int launch = 0;  // 0 is the pilot; 2i - 1 and 2i allocate and first use the arms in opposite order
+  bool pilot = false;    // check, choose calls and rounds, and run few rounds
+  bool planned = false;  // a plan was given; without one each ladder calibrates itself
+  std::uint64_t chance = 0;  // a run's own: the order of the arms in memory and in time follow from it
+  // Whether calls and rounds are chosen in this process, and so outputs checked before.
+  bool calibrates() const { return pilot || !planned; }
+};
+
+// A variant's output differs from the baseline's.
+struct Mismatch : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// One arm with what it measured: nanoseconds a call, round by round. A ceiling is an arm of a
+// probe's kernel; its times are scaled to what a call of the ladder's kernel takes at least.
+struct Measured {
+  const Kernel* kernel = nullptr;
+  Rung rung;
+  Demand demand;
+  bool ceiling = false;
+  double scale = 1;
+  std::unique_ptr<Arm> arm;
+  std::size_t calls = 0;
+  bool long_call = false;
+  double checked_ns = 0;  // the quickest call of the check, whatever it found in the caches
+  double epoch_s = 0;     // what an epoch takes with all that comes before it; 0: not known yet
+  std::size_t held = 0;   // bytes
+  std::vector<double> wall, cpu;
+  std::map<std::string, double> counts = {};  // of a call, by counter
+};
+
+// The variant's name; "ceiling" for a ceiling's arm.
+std::string variant_name(const Measured& m);
+// Bytes that calls come back to.
+std::size_t working_set(const Demand& demand);
+
+class LadderSession {
+ public:
+  // `whole` is the plan that `own`, this ladder's part, belongs to. All must outlive the session.
+  LadderSession(const Ladder& ladder, LadderPlan& own, const Plan& whole,
+                const LaunchOptions& options)
+      : ladder_(ladder),
+        plan_(own),
+        whole_(whole),
+        options_(options),
+        kernel_(*ladder.kernel),
+        setting_(ladder.setting(whole.seed)),
+        demand_(kernel_.meta.demand(setting_)) {}
+
+  // Builds the arms and checks them. Throws Mismatch, or what kept it from being built.
+  void prepare();
+  // Chooses calls and rounds; only in a pilot or without a plan.
+  void calibrate();
+  // Rounds that a pilot runs: they tell little of a plan that is made, and long ones cost much.
+  std::size_t pilot_rounds() const;
+  // Runs every arm once; returns the seconds that were timed. After the last round all outputs are
+  // those of one turn, for check_again().
+  double round(bool last);
+  // Runs every arm a few times more, untimed, with the counters on where there are any; returns
+  // why there are none.
+  CountersOpened count();
+  // Checks the outputs that the last epoch left behind. Throws Mismatch.
+  void check_again();
+  nlohmann::ordered_json result(const std::string& status, const std::string& message) const;
+  std::size_t skipped = 0;
+  const std::vector<Measured>& arms() const { return arms_; }
+  Reported clock() const { return plan_.clock; }
+
+ private:
+  void add_ceiling();
+  std::size_t fastest_variant(const Measured& ceiling) const;
+  void check();
+  void require_agreement(const Measured& m) const;
+  std::size_t warm_calls(const Measured& m) const;
+  void make_ready(Measured& m);
+  EpochTime epoch(Measured& m);
+  void meet_at_one_turn();
+  double ns_per_call(Measured& m);
+
+  const Ladder& ladder_;
+  LadderPlan& plan_;
+  const Plan& whole_;
+  const LaunchOptions& options_;
+  const Kernel& kernel_;
+  const Setting setting_;
+  const Demand demand_;
+  const Instance* probe_ = nullptr;  // the ceiling's, where there is one
+  std::vector<Measured> arms_;       // the baseline first, the ceiling last
+  std::optional<RoundOrder> order_;
+  std::size_t last_turn_ = 0;  // where the epochs of the round end; 0: wherever they come
+  EpochTime empty_;
+  double build_s_ = 0;  // input and arms made: what a launch pays before its first round
+  double round_s_ = 0;  // what a round takes, as the pilot found
+  std::int64_t began_ = wall_ns();
+  std::int64_t ended_ = began_;
+};
+
+}  // namespace headroom
