@@ -29,10 +29,10 @@ inline constexpr std::size_t kRoundsPerCounted = 10;
 
 // What the command line asks of the ladders.
 struct LaunchOptions {
-  int launch = 0;  // 0 is the pilot; 2i - 1 and 2i allocate and first use the arms in opposite order
+  int launch = 0;        // 0 is the pilot; 2i - 1 and 2i allocate and first use in opposite order
   bool pilot = false;    // check, choose calls and rounds, and run few rounds
   bool planned = false;  // a plan was given; without one each ladder calibrates itself
-  std::uint64_t chance = 0;  // a run's own: the order of the arms in memory and in time follow from it
+  std::uint64_t chance = 0;  // a run's own: the order of the arms in memory and in time
   // Whether calls and rounds are chosen in this process, and so outputs checked before.
   bool calibrates() const { return pilot || !planned; }
 };
