@@ -213,14 +213,18 @@ void LadderSession::check(std::size_t turns) {
     }
   }
   if (turns != kAfterLastEpoch) return;
-  bool ran = false;
+  // Many arms, those that share k, ended at the same turn: once for all of them is enough.
+  std::map<std::size_t, std::vector<const Measured*>> by_turn;
   for (std::size_t i = 1; i < arms_.size(); ++i) {
     const Measured& m = arms_[i];
     if (m.ceiling) continue;
     m.arm->settle();
-    if (!ran || baseline.arm->rotates()) run_baseline(m.arm->turn() == 0 ? 0 : m.arm->turn() - 1);
-    ran = true;
-    compare(m);
+    const std::size_t last = m.arm->turn() == 0 ? 0 : m.arm->turn() - 1;
+    by_turn[baseline.arm->rotates() ? last : 0].push_back(&m);
+  }
+  for (const auto& [turn, ended] : by_turn) {
+    run_baseline(turn);
+    for (const Measured* m : ended) compare(*m);
   }
 }
 
