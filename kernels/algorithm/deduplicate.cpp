@@ -2,8 +2,8 @@
 //
 // Out: each 32-bit number that occurs, once, ascending. Exact. The input must not be changed.
 //
-// Inputs: tenfold has each number about ten times, in random order; unique has hardly a number
-// twice; few has a thousand different numbers.
+// Inputs: few has a thousand different numbers, in random order; tenfold has each number about ten
+// times; unique has hardly a number twice.
 //
 // Looking through what has been kept for each number is quadratic. Sorting brings equal ones
 // together; but where most numbers are repeats, it pays not to sort those at all.
@@ -44,6 +44,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <span>
 #include <unordered_set>
@@ -171,36 +172,65 @@ void radix(const Call& in, Output& out) {
   out.count = unique(radix_sort(out.keys.data(), out.spare.data(), in.size()), in.size(), out);
 }
 
-// Most repeats need not be sorted. A table of numbers seen lately, one a slot, says which: a slot
-// that is taken by another number forgets it, so a repeat may get through, but never is a number
-// lost. No probing and no branch. Where most numbers get through, the filter only costs, and is
-// given up. Returns how many keys there are in out.keys.
+// Numbers seen lately, one a slot: a slot that is taken by another number forgets it, so a repeat
+// may be taken for new, but never is a new number taken for a repeat. No probing and no branch.
+class SeenLately {
+ public:
+  // `slots`: a power of two, at least 16.
+  SeenLately(std::uint32_t* table, std::size_t slots)
+      : table_(table), shift_(32 - std::countr_zero(slots)) {
+    std::memset(table, 0, slots * sizeof *table);
+    table[0] = 1;  // whose slot is another one, so that neither it nor 0 counts as seen
+  }
+  bool is_new(std::uint32_t x) {
+    std::uint32_t& slot = table_[x * 0x85ebca6bu >> shift_];
+    const bool is_new = slot != x;
+    slot = x;
+    return is_new;
+  }
+
+ private:
+  std::uint32_t* table_;
+  int shift_;
+};
+
+// Whether numbers come twice or more on average, by a sample of whole lines. Of 2 sqrt(n) numbers,
+// if d of the n are distinct, about 2 n / d are repeats, however large n is (the birthday paradox).
+bool repeats_often(const Call& in, Output& out) {
+  constexpr std::size_t kLine = 16;
+  const std::size_t lines = static_cast<std::size_t>(std::sqrt(in.size())) * 2 / kLine;
+  if (lines == 0) return false;
+  const std::size_t slots = std::bit_ceil(8 * kLine * lines);
+  SeenLately seen(out.seen.data(), std::min(out.seen.size(), slots));
+  std::size_t repeats = 0;
+  for (std::size_t line = 0; line < lines; ++line)
+    for (const std::uint32_t x : in.subspan(line * (in.size() / lines), kLine))
+      repeats += !seen.is_new(x);
+  return repeats >= 4;
+}
+
+// Most repeats need not be sorted: those seen lately are dropped. Where numbers hardly repeat, or
+// are so many that the table forgets them too soon, that only costs, and is given up. Returns how
+// many keys there are in out.keys.
 std::size_t filter_repeats(const Call& in, Output& out) {
   constexpr std::size_t kTrial = 1 << 10;
-  const int shift = 32 - std::countr_zero(out.seen.size());
-  std::uint32_t* const seen = out.seen.data();
   std::uint32_t* const keys = out.keys.data();
-  std::memset(seen, 0, out.seen.size() * 4);
-  seen[0] = 1;  // whose slot is another one, so that neither it nor 0 counts as seen
   const std::size_t n = in.size();
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < n;) {
-    const std::size_t end = std::min(n, i + kTrial);
-    const std::size_t before = count;
-    for (; i < end; ++i) {
-      const std::uint32_t x = in[i];
-      std::uint32_t& slot = seen[x * 0x85ebca6bu >> shift];
-      keys[count] = x;
-      count += slot != x;
-      slot = x;
-    }
-    // Seven of eight were new, and it isn't the start, where all are.
-    if (i >= 2 * kTrial && i >= n / 8 && (count - before) * 8 > kTrial * 7) {
-      count = static_cast<std::size_t>(std::copy(in.begin() + i, in.end(), keys + count) - keys);
-      break;
+  std::size_t count = 0, i = 0;
+  if (repeats_often(in, out)) {
+    SeenLately seen(out.seen.data(), out.seen.size());
+    while (i < n) {
+      const std::size_t end = std::min(n, i + kTrial);
+      const std::size_t before = count;
+      for (; i < end; ++i) {
+        keys[count] = in[i];
+        count += seen.is_new(in[i]);
+      }
+      // Seven of eight were new, and it isn't the start, where all are.
+      if (i >= 2 * kTrial && i >= n / 8 && (count - before) * 8 > kTrial * 7) break;
     }
   }
-  return count;
+  return static_cast<std::size_t>(std::copy(in.data() + i, in.data() + n, keys + count) - keys);
 }
 
 void filter_radix(const Call& in, Output& out) {
@@ -271,7 +301,7 @@ const Registrar kRegistrar(
      .technique = "bring equal things together, and drop most before sorting",
      .sizes = {1000, 10'000, 100'000, 1'000'000, 10'000'000},
      .headline = {10'000, 100'000},
-     .inputs = {"tenfold", "unique", "few"},
+     .inputs = {"few", "tenfold", "unique"},
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);

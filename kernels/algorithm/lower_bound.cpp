@@ -148,6 +148,8 @@ struct LowerBound {
     FastRng fast(rng());
     return {setting.n, fast};
   }
+  // Any bytes, four a number.
+  static Input from(std::span<const std::uint8_t> bytes) { return Input(bytes); }
   static void size(const Input&, Output& out) { out = Output(kBatch); }
   static absl::Status same(const SortedKeys::Call&, const Output& want, const Output& got) {
     return exact(want, got);

@@ -9,8 +9,11 @@
 // No two searches overlap, so what counts is the latency of one: the steps that wait for one
 // another, and the misses among them. A branch that is guessed right hides both, which is why
 // std::lower_bound does better here than beside overlapping searches. After Khuong and Morin (2017)
-// and Slotin (2022), as lower_bound; the code is our own. The ceiling: one load a search from
-// memory as large as the array.
+// and Slotin (2022), as lower_bound, and Peterson ("Addressing for Random-Access Storage", 1957)
+// and Kipf and others ("RadixSpline", 2020) for interpolation; the code is our own. The ceiling:
+// one load a search from memory as large as the array. The trees stay short of it beyond the
+// caches: their lowest inner level is larger than L2, a second far load that the first one waits
+// for.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/lower_bound_dependent.cpp"
 #include "algorithm/search_trees-inl.h"
@@ -22,6 +25,18 @@ namespace {
 
 constexpr std::size_t kWideKeys = 64;  // four cache lines
 constexpr std::size_t kWideHeight = 6;
+
+// The keys by their upper bits, of which the first is the sign, turned.
+struct TableView {
+  const std::uint32_t* first;  // where the keys with these upper bits start, and, last, the end
+  int shift;                   // that leaves the upper bits
+  const std::int32_t* keys;
+  std::size_t padded;  // keys, with what fills the last line
+
+  std::uint32_t ordered(std::int32_t key) const {
+    return static_cast<std::uint32_t>(key) ^ 0x80000000u;
+  }
+};
 
 // As TreeView, with inner nodes of 64 keys and 65 children. The leaves are lines of the array.
 struct WideView {
@@ -81,6 +96,11 @@ void ChainWide(const WideView& tree, const int32_t* HWY_RESTRICT masked, size_t 
   }
 }
 
+HWY_INLINE uint32_t LowerBound(const int32_t* HWY_RESTRICT keys, size_t from, size_t end,
+                               int32_t query) {
+  return static_cast<uint32_t>(std::lower_bound(keys + from, keys + end, query) - keys);
+}
+
 }  // namespace
 
 void SearchChain(const TreeView& tree, const int32_t* HWY_RESTRICT masked, size_t count,
@@ -123,11 +143,49 @@ void SearchChainWide(const WideView& tree, const int32_t* HWY_RESTRICT masked, s
   }
 }
 
+// The table, which stays in L2, tells between which places the answer is, and how far the query's
+// lower bits are between them tells about where: three lines of the array there are loaded and
+// compared at once. Whether the answer is among them is a guess, right where keys are spread
+// evenly.
+void SearchChainGuess(const TableView& view, const int32_t* HWY_RESTRICT masked, size_t count,
+                      uint32_t* HWY_RESTRICT out) {
+  constexpr size_t kWindow = 3 * kNodeKeys;
+  const TableView table = view;
+  const hn::CappedTag<int32_t, kNodeKeys> d;
+  const int32_t* HWY_RESTRICT keys = table.keys;
+  const uint64_t lower = (uint64_t{1} << table.shift) - 1;
+  const bool has_window = table.padded >= kWindow;
+  const size_t last_window = has_window ? table.padded - kWindow : 0;
+  uint32_t last = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t key = masked[i] ^ static_cast<int32_t>(last);
+    const uint32_t bits = table.ordered(key);
+    const size_t from = table.first[bits >> table.shift];
+    const size_t end = table.first[(bits >> table.shift) + 1];
+    const size_t guess = from + ((end - from) * (bits & lower) >> table.shift);
+    size_t line = guess / kNodeKeys * kNodeKeys;
+    line = HWY_MIN(line - HWY_MIN(line, kNodeKeys), last_window);
+    if (HWY_LIKELY(has_window)) {
+      const auto query = hn::Set(d, key);
+      const size_t less = CountLess(d, keys + line, query) +
+                          CountLess(d, keys + line + kNodeKeys, query) +
+                          CountLess(d, keys + line + 2 * kNodeKeys, query);
+      last = static_cast<uint32_t>(line + less);
+      if (HWY_UNLIKELY((less == 0 && line > from) || (less == kWindow && line + kWindow < end)))
+        last = LowerBound(keys, from, end, key);
+    } else {
+      last = LowerBound(keys, from, end, key);
+    }
+    out[i] = last;
+  }
+}
+
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <algorithm>
+#include <bit>
 
 #include "core/kernel.h"
 
@@ -136,6 +194,7 @@ namespace {
 
 HWY_EXPORT(SearchChain);
 HWY_EXPORT(SearchChainWide);
+HWY_EXPORT(SearchChainGuess);
 
 constexpr std::size_t kBatch = SortedKeys::kBatch;
 constexpr std::size_t kMasked = std::size_t{1} << 18;  // of 12 decisions each at least
@@ -147,6 +206,16 @@ struct LowerBoundDependent {
   static Input make(const Setting& setting, Rng& rng) {
     FastRng fast(rng());
     Input in(setting.n, fast, kMasked);
+    mask(in);
+    return in;
+  }
+  // Any bytes, four a number.
+  static Input from(std::span<const std::uint8_t> bytes) {
+    Input in(bytes);
+    mask(in);
+    return in;
+  }
+  static void mask(Input& in) {
     // From the last to the first, so that each mask is the answer to a query not yet masked.
     for (std::size_t i = in.queries.size() - 1; i != 0; --i) {
       if (i % kBatch == 0) continue;
@@ -154,7 +223,6 @@ struct LowerBoundDependent {
       in.queries[i] ^= static_cast<std::int32_t>(
           std::lower_bound(keys.begin(), keys.end(), in.queries[i - 1]) - keys.begin());
     }
-    return in;
   }
   static void size(const Input&, Output& out) { out = Output(kBatch); }
   static absl::Status same(const SortedKeys::Call&, const Output& want, const Output& got) {
@@ -250,6 +318,35 @@ void wide_tree(const WideIndex& index, const Call& in, Output& out) {
   (index.view(), in.queries.data(), in.queries.size(), out.data());
 }
 
+// At least eight keys a place, and no more places than L2 holds beside little else.
+class Table {
+ public:
+  explicit Table(const SortedKeys& in) {
+    const int bits = std::clamp(static_cast<int>(std::bit_width(in.n / 8)), 1, 16);
+    view_ = {nullptr, 32 - bits, in.padded.data(), in.padded.size()};
+    first_ = Buffer<std::uint32_t>((std::size_t{1} << bits) + 1);
+    const std::int32_t* const end = in.padded.data() + in.n;
+    const std::int32_t* key = in.padded.data();
+    for (std::size_t place = 0; place + 1 < first_.size(); ++place) {
+      key = std::partition_point(
+          key, end, [&](std::int32_t k) { return view_.ordered(k) >> view_.shift < place; });
+      first_[place] = static_cast<std::uint32_t>(key - in.padded.data());
+    }
+    first_[first_.size() - 1] = static_cast<std::uint32_t>(in.n);
+    view_.first = first_.data();
+  }
+  const TableView& view() const { return view_; }
+
+ private:
+  Buffer<std::uint32_t> first_;
+  TableView view_{};
+};
+
+void interpolation(const Table& table, const Call& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(SearchChainGuess)
+  (table.view(), in.queries.data(), in.queries.size(), out.data());
+}
+
 constexpr Variant<LowerBoundDependent> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
@@ -268,6 +365,10 @@ constexpr Variant<LowerBoundDependent> kVariants[] = {
      .run = run<wide_tree>,
      .what =
          "65-way steps: four lines at once take hardly longer than one, and there are fewer steps"},
+    {.name = "interpolation",
+     .run = run<interpolation>,
+     .what = "a table in L2 and interpolation name three lines: one far miss; loses where keys "
+             "cluster"},
 };
 
 const Registrar kRegistrar({.name = "algorithm/lower_bound_dependent",
@@ -283,7 +384,7 @@ const Registrar kRegistrar({.name = "algorithm/lower_bound_dependent",
                                   return Demand{.items = kBatch,
                                                 .accesses = kBatch,
                                                 .working_set = 4 * s.n,
-                                                .memory = 8 * s.n + s.n + 4 * kMasked};
+                                                .memory = 8 * s.n + 2 * s.n + 4 * kMasked};
                                 },
                             // Around the nodes and heights of both trees.
                             .test_sizes = {0,    1,    2,    3,    7,     8,     9,    15,

@@ -112,13 +112,16 @@ constexpr std::size_t kTestQueries = 4 * kBatch;
 constexpr std::size_t kSmallest = 1000;
 
 struct OrderedMapFind {
-  using Call = std::span<const std::uint64_t>;
+  struct Call {
+    const OrderedEntries& entries;
+    std::span<const std::uint64_t> queries;
+  };
   struct Input {
     OrderedEntries entries;
     Buffer<std::uint64_t> queries;
     Call at(std::size_t turn) const {
       const std::size_t slices = queries.size() / kBatch;  // a power of two
-      return {queries.data() + (turn & (slices - 1)) * kBatch, kBatch};
+      return {entries, {queries.data() + (turn & (slices - 1)) * kBatch, kBatch}};
     }
   };
   using Output = Buffer<std::uint64_t>;
@@ -150,38 +153,33 @@ struct BtreeState : FilledBtree {
 };
 
 template <class State>
-void find_each(const State& state, const Call& queries, Output& out) {
-  for (std::size_t i = 0; i < queries.size(); ++i) {
-    const auto found = state.map.find(queries[i]);
+void find_each(const State& state, const Call& in, Output& out) {
+  for (std::size_t i = 0; i < in.queries.size(); ++i) {
+    const auto found = state.map.find(in.queries[i]);
     out[i] = found == state.map.end() ? 0 : found->second;
   }
 }
 
-struct Sorted {
-  const OrderedEntries& entries;
-  explicit Sorted(const OrderedMapFind::Input& in) : entries(in.entries) {}
-};
-
 // As many steps as the tree has, but the first ones stay in the caches, and a miss brings eight
 // keys instead of one.
-void sorted_vector(const Sorted& state, const Call& queries, Output& out) {
-  const Buffer<std::uint64_t>& keys = state.entries.keys;
-  for (std::size_t i = 0; i < queries.size(); ++i) {
-    const auto* const found = std::lower_bound(keys.begin(), keys.end(), queries[i]);
-    out[i] = found == keys.end() || *found != queries[i]
+void sorted_vector(const Call& in, Output& out) {
+  const Buffer<std::uint64_t>& keys = in.entries.keys;
+  for (std::size_t i = 0; i < in.queries.size(); ++i) {
+    const auto* const found = std::lower_bound(keys.begin(), keys.end(), in.queries[i]);
+    out[i] = found == keys.end() || *found != in.queries[i]
                  ? 0
-                 : state.entries.values[static_cast<std::size_t>(found - keys.begin())];
+                 : in.entries.values[static_cast<std::size_t>(found - keys.begin())];
   }
 }
 
 // Thirty-two searches in step without a branch, so that the misses of each step overlap.
-void sorted_vector_batched(const Sorted& state, const Call& queries, Output& out) {
+void sorted_vector_batched(const Call& in, Output& out) {
   constexpr std::size_t kTogether = 32;
   static_assert(kBatch % kTogether == 0);
-  const std::size_t n = state.entries.size();
-  const std::uint64_t* const keys = state.entries.keys.data();
-  for (std::size_t i = 0; i < queries.size(); i += kTogether) {
-    const std::uint64_t* const query = queries.data() + i;
+  const std::size_t n = in.entries.size();
+  const std::uint64_t* const keys = in.entries.keys.data();
+  for (std::size_t i = 0; i < in.queries.size(); i += kTogether) {
+    const std::uint64_t* const query = in.queries.data() + i;
     std::size_t at[kTogether] = {};
     std::size_t length = n;
     while (length > 1) {
@@ -195,7 +193,7 @@ void sorted_vector_batched(const Sorted& state, const Call& queries, Output& out
     }
     for (std::size_t j = 0; j < kTogether; ++j) {
       const std::size_t found = at[j] + (n != 0 && keys[at[j]] < query[j]);
-      out[i + j] = found < n && keys[found] == query[j] ? state.entries.values[found] : 0;
+      out[i + j] = found < n && keys[found] == query[j] ? in.entries.values[found] : 0;
     }
   }
 }
@@ -239,9 +237,9 @@ class Index {
   IndexView view_{};
 };
 
-void s_tree_batched(const Index& index, const Call& queries, Output& out) {
+void s_tree_batched(const Index& index, const Call& in, Output& out) {
   HWY_DYNAMIC_DISPATCH(FindInIndex)
-  (index.view(), queries.data(), queries.size(), out.data());
+  (index.view(), in.queries.data(), in.queries.size(), out.data());
 }
 
 constexpr Variant<OrderedMapFind> kVariants[] = {

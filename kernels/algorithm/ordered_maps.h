@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <numeric>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -39,20 +41,27 @@ struct OrderedEntries {
   std::size_t size() const { return keys.size(); }
 };
 
+// 0 to n - 1 in random order.
+inline std::vector<std::uint32_t> shuffled(std::size_t n) {
+  std::vector<std::uint32_t> order(n);
+  std::iota(order.begin(), order.end(), std::uint32_t{0});
+  FastRng fast(n);
+  shuffle(std::span<std::uint32_t>(order), fast);
+  return order;
+}
+
 // A map as random inserts leave it: what is next in order lies somewhere else in memory. Made in
-// order instead, which is quicker, of nodes that were shuffled before.
+// order instead, which is quicker, of nodes that were made before and are taken in random order.
 struct FilledStdOrdered {
   StdOrderedMap map;
   explicit FilledStdOrdered(const OrderedEntries& entries) {
-    StdOrderedMap heap;
-    for (std::size_t i = 0; i < entries.size(); ++i)
-      heap.emplace_hint(heap.end(), entries.keys[i], entries.values[i]);
-    std::vector<StdOrderedMap::node_type> nodes;
-    nodes.reserve(entries.size());
-    while (!heap.empty()) nodes.push_back(heap.extract(heap.begin()));
-    FastRng fast(entries.size());
-    shuffle(std::span<StdOrderedMap::node_type>(nodes), fast);
-    for (std::size_t i = 0; i < entries.size(); ++i) {
+    constexpr std::size_t kFetchedAhead = 16;
+    const std::size_t n = entries.size();
+    std::vector<StdOrderedMap::node_type> nodes(n);
+    StdOrderedMap one;
+    for (const std::uint32_t i : shuffled(n)) nodes[i] = one.extract(one.emplace().first);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (i + kFetchedAhead < n) __builtin_prefetch(&nodes[i + kFetchedAhead].key(), 1);
       nodes[i].key() = entries.keys[i];
       nodes[i].mapped() = entries.values[i];
       map.insert(map.end(), std::move(nodes[i]));
@@ -64,11 +73,8 @@ struct FilledStdOrdered {
 struct FilledBtree {
   AbslBtree map;
   explicit FilledBtree(const OrderedEntries& entries) {
-    std::vector<std::uint32_t> order(entries.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
-    FastRng fast(entries.size());
-    shuffle(std::span<std::uint32_t>(order), fast);
-    for (const std::uint32_t i : order) map.emplace(entries.keys[i], entries.values[i]);
+    for (const std::uint32_t i : shuffled(entries.size()))
+      map.emplace(entries.keys[i], entries.values[i]);
   }
 };
 

@@ -48,6 +48,24 @@ struct SortedKeys {
     return {keys(), {queries.data() + (turn & (slices - 1)) * kBatch, kBatch}};
   }
 
+  SortedKeys() = default;
+  // Any bytes, four a number: three quarters of them are keys, all are queries.
+  explicit SortedKeys(std::span<const std::uint8_t> bytes)
+      : n(bytes.size() / 16 * 3),
+        padded((n + kNodeKeys) / kNodeKeys * kNodeKeys),
+        queries(kTestQueries) {
+    const auto number = [&](std::size_t i) {
+      std::uint32_t x = 0;
+      for (std::size_t byte = 0; byte < 4; ++byte)
+        x |= std::uint32_t{bytes[4 * i + byte]} << (8 * byte);
+      return static_cast<std::int32_t>(x);
+    };
+    for (std::size_t i = 0; i < padded.size(); ++i) padded[i] = i < n ? number(i) : kHighest;
+    std::sort(padded.data(), padded.data() + n);
+    for (std::size_t i = 0; i < queries.size() && bytes.size() >= 4; ++i)
+      queries[i] = number(i * 0x9e3779b1 % (bytes.size() / 4));
+  }
+
   // Sorted by construction, as running sums of random gaps, an eighth of which are 0 (duplicates).
   // Half of the queries are keys.
   SortedKeys(std::size_t count, FastRng& fast, std::size_t most_queries = kQueries)
