@@ -213,14 +213,20 @@ void LadderSession::check(std::size_t turns) {
     }
   }
   if (turns != kAfterLastEpoch) return;
-  bool ran = false;
-  for (std::size_t i = 1; i < arms_.size(); ++i) {
-    const Measured& m = arms_[i];
-    if (m.ceiling) continue;
-    m.arm->settle();
-    if (!ran || baseline.arm->rotates()) run_baseline(m.arm->turn() == 0 ? 0 : m.arm->turn() - 1);
-    ran = true;
-    compare(m);
+  // Variants that made as many calls stand at the same turn: the baseline runs once for them all.
+  std::vector<std::size_t> others;
+  for (std::size_t i = 1; i < arms_.size(); ++i)
+    if (!arms_[i].ceiling) others.push_back(i);
+  const auto turn = [&](std::size_t i) { return arms_[i].arm->turn(); };
+  std::stable_sort(others.begin(), others.end(),
+                   [&](std::size_t a, std::size_t b) { return turn(a) < turn(b); });
+  std::optional<std::size_t> ran;
+  for (const std::size_t i : others) {
+    arms_[i].arm->settle();
+    if (!ran || (baseline.arm->rotates() && *ran != turn(i)))
+      run_baseline(turn(i) == 0 ? 0 : turn(i) - 1);
+    ran = turn(i);
+    compare(arms_[i]);
   }
 }
 
