@@ -159,6 +159,24 @@ TEST_CASE("utf8_validate: every ill-formed class, at every place around the edge
   });
 }
 
+TEST_CASE("utf8_validate: large texts, around the seams of their parts") {
+  constexpr std::size_t kPart = 256
+                                << 10;  // the vector behind the first, and three times a part on
+  on_every_target([&] {
+    Bytes text(4 * kPart + 64, 'a');
+    for (std::size_t lanes : {16, 32, 64})
+      for (std::size_t back = 0; back < 4; ++back) {
+        const std::size_t at = lanes + (1 + back % 3) * kPart - back;
+        const Bytes piece{0xf0, 0x9f, 0x98, 0x80};
+        std::copy(piece.begin(), piece.end(), text.begin() + static_cast<std::ptrdiff_t>(at));
+        agree(text);
+        text[at + 3] = 'a';
+        agree(text);
+        std::fill_n(text.begin() + static_cast<std::ptrdiff_t>(at), 4, 'a');
+      }
+  });
+}
+
 TEST_CASE("utf8_validate: every pair of bytes between characters") {
   on_every_target([&] {
     for (unsigned a = 0x70; a < 256; ++a) {

@@ -26,7 +26,7 @@ HWY_INLINE V Count(V counter, V bytes, V wanted) {
 // Counts in byte lanes. A lane holds 255 at most, so the lanes are added up (eight to a 64-bit sum)
 // after every 255 steps; a step counts four vectors, each with a counter of its own.
 uint64_t CountByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
-  constexpr size_t kAhead = 4096;  // across the page boundary, where hardware prefetch starts over
+  constexpr size_t kAhead = 8192;  // across page boundaries, where hardware prefetch starts over
   const hn::ScalableTag<uint8_t> d;
   const hn::Repartition<uint64_t, decltype(d)> d64;
   const size_t lanes = hn::Lanes(d);

@@ -62,6 +62,9 @@ uint32_t DotWidened(const int8_t* HWY_RESTRICT x, const int8_t* HWY_RESTRICT y, 
 }
 #endif  // HWY_SCALAR
 
+// Not where SIMD is held down to an older target.
+bool DotMayUseVnni() { return HWY_ARCH_X86 != 0 && HWY_TARGET <= HWY_AVX3_DL; }
+
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -76,6 +79,7 @@ namespace headroom {
 namespace {
 
 HWY_EXPORT(DotWidened);
+HWY_EXPORT(DotMayUseVnni);
 
 struct DotI8 {
   struct Input {
@@ -186,9 +190,9 @@ HEADROOM_VNNI void vnni_prefetch(const DotI8::Input& in, std::uint32_t& out) {
 }
 #undef HEADROOM_VNNI
 
-// Also where SIMD is held down to an older target.
+// (hwy::SupportedTargets() is no way to ask: that of Highway 1.0.3 sets the chosen target anew.)
 bool has_vnni() {
-  return __builtin_cpu_supports("avx512vnni") && (hwy::SupportedTargets() & HWY_AVX3_DL) != 0;
+  return __builtin_cpu_supports("avx512vnni") && HWY_DYNAMIC_DISPATCH(DotMayUseVnni)();
 }
 constexpr auto kVnni = run<vnni>;
 constexpr auto kVnniPrefetch = run<vnni_prefetch>;

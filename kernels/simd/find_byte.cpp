@@ -60,7 +60,7 @@ size_t FindByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
   // In what L1 may hold, a prefetch would only take the place of a load.
   constexpr size_t kNear = 32768;
   i = SkipBlocks<0>(text, i, HWY_MIN(n, kNear), key);
-  if (i + 4 * lanes > kNear) i = SkipBlocks<4096>(text, i, n, key);
+  if (i + 4 * lanes > kNear) i = SkipBlocks<8192>(text, i, n, key);
   for (; i + lanes <= n; i += lanes) {
     const intptr_t lane = first(i);
     if (lane >= 0) return i + static_cast<size_t>(lane);
@@ -120,6 +120,7 @@ struct FindByteProblem {
         for (int k = 0; k < 12 && i < setting.n; ++k, bits >>= 5)
           in.text[i++] = static_cast<std::uint8_t>(bits & 31);
       }
+      count_most(in);
     } else {
       in.wanted = {'\n'};
       const std::uint8_t other[4] = {'\n' + 1, '\n' ^ 1, '\n' ^ 0x80, '\n' - 1};
@@ -128,8 +129,8 @@ struct FindByteProblem {
         for (int k = 0; k < 32 && i < setting.n; ++k, bits >>= 2) in.text[i++] = other[bits & 3];
       }
       if (setting.n != 0) in.text[setting.n - 1] = '\n';
+      in.most = setting.n != 0 ? 1 : 0;
     }
-    count_most(in);
     return in;
   }
   // The first byte is the one wanted, in the others.

@@ -158,16 +158,13 @@ struct HexDecode {
   };
 
   static Input make(const Setting& setting, Rng& rng) {
-    static constexpr char kEither[] = "0123456789abcdefABCDEF";
+    static constexpr char kEither[] = "0123456789abcdef0123456789ABCDEF";
     Input in(2 * setting.n);
     FastRng fast(rng());
     for (std::size_t i = 0; i < in.size();) {
       std::uint64_t bits = fast();
-      for (int k = 0; k < 12 && i < in.size(); ++k, bits >>= 5) {
-        const std::uint64_t value = bits & 15;
-        in[i++] =
-            static_cast<std::uint8_t>(kEither[(bits & 16) != 0 && value >= 10 ? value + 6 : value]);
-      }
+      for (int k = 0; k < 12 && i < in.size(); ++k, bits >>= 5)
+        in[i++] = static_cast<std::uint8_t>(kEither[bits & 31]);
     }
     return in;
   }

@@ -178,8 +178,8 @@ constexpr Variant<SaxpyProblem> kVariants[] = {
 const Registrar kRegistrar({.name = "simd/saxpy",
                             .axis = Axis::kSimd,
                             .technique = "wider vectors pay as long as the cache can feed them",
-                            .sizes = {1024, 64 << 10, 384 << 10, 8 << 20, 32 << 20},
-                            .headline = {1024, 8 << 20},
+                            .sizes = {2048, 64 << 10, 384 << 10, 8 << 20, 32 << 20},
+                            .headline = {2048, 8 << 20},
                             .ceiling = {"machine/read"},
                             .demand =
                                 [](const Setting& s) {

@@ -125,10 +125,7 @@ namespace headroom::HWY_NAMESPACE {
 namespace {
 
 #if HWY_TARGET == HWY_SCALAR
-template <size_t>
-bool ValidUtf8(const uint8_t* text, size_t n) {
-  return automaton_accepts(text, n);
-}
+bool ValidUtf8(const uint8_t* text, size_t n) { return automaton_accepts(text, n); }
 #else
 
 using Bytes = hn::ScalableTag<uint8_t>;
@@ -168,11 +165,20 @@ HWY_INLINE bool AllAscii(Vector bytes) {
   return hn::AllFalse(di, hn::Lt(hn::BitCast(di, bytes), hn::Zero(di)));
 }
 
+// Nonzero where something is wrong with four vectors. Where all are ASCII, all that can be is that
+// the last character before them was cut off, and that shows in the first vector.
+HWY_INLINE Vector ErrorsOfFour(Bytes d, const uint8_t* HWY_RESTRICT at) {
+  const size_t lanes = hn::Lanes(d);
+  const auto any = hn::Or(hn::Or(hn::LoadU(d, at), hn::LoadU(d, at + lanes)),
+                          hn::Or(hn::LoadU(d, at + 2 * lanes), hn::LoadU(d, at + 3 * lanes)));
+  const auto first = Errors(d, at);
+  if (AllAscii(any)) return first;
+  return hn::Or(hn::Or(first, Errors(d, at + lanes)),
+                hn::Or(Errors(d, at + 2 * lanes), Errors(d, at + 3 * lanes)));
+}
+
 // Four vectors at a time. Where all are ASCII, only whether the last character before them was
-// complete needs a look, and that only where it was none of ASCII. `kAhead` bytes further on are
-// prefetched into L2, 0 for none: with four loads a vector, the queue of loads is full of those
-// that wait for memory before it reaches far enough.
-template <size_t kAhead>
+// complete needs a look, and that only where it was none of ASCII.
 bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n) {
   if (n == 0) return true;  // whose text may be a null pointer, which memcpy must not see
   const Bytes d;
@@ -186,15 +192,28 @@ bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n) {
   memcpy(edge + kBefore, text, i);
   auto errors = Errors(d, edge + kBefore);
   if (n >= lanes) {
+    if (n >= kLarge) {
+      // From memory, parts of the text side by side, which keeps more of the hardware's prefetchers
+      // busy, and lines asked for ahead: with four loads a vector, the queue of loads is full of
+      // those that wait for memory before it reaches far enough. A vector's errors depend on the
+      // bytes before it alone, so that parts may start anywhere.
+      constexpr size_t kParts = 4, kAhead = 4096;
+      const size_t part = (n - i) / kParts / (4 * lanes) * (4 * lanes);
+      for (const size_t end = i + part; i < end; i += 4 * lanes) {
+        for (size_t p = 0; p < kParts; ++p) {
+          const uint8_t* const at = text + i + p * part;
+          // Harmless past the end: a prefetch never faults. An integer: no pointer may point there.
+          const uintptr_t ahead = reinterpret_cast<uintptr_t>(at) + kAhead;
+          for (size_t line = 0; line < 4 * lanes; line += 64)
+            __builtin_prefetch(reinterpret_cast<const char*>(ahead + line));
+          errors = hn::Or(errors, ErrorsOfFour(d, at));
+        }
+      }
+      i += (kParts - 1) * part;
+    }
     bool open = true;
     for (; n - i >= 4 * lanes; i += 4 * lanes) {
       const uint8_t* const at = text + i;
-      if constexpr (kAhead != 0) {
-        // Harmless past the end: a prefetch never faults. An integer: no pointer may point there.
-        const uintptr_t ahead = reinterpret_cast<uintptr_t>(at) + kAhead;
-        for (size_t line = 0; line < 4 * lanes; line += 64)
-          __builtin_prefetch(reinterpret_cast<const char*>(ahead + line), 0, 2);
-      }
       const auto any = hn::Or(hn::Or(hn::LoadU(d, at), hn::LoadU(d, at + lanes)),
                               hn::Or(hn::LoadU(d, at + 2 * lanes), hn::LoadU(d, at + 3 * lanes)));
       if (HWY_LIKELY(AllAscii(any))) {
@@ -218,9 +237,7 @@ bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n) {
 
 }  // namespace
 
-uint8_t ValidateUtf8(const uint8_t* HWY_RESTRICT text, size_t n) {
-  return n < kLarge ? ValidUtf8<0>(text, n) : ValidUtf8<16384>(text, n);
-}
+uint8_t ValidateUtf8(const uint8_t* HWY_RESTRICT text, size_t n) { return ValidUtf8(text, n); }
 
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
