@@ -178,6 +178,8 @@ inline void* bump(Arena& arena, Arena::Block& block, std::size_t size) {
 
 // To allocate is an addition, and to release n objects is nothing: they all end with the call. The
 // end of the block is a local variable, or each addition would wait for the store of the last one.
+// Objects of mixed sizes spread as far as malloc's do, and each is written and read once: where the
+// C library answers from a cache of the thread, that bounds the gain.
 void arena(Arena& arena, const Call& in, Output& out) {
   arena.clear();
   Arena::Block block = arena.block(kLargest);
@@ -311,7 +313,8 @@ constexpr Variant<Allocation> kVariants[] = {
      .what = "new and delete: the C library's malloc, in a process that has had threads"},
     {.name = "arena",
      .run = run<arena>,
-     .what = "an addition an object, all released at once; in churn it holds what is dead too"},
+     .what = "an addition an object, all released at once; what remains is using the objects; in "
+             "churn it holds what is dead too"},
     {.name = "free_list",
      .run = run<free_list>,
      .what = "a list of free blocks a size: the last one released is the next one handed out"},

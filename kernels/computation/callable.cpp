@@ -212,7 +212,8 @@ constexpr Variant<Filter> kFilter[] = {
      .role = Role::kPeer},
     {.name = "template",
      .run = run<template_parameter<Filter>>,
-     .what = "template parameter: inlined; scalar, as where a number goes depends on those before"},
+     .what = "template parameter: inlined; scalar, as each store waits to know where the number "
+             "goes: an addition a number at best"},
 };
 
 template <class P>

@@ -209,10 +209,13 @@ void absl_strings(const Call& in, Output& out) {
   out.form = Output::kStrings;
 }
 
-// Nothing is copied: a view is a pointer and a length. It must not outlive the text.
+// Nothing is copied: a view is a pointer and a length. It must not outlive the text. The commas are
+// counted first, a pass that the compiler vectorizes, so that the views are not moved while their
+// vector grows. What remains is a call and a guess for each field, as in naive.
 void views(const Call& in, Output& out) {
   const std::string_view text = in.text;
   std::vector<std::string_view> fields;
+  fields.reserve(static_cast<std::size_t>(std::count(text.begin(), text.end(), ',')) + 1);
   std::size_t begin = 0;
   while (true) {
     const std::size_t end = text.find(',', begin);
@@ -279,7 +282,10 @@ constexpr Variant<StringSplit> kVariants[] = {
      .run = run<absl_strings>,
      .what = "absl::StrSplit into strings: as many copies",
      .role = Role::kPeer},
-    {.name = "views", .run = run<views>, .what = "a vector of std::string_view: nothing is copied"},
+    {.name = "views",
+     .run = run<views>,
+     .what = "std::string_view, counted first: nothing is copied or moved; the call and the "
+             "mispredicted end of each short field remain"},
     {.name = "absl_views",
      .run = run<absl_views>,
      .what = "absl::StrSplit into views",

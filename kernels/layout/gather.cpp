@@ -196,7 +196,9 @@ constexpr Variant<Gather> kVariants[] = {
              "loss in L2"},
     {.name = "sorted",
      .run = run<sorted>,
-     .what = "requests sorted by row beforehand (untimed): each line once, in memory's own order"},
+     .what = "sorted by row beforehand (untimed): each line once, in memory's order; too sparse "
+             "for the "
+             "prefetcher, misses fill the window as before"},
     {.name = "sorted_prefetch",
      .run = run<sorted_prefetch>,
      .what = "requests sorted beforehand, and rows asked for ahead"},

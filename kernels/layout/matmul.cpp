@@ -21,11 +21,11 @@
 #define HEADROOM_LAYOUT_MATMUL_
 namespace headroom::matmul {
 
-constexpr std::size_t kDepth = 256;            // k at a time: of A, 8 rows of that stay in L1
-constexpr std::size_t kStripBytes = 2048;      // columns of B at a time: with kDepth, half of L2
-constexpr std::size_t kWidestTile = 3 * 256;   // bytes: three vectors of SVE's longest
-constexpr std::size_t kPanel = 4;              // rows of A that are packed together
-constexpr std::size_t kSmallBytes = 32 << 10;  // a matrix up to this is not packed
+constexpr std::size_t kDepth = 256;             // k at a time: of A, 8 rows of that stay in L1
+constexpr std::size_t kStripBytes = 2048;       // columns of B at a time: with kDepth, half of L2
+constexpr std::size_t kWidestTile = 3 * 256;    // bytes: three vectors of SVE's longest
+constexpr std::size_t kPanel = 4;               // rows of A that are packed together
+constexpr std::size_t kSmallBytes = 256 << 10;  // a matrix up to this is not packed
 
 template <class T>
 struct Job {
@@ -211,17 +211,21 @@ HWY_INLINE void PackB(const T* HWY_RESTRICT b, size_t stride, size_t columns, si
   }
 }
 
-// Small matrices as they lie: where all fits L1 or nearly, packing costs more than it saves.
+// Small matrices as they lie: where all fits L1 or nearly, packing costs more than it saves. The
+// columns of B that a tile wide stay in L1 while A goes past. At the edges the last tile moves back
+// until it fits, and makes a few numbers of C once more.
 template <class T>
 HWY_INLINE void MultiplySmall(const Job<T>& job) {
   const size_t n = job.n, lanes = hn::Lanes(hn::ScalableTag<T>());
-  for (size_t i = 0; i < n; i += kRows) {
-    for (size_t j = 0; j < n;) {
-      const size_t vectors = PanelVectors(n - j, lanes);
-      const Operands<T> from{job.a + i * n, n, kPanel * n, 1, job.b + j, n};
-      AnyTile(vectors, n, from, false, job.c + i * n + j, n, kRows, vectors * lanes);
-      j += vectors * lanes;
+  for (size_t j = 0; j < n;) {
+    const size_t vectors = PanelVectors(n - j, lanes);
+    const size_t column = HWY_MIN(j, n - vectors * lanes);
+    for (size_t i = 0; i < n; i += kRows) {
+      const size_t row = HWY_MIN(i, n - kRows);
+      const Operands<T> from{job.a + row * n, n, kPanel * n, 1, job.b + column, n};
+      AnyTile(vectors, n, from, false, job.c + row * n + column, n, kRows, vectors * lanes);
     }
+    j += vectors * lanes;
   }
 }
 
@@ -231,8 +235,7 @@ template <class T>
 HWY_INLINE void Multiply(const Job<T>& job) {
   constexpr size_t kColumns = kStripBytes / sizeof(T);
   const size_t n = job.n, lanes = hn::Lanes(hn::ScalableTag<T>());
-  if (n * n * sizeof(T) <= kSmallBytes && n % kRows == 0 && n % lanes == 0)
-    return MultiplySmall(job);
+  if (n * n * sizeof(T) <= kSmallBytes && n >= kRows && n >= 3 * lanes) return MultiplySmall(job);
   const size_t strip = HWY_MAX(kColumns / (3 * lanes), size_t{1}) * 3 * lanes;
   for (size_t k = 0; k < n; k += kDepth) {
     const size_t depth = HWY_MIN(kDepth, n - k);
@@ -409,16 +412,16 @@ constexpr auto kOpenBlasRun = kNotBuilt;
 
 constexpr Need kNeedsOpenBlas[] = {kOpenBlas};
 
-// The naive loop takes 0.15 s at 512 for floats, and twice that for doubles.
-template <class T>
-constexpr std::size_t kNaiveMost = sizeof(T) == 4 ? 512 : 256;
+// At 512 the naive loop takes 0.15 s for floats, and twice that for doubles: too long for what it
+// would show.
+constexpr std::size_t kNaiveMost = 256;
 
 template <class T>
 constexpr Variant<Matmul<T>> kVariants[] = {
     {.name = "naive",
      .run = run<naive<T>>,
      .what = "ijk, row by column: a line of cache for each number of B, one chain of additions",
-     .max_n = kNaiveMost<T>},
+     .max_n = kNaiveMost},
     {.name = "ikj",
      .run = run<ikj<T>>,
      .what = "inner loops swapped: B and C along their rows, the compiler vectorizes",

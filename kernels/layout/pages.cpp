@@ -91,7 +91,8 @@ constexpr Variant<PagesProblem> kVariants[] = {
      .what = "4 KiB pages: beyond a few MiB nearly each read also needs a walk of the page table"},
     {.name = "huge",
      .run = run<read_at_random<machine::Pages::kHuge>>,
-     .what = "madvise(MADV_HUGEPAGE): 2 MiB pages, whose translations the processor has at hand"},
+     .what = "madvise(MADV_HUGEPAGE): translations are at hand; behind independent misses, walkers "
+             "hide most of the gain (see line_a_page)"},
 };
 
 const Registrar kRegistrar(

@@ -194,25 +194,22 @@ void simd(Second& second, const Stencil::Input& in, Buffer<float>& out) {
 
 constexpr std::size_t kStrip = 2048;  // columns
 
-// Four rows of a strip for each step but the last. Rows that lie a power of two apart would compete
-// for the same sets of L1.
-struct LastRows {
-  static constexpr std::size_t kStride = kStrip + 80;
-  explicit LastRows(const Stencil::Input&) : rows((kSteps - 1) * 4 * kStride) {}
-  Buffer<float> rows;
-};
+// Four rows of a strip for each step but the last (100 KiB, on the stack). Rows that lie a power of
+// two apart would compete for the same sets of L1.
+constexpr std::size_t kStride = kStrip + 80;
 
 // Time tiles: as soon as a step has three rows, the next one makes a row of them. All steps sweep
 // down the grid together, each one row behind the other, so memory is read and written once for all
 // steps; and in strips so narrow that what lies between them stays in L2. (So narrow that it stays
 // in L1 is slower: short rows break up the prefetcher's streams.)
-void time_tiled(LastRows& last, const Stencil::Input& in, Buffer<float>& out) {
+void time_tiled(const Stencil::Input& in, Buffer<float>& out) {
   const std::size_t n = in.n;
+  alignas(64) float last[(kSteps - 1) * 4 * kStride];
   copy_border(in.grid.data(), n, out.data());
   for (std::size_t first = 1; first + 1 < n; first = (first / kStrip + 1) * kStrip)
     HWY_DYNAMIC_DISPATCH(StepsTogether)
-  (in.grid.data(), n, kSteps, first, std::min((first / kStrip + 1) * kStrip, n - 1),
-   last.rows.data(), LastRows::kStride, out.data());
+  (in.grid.data(), n, kSteps, first, std::min((first / kStrip + 1) * kStrip, n - 1), last, kStride,
+   out.data());
 }
 
 constexpr Variant<Stencil> kVariants[] = {
@@ -236,8 +233,8 @@ constexpr Variant<Stencil> kVariants[] = {
 const Registrar kRegistrar({.name = "layout/stencil",
                             .axis = Axis::kMemoryBandwidth,
                             .technique = "walk rows, and do all steps while a row is near",
-                            .sizes = {64, 256, 1024, 2048, 4096},
-                            .headline = {1024, 2048},
+                            .sizes = {64, 256, 512, 1024, 2048, 4096},
+                            .headline = {512, 2048},
                             .ceiling = {"machine/copy"},
                             .demand =
                                 [](const Setting& s) {
