@@ -174,7 +174,7 @@ fuzz:
 	@tools/deps.sh check-all
 	@$(call configure,fuzz,fuzz)
 	@$(call compile,fuzz,headroom-fuzz)
-	@tests/fuzz/run build/fuzz '$(SECONDS)' "$$ARG_KERNEL"
+	@JOBS='$(JOBS)' tests/fuzz/run build/fuzz '$(SECONDS)' "$$ARG_KERNEL"
 
 check-all:
 	@tools/deps.sh check-all
