@@ -61,7 +61,7 @@ TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
 .PHONY: help bench test build deps list compare format fuzz check-all clean clean-all
-.PHONY: test-asan-ubsan test-tsan test-clang test-without test-catch2
+.PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
@@ -142,8 +142,12 @@ test:
 # $(call ctest,FOLDER)
 ctest = ctest --test-dir build/$(1) --output-on-failure --no-tests=error
 
-test-asan-ubsan test-tsan test-clang: test-%:
-	@tools/deps.sh $(if $(filter asan-ubsan,$*),test,check-all)
+# What deps.sh is asked for where it isn't everything that check-all needs.
+packages-asan-ubsan = test
+packages-aarch64 = aarch64
+
+test-asan-ubsan test-tsan test-clang test-aarch64: test-%:
+	@tools/deps.sh $(or $(packages-$*),check-all)
 	@$(call configure,$*,$*)
 	@$(call compile,$*,headroom-bench headroom-tests)
 	@$(call ctest,$*)
