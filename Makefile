@@ -61,7 +61,7 @@ TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
 .PHONY: help bench test build deps list compare format fuzz check-all clean clean-all
-.PHONY: test-asan-ubsan test-tsan test-clang test-without test-catch2
+.PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
@@ -76,7 +76,7 @@ help:
 	@echo 'make list       every kernel and its variants, and what is missing for those that are'
 	@echo 'make deps       only set up what is missing (tries again what could not be had before)'
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
-	@echo 'make check-all  every compiler and sanitizer, without each optional library, the long tests'
+	@echo 'make check-all  every compiler, sanitizer and architecture, without each optional library'
 	@echo 'make fuzz       made-up bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
 	@echo 'make format     lay out every tracked .h and .cpp as .clang-format says'
 	@echo 'make clean      remove what was built, except build/runs; clean-all takes that too'
@@ -138,20 +138,25 @@ test:
 	  "$$python" -m pytest -q -n $(JOBS) tests/tools $$ARG_PYTEST || status=1; \
 	exit $$status
 
-# The C++ tests of another preset, through ctest, which closes with its own line.
+# The C++ tests of another preset, through ctest, which knows an emulator where one is needed.
 # $(call ctest,FOLDER)
-ctest = ctest --test-dir build/$(1) --parallel $(JOBS) --output-on-failure --no-tests=error
+ctest = ctest --test-dir build/$(1) --parallel $(JOBS) --verbose --no-tests=error
 
-test-asan-ubsan test-tsan test-clang: test-%:
-	@tools/deps.sh $(if $(filter asan-ubsan,$*),test,check-all)
+# What deps.sh is asked for where it isn't everything that check-all needs.
+packages-asan-ubsan = test
+packages-aarch64 = aarch64
+
+test-asan-ubsan test-tsan test-clang test-aarch64: test-%:
+	@tools/deps.sh $(or $(packages-$*),check-all)
 	@$(call configure,$*,$*)
 	@$(call compile,$*,headroom-bench headroom-tests)
 	@$(call ctest,$*)
 
 # Each optional library left out alone, then all at once: still builds, still right.
+WITHOUT ?= openmp liburing sqlite peers openmp;liburing;sqlite;peers
 test-without:
 	@tools/deps.sh test
-	@set -e; for without in openmp liburing sqlite peers 'openmp;liburing;sqlite;peers'; do \
+	@set -e; for without in $(foreach one,$(WITHOUT),'$(one)'); do \
 	  folder=without-$$(printf '%s' "$$without" | tr ';' '-'); \
 	  echo "== without $$without"; \
 	  $(call configure,release,$$folder,-DHEADROOM_WITHOUT="$$without"); \
@@ -162,30 +167,20 @@ test-without:
 # Catch2 2.13 and 3 both have to compile, and a distribution has only one of them: CATCH2=FOLDER
 # names an installed one of the other major version.
 test-catch2:
-	@if [ -z "$(CATCH2)" ]; then \
-	  echo 'check-all: only this distribution'"'"'s Catch2 was tried; CATCH2=FOLDER names another'; \
-	else \
-	  set -e; $(call configure,release,catch2,-DCMAKE_PREFIX_PATH="$(CATCH2)"); \
-	  $(call compile,catch2,headroom-tests); $(call ctest,catch2); \
-	fi
+	@if [ -z "$(CATCH2)" ]; then echo 'make test-catch2: say which: CATCH2=FOLDER' >&2; exit 2; fi
+	@$(call configure,release,catch2,-DCMAKE_PREFIX_PATH="$(CATCH2)")
+	@$(call compile,catch2,headroom-tests)
+	@$(call ctest,catch2)
 
 # Every kernel that takes bytes, or those with KERNEL in their name.
 fuzz:
 	@tools/deps.sh check-all
 	@$(call configure,fuzz,fuzz)
 	@$(call compile,fuzz,headroom-fuzz)
-	@tests/fuzz/run build/fuzz '$(SECONDS)' "$$ARG_KERNEL"
+	@JOBS='$(JOBS)' tests/fuzz/run build/fuzz '$(SECONDS)' "$$ARG_KERNEL"
 
 check-all:
-	@tools/deps.sh check-all
-	@HEADROOM_LONG=1 $(MAKE) --no-print-directory test
-	@$(MAKE) --no-print-directory test-clang
-	@$(MAKE) --no-print-directory test-asan-ubsan
-	@$(MAKE) --no-print-directory test-tsan
-	@HEADROOM_LONG=1 $(MAKE) --no-print-directory fuzz
-	@$(MAKE) --no-print-directory test-without
-	@$(MAKE) --no-print-directory test-catch2
-	@echo 'check-all: everything passed'
+	@CATCH2='$(CATCH2)' MAKE='$(MAKE)' tests/check-all
 
 format:
 	@tools/deps.sh ci

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Names the packages that are missing, and the command that installs them; runs it where it may.
 #
-#   tools/deps.sh [bench|test|ci|check-all] [--retry] [--python]
+#   tools/deps.sh [bench|test|ci|check-all|aarch64] [--retry] [--python]
 #
 #   bench         what `make bench` needs
 #   test          the same and pytest (the default)
 #   ci            the same and clang-format
 #   check-all     the same and clang with its OpenMP runtime
+#   aarch64       a cross compiler, an emulator, and in build/aarch64-root the libraries for Arm
 #   --retry       try again what could not be had, or was declined, before (`make deps`)
 #   --python      print a Python 3 that has every module for this, and stop
 #
@@ -22,12 +23,13 @@ set -u
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd) || exit 2
 skip_file=$root/build/.deps-skip # optional packages that could not be had, or were declined
+root_arm64=$root/build/aarch64-root
 spaces=$IFS
 
 # class  name  commands that also satisfy it  apt  dnf  pacman  brew
 #   R required tool    L required library, else CMake downloads it    P required Python module
 #   T the same, for tests only         F for .ci/run                  A for make check-all
-#   O optional
+#   O optional                         X for make test-aarch64, which unpacks L's packages for arm64
 # `a|b`: either will do. `-`: not packaged there, or part of another package.
 table='
 R c++            c++,g++,clang++ g++ gcc-c++ gcc gcc
@@ -72,6 +74,8 @@ O dmidecode      dmidecode dmidecode dmidecode dmidecode -
 F clang-format   clang-format    clang-format clang-tools-extra clang llvm
 A clang          clang++-14,clang++ clang clang clang llvm
 A clang-openmp   -               libomp-dev|libomp-14-dev libomp-devel openmp libomp
+X g++-aarch64    aarch64-linux-gnu-g++ g++-aarch64-linux-gnu - - -
+X qemu-user      qemu-aarch64    qemu-user - - -
 '
 
 die() {
@@ -176,7 +180,7 @@ TABLE
       L) missing_libraries="$missing_libraries $name=$package" ;;
       P | T) missing_python="$missing_python $name=$package" ;;
       O) missing_optional="$missing_optional $name=$package" ;;
-      F | A) missing_tools="$missing_tools $name=$package" ;; # asked for by name: required
+      F | A | X) missing_tools="$missing_tools $name=$package" ;; # asked for by name: required
     esac
   done <<TABLE
 $wanted
@@ -194,6 +198,7 @@ select_rows() {
     test) classes=RLPTO ;;
     ci) classes=RLPTOF ;;
     check-all) classes=RLPTOFA ;;
+    aarch64) classes=RX ;;
   esac
   wanted=$(echo "$table" | while read -r class rest; do
     case $classes in *"${class:-none}"*) echo "$class $rest" ;; esac
@@ -228,6 +233,45 @@ names() {
   line=
   for entry in "$@"; do line="$line ${entry%%=*}"; done
   echo "${line# }"
+}
+
+# apt's command $1, of a machine that is arm64 and has nothing: its lists and packages lie in
+# $root_arm64.apt, so that neither root nor a foreign architecture of dpkg's is needed.
+apt_arm64() {
+  command=$1
+  shift
+  "$command" -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root \
+    -o Dir::State::status="$root_arm64.apt/status" -o Dir::State::Lists="$root_arm64.apt/lists" \
+    -o Dir::Cache="$root_arm64.apt" "$@"
+}
+
+# The libraries of the table and what they in turn link, but for the cross compiler's own.
+packages_arm64() {
+  set -- $(echo "$table" | sed -n 's/^L [^ ]*  *[^ ]*  *\([^ ]*\) .*/\1/p')
+  echo "$@"
+  apt_arm64 apt-cache depends --no-recommends --no-suggests "$@" |
+    sed -n 's/^ *Depends: \(lib.*\)/\1/p' |
+    grep -vE '^(libc6|libgcc-s1|libstdc\+\+6|libgomp1|libbenchmark-tools)$'
+}
+
+# A download into build/, as CMake's would be: DEPS=off has no say in it either.
+unpack_arm64() {
+  [ ! -e "$root_arm64/complete" ] || return 0
+  rm -rf "$root_arm64" "$root_arm64.apt"
+  mkdir -p "$root_arm64" "$root_arm64.apt/lists/partial" "$root_arm64.apt/archives/partial"
+  : >"$root_arm64.apt/status"
+  log=$root_arm64.apt/log
+  echo 'deps: fetching the arm64 libraries into build/aarch64-root' >&2
+  {
+    apt_arm64 apt-get update && wanted=$(packages_arm64) &&
+      (cd "$root_arm64.apt" && apt_arm64 apt-get download $wanted) &&
+      for package in "$root_arm64.apt"/*.deb; do dpkg-deb -x "$package" "$root_arm64" || exit; done
+  } >"$log" 2>&1 </dev/null || {
+    sed 's/^/  /' "$log" >&2
+    die 'no arm64 libraries: apt has none of them for arm64 (its own message is above)'
+  }
+  rm -rf "$root_arm64.apt"
+  : >"$root_arm64/complete"
 }
 
 refresh_command() {
@@ -290,6 +334,7 @@ finish() {
   if [ -n "$missing_tools$missing_python" ]; then
     die "missing: $(names $missing_tools $missing_python)$(installable)"
   fi
+  if [ "$goal" = aarch64 ]; then unpack_arm64; fi
   exit 0
 }
 
@@ -298,13 +343,13 @@ finish() {
 goal=test retry=no python=no
 for argument in "$@"; do
   case $argument in
-    bench | test | ci | check-all) goal=$argument ;;
+    bench | test | ci | check-all | aarch64) goal=$argument ;;
     --retry) retry=yes ;;
     --python) python=yes ;;
     -h | --help)
       sed -n '2,/^# It assumes/s/^# \{0,1\}//p' "$0"
       exit 0 ;;
-    *) die "unknown argument '$argument' (bench, test, ci, check-all, --retry, --python)" ;;
+    *) die "unknown argument '$argument' (bench, test, ci, check-all, aarch64, --retry, --python)" ;;
   esac
 done
 case ${DEPS:-} in '' | auto | off) ;; *) die "DEPS=$DEPS: it is auto, off or not set" ;; esac
@@ -317,6 +362,9 @@ elif has brew; then
   brew_prefix=$(command -v brew)
   brew_prefix=${brew_prefix%/bin/brew}
 else family=none
+fi
+if [ "$goal" = aarch64 ] && [ $family != apt ]; then
+  die 'aarch64: only where apt is: the arm64 libraries are those of Debian'
 fi
 column=$family
 [ $family != none ] || column=apt # for the names only

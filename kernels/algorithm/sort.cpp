@@ -14,7 +14,7 @@
 #include <tuple>
 #include <utility>
 
-#include "core/simd.h"
+#include "core/evens-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -170,8 +170,8 @@ HWY_INLINE void Deal(D d, Rows& rows, std::index_sequence<kRow...>) {
         if constexpr ((kRow & kDistance) == 0) {
           auto& a = std::get<kRow>(rows);
           auto& b = std::get<kRow + kDistance>(rows);
-          const auto even = hn::ConcatEven(d, b, a);
-          b = hn::ConcatOdd(d, b, a);
+          const auto even = Evens(d, b, a);
+          b = Odds(d, b, a);
           a = even;
         }
       }(),

@@ -431,6 +431,40 @@ def test_named_goals_need_more(machine: Machine) -> None:
     assert "deps: missing: clang-format clang clang-openmp\n" in done.stderr
 
 
+def test_arm_libraries_are_unpacked_beside_the_machines_own(machine: Machine) -> None:
+    machine.without("libhwy-dev")  # which is the machine's own and not asked for here
+    for tool in ("aarch64-linux-gnu-g++", "qemu-aarch64"):
+        machine.shim(tool, TOOL)
+    machine.shim("dpkg-deb", 'echo "dpkg-deb $*" >>"$FAKE/log"')
+    machine.shim("apt-cache", 'echo "  Depends: libhwy1"; echo "  Depends: libc6"')
+    machine.shim(
+        "apt-get",
+        'echo "apt-get $*" >>"$FAKE/log"\n'
+        'case " $* " in *" download "*) : >some.deb; exit "${FAKE_DOWNLOAD:-0}" ;; esac',
+    )
+    done = machine.run("aarch64", FAKE_DOWNLOAD="100")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("deps: no arm64 libraries: ")
+    done = machine.run("aarch64", DEPS="off")
+    assert done.returncode == 0, done.stderr
+    update, download, unpack = machine.log
+    assert "APT::Architecture=arm64" in update and update.endswith(" update")
+    wanted = download.split(" download ")[1].split()
+    assert wanted == [*LIBRARIES, "libhwy1"]
+    assert unpack.startswith("dpkg-deb -x ") and unpack.endswith("/build/aarch64-root")
+    assert machine.run("aarch64").stderr == "" and machine.log == []
+
+
+def test_arm_needs_a_cross_compiler_and_apt(machine: Machine) -> None:
+    done = machine.run("aarch64", DEPS="off")
+    assert done.returncode == 2
+    assert "deps: missing: g++-aarch64 qemu-user (DEPS=off" in done.stderr
+    (machine.bin / "apt-get").unlink()
+    done = machine.run("aarch64")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("deps: aarch64: only where apt is")
+
+
 @pytest.mark.parametrize("arguments, more", [(["bogus"], {}), ([], {"DEPS": "banana"})])
 def test_bad_usage(machine: Machine, arguments: list[str], more: dict[str, str]) -> None:
     done = machine.run(*arguments, **more)
