@@ -310,6 +310,19 @@ def test_probes(headroom):
     assert result.returncode == 1 and "means several" in result.stderr
 
 
+def test_two_labels_of_one_machine_compare(cite):
+    """Configurations of one machine: a label stands for all its runs that agree."""
+    at = "@test-2c-8g/base @test-2c-8g/new"
+    text = f"<!-- headroom: compare {at} axes simd/sum -->\n<!-- /headroom -->\n"
+    assert cite(text).returncode == 0
+    filled = cite.document.read_text()
+    assert "| simd | " in filled and "simd/sum, n " in filled and "1.500x" in filled
+    assert cite(None, "--check").returncode == 0
+    assert cite(_marked(f"{CELL} speedup @test-2c-8g/base")).returncode == 0
+    assert _between(cite) == (cite(_marked(f"{CELL} speedup {AT}")), _between(cite))[1]
+    assert cite(_marked(f"{CELL} speedup @test-2c-8g/no_such")).returncode == 1
+
+
 def test_json(cite):
     tree = json.loads(cite(_marked(f"{CELL} speedup {AT}", "1x"), "--check", "--json").stdout)
     (entry,) = tree["files"]
