@@ -41,10 +41,11 @@ def machine_(arguments: argparse.Namespace) -> int:
     if figures:
         probes.print_probes(figures, tree, run["name"], to)
     else:
-        which = "this run" if arguments.run else "no run of this machine here"
+        told = "this run measured no probes"
+        told = told if arguments.run else "no run of this machine here measured probes"
         to.print()
         terminal.paragraph(
-            to, f"! {which} measured probes: `make bench FILTER='^machine/'` does", "yellow"
+            to, f"! {told}: `make bench FILTER='^machine/'` does", "yellow"
         )
     return 0
 
