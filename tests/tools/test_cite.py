@@ -11,7 +11,6 @@ from generated import golden_pair, written
 
 from headroom_tools import record, show, source
 from headroom_tools.cite import latex, markers
-from headroom_tools.cite.records import Loaded
 from headroom_tools.errors import HeadroomError
 
 AT = f"@test-2c-8g/{BASE}"
@@ -278,18 +277,19 @@ def test_hostile_texts_end_no_marker(cite):
 def test_latex_and_bibtex(headroom):
     text = headroom("cite", "--latex", golden_run(BASE)).stdout
     row = _row()
-    assert f"headroom@{CELL} speedup\\endcsname{{{row.speedup:.2f}\\ensuremath{{\\times}} [" in text
+    assert f"headroom@is{{{CELL} speedup}}{{{row.speedup:.2f}\\ensuremath{{\\times}} [" in text
     assert text.isascii()
-    names = [line.split("\\endcsname")[0] for line in text.splitlines() if "\\def" in line]
+    names = [line.split("}")[0] for line in text.splitlines() if line.startswith("\\headroom@is")]
     assert len(names) == len(set(names))
     entry = headroom("cite", "--bibtex", golden_run(BASE)).stdout
     assert "@misc{headroom-test-2c-8g-20260101T000000Z," in entry
-    assert "Test CPU" in entry and record.load(golden_run(BASE))[0]["commit"] in entry
+    assert "Test CPU" in entry and record.load(golden_run(BASE))[0]["commit"][:12] in entry
     assert entry.count("{") == entry.count("}")
     both = headroom("cite", "--latex", golden_run(BASE), golden_run(NEW))
     assert both.returncode == 2 and "one RUN" in both.stderr
     assert latex.escaped(r"\input{x} $a_b^c~ & % #") == (
-        r"\textbackslash{}input\{x\} \$a\_b\textasciicircum{}c\textasciitilde{} \& \% \#"
+        r"\textbackslash{}input\textbraceleft{}x\textbraceright{} "
+        r"\$a\_b\textasciicircum{}c\textasciitilde{} \& \% \#"
     )
 
 
@@ -308,7 +308,19 @@ def test_probes(headroom):
     document.write_text(_marked(f"machine/read/n:67108864 probe {at}"))
     result = headroom("cite", document)
     assert result.returncode == 1 and "means several" in result.stderr
-    assert "machine/read/n:67108864/input:default/threads:1 probe" in latex.macros(Loaded(folder))
+
+
+def test_two_labels_of_one_machine_compare(cite):
+    """Configurations of one machine: a label stands for all its runs that agree."""
+    at = "@test-2c-8g/base @test-2c-8g/new"
+    text = f"<!-- headroom: compare {at} axes simd/sum -->\n<!-- /headroom -->\n"
+    assert cite(text).returncode == 0
+    filled = cite.document.read_text()
+    assert "| simd | " in filled and "simd/sum, n " in filled and "1.500x" in filled
+    assert cite(None, "--check").returncode == 0
+    assert cite(_marked(f"{CELL} speedup @test-2c-8g/base")).returncode == 0
+    assert _between(cite) == (cite(_marked(f"{CELL} speedup {AT}")), _between(cite))[1]
+    assert cite(_marked(f"{CELL} speedup @test-2c-8g/no_such")).returncode == 1
 
 
 def test_json(cite):

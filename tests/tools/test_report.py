@@ -15,7 +15,7 @@ from conftest import BASE, CHECKOUT, GOLDEN, NEW, golden_run
 from generated import golden_pair, large, sweep, written
 
 from headroom_tools import cli, report
-from headroom_tools.pictures import make
+from headroom_tools.pictures import make, spec, svg
 
 pytest.importorskip("jinja2", reason="no jinja2: apt install python3-jinja2")
 
@@ -23,7 +23,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt install chromium")
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>"
-_VOID = {"meta", "link", "input", "br", "img"}
+_VOID = {"meta", "link", "input", "br", "img", "wbr"}
 
 
 class _Page(HTMLParser):
@@ -95,6 +95,26 @@ def test_a_page_of_two_runs_compares(headroom):
     _checked(text)
     assert "Axis indices" in text and "1.500x" in text and "The kernels that moved most" in text
     assert "test-2c-8g · base" in text and "test-2c-8g · new" in text
+
+
+def test_runs_of_one_machine_are_told_apart_by_their_label(headroom):
+    run, machine = golden_pair()
+    run["label"] = "later"
+    later = written(headroom.root / "r" / "later", run, machine)
+    text = _run(headroom, golden_run(BASE), later).read_text()
+    assert "<h1>Headroom: test-2c-8g, 2 runs</h1>" in text and "In the first run the best" in text
+    assert text.count('<th scope="row">test-2c-8g</th>') == 1, "one line a machine"
+    assert "base, 2026-01-01; later, 2026-01-01" in text and "<td>later</td>" in text
+
+
+def test_ticks_stay_in_their_picture():
+    bars = spec.Bars("t", "", spec.Axis("speedup", "factor", True), 1.0, [
+        spec.Bar("a_long_name", 12000.0, 11000.0, 13000.0, "12,000x", mark=20000.0)])  # fmt: skip
+    text = svg.table(bars, "caption")
+    ticks = re.findall(r'<text class="(.*?)" x="([\d.]+)%"', text)
+    assert ticks[0][0] == "" and all(c.startswith("r") for c, x in ticks if float(x) > 92)
+    assert sum("o" in c.split() for c, _ in ticks) == len(ticks) // 2, "every other one may go"
+    assert "a_<wbr>long_<wbr>name" in text and text.count('<th scope="col">') == 3
 
 
 def test_sweeps_probes_and_all_machines(headroom):
@@ -292,7 +312,8 @@ def test_filter_and_sort_work(headroom):
     found.names = shown().map((row) => row.cells[0].textContent);
     found.cleared = heads[at].getAttribute("aria-sort");
     window.dispatchEvent(new Event("beforeprint"));
-    found.open = Array.from(document.querySelectorAll("details")).every((part) => part.open);
+    const folded = Array.from(document.querySelectorAll("details")).filter((part) => !part.open);
+    found.open = folded.every((part) => part.className === "launches") && folded.length;
     document.body.textContent = "FOUND" + JSON.stringify(found) + "END";
     """
     dom, console = _dom(headroom.root, _with(_run(headroom, golden_run(BASE)), probe))

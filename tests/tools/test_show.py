@@ -10,6 +10,7 @@ import shutil
 import numpy
 import pytest
 from conftest import BASE, NEW, golden_run
+from generated import golden_pair, written
 from scipy import stats as reference
 
 from headroom_tools import compare, record, show, validate
@@ -335,3 +336,15 @@ def test_runs_without_a_common_cell(tmp_path, headroom):
     folder = _written(tmp_path / "x" / "other", run, machine)
     result = headroom("compare", golden_run(BASE), folder)
     assert result.returncode == 2 and "no cell in common" in result.stderr
+
+
+def test_what_was_left_out_says_what_measures_it(headroom, tmp_path):
+    run, machine = golden_pair()
+    base = {"kernel": "simd/sum", "n": 4096, "input": "default", "threads": 1}
+    run["left_out"] = [
+        {**base, "reason": "set-up takes 1.1 s a launch"},
+        {**base, "n": 65536, "reason": "2.0 s a launch are too long for 3 minutes"},
+    ]
+    told = headroom("show", written(tmp_path / "r" / "x", run, machine)).stdout
+    assert "set-up takes 1.1 s a launch: --profile thorough" in told
+    assert "too long for 3 minutes: --filter, or --profile thorough" in told

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 class HeadroomError(Exception):
     """What went wrong, in one line that names the file, the field and the cure.

@@ -500,6 +500,13 @@ def _short(rows: list[Row], to: Console) -> None:
     terminal.paragraph(to, ", ".join(names))
 
 
+def _cure_of(reason: str) -> str:
+    """What measures a ladder that was left out for this reason."""
+    if reason.startswith("set-up takes"):
+        return ": --profile thorough"
+    return ": --filter, or --profile thorough" if "too long for" in reason else ""
+
+
 def _absent(run: dict, to: Console) -> None:
     kernels = {kernel["name"]: kernel for kernel in run["kernels"]}
     if run["missing"]:
@@ -512,11 +519,11 @@ def _absent(run: dict, to: Console) -> None:
         table.print(to)
     if run["left_out"]:
         to.print()
-        terminal.title(to, "left out", "measured by --profile thorough")
+        terminal.title(to, "left out", "and what measures it")
         table = terminal.Table("<<<")
         for entry in run["left_out"]:
             label = ladder_label(entry["n"], entry["input"], entry["threads"], 2)
-            table.row(entry["kernel"], label, entry["reason"])
+            table.row(entry["kernel"], label, entry["reason"] + _cure_of(entry["reason"]))
         table.print(to)
     if run["failures"]:
         to.print()

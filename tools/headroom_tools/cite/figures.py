@@ -187,7 +187,9 @@ def _best(records: Records, request: Request, document: Path) -> Figure:
 
 def _compare(records: Records, request: Request, document: Path) -> Figure:
     loaded = [records.runs(machine)[0] for machine in request.machines]
-    base, *news = read_sides([one.folder for one in loaded], pool=False)
+    # A run that is named stands for itself; a machine or a label for all its runs that agree.
+    named = any(one.folder.name == asked.run for one, asked in zip(loaded, request.machines))
+    base, *news = read_sides([one.folder for one in loaded], pool=not named)
     trees = [compared(base, new) for new in news]
     kernels = {subject.kernel for subject in request.subjects}
     if None in kernels:

@@ -11,32 +11,41 @@ import re
 from headroom_tools import probes as probes_
 from headroom_tools.cite.figures import cell_figure, probe_figure
 from headroom_tools.cite.records import Loaded, Unbacked
+from headroom_tools.errors import HeadroomError
 from headroom_tools.export import name_of
 from headroom_tools.text import safe, size
 
+# No character may be markup, count as a brace where BibTeX pairs them, be another glyph in the old
+# font encoding (< and > are Spanish there; biber undoes \textless), or become one with its
+# neighbour (--, '', ?`).
 _SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
-    "_": r"\_", "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    "\\": r"\textbackslash{}", "{": r"\textbraceleft{}", "}": r"\textbraceright{}",
+    "<": "$<$", ">": "$>$", "|": "$|$", '"': r"{\char34}",
+    "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%", "'": "{'}", "`": "{`}",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
 }  # fmt: skip
 QUANTITIES = ("speedup", "ns_per_item", "time", "rate", "flops", "of_ceiling", "verdict")
+_NAME = re.compile(r"[A-Za-z0-9_.+:/ -]+")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# \detokenize: babel makes `:` active for some languages, packages do `_`.
 _MACRO = r"""\providecommand{\headroom}[1]{%
-  \ifcsname headroom@#1\endcsname\csname headroom@#1\endcsname
-  \else\PackageError{headroom}{no figure `\detokenize{#1}'}{See the names in this file.}\fi}"""
+  \ifcsname headroom@\detokenize{#1}\endcsname\csname headroom@\detokenize{#1}\endcsname
+  \else\PackageError{headroom}{no figure `\detokenize{#1}'}{See the names in this file.}\fi}
+\def\headroom@is#1#2{\expandafter\def\csname headroom@\detokenize{#1}\endcsname{#2}}"""
 
 
 def escaped(text: object, limit: int = 300) -> str:
     """Text that LaTeX sets as it is; what is not ASCII becomes a question mark."""
     line = "".join(_SPECIAL.get(char, char) for char in safe(text, limit))
-    return line.encode("ascii", "replace").decode()
+    return re.sub("-(?=-)", "-{}", line).encode("ascii", "replace").decode()
 
 
 def _value(text: str) -> str:
-    """A figure with thin spaces before units and a times sign for factors."""
+    """A figure with thin spaces before its units, a times sign, and an interval on one line."""
     text = re.sub(r"(?<=\d)x\b", r"\\ensuremath{\\times}", escaped(text))
-    return re.sub(r"(?<=\d) (?=us\b)", r"\\,\\ensuremath{\\mu}s", text).replace(
-        "\\ensuremath{\\mu}sus", "\\ensuremath{\\mu}s"
-    )
+    text = re.sub(r"(?<=[\d\]]) (?=[A-Za-z])", r"\\,", text)
+    text = re.sub(r", (?=[^\[]*\])", ",~", text)
+    return re.sub(r"(?<=\\,)us\b", r"\\ensuremath{\\mu}s", text)
 
 
 def macros(loaded: Loaded) -> str:
@@ -66,10 +75,13 @@ def macros(loaded: Loaded) -> str:
                 except Unbacked:
                     continue
                 lines.append(_define(f"{name} {quantity}{' brief' if brief else ''}", told))
+    kernels = {kernel["name"]: kernel for kernel in run["kernels"]}
     for probe in loaded.probes:
-        name = f"{probe.probe}/n:{probe.n}/input:{probe.input}/threads:{probe.threads}"
-        if probe.probe in probes_.APART:
-            name = name.replace("/n:", f"/{probe.variant}/n:", 1)
+        name = probe.probe
+        name += f"/{probe.variant}" if probe.probe in probes_.APART else ""
+        name += f"/n:{probe.n}"
+        name += f"/input:{probe.input}" if len(kernels[probe.probe]["inputs"]) > 1 else ""
+        name += f"/threads:{probe.threads}" if len(kernels[probe.probe]["threads"]) > 1 else ""
         for brief in (False, True):
             more = " brief" if brief else ""
             lines.append(_define(f"{name} probe{more}", probe_figure(probe, brief)))
@@ -78,14 +90,16 @@ def macros(loaded: Loaded) -> str:
 
 
 def _define(name: str, told: str) -> str:
-    return rf"\expandafter\def\csname headroom@{name}\endcsname{{{_value(told)}}}"
+    if not _NAME.fullmatch(name):  # no record that is valid has such a name
+        raise HeadroomError(f"{safe(name, 100)}: cannot be the name of a figure", 1)
+    return rf"\headroom@is{{{name}}}{{{_value(told)}}}"
 
 
 def bibtex(loaded: Loaded) -> str:
     """The run as a BibTeX entry, with commit and machine."""
     run, machine = loaded.run, loaded.machine
     cpu, ram = machine["cpu"], machine["ram"]
-    commit = run["commit"] or "no commit"
+    commit = (run["commit"] or "")[:12] or "unknown"  # 40 digits would not fit a line
     commit += " with uncommitted changes" if run["dirty"] else ""
     parts = [cpu["model_name"] or cpu["vendor"] or "unknown CPU"]
     parts += [cpu["microarchitecture"]] if cpu["microarchitecture"] else []

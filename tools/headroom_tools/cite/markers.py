@@ -57,7 +57,7 @@ class Subject(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """@MACHINE or @MACHINE/RUN-NAME."""
+    """@MACHINE, @MACHINE/RUN-NAME or @MACHINE/LABEL. run: the run's name, or its label."""
 
     name: str
     run: str | None
@@ -120,7 +120,7 @@ def request_of(body: str) -> Request:
     if len(machines) != wanted:
         raise HeadroomError(
             f"{quantity} takes {'@BASE and @NEW' if wanted == 2 else 'one @MACHINE'}, each "
-            "@MACHINE or @MACHINE/RUN-NAME of results/", 1,
+            "@MACHINE, @MACHINE/RUN-NAME or @MACHINE/LABEL of results/", 1,
         )  # fmt: skip
     if quantity in INLINE and len(subjects) != 1:
         raise HeadroomError(f"{quantity} takes one subject, not {len(subjects)}", 1)

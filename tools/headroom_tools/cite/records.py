@@ -55,6 +55,11 @@ class Drift(NamedTuple):
     gone: bool
 
 
+def label_of(name: str) -> str:
+    """The label in a run's name, `<UTC>-<commit>-<label>`."""
+    return name.split("-", 2)[-1]
+
+
 def _matches(subject: Subject, cell: record.Cell) -> bool:
     return (
         subject.kernel in (None, cell.kernel["name"])
@@ -84,7 +89,8 @@ class Records:
         found = [path.parent for path in folder.glob("*/run.json")]
         found.sort(key=lambda path: path.name, reverse=True)
         if machine.run:
-            found = [path for path in found if path.name == machine.run]
+            exact = [path for path in found if path.name == machine.run]
+            found = exact or [path for path in found if label_of(path.name) == machine.run]
         if not found:
             have = sorted({path.parent.name for path in paths.complete_runs(paths.results())})
             told = f"its machines are {', '.join(have[:8])}" if have else "it holds no run"

@@ -343,9 +343,11 @@ def warnings(base: Side, new: Side, differences: list[dict], axes: list[dict]) -
     for side in (base, new):
         if side.withheld:
             names = sorted({key[0] for key in side.withheld})
+            count = len(side.withheld)
+            told = "1 cell" if count == 1 else f"{count} cells"
             lines.append(
-                f"{len(side.withheld)} cells of {side.name} lie above their ceiling and are left "
-                f"out: {', '.join(names[:4])}"
+                f"left out of {side.name}: {told} above the ceiling, in "
+                + ", ".join(names[:4])
             )
     lines += _of_spread(base, new, axes)
     return lines

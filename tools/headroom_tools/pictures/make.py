@@ -205,7 +205,7 @@ def roofline(view: View) -> list[Chart]:
     ] + labels
     about = f"Roofline of {len(rows)} variants: arithmetic intensity against operations a second."
     return [Chart(
-        f"{safe(view.run['machine'])}: roofline", about,
+        f"{safe(view.run['machine'])} · {safe(view.run['label'])}: roofline", about,
         Axis("FLOP a byte that has to move", "number", True), Axis("FLOP/s", "FLOP/s", True),
         series, [], labels,
     )]  # fmt: skip
@@ -245,6 +245,16 @@ def speedup_told(row: Row) -> str:
     return f"{text} {row.verdict}" if row.verdict not in (None, "faster") else text
 
 
+def share_told(share: float) -> str:
+    """A share of a ceiling: `0.94`, and never `0.00`."""
+    return f"{share:.2f}" if share >= 0.005 else "<0.01"
+
+
+def percent_told(percent: float) -> str:
+    """`-0.52%`, `+33.1%`."""
+    return f"{percent:+.2f}%" if abs(percent) < 9.995 else f"{percent:+,.1f}%"
+
+
 def colours_of(rows: list[Row]) -> dict[str, int]:
     """A colour for each variant of a kernel, the same in all its pictures; baselines are grey."""
     found: dict[str, int] = {}
@@ -269,7 +279,7 @@ def ladder(rows: list[Row]) -> Bars:
             continue
         note = f"{time_of(row.ns_per_item)} an item"
         if row.share:
-            note += f", {row.share.of_ceiling:.2f} of its ceiling"
+            note += f", {share_told(row.share.of_ceiling)} of its ceiling"
         bars.append(Bar(_name(row), row.speedup, row.lo, row.hi, speedup_told(row),
                         colours[row.cell.variant], mark, note=note))  # fmt: skip
     probe = next((row.cell.probe for row in rows if row.cell.probe), None)
@@ -297,9 +307,9 @@ def launches(rows: list[Row]) -> Bars:
         middle = median(logs)
         dots = [100 * (stats.factor_of(value - middle) - 1) for value in logs]
         dots = [min(dot, 1e6) for dot in dots]
-        told = f"{min(dots):+.3g}% to {max(dots):+.3g}%"
+        told = f"{percent_told(min(dots))} to {percent_told(max(dots))}"
         bars.append(Bar(_name(row), None, None, None, told, colours[row.cell.variant], dots=dots,
-                        note="times" if base else ""))  # fmt: skip
+                        note="its times" if base else ""))  # fmt: skip
     words = "; ".join(f"{bar.label} {bar.told}" for bar in bars)
     kernel = rows[0].cell.kernel["name"]
     return Bars(f"{kernel}, {label_of(rows[0])}: launches",
@@ -423,7 +433,8 @@ def axes(base: Side, new: Side, tree: dict) -> Bars:
     words = "; ".join(f"{bar.label} {bar.told}" for bar in rows)
     names = [safe(f"{side.run['machine']} · {side.run['label']}") for side in (base, new)]
     return Bars(f"{names[1]} against {names[0]}", f"Axis indices: {words}.",
-                Axis("time of the base over the new one's", "factor", True), 1.0, rows)  # fmt: skip
+                Axis("the base's time over the new one's: above 1x it is faster", "factor", True),
+                1.0, rows)  # fmt: skip
 
 
 # --- `headroom plot`

@@ -133,8 +133,8 @@ def figure(picture: Chart, number: int) -> str:
 
 
 def _bar(bars: Bars, row: Bar, scale: _Scale, grid: str) -> str:
-    parts = [f'<path class="g" d="{grid}"/>']
     css, origin = _css(row.colour), scale(bars.origin)
+    parts = [f'<path class="g" d="{grid}"/><path class="z" d="M{origin:.0f} 0V12"/>']
     if bars.bars and row.value is not None:
         parts.append(f'<path class="b {css}" d="M{origin:.0f} 2H{scale(row.value):.0f}V10'
                      f'H{origin:.0f}z"/>')  # fmt: skip
@@ -149,6 +149,19 @@ def _bar(bars: Bars, row: Bar, scale: _Scale, grid: str) -> str:
             f'aria-hidden="true">{"".join(parts)}</svg>')  # fmt: skip
 
 
+def _breakable(name: str) -> str:
+    """A name that a narrow page breaks behind an underscore rather than anywhere."""
+    return escape(name).replace("_", "_<wbr>")
+
+
+def _tick(axis: Axis, tick: float, percent: float, at: int, of: int) -> str:
+    """The label of a tick: within the picture at its edges, and every other one where it's narrow."""
+    anchor = "" if percent < 8 else "r" if percent > 92 else "m"
+    classes = f"{anchor} o" if of > 3 and at % 2 else anchor
+    label = escape(style.tick(tick, axis.kind))
+    return f'<text class="{classes.strip()}" x="{percent:.1f}%" y="11">{label}</text>'
+
+
 def table(bars: Bars, caption: str) -> str:
     """Bars as a table: label, bar, words. It reads well without the pictures, too."""
     limits = bar_limits(bars)
@@ -156,19 +169,18 @@ def table(bars: Bars, caption: str) -> str:
     ticks = _ticks(bars.axis, *limits, 5)
     grid = "".join(f"M{scale(tick):.0f} 0V12" for tick in ticks)
     rows = [
-        f'<tr><th scope="row">{escape(row.label)}</th><td class="pic">'
+        f'<tr><th scope="row">{_breakable(row.label)}</th><td class="pic">'
         f'{_bar(bars, row, scale, grid)}</td><td>{escape(row.told)}'
         + (f' <span class="dim">{escape(row.note)}</span>' if row.note else "") + "</td></tr>"
         for row in bars.rows
     ]  # fmt: skip
-    places = "".join(
-        f'<text class="m" x="{100 * scale(tick) / _BAR:.1f}%" y="11">'
-        f"{escape(style.tick(tick, bars.axis.kind))}</text>"
-        for tick in ticks
-    )
+    places = "".join(_tick(bars.axis, tick, 100 * scale(tick) / _BAR, at, len(ticks))
+                     for at, tick in enumerate(ticks))  # fmt: skip
     mark = f'<span class="mark">{escape(bars.mark)}</span>' if bars.mark else ""
     return (
-        f'<table class="bars"><caption>{escape(caption)} {mark}</caption><tbody>{"".join(rows)}'
+        f'<table class="bars"><caption>{escape(caption)} {mark}</caption><thead class="unseen"><tr>'
+        f'<th scope="col">variant</th><th scope="col">picture</th><th scope="col">'
+        f'{escape(bars.axis.label)}</th></tr></thead><tbody>{"".join(rows)}'
         f'</tbody><tfoot aria-hidden="true"><tr><td></td><td class="pic"><svg class="ticks" '
         f'height="14">{places}</svg></td><td class="dim">{escape(bars.axis.label)}</td></tr>'
         "</tfoot></table>"

@@ -79,14 +79,15 @@ def best_of(view: View) -> list[Row]:
     return [row for row in rows if row.cell.n in row.cell.kernel["headline"]] or rows
 
 
-def _sentence_of_gains(view: View) -> str:
-    rows = best_of(view)
+def _sentence_of_gains(views: list[View]) -> str:
+    rows = best_of(views[0])
     if not rows:
         return "No ladder has a speedup."
     middle = median(row.speedup for row in rows)
     most, least = (f(rows, key=lambda row: row.speedup) for f in (max, min))
+    where = "In the first run the" if len(views) > 1 else "The"
     return (
-        f"The best variant of a ladder is {three_digits(middle)} times as fast as its baseline in "
+        f"{where} best variant of a ladder is {three_digits(middle)} times as fast as its baseline in "
         f"the middle, from {three_digits(least.speedup)} times ({least.cell.kernel['name']}) to "
         f"{three_digits(most.speedup)} times ({most.cell.kernel['name']})."
     )
@@ -98,10 +99,13 @@ def _sentence_of_rest(view: View, trees: list[dict], names: list[str]) -> str:
         if axes:
             sure = [axis for axis in axes if axis["lo"] > 1 or axis["hi"] < 1]
             sure.sort(key=lambda axis: -abs(axis["ratio"] - 1))
-            told = ", ".join(f"{tables.factor(a['ratio'])} on {a['axis']}" for a in sure[:3])
-            if not told:
+            told = ", ".join(f"{three_digits(a['ratio'])} times on {a['axis']}" for a in sure[1:3])
+            if not sure:
                 return f"Against the first run, no axis of {name} moved beyond what runs vary by."
-            return f"Against the first run, {name} is {told}; the other axes have not moved."
+            rest = "; the other axes have not moved" if len(sure) < len(axes) else ""
+            first = f"{three_digits(sure[0]['ratio'])} times the speed of the first run on"
+            told = ", ".join(filter(None, (f"{first} {sure[0]['axis']}", told)))
+            return f"{name} has {told}{rest}."
     shares = [(row.share.of_ceiling, row) for row in best_of(view) if row.share]
     if shares:
         lowest = min(shares, key=lambda pair: pair[0])
@@ -125,22 +129,33 @@ def _machines(views: list[View]) -> list[dict]:
         cpu, ram = view.machine["cpu"], view.machine["ram"]
         core = f" ({cpu['microarchitecture']})" if cpu["microarchitecture"] else ""
         name = view.run["machine"]
-        rows.append({
+        row = {
             "name": name, "cpu": f"{cpu['model_name'] or cpu['vendor'] or 'unknown'}{core}",
             "cores": f"{cpu['cores'] or '?'} cores, {cpu['threads'] or '?'} threads",
             "memory": size(ram["bytes"]) if ram["bytes"] else "unknown",
             "system": f"{view.machine['system'] or ''} {view.machine['kernel'] or ''}"
             + (f", {view.machine['virtualization']}" if view.machine["virtualization"] else ""),
-            "label": f"{view.run['label']}, {view.run['started'][:10]}", "runs": kept.get(name, 0),
-        })  # fmt: skip
+            "runs": kept.get(name, 0),
+        }  # fmt: skip
+        told = f"{view.run['label']}, {view.run['started'][:10]}"
+        known = next((one for one in rows if {**row, "label": one["label"]} == one), None)
+        if known:
+            known["label"] += f"; {told}"
+        else:
+            rows.append({**row, "label": told})
     return rows
 
 
 def _name(view: View, views: list[View]) -> str:
-    """What a run is called on the page: by machine and label, where that tells them apart."""
-    name = f"{view.run['machine']} · {view.run['label']}"
-    same = sum(f"{v.run['machine']} · {v.run['label']}" == name for v in views)
-    return f"{name} · {view.run['started']}" if same > 1 else name
+    """What a run is called on the page: what tells it apart of machine, label and time."""
+    machines = {(v.run["machine"], str(v.machine["cpu"])) for v in views}
+
+    def short(one: View) -> str:
+        alone = len(machines) == 1 and len(views) > 1
+        return one.run["label"] if alone else f"{one.run['machine']} · {one.run['label']}"
+
+    same = sum(short(one) == short(view) for one in views)
+    return f"{short(view)} · {view.run['started']}" if same > 1 else short(view)
 
 
 class _Page:
@@ -240,7 +255,7 @@ def _row(row: Row, run: str | None, linked: bool) -> str:
         parts += [_cell(bounds, row.lo) if known else "<td></td>"]
     parts += [f'<td class="{verdict}">{verdict}</td>' if verdict else "<td></td>"]
     share = row.share.of_ceiling if row.share else None
-    parts.append("<td></td>" if share is None else _cell(f"{share:.2f}", share))
+    parts.append("<td></td>" if share is None else _cell(make.share_told(share), share))
     return "".join(parts) + "</tr>"
 
 
@@ -279,10 +294,10 @@ def _comparison(folders: list[Path]) -> tuple[dict | None, list[dict], list[str]
 def _figures(view: View) -> list[tuple]:
     """The probes as rows of a table."""
     rows = []
+    sizes = Counter(name for name, _ in {(probe.probe, probe.n) for probe in view.probes})
     for probe in view.probes:
         of = [] if probe.input == "default" else [probe.input]
-        of += [size(probe.n)] if probe.probe in ("machine/read", "machine/write", "machine/copy",
-               "machine/triad", "machine/latency", "machine/miss_throughput") else []  # fmt: skip
+        of += [size(probe.n)] if sizes[probe.probe] > 1 else []
         of.append(f"{probe.threads} thread" + ("s" if probe.threads > 1 else ""))
         bounds = ""
         if probe.lo is not None:
@@ -354,12 +369,15 @@ def page(folders: list[Path]) -> str:
     if comparison:
         for part in comparison["parts"]:
             part["table"] = markup(part["table"])
-    summary = " ".join((_sentence_of_runs(views), _sentence_of_gains(views[0]),
+    summary = " ".join((_sentence_of_runs(views), _sentence_of_gains(views),
                         _sentence_of_rest(views[0], trees, names)))  # fmt: skip
     style, script = ((_HERE / name).read_text("utf-8") for name in ("style.css", "script.js"))
     title = f"Headroom: {views[0].run['machine']}"
-    if len(views) > 1:
-        title += f" and {len(views) - 1} more"
+    machines = len({view.run["machine"] for view in views})
+    if machines > 1:
+        title += f" and {machines - 1} more machine" + ("s" if machines > 2 else "")
+    elif len(views) > 1:
+        title += f", {len(views)} runs"
     for level in range(len(DETAIL)):
         pictures = _Page(views, level)
         mountain = [

@@ -1,5 +1,6 @@
 "use strict";
-// Sorts and filters the table of all rows, and unfolds everything for printing.
+// Sorts and filters the table of all rows, and unfolds for printing all but single launches: these
+// are printed where the reader has unfolded them.
 (() => {
   const table = document.getElementById("rows");
   if (table) {
@@ -49,6 +50,6 @@
     document.querySelectorAll(".controls").forEach((part) => { part.hidden = false; });
   }
   window.addEventListener("beforeprint", () => {
-    document.querySelectorAll("details").forEach((part) => { part.open = true; });
+    document.querySelectorAll("details:not(.launches)").forEach((part) => { part.open = true; });
   });
 })();
