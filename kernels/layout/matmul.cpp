@@ -412,16 +412,17 @@ constexpr auto kOpenBlasRun = kNotBuilt;
 
 constexpr Need kNeedsOpenBlas[] = {kOpenBlas};
 
-// At 512 the naive loop takes 0.15 s for floats, and twice that for doubles: too long for what it
-// would show.
-constexpr std::size_t kNaiveMost = 256;
+// The last size at which the naive loop runs: 0.15 s a call at 512 for floats, for doubles twice
+// that, which is too long for what it would show.
+template <class T>
+constexpr std::size_t kNaiveMost = sizeof(T) == 4 ? 512 : 256;
 
 template <class T>
 constexpr Variant<Matmul<T>> kVariants[] = {
     {.name = "naive",
      .run = run<naive<T>>,
      .what = "ijk, row by column: a line of cache for each number of B, one chain of additions",
-     .max_n = kNaiveMost},
+     .max_n = kNaiveMost<T>},
     {.name = "ikj",
      .run = run<ikj<T>>,
      .what = "inner loops swapped: B and C along their rows, the compiler vectorizes",

@@ -120,8 +120,8 @@ constexpr Variant<MatrixWalk> kVariants[] = {
 const Registrar kRegistrar({.name = "layout/matrix_walk",
                             .axis = Axis::kMemoryBandwidth,
                             .technique = "walk memory in the order in which it lies",
-                            .sizes = {64, 256, 1024, 2048, 4096, 8192},
-                            .headline = {1024, 2048},
+                            .sizes = {64, 256, 1024, 4096, 8192},
+                            .headline = {1024, 4096},
                             .ceiling = {"machine/read"},
                             .demand =
                                 [](const Setting& s) {

@@ -87,6 +87,15 @@ def test_a_figure_above_its_ceiling_is_withheld(headroom, tmp_path):
     assert "is withheld: at 1.20" in shown and "faster than the machine can be" in shown
 
 
+def test_a_target_that_was_asked_for_holds_no_library_down(golden):
+    before = {row.cell.role for row in show.rows_of(golden) if row.share}
+    assert {"optimized", "peer"} <= before
+    golden["simd"]["asked"] = "AVX2"
+    rows = show.rows_of(golden)
+    assert {row.cell.role for row in rows if row.share} == before - {"peer"}
+    assert all(row.cell.probe for row in rows if row.cell.role == "peer" and row.cell.kernel["name"] == "simd/sum")
+
+
 def test_the_noise_floor_is_the_placebos(headroom):
     tree = json.loads(headroom("show", golden_run(BASE), "--json").stdout)
     run = json.loads((golden_run(BASE) / "run.json").read_text())

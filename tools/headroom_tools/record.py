@@ -243,7 +243,7 @@ class Cell(NamedTuple):
     alone_ns: float | None
     probe: str | None  # what its ladder's ceiling was measured with
     ceiling: list  # ns a call that the ceiling leaves at least
-    of_ceiling: list  # ln(ceiling / this variant) of each launch, within its group
+    of_ceiling: list  # ln(ceiling / this variant) of each launch, within its group; [] if unknown
     counters: dict  # what a call counted, by hardware counter; {} where there were none
     beside: bool  # the one-thread row of a variant that the ladder also runs on all its threads
 
@@ -286,10 +286,17 @@ def cells_of(run: dict) -> list[Cell]:
     for where, threads in zip(key, cells["threads"]):
         most[where] = max(most.get(where, 0), threads)
     above = {at: index for index, at in enumerate(run["ceilings"]["ladder"])}
+    # A SIMD target that was asked for holds the probe down, but not a library.
+    held_down = run["simd"]["asked"] is not None
     for index, at in enumerate(cells["ladder"]):
         kernel = run["kernels"][ladders["kernel"][at]]
         variant = kernel["variants"][cells["variant"][index]]
         baseline = kernel["variants"][ladders["baseline"][at]]["name"]
+        probe, ceiling, shares = _ceiling_of(
+            run["ceilings"], above.get(at), cells["log_ratio"][index]
+        )
+        if held_down and variant["role"] == "peer":
+            shares = []
         rows.append(
             Cell(
                 kernel, variant["name"], variant["role"], ladders["n"][at],
@@ -299,7 +306,7 @@ def cells_of(run: dict) -> list[Cell]:
                 ladders["working_set"][at],
                 cells["median"][index], cells["p10"][index], cells["min"][index],
                 cells["log_ratio"][index], cells["alone_ns"][index],
-                *_ceiling_of(run["ceilings"], above.get(at), cells["log_ratio"][index]),
+                probe, ceiling, shares,
                 counters.of_cell(cells, index),
                 cells["threads"][index] < most[key[index]],
             )
