@@ -14,21 +14,12 @@
 #include "algorithm/flat_table.h"
 #include "core/kernel.h"
 
-#if defined(__has_include)
-#if __has_include(<boost/unordered/unordered_flat_map.hpp>)
+#if HEADROOM_HAVE_BOOST_FLAT_MAP
 #include <boost/unordered/unordered_flat_map.hpp>
-#define HEADROOM_HAVE_BOOST_FLAT_MAP 1
-#endif
-#endif
-#ifndef HEADROOM_HAVE_BOOST_FLAT_MAP
-#define HEADROOM_HAVE_BOOST_FLAT_MAP 0
 #endif
 
 namespace headroom {
 
-inline constexpr Need kBoostFlatMap{"boost_unordered_flat_map",
-                                    internal::built_with<HEADROOM_HAVE_BOOST_FLAT_MAP>,
-                                    "install Boost 1.81 or later (libboost1.81-dev), rebuild"};
 inline constexpr Need kNeedsBoostFlatMap[] = {kBoostFlatMap};
 
 // A division by a prime, then a walk from bucket to node to node: two or three misses that wait for
