@@ -66,7 +66,6 @@ O isa-l          -  libisal-dev isa-l-devel isa-l isa-l
 O zlib           -  zlib1g-dev zlib-ng-compat-devel|zlib-devel zlib zlib
 O primesieve     -  libprimesieve-dev primesieve-devel primesieve primesieve
 O croaring       -  libroaring-dev croaring-devel croaring croaring
-O boost          -  libboost1.81-dev|libboost-dev boost-devel boost boost
 O libcuckoo      -  libcuckoo-dev libcuckoo-devel libcuckoo libcuckoo
 O concurrentqueue - libconcurrentqueue-dev concurrentqueue-devel concurrentqueue concurrentqueue
 O mimalloc       -  libmimalloc2.0|libmimalloc3 mimalloc mimalloc mimalloc

@@ -26,8 +26,8 @@ LIBRARIES = [
 OPTIONAL = [
     "libsqlite3-dev", "liburing-dev", "libhwloc-dev", "hwloc-nox", "libopenblas-dev",
     "libopenblas0-pthread", "libtbb-dev", "libsimdjson-dev", "libfast-float-dev", "libre2-dev",
-    "libisal-dev", "zlib1g-dev", "libprimesieve-dev", "libroaring-dev", "libboost1.81-dev",
-    "libcuckoo-dev", "libconcurrentqueue-dev", "libmimalloc2.0", "util-linux", "dmidecode",
+    "libisal-dev", "zlib1g-dev", "libprimesieve-dev", "libroaring-dev", "libcuckoo-dev",
+    "libconcurrentqueue-dev", "libmimalloc2.0", "util-linux", "dmidecode",
 ]  # fmt: skip
 PYTHON = [f"python3-{name}" for name in MODULES]
 EVERYTHING = [*TOOLS.values(), "python3", *LIBRARIES, *PYTHON, *OPTIONAL]
