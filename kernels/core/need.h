@@ -48,9 +48,9 @@ inline constexpr Need kRe2{"re2", internal::built_with<HEADROOM_HAVE_RE2>,
 inline constexpr Need kPrimesieve{"primesieve", internal::built_with<HEADROOM_HAVE_PRIMESIEVE>,
                                   "install libprimesieve-dev, rebuild"};
 // Not among the packages that deps.sh offers: Debian 12's libboost1.81-dev removes python3-scipy.
-inline constexpr Need kBoostFlatMap{"boost::unordered_flat_map",
-                                    internal::built_with<HEADROOM_HAVE_BOOST_FLAT_MAP>,
-                                    "put the headers of Boost 1.81 or later where the compiler looks, rebuild"};
+inline constexpr Need kBoostFlatMap{
+    "boost::unordered_flat_map", internal::built_with<HEADROOM_HAVE_BOOST_FLAT_MAP>,
+    "put the headers of Boost 1.81 or later where the compiler looks, rebuild"};
 inline constexpr Need kRoaring{"croaring", internal::built_with<HEADROOM_HAVE_ROARING>,
                                "install libroaring-dev, rebuild"};
 
