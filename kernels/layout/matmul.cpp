@@ -90,15 +90,15 @@ struct Operands {
   size_t b_step;  // to the next k
 };
 
-// The microkernel: a tile of C, kRows by kVectors vectors, plus or equal to the product of rows of
-// A and columns of B, `depth` deep. C is touched once, at the end; in the loop there are only loads
-// and multiply-adds, enough of them independent to fill the pipes.
-template <size_t kVectors, class T>
-HWY_INLINE void Tile(size_t depth, const Operands<T>& from, bool add, T* HWY_RESTRICT c,
-                     size_t stride) {
+// The microkernel: a tile of C, kTall (4 or 8) rows by kVectors vectors, plus or equal to the
+// product of rows of A and columns of B, `depth` deep. C is touched once, at the end; in the loop
+// there are only loads and multiply-adds, enough of them independent to fill the pipes.
+template <size_t kTall, size_t kVectors, class T>
+HWY_NOINLINE void Tile(size_t depth, const Operands<T>& from, bool add, T* HWY_RESTRICT c,
+                       size_t stride) {
   const hn::ScalableTag<T> d;
   const size_t lanes = hn::Lanes(d);
-  for (size_t r = 0; r < kRows; ++r)
+  for (size_t r = 0; r < kTall; ++r)
     for (size_t v = 0; v < kVectors; ++v) __builtin_prefetch(c + r * stride + v * lanes, 1);
   const auto zero = hn::Zero(d);
   auto c00 = zero, c01 = zero, c02 = zero, c10 = zero, c11 = zero, c12 = zero;
@@ -117,7 +117,7 @@ HWY_INLINE void Tile(size_t depth, const Operands<T>& from, bool add, T* HWY_RES
     Row<kVectors>(d, a + row, b0, b1, b2, c10, c11, c12);
     Row<kVectors>(d, a + 2 * row, b0, b1, b2, c20, c21, c22);
     Row<kVectors>(d, a + 3 * row, b0, b1, b2, c30, c31, c32);
-    if constexpr (kRows == 8) {
+    if constexpr (kTall == 8) {
       Row<kVectors>(d, lower, b0, b1, b2, c40, c41, c42);
       Row<kVectors>(d, lower + row, b0, b1, b2, c50, c51, c52);
       Row<kVectors>(d, lower + 2 * row, b0, b1, b2, c60, c61, c62);
@@ -129,7 +129,7 @@ HWY_INLINE void Tile(size_t depth, const Operands<T>& from, bool add, T* HWY_RES
   StoreTileRow<kVectors>(d, add, c + stride, c10, c11, c12);
   StoreTileRow<kVectors>(d, add, c + 2 * stride, c20, c21, c22);
   StoreTileRow<kVectors>(d, add, c + 3 * stride, c30, c31, c32);
-  if constexpr (kRows == 8) {
+  if constexpr (kTall == 8) {
     StoreTileRow<kVectors>(d, add, c + 4 * stride, c40, c41, c42);
     StoreTileRow<kVectors>(d, add, c + 5 * stride, c50, c51, c52);
     StoreTileRow<kVectors>(d, add, c + 6 * stride, c60, c61, c62);
@@ -138,17 +138,17 @@ HWY_INLINE void Tile(size_t depth, const Operands<T>& from, bool add, T* HWY_RES
 }
 
 template <size_t kVectors, class T>
-HWY_NOINLINE void WholeOrEdge(size_t depth, const Operands<T>& from, bool add, T* c, size_t stride,
-                              size_t rows, size_t columns) {
+HWY_INLINE void WholeOrEdge(size_t depth, const Operands<T>& from, bool add, T* c, size_t stride,
+                            size_t rows, size_t columns) {
   const hn::ScalableTag<T> d;
   const size_t width = kVectors * hn::Lanes(d);
   if (HWY_LIKELY(rows == kRows && columns == width)) {
-    Tile<kVectors>(depth, from, add, c, stride);
+    Tile<kRows, kVectors>(depth, from, add, c, stride);
     return;
   }
   // At the edges: into a tile of its own, of which what lies in C is copied.
   HWY_ALIGN T tile[kRows * kVectors * hn::MaxLanes(d)];
-  Tile<kVectors>(depth, from, false, tile, width);
+  Tile<kRows, kVectors>(depth, from, false, tile, width);
   for (size_t r = 0; r < rows; ++r)
     for (size_t j = 0; j < columns; ++j)
       c[r * stride + j] = tile[r * width + j] + (add ? c[r * stride + j] : T{0});
@@ -211,22 +211,115 @@ HWY_INLINE void PackB(const T* HWY_RESTRICT b, size_t stride, size_t columns, si
   }
 }
 
+#if HWY_HAVE_SCALABLE || HWY_TARGET == HWY_SCALAR
+constexpr bool kHasNarrow = false;
+template <class T>
+HWY_INLINE void NarrowColumns(const Job<T>&) {}
+template <class T>
+constexpr size_t kNarrow = 0;
+#else
+constexpr bool kHasNarrow = true;
+// As many columns as a vector has blocks of 128 bits.
+template <class T>
+constexpr size_t kNarrow = hn::MaxLanes(hn::ScalableTag<T>()) * sizeof(T) / 16;
+
+// The lanes of each group of kNarrow, added up.
+template <class T, class D>
+HWY_INLINE void StoreFolded(D d, hn::Vec<D> v, T* to) {
+  if constexpr (hn::MaxLanes(d) == kNarrow<T>) {
+    hn::StoreU(v, d, to);
+  } else {
+    const hn::Half<D> half;
+    StoreFolded<T>(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)), to);
+  }
+}
+
+// The last kNarrow columns of C. A vector of them alone would be mostly empty; so it takes in as
+// many k at once as a block holds, each of which has kNarrow lanes, and in the end these are added
+// up. A block of A is repeated through the vector, and a shuffle within blocks brings each lane its
+// k.
+template <class T>
+HWY_NOINLINE void NarrowColumns(const Job<T>& job) {
+  const hn::ScalableTag<T> d;
+  const hn::Repartition<uint8_t, decltype(d)> d8;
+  using Vector = hn::Vec<decltype(d)>;
+  constexpr size_t kLanes = hn::MaxLanes(d), kSteps = 16 / sizeof(T);
+  const size_t n = job.n, whole = n / kSteps * kSteps, column = n - kNarrow<T>;
+  for (size_t k = 0; k < whole; ++k)
+    for (size_t j = 0; j < kNarrow<T>; ++j)
+      job.packed_b[k * kNarrow<T> + j] = job.b[k * n + column + j];
+  HWY_ALIGN uint8_t bytes[kLanes * sizeof(T)];
+  for (size_t lane = 0; lane < kLanes; ++lane)
+    for (size_t byte = 0; byte < sizeof(T); ++byte)
+      bytes[lane * sizeof(T) + byte] = static_cast<uint8_t>(lane / kNarrow<T> * sizeof(T) + byte);
+  const auto spread = hn::Load(d8, bytes);
+  const auto take = [&](Vector& sum, const T* a, Vector b) HWY_ATTR {
+    const auto x = hn::TableLookupBytes(hn::BitCast(d8, hn::LoadDup128(d, a)), spread);
+    sum = hn::MulAdd(hn::BitCast(d, x), b, sum);
+  };
+  const auto finish = [&](Vector sum, size_t row) HWY_ATTR {
+    T* const c = job.c + row * n + column;
+    StoreFolded<T>(d, sum, c);
+    for (size_t k = whole; k < n; ++k)
+      for (size_t j = 0; j < kNarrow<T>; ++j)
+        c[j] += job.a[row * n + k] * job.b[k * n + column + j];
+  };
+  for (size_t i = 0; i < n; i += 8) {
+    const size_t row = HWY_MIN(i, n - 8);
+    const T* const a = job.a + row * n;
+    auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+    for (size_t k = 0; k < whole; k += kSteps) {
+      const auto b = hn::LoadU(d, job.packed_b + k * kNarrow<T>);
+      take(s0, a + k, b);
+      take(s1, a + n + k, b);
+      take(s2, a + 2 * n + k, b);
+      take(s3, a + 3 * n + k, b);
+      take(s4, a + 4 * n + k, b);
+      take(s5, a + 5 * n + k, b);
+      take(s6, a + 6 * n + k, b);
+      take(s7, a + 7 * n + k, b);
+    }
+    finish(s0, row);
+    finish(s1, row + 1);
+    finish(s2, row + 2);
+    finish(s3, row + 3);
+    finish(s4, row + 4);
+    finish(s5, row + 5);
+    finish(s6, row + 6);
+    finish(s7, row + 7);
+  }
+}
+#endif
+
 // Small matrices as they lie: where all fits L1 or nearly, packing costs more than it saves. The
-// columns of B that a tile wide stay in L1 while A goes past. At the edges the last tile moves back
-// until it fits, and makes a few numbers of C once more.
+// columns of B that are a tile wide stay in L1 while A goes past. At the edges the last tile moves
+// back until it fits, and makes a few numbers of C once more; but where four rows are left or less
+// it has only four, and where few columns are left they are made another way.
 template <class T>
 HWY_INLINE void MultiplySmall(const Job<T>& job) {
   const size_t n = job.n, lanes = hn::Lanes(hn::ScalableTag<T>());
-  for (size_t j = 0; j < n;) {
-    const size_t vectors = PanelVectors(n - j, lanes);
+  const bool narrow = kHasNarrow && n >= 8 && n % lanes != 0 && n % lanes <= kNarrow<T>;
+  const size_t columns = narrow ? n / lanes * lanes : n;
+  for (size_t j = 0; j < columns;) {
+    const size_t vectors = PanelVectors(columns - j, lanes);
     const size_t column = HWY_MIN(j, n - vectors * lanes);
     for (size_t i = 0; i < n; i += kRows) {
-      const size_t row = HWY_MIN(i, n - kRows);
+      const size_t tall = n - i <= 4 ? 4 : kRows;
+      const size_t row = HWY_MIN(i, n - tall);
       const Operands<T> from{job.a + row * n, n, kPanel * n, 1, job.b + column, n};
-      AnyTile(vectors, n, from, false, job.c + row * n + column, n, kRows, vectors * lanes);
+      T* const c = job.c + row * n + column;
+      if (tall == kRows)
+        AnyTile(vectors, n, from, false, c, n, kRows, vectors * lanes);
+      else if (vectors == 3)
+        Tile<4, 3>(n, from, false, c, n);
+      else if (vectors == 2)
+        Tile<4, 2>(n, from, false, c, n);
+      else
+        Tile<4, 1>(n, from, false, c, n);
     }
     j += vectors * lanes;
   }
+  if (narrow) NarrowColumns(job);
 }
 
 // Five loops around the microkernel. A strip of B, packed, stays in L2; of it, panel after panel

@@ -6,9 +6,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <new>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -31,29 +33,24 @@ struct Sweep {
 
 // A working set of `n` bytes, but at least 4 KiB: below that a probe times its own loop, and it is
 // level 1 all the same. Small ones are gone over until 16 MiB have passed: tens of microseconds,
-// long against the start of a parallel region.
-//
-// Larger ones, up to where the last level no longer matters, are gone over four times. Of a set a
-// few times its size the last level keeps a share, and, since caches learn not to be flushed by a
-// stream, one that grows from pass to pass (40 to 50 GB/s over the first eight passes of 64 MiB on
-// a Zen 5). A kernel's variants go over one input by turns, a dozen times a round, and so find the
-// grown share; a probe that went over its own memory once or twice would find less, and not be a
-// ceiling.
+// long against the start of a parallel region. Larger ones are gone over once, as a kernel does.
 inline Sweep sweep(std::size_t n, int arrays) {
   constexpr std::size_t kLeast = 4096, kEnough = std::size_t{16} << 20;
-  constexpr std::size_t kSettling = 4, kCached = std::size_t{128} << 20;
   const std::size_t unit = 8 * static_cast<std::size_t>(arrays);
   const std::size_t items = (std::max(n, kLeast) + unit - 1) / unit;
-  const std::size_t least = items * unit <= kCached ? kSettling : 1;
-  return {items, std::max<std::size_t>(least, kEnough / (items * unit)), arrays};
+  return {items, std::max<std::size_t>(1, kEnough / (items * unit)), arrays};
 }
 
-inline Demand sweep_demand(const Sweep& s, std::size_t variants) {
+// `written` of the arrays are there once for each variant, and the others once for all.
+inline Demand sweep_demand(const Sweep& s, int written, std::size_t variants) {
+  const std::size_t array = s.working_set() / static_cast<std::size_t>(s.arrays);
+  const auto own = static_cast<std::size_t>(written);
+  const std::size_t shared = static_cast<std::size_t>(s.arrays) - own;
   return {.items = s.bytes() / 8,
           .bytes = s.bytes(),
           .working_set = s.working_set(),
           // One more for the rung of a single thread.
-          .memory = (variants + 1) * s.working_set()};
+          .memory = array * (own * (variants + 1) + shared * 2)};
 }
 
 // An array in one piece a thread, each allocated, and so first touched, by the thread that will use
@@ -113,5 +110,24 @@ class Pieces {
   std::size_t size_ = 0;
   std::vector<Buffer<T>> pieces_;
 };
+
+// An array of value(i) that is only read, the same for all variants that have as many threads and
+// ask for it in the same place, and so there once. As a kernel's variants go over one input by
+// turns, these find in the last level what they left of it to each other, a share that grows from
+// pass to pass (40 to 50 GB/s over the first eight passes of 64 MiB on a Zen 5): with memory of
+// its own each would find less, and not be a ceiling. And touching memory for the first time is
+// most of what a launch pays before its first round.
+template <class T, class Value>
+std::shared_ptr<const Pieces<T>> read_only(Team& team, std::size_t items, std::uint64_t seed,
+                                           const Value& value) {
+  static std::map<std::tuple<std::size_t, std::uint64_t, int>, std::weak_ptr<const Pieces<T>>>
+      known;  // of this Value
+  std::weak_ptr<const Pieces<T>>& place = known[{items, seed, team.count()}];
+  if (std::shared_ptr<const Pieces<T>> there = place.lock()) return there;
+  auto made = std::make_shared<Pieces<T>>(team, items);
+  made->fill(value);
+  place = made;
+  return made;
+}
 
 }  // namespace headroom::machine

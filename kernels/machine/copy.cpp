@@ -90,9 +90,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <cstring>
-#include <map>
 #include <memory>
-#include <tuple>
 
 #include "machine/bandwidth.h"
 
@@ -109,34 +107,20 @@ struct Copy {
     std::uint64_t seed = 0;
     std::uint64_t word(std::size_t i) const { return (seed + i) * 0x9e3779b97f4a7c15; }
   };
-  // What is read is the same for all variants that have as many threads, and so is there once:
-  // touching memory for the first time is most of what a launch pays before its first round.
-  using Source = std::shared_ptr<const machine::Pieces<std::uint64_t>>;
   struct Output {
     std::unique_ptr<Team> team;
-    Source from;
+    std::shared_ptr<const machine::Pieces<std::uint64_t>> from;
     machine::Pieces<std::uint64_t> to;
     void poison() { to.poison(); }
   };
-  static Source source(const Input& in, Team& team) {
-    static std::map<std::tuple<std::size_t, std::uint64_t, int>,
-                    std::weak_ptr<const machine::Pieces<std::uint64_t>>>
-        known;
-    std::weak_ptr<const machine::Pieces<std::uint64_t>>& place =
-        known[{in.sweep.items, in.seed, team.count()}];
-    if (Source there = place.lock()) return there;
-    auto made = std::make_shared<machine::Pieces<std::uint64_t>>(team, in.sweep.items);
-    made->fill([&](std::size_t i) { return in.word(i); });
-    place = made;
-    return made;
-  }
 
   static Input make(const Setting& setting, Rng& rng) {
     return {machine::sweep(setting.n, 2), rng()};
   }
   static void size(const Input& in, Output& out) {
     out.team = std::make_unique<Team>();
-    out.from = source(in, *out.team);
+    out.from = machine::read_only<std::uint64_t>(*out.team, in.sweep.items, in.seed,
+                                                 [&](std::size_t i) { return in.word(i); });
     out.to = machine::Pieces<std::uint64_t>(*out.team, in.sweep.items);
   }
   static absl::Status same(const Input& in, const Output& want, const Output& got) {
@@ -232,7 +216,7 @@ const Registrar kRegistrar(
      .unit = "B/s",
      .demand =
          [](const Setting& s) {
-           return machine::sweep_demand(machine::sweep(s.n, 2), std::size(kVariants));
+           return machine::sweep_demand(machine::sweep(s.n, 2), 1, std::size(kVariants));
          },
      .test_sizes = {1, 7, 4096, 4097, 20'001}},
     kVariants);

@@ -14,21 +14,18 @@ HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 
 // The sum of `passes` times the words of x, read from `kStreams` places at once (1, 2, 4), every
-// line asked for `kAhead` bytes before it is read (0: not).
-template <size_t kStreams, size_t kAhead>
+// line asked for `kAhead` bytes before it is read (0: not). A round of the loop reads `kEach`
+// vectors in each place, and goes from place to place vector by vector.
+template <size_t kStreams, size_t kEach, size_t kAhead>
 uint64_t ReadWords(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes) {
   const hn::ScalableTag<uint64_t> d;
   const size_t lanes = hn::Lanes(d);
-  constexpr size_t kEach = 8 / kStreams;  // vectors of each stream in one round of the loop
   const size_t step = kEach * lanes;
   const size_t part = words / kStreams / step * step;
   auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
   uint64_t sum = 0;
   for (; passes != 0; --passes) {
     for (size_t i = 0; i < part; i += step) {
-      const auto vector = [&](size_t k) HWY_ATTR {
-        return hn::LoadU(d, x + k / kEach * part + i + k % kEach * lanes);
-      };
       if constexpr (kAhead != 0) {
         for (size_t stream = 0; stream < kStreams; ++stream) {
           // Computed as an integer: past the end no pointer may point, and no prefetch faults.
@@ -37,14 +34,20 @@ uint64_t ReadWords(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes) 
             hwy::Prefetch(reinterpret_cast<const uint8_t*>(ahead + line));
         }
       }
-      s0 = hn::Add(s0, vector(0));
-      s1 = hn::Add(s1, vector(1));
-      s2 = hn::Add(s2, vector(2));
-      s3 = hn::Add(s3, vector(3));
-      s4 = hn::Add(s4, vector(4));
-      s5 = hn::Add(s5, vector(5));
-      s6 = hn::Add(s6, vector(6));
-      s7 = hn::Add(s7, vector(7));
+      for (size_t first = 0; first < kStreams * kEach; first += 8) {
+        const auto vector = [&](size_t k) HWY_ATTR {
+          return hn::LoadU(d,
+                           x + (first + k) % kStreams * part + i + (first + k) / kStreams * lanes);
+        };
+        s0 = hn::Add(s0, vector(0));
+        s1 = hn::Add(s1, vector(1));
+        s2 = hn::Add(s2, vector(2));
+        s3 = hn::Add(s3, vector(3));
+        s4 = hn::Add(s4, vector(4));
+        s5 = hn::Add(s5, vector(5));
+        s6 = hn::Add(s6, vector(6));
+        s7 = hn::Add(s7, vector(7));
+      }
     }
     size_t i = kStreams * part;
     for (; i + lanes <= words; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
@@ -57,16 +60,22 @@ uint64_t ReadWords(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes) 
 }
 
 uint64_t ReadPlain(const uint64_t* x, size_t words, size_t passes) {
-  return ReadWords<1, 0>(x, words, passes);
+  return ReadWords<1, 8, 0>(x, words, passes);
 }
 uint64_t ReadAhead(const uint64_t* x, size_t words, size_t passes) {
-  return ReadWords<1, 8192>(x, words, passes);
+  return ReadWords<1, 8, 4096>(x, words, passes);
+}
+uint64_t ReadFarAhead(const uint64_t* x, size_t words, size_t passes) {
+  return ReadWords<1, 8, 8192>(x, words, passes);
+}
+uint64_t ReadTwo(const uint64_t* x, size_t words, size_t passes) {
+  return ReadWords<2, 8, 0>(x, words, passes);
 }
 uint64_t ReadTwoAhead(const uint64_t* x, size_t words, size_t passes) {
-  return ReadWords<2, 4096>(x, words, passes);
+  return ReadWords<2, 8, 4096>(x, words, passes);
 }
 uint64_t ReadFour(const uint64_t* x, size_t words, size_t passes) {
-  return ReadWords<4, 0>(x, words, passes);
+  return ReadWords<4, 2, 0>(x, words, passes);
 }
 
 }  // namespace headroom::HWY_NAMESPACE
@@ -80,6 +89,8 @@ namespace {
 
 HWY_EXPORT(ReadPlain);
 HWY_EXPORT(ReadAhead);
+HWY_EXPORT(ReadFarAhead);
+HWY_EXPORT(ReadTwo);
 HWY_EXPORT(ReadTwoAhead);
 HWY_EXPORT(ReadFour);
 
@@ -105,18 +116,18 @@ struct Read {
 };
 
 struct Memory {
-  explicit Memory(const Read::Input& in) : words(team, in.sweep.items) {
-    words.fill([&](std::size_t i) { return in.word(i); });
-  }
+  explicit Memory(const Read::Input& in)
+      : words(machine::read_only<std::uint64_t>(team, in.sweep.items, in.seed,
+                                                [&](std::size_t i) { return in.word(i); })) {}
   Team team;
-  machine::Pieces<std::uint64_t> words;
+  std::shared_ptr<const machine::Pieces<std::uint64_t>> words;
 };
 
 template <class Function>
 std::uint64_t read_all(Memory& memory, const Read::Input& in, Function read) {
   std::atomic<std::uint64_t> total{0};
   memory.team.run([&](int thread) {
-    const Buffer<std::uint64_t>& piece = memory.words[thread];
+    const Buffer<std::uint64_t>& piece = (*memory.words)[thread];
     total += read(piece.data(), piece.size(), in.sweep.passes);
   });
   return total;
@@ -126,12 +137,21 @@ void plain(Memory& memory, const Read::Input& in, std::uint64_t& out) {
   out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadPlain));
 }
 
-// The hardware's prefetcher starts over at each page's end, and keeps a few lines under way.
+// The hardware's prefetcher starts over at each page's end, and keeps a few lines under way. Level
+// 3 is near, and memory far.
 void ahead(Memory& memory, const Read::Input& in, std::uint64_t& out) {
   out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadAhead));
 }
 
+void far_ahead(Memory& memory, const Read::Input& in, std::uint64_t& out) {
+  out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadFarAhead));
+}
+
 // More of the prefetchers, and of the memory's banks, are busy.
+void two(Memory& memory, const Read::Input& in, std::uint64_t& out) {
+  out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadTwo));
+}
+
 void two_ahead(Memory& memory, const Read::Input& in, std::uint64_t& out) {
   out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadTwoAhead));
 }
@@ -142,7 +162,9 @@ void four(Memory& memory, const Read::Input& in, std::uint64_t& out) {
 
 constexpr Variant<Read> kVariants[] = {
     {.name = "plain", .run = run<plain>, .what = "from the first byte to the last"},
-    {.name = "ahead", .run = run<ahead>, .what = "every line asked for 8 KiB ahead"},
+    {.name = "ahead", .run = run<ahead>, .what = "every line asked for 4 KiB ahead"},
+    {.name = "far_ahead", .run = run<far_ahead>, .what = "every line asked for 8 KiB ahead"},
+    {.name = "two", .run = run<two>, .what = "from two places at once"},
     {.name = "two_ahead", .run = run<two_ahead>, .what = "from two places at once, 4 KiB ahead"},
     {.name = "four", .run = run<four>, .what = "from four places at once"},
 };
@@ -158,7 +180,7 @@ const Registrar kRegistrar(
      .unit = "B/s",
      .demand =
          [](const Setting& s) {
-           return machine::sweep_demand(machine::sweep(s.n, 1), std::size(kVariants));
+           return machine::sweep_demand(machine::sweep(s.n, 1), 0, std::size(kVariants));
          },
      .test_sizes = {1, 7, 4096, 4097, 20'001}},
     kVariants);

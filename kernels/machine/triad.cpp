@@ -95,7 +95,8 @@ struct Triad {
   };
   struct Output {
     std::unique_ptr<Team> team;
-    machine::Pieces<double> a, b, c;
+    machine::Pieces<double> a;
+    std::shared_ptr<const machine::Pieces<double>> b, c;
     void poison() { a.poison(); }
   };
 
@@ -105,10 +106,10 @@ struct Triad {
   static void size(const Input& in, Output& out) {
     out.team = std::make_unique<Team>();
     out.a = machine::Pieces<double>(*out.team, in.sweep.items);
-    out.b = machine::Pieces<double>(*out.team, in.sweep.items);
-    out.c = machine::Pieces<double>(*out.team, in.sweep.items);
-    out.b.fill([&](std::size_t i) { return in.b(i); });
-    out.c.fill([&](std::size_t i) { return in.c(i); });
+    out.b = machine::read_only<double>(*out.team, in.sweep.items, in.seed,
+                                       [&](std::size_t i) { return in.b(i); });
+    out.c = machine::read_only<double>(*out.team, in.sweep.items, in.seed,
+                                       [&](std::size_t i) { return in.c(i); });
   }
   static absl::Status same(const Input& in, const Output& want, const Output& got) {
     const auto value = [&](std::size_t i) { return in.b(i) + in.scalar * in.c(i); };
@@ -120,7 +121,7 @@ struct Triad {
 template <class Function>
 void triad_all(const Triad::Input& in, Triad::Output& out, Function triad) {
   out.team->run([&](int thread) {
-    triad(out.a[thread].data(), out.b[thread].data(), out.c[thread].data(), in.scalar,
+    triad(out.a[thread].data(), (*out.b)[thread].data(), (*out.c)[thread].data(), in.scalar,
           out.a[thread].size(), in.sweep.passes);
   });
 }
@@ -152,7 +153,7 @@ const Registrar kRegistrar(
      .demand =
          [](const Setting& s) {
            const machine::Sweep sweep = machine::sweep(s.n, 3);
-           Demand demand = machine::sweep_demand(sweep, std::size(kVariants));
+           Demand demand = machine::sweep_demand(sweep, 1, std::size(kVariants));
            demand.flops = sweep.bytes() / 24 * 2;
            return demand;
          },

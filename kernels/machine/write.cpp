@@ -163,7 +163,7 @@ const Registrar kRegistrar(
      .unit = "B/s",
      .demand =
          [](const Setting& s) {
-           return machine::sweep_demand(machine::sweep(s.n, 1), std::size(kVariants));
+           return machine::sweep_demand(machine::sweep(s.n, 1), 1, std::size(kVariants));
          },
      .test_sizes = {1, 7, 4096, 4097, 20'001}},
     kVariants);

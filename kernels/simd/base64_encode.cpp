@@ -16,6 +16,7 @@
 #include "core/simd.h"
 #include "hwy/cache_control.h"
 #include "simd/base64.h"
+#include "simd/streaming.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -40,29 +41,35 @@ constexpr size_t kBlocks = hn::MaxLanes(Bytes()) / 16;
 using Vector = hn::Vec<Bytes>;
 constexpr size_t kTaken = 12 * kBlocks;  // bytes that make a vector of text
 constexpr size_t kGiven = 16 * kBlocks;
-constexpr size_t kOverread = 64 - 48;  // what a load reads beyond those, at most
 
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
 // With VBMI three instructions make 64 characters: VPERMB spreads three bytes over four,
 // VPMULTISHIFTQB cuts eight bits out of a word at any place, and VPERMB, which looks at six bits of
 // an index and ignores two, needs no mask between and has the whole alphabet as its table. (Highway
 // has no multishift, and 1.0.3 no lookup across blocks for bytes; the portable form is below.)
+template <size_t kFirst>
 constexpr std::array<uint8_t, 64> kSpread = [] {
   std::array<uint8_t, 64> index{};
   for (size_t i = 0; i < 64; ++i)
-    index[i] = static_cast<uint8_t>(i / 4 * 3 + (i % 4 == 1 ? 0 : i % 4 == 2 ? 2 : 1));
+    index[i] = static_cast<uint8_t>(kFirst + i / 4 * 3 + (i % 4 == 1 ? 0 : i % 4 == 2 ? 2 : 1));
   return index;
 }();
 
+constexpr size_t kOverread = 64 - kTaken;  // what a load reads beyond those
+
+// The text of the kTaken bytes at `from` + kFirst; a vector is read at `from`.
+template <size_t kFirst = 0>
 HWY_INLINE Vector EncodeVector(Bytes d, const uint8_t* from) {
   const auto spread =
-      _mm512_permutexvar_epi8(_mm512_loadu_si512(kSpread.data()), hn::LoadU(d, from).raw);
+      _mm512_permutexvar_epi8(_mm512_loadu_si512(kSpread<kFirst>.data()), hn::LoadU(d, from).raw);
   // Where the six bits of each character start.
   const auto start = _mm512_set1_epi64(0x3036242a1016040a);
   return Vector{_mm512_permutexvar_epi8(_mm512_multishift_epi64_epi8(start, spread),
                                         _mm512_loadu_si512(kBase64Alphabet))};
 }
 #else
+constexpr size_t kOverread = 16 - 12;
+
 // Twelve bytes for each block; reads four more.
 template <size_t kCount, class D>
 HWY_INLINE hn::Vec<D> LoadBlocks(D d, const uint8_t* from) {
@@ -120,6 +127,7 @@ HWY_INLINE void Put(Bytes d, Vector text, uint8_t* to) {
 template <bool kStream>
 void Encode(const uint8_t* HWY_RESTRICT from, size_t n, uint8_t* HWY_RESTRICT to) {
   const Bytes d;
+  [[maybe_unused]] const uint8_t* const begin = from;
   if constexpr (kStream) {
     // Streaming stores go to whole vectors of memory. Groups of four characters lead up to the
     // first, if that is possible.
@@ -130,6 +138,7 @@ void Encode(const uint8_t* HWY_RESTRICT from, size_t n, uint8_t* HWY_RESTRICT to
     }
   }
   for (; n >= 4 * kTaken + kOverread; n -= 4 * kTaken, from += 4 * kTaken, to += 4 * kGiven) {
+    if constexpr (kStream) simd::prefetch_lines(from, simd::kStreamAhead, 4 * kTaken);
     const auto t0 = EncodeVector(d, from);
     const auto t1 = EncodeVector(d, from + kTaken);
     const auto t2 = EncodeVector(d, from + 2 * kTaken);
@@ -142,6 +151,15 @@ void Encode(const uint8_t* HWY_RESTRICT from, size_t n, uint8_t* HWY_RESTRICT to
   for (; n >= kTaken + kOverread; n -= kTaken, from += kTaken, to += kGiven)
     Put<kStream>(d, EncodeVector(d, from), to);
   if constexpr (kStream) hwy::FlushStream();
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
+  // The last groups at once as well: vectors that end with them, and are read from before.
+  while (n >= 3) {
+    const size_t groups = HWY_MIN(n, kTaken) / 3;
+    if (static_cast<size_t>(from - begin) + 3 * groups < kGiven) break;
+    from += 3 * groups, n -= 3 * groups, to += 4 * groups;
+    hn::StoreU(EncodeVector<kOverread>(d, from - kGiven), d, to - kGiven);
+  }
+#endif
   base64_encode(from, n, to);
 }
 #endif

@@ -133,21 +133,21 @@ void widened(const DotI8::Input& in, std::uint32_t& out) {
 #if defined(__x86_64__)
 // No widening at all: 64 products in one instruction, of unsigned by signed bytes. x + 128 is
 // unsigned, and sum(x * y) = sum((x + 128) * y) - sum(128 * y): an exclusive or adds 128, and a
-// second chain of products is the excess. Nothing saturates, so sums may wrap. Eight chains of each
-// hide the latency. (Intrinsics, since Highway 1.0.3 has no name for the instruction, nor leave to
-// use it.)
+// second chain of products is the excess. Nothing saturates, so sums may wrap. Four chains of each
+// hide the latency; with eight, what comes before and after the loop costs a short array more.
+// (Intrinsics, since Highway 1.0.3 has no name for the instruction, nor leave to use it.)
 #define HEADROOM_VNNI __attribute__((target("avx512f,avx512bw,avx512vnni")))
 
 template <std::size_t kAhead>
 HEADROOM_VNNI std::uint32_t dot_vnni(const std::int8_t* x, const std::int8_t* y, std::size_t n) {
-  constexpr std::size_t kChains = 8, kLanes = 64;
+  constexpr std::size_t kChains = 4, kLanes = 64;
   const __m512i k128 = _mm512_set1_epi8(-128);
   __m512i sum[kChains], excess[kChains];
-#pragma GCC unroll 8
+#pragma GCC unroll 4
   for (std::size_t k = 0; k < kChains; ++k) sum[k] = excess[k] = _mm512_setzero_si512();
   std::size_t i = 0;
   for (; i + kChains * kLanes <= n; i += kChains * kLanes) {
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (std::size_t k = 0; k < kChains; ++k) {
       const std::int8_t* const xk = x + i + k * kLanes;
       const std::int8_t* const yk = y + i + k * kLanes;
@@ -168,9 +168,9 @@ HEADROOM_VNNI std::uint32_t dot_vnni(const std::int8_t* x, const std::int8_t* y,
     sum[0] = _mm512_dpbusd_epi32(sum[0], _mm512_xor_si512(_mm512_loadu_si512(x + i), k128), b);
     excess[0] = _mm512_dpbusd_epi32(excess[0], k128, b);
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 4
   for (std::size_t k = 0; k < kChains; ++k) sum[k] = _mm512_sub_epi32(sum[k], excess[k]);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
   for (std::size_t k = 1; k < kChains; ++k) sum[0] = _mm512_add_epi32(sum[0], sum[k]);
   std::uint32_t lanes[16];
   _mm512_storeu_si512(lanes, sum[0]);

@@ -33,6 +33,26 @@ constexpr FilterTable kFilterTable = [] {
 }();
 #endif
 
+#if HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_SSE4
+// The same for four lanes, by bytes; and how many they are, for not all of these processors count
+// bits.
+struct alignas(16) FilterTable {
+  uint8_t byte[16][16];
+  uint8_t count[16];
+};
+constexpr FilterTable kFilterTable = [] {
+  FilterTable table{};
+  for (unsigned set = 0; set < 16; ++set)
+    for (unsigned lane = 0; lane < 4; ++lane) {
+      if ((set >> lane & 1) == 0) continue;
+      for (unsigned byte = 0; byte < 4; ++byte)
+        table.byte[set][4 * table.count[set] + byte] = static_cast<uint8_t>(4 * lane + byte);
+      ++table.count[set];
+    }
+  return table;
+}();
+#endif
+
 // Stores the lanes of v in `set` side by side, in a whole vector; returns how many. In two steps,
 // compress to a register and then store: compressing into memory takes Zen 4 142 cycles.
 template <class D>
@@ -44,6 +64,13 @@ HWY_INLINE size_t Keep(D d, hn::Vec<D> v, hn::Mask<D> set, uint32_t* to) {
   const auto lanes = hn::PromoteTo(d, hn::LoadU(d8, kFilterTable.lane[bits]));
   hn::StoreU(hn::TableLookupLanes(v, hn::IndicesFromVec(d, lanes)), d, to);
   return hwy::PopCount(bits);
+#elif HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_SSE4
+  uint8_t bits = 0;
+  hn::StoreMaskBits(d, set, &bits);
+  const hn::Repartition<uint8_t, D> d8;
+  const auto bytes = hn::Load(d8, kFilterTable.byte[bits]);
+  hn::StoreU(hn::BitCast(d, hn::TableLookupBytes(hn::BitCast(d8, v), bytes)), d, to);
+  return kFilterTable.count[bits];
 #else
   hn::StoreU(hn::Compress(v, set), d, to);
   return hn::CountTrue(d, set);
