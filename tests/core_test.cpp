@@ -169,6 +169,7 @@ TEST_CASE("a program that is interrupted or killed leaves no scratch folder for 
       if (write(ready[1], "r", 1) != 1) _exit(1);
       for (;;) pause();
     }
+    close(ready[1]);  // so that a child that dies is read as the end
     char c;
     REQUIRE(read(ready[0], &c, 1) == 1);
     CHECK(entries(scratch.path) == 1);
@@ -180,7 +181,6 @@ TEST_CASE("a program that is interrupted or killed leaves no scratch folder for 
     if (signal_number == SIGKILL) sweep_scratch();
     CHECK(entries(scratch.path) == 0);
     close(ready[0]);
-    close(ready[1]);
   }
 }
 
@@ -196,13 +196,13 @@ int end_child(int signal_number, Body body) {
     body([&] { return write(ready[1], "r", 1) == 1; });
     _exit(1);
   }
+  close(ready[1]);  // so that a child that dies is read as the end
   char c;
   REQUIRE(read(ready[0], &c, 1) == 1);
   kill(child, signal_number);
   int status = 0;
   waitpid(child, &status, 0);
   close(ready[0]);
-  close(ready[1]);
   return WIFSIGNALED(status) ? WTERMSIG(status) : -1;
 }
 
