@@ -10,7 +10,7 @@ from headroom_tools.compare import tables
 from headroom_tools.compare.sides import Side, label_of
 from headroom_tools.show import _VERDICT_STYLE as VERDICT_STYLE
 from headroom_tools.show import MOVED
-from headroom_tools.text import safe, three_digits, time_of
+from headroom_tools.text import safe, shortened, three_digits, time_of
 
 LEGEND = (
     "ratio: BASE's time over NEW's, above 1 is faster; 95% intervals, with the spread between runs"
@@ -118,8 +118,8 @@ class _Headings:
         if view.kernel["name"] != self._kernel:
             self._kernel = view.kernel["name"]
             self._table.heading()
-            technique = f"  {view.kernel['technique']}"[: 96 - len(self._kernel)]
-            self._table.heading((self._kernel, "bold"), (technique, "dim"))
+            technique = shortened(view.kernel["technique"], 98 - len(self._kernel))
+            self._table.heading((self._kernel, "bold"), (f"  {technique}", "dim"))
 
 
 def _kernels_pair(base: Side, tree: dict, everything: bool, to: Console) -> None:
