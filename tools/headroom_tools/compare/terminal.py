@@ -80,6 +80,9 @@ def _warnings(news: list[Side], trees: list[dict], to: Console) -> None:
 
 def _axis_pair(tree: dict, to: Console) -> None:
     to.print()
+    if not tree["axes"]:
+        terminal.title(to, "axes", "none: both have no kernel in common but probes and placebos")
+        return
     terminal.title(to, "axes", "geometric means over kernels, each counting once")
     table = terminal.Table("<>>>>><<")
     head = ("", "ratio", "interval", "kernels from .. to", "naive", "best", "of", "")
