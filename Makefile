@@ -60,7 +60,7 @@ UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: help bench test build deps list compare format fuzz check-all clean clean-all
+.PHONY: help bench check-bench test build deps list compare format fuzz check-all clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
 .NOTPARALLEL:
@@ -95,8 +95,13 @@ build:
 	@$(call configure,$(PRESET),$(PRESET))
 	@$(call compile,$(PRESET),headroom-bench)
 
+# A slip is told before the build, which takes minutes.
+check-bench:
+	@case "$$ARG_PROFILE" in smoke|quick|standard|thorough) ;; *) \
+	  echo "make bench: PROFILE=$$ARG_PROFILE: smoke, quick, standard or thorough" >&2; exit 2;; esac
+
 # `exec`, so that Ctrl-C reaches the run alone, and its exit status is the recipe's.
-bench: build
+bench: check-bench build
 	@set -- --profile "$$ARG_PROFILE"; \
 	if [ -n "$$ARG_FILTER" ]; then set -- "$$@" --filter "$$ARG_FILTER"; fi; \
 	if [ -n "$$ARG_LABEL" ]; then set -- "$$@" --label "$$ARG_LABEL"; fi; \
@@ -112,6 +117,8 @@ list: build
 compare:
 	@if [ -z "$$ARG_BASE" ]; then \
 	  echo 'make compare: say what with: BASE=RUN [NEW=RUN], for example BASE=latest~1' >&2; exit 2; fi
+	@case "$$ARG_FORM" in ''|markdown|csv|json) ;; *) \
+	  echo "make compare: FORM=$$ARG_FORM: markdown, csv or json" >&2; exit 2;; esac
 	@set -f; set -- "$$ARG_BASE" $$ARG_NEW; \
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \

@@ -14,6 +14,14 @@ def test_safe_text_moves_no_cursor():
     assert len(text.safe("x" * 1000)) == 300
 
 
+def test_what_is_too_long_is_cut_between_words():
+    about = "fewer, and overlapping, misses"
+    assert text.shortened(about, 30) == about
+    assert text.shortened(about, 29) == "fewer, and overlapping..."
+    assert text.shortened(about, 24) == "fewer, and..."
+    assert text.shortened("x" * 100, 0) == "xxxxxxx..."
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from headroom_tools import terminal
-from headroom_tools.text import ladder_label, safe, three_digits
+from headroom_tools.text import ladder_label, safe, shortened, three_digits
 
 
 def _percent(parameter: dict) -> str:
@@ -59,7 +59,8 @@ def print_fits(run: dict, fits: list[dict], to: Console) -> None:
         if entry["kernel"] != kernel:
             kernel, label = entry["kernel"], ""
             to.print()
-            terminal.title(to, kernel, f"{known['axis']} · {known['technique']}"[:90])
+            about = f"{known['axis']} · {known['technique']}"
+            terminal.title(to, kernel, shortened(about, 98 - len(kernel)))
         own = ladder_label(entry["n"], entry["input"], 1, len(known["inputs"]))
         if own != label:
             label = own

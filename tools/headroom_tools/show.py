@@ -13,7 +13,15 @@ from rich.text import Text
 from headroom_tools import counters, disturbance, paths, stats, terminal
 from headroom_tools.errors import HeadroomError
 from headroom_tools.record import Cell, cells_of
-from headroom_tools.text import duration, ladder_label, rate_of, safe, three_digits, time_of
+from headroom_tools.text import (
+    duration,
+    ladder_label,
+    rate_of,
+    safe,
+    shortened,
+    three_digits,
+    time_of,
+)
 
 BAND = 0.02
 ALONE_LIMIT = 1.15  # ratio of a ladder's speedup to that of the variants run alone
@@ -348,11 +356,12 @@ def print_ladders(rows: list[Row], to: Console) -> None:
         if cell.kernel is not kernel:
             kernel, ladder = cell.kernel, None
             header = ["time", "per item", "rate", "speedup", "interval", "verdict", ""]
-            header.append("ceiling" if any(cell.ceiling) else "" if kernel["probe"] else "none")
+            header.append("ceiling" if any(cell.ceiling) else "")
+            about = f"{kernel['axis']} · {kernel['technique']}"
             table.heading()
             table.heading(
                 (kernel["name"], "bold"),
-                (f"  {kernel['axis']} · {kernel['technique']}"[: 96 - len(kernel["name"])], "dim"),
+                ("  " + shortened(about, 98 - len(kernel["name"])), "dim"),
             )
         if cell.ladder() != ladder:
             ladder = cell.ladder()

@@ -18,6 +18,17 @@ def safe(text: object, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
+def shortened(text: object, limit: int) -> str:
+    """`safe(text)` of at most `limit` characters, cut between words."""
+    line, limit = safe(text, 1000), max(limit, 10)
+    if len(line) <= limit:
+        return line
+    kept = line[: limit - 3]
+    if line[limit - 3] != " " and " " in kept:
+        kept = kept[: kept.rindex(" ")]
+    return kept.rstrip(" ,;:·-") + "..."
+
+
 def csv_text(text: object, limit: int = 300) -> str:
     """`safe(text)` that no spreadsheet takes for a formula."""
     line = safe(text, limit)

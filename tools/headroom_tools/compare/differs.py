@@ -287,7 +287,7 @@ def _of_sources(base: Side, new: Side, fields: dict[str, dict]) -> list[str]:
             "these ratios are no comparison of machines"
         ]
     if "commit" in fields:
-        return ["the commits differ, but the kernels' sources don't"]
+        return ["the commits differ, but not the sources of the kernels that both have"]
     return []
 
 

@@ -10,7 +10,7 @@ from headroom_tools.compare import tables
 from headroom_tools.compare.sides import Side, label_of
 from headroom_tools.show import _VERDICT_STYLE as VERDICT_STYLE
 from headroom_tools.show import MOVED
-from headroom_tools.text import safe, three_digits, time_of
+from headroom_tools.text import safe, shortened, three_digits, time_of
 
 LEGEND = (
     "ratio: BASE's time over NEW's, above 1 is faster; 95% intervals, with the spread between runs"
@@ -80,6 +80,9 @@ def _warnings(news: list[Side], trees: list[dict], to: Console) -> None:
 
 def _axis_pair(tree: dict, to: Console) -> None:
     to.print()
+    if not tree["axes"]:
+        terminal.title(to, "axes", "none: both have no kernel in common but probes and placebos")
+        return
     terminal.title(to, "axes", "geometric means over kernels, each counting once")
     table = terminal.Table("<>>>>><<")
     head = ("", "ratio", "interval", "kernels from .. to", "naive", "best", "of", "")
@@ -118,8 +121,8 @@ class _Headings:
         if view.kernel["name"] != self._kernel:
             self._kernel = view.kernel["name"]
             self._table.heading()
-            technique = f"  {view.kernel['technique']}"[: 96 - len(self._kernel)]
-            self._table.heading((self._kernel, "bold"), (technique, "dim"))
+            technique = shortened(view.kernel["technique"], 98 - len(self._kernel))
+            self._table.heading((self._kernel, "bold"), (f"  {technique}", "dim"))
 
 
 def _kernels_pair(base: Side, tree: dict, everything: bool, to: Console) -> None:
