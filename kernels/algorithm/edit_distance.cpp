@@ -116,31 +116,52 @@ HWY_INLINE T Matches(const uint8_t* pattern, uint8_t byte) {
 #endif
 }
 
-// One column of a block of rows in each lane. `plus` and `minus` are the vertical differences, a
-// row a bit; `top_plus` and `top_minus` (0 or 1) the horizontal difference above the block, and on
-// return the one of its last row.
+// v << 1; what comes in is the highest bit of `above`.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE void Column(D d, V matches, V& plus, V& minus, V& top_plus, V& top_minus) {
-  constexpr int kLast = 8 * sizeof(hn::TFromD<D>) - 1;
-  const V ones = hn::Set(d, static_cast<hn::TFromD<D>>(-1));
+HWY_INLINE V ShiftedIn([[maybe_unused]] D d, V v, V above) {
+  using T = hn::TFromD<D>;
+#if HWY_ARCH_X86 && \
+    HWY_TARGET <= HWY_AVX3_DL  // in one instruction, on the chain from column to column
+  if constexpr (sizeof(T) == 8)
+    return V{_mm512_shldi_epi64(v.raw, above.raw, 1)};
+  else
+    return V{_mm512_shldi_epi32(v.raw, above.raw, 1)};
+#else
+  return hn::Or(hn::ShiftLeft<1>(v), hn::ShiftRight<8 * sizeof(T) - 1>(above));
+#endif
+}
+
+// a | ~(b | c)
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V OrNeither([[maybe_unused]] D d, V a, V b, V c) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3  // GCC 12 finds but two of the three operations
+  return V{_mm512_ternarylogic_epi64(a.raw, b.raw, c.raw, 0xf1)};
+#else
+  return hn::Or(a, hn::AndNot(hn::Or(b, c), hn::Set(d, static_cast<hn::TFromD<D>>(-1))));
+#endif
+}
+
+// One column of a block of rows in each lane. `plus` and `minus` are the vertical differences, a
+// row a bit. Of `top_plus` and `top_minus` the highest bit is the horizontal difference above the
+// block; of `right_plus` and `right_minus`, which are set, that of its last row.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE void Column(D d, V matches, V top_plus, V top_minus, V& plus, V& minus, V& right_plus,
+                       V& right_minus) {
   const V vertical = hn::Or(matches, minus);
-  const V eq = hn::Or(matches, top_minus);
+  const V eq = hn::Or(matches, hn::ShiftRight<8 * sizeof(hn::TFromD<D>) - 1>(top_minus));
   const V diagonal = hn::Or(hn::Xor(hn::Add(hn::And(eq, plus), plus), plus), eq);
-  const V right_plus = hn::Or(minus, hn::AndNot(hn::Or(diagonal, plus), ones));
-  const V right_minus = hn::And(plus, diagonal);
-  const V shifted_plus = hn::Or(hn::ShiftLeft<1>(right_plus), top_plus);
-  const V shifted_minus = hn::Or(hn::ShiftLeft<1>(right_minus), top_minus);
-  top_plus = hn::ShiftRight<kLast>(right_plus);
-  top_minus = hn::ShiftRight<kLast>(right_minus);
-  plus = hn::Or(shifted_minus, hn::AndNot(hn::Or(vertical, shifted_plus), ones));
+  right_plus = OrNeither(d, minus, diagonal, plus);
+  right_minus = hn::And(plus, diagonal);
+  const V shifted_plus = ShiftedIn(d, right_plus, top_plus);
+  plus = OrNeither(d, ShiftedIn(d, right_minus, top_minus), vertical, shifted_plus);
   minus = hn::And(shifted_plus, vertical);
 }
 
 // Columns for the first row of a table, where the horizontal difference is always 1.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE void TopColumn(D d, V matches, V& plus, V& minus, V top_plus) {
-  V top_minus = hn::Zero(d);
-  Column(d, matches, plus, minus, top_plus, top_minus);
+HWY_INLINE void TopColumn(D d, V matches, V top_plus, V& plus, V& minus) {
+  V right_plus, right_minus;
+  Column(d, matches, top_plus, hn::Zero(d), plus, minus, right_plus, right_minus);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -171,7 +192,8 @@ HWY_INLINE void ShortPairs(const uint8_t* text, const Pair* pairs, size_t count,
     for (size_t j = begin; j < columns; ++j)
       matches[j * stride + k] = Matches<T>(text + pairs[k].a, text[pairs[k].b + (j - begin)]);
   }
-  const auto ones = hn::Set(d, static_cast<T>(-1)), one = hn::Set(d, T{1});
+  const auto ones = hn::Set(d, static_cast<T>(-1));
+  const auto one = hn::Set(d, T{1} << (8 * sizeof(T) - 1));
   auto p0 = ones, p1 = ones, p2 = ones, p3 = ones;
   auto m0 = hn::Zero(d), m1 = m0, m2 = m0, m3 = m0;
   const auto s0 = hn::Load(d, start), s1 = hn::Load(d, start + lanes),
@@ -183,17 +205,17 @@ HWY_INLINE void ShortPairs(const uint8_t* text, const Pair* pairs, size_t count,
     const auto top = [&](auto s) HWY_ATTR __attribute__((always_inline)) {
       return hn::IfThenElseZero(hn::Not(hn::Gt(s, now)), one);
     };
-    TopColumn(d, hn::LoadU(d, at), p0, m0, top(s0));
-    TopColumn(d, hn::LoadU(d, at + lanes), p1, m1, top(s1));
-    TopColumn(d, hn::LoadU(d, at + 2 * lanes), p2, m2, top(s2));
-    TopColumn(d, hn::LoadU(d, at + 3 * lanes), p3, m3, top(s3));
+    TopColumn(d, hn::LoadU(d, at), top(s0), p0, m0);
+    TopColumn(d, hn::LoadU(d, at + lanes), top(s1), p1, m1);
+    TopColumn(d, hn::LoadU(d, at + 2 * lanes), top(s2), p2, m2);
+    TopColumn(d, hn::LoadU(d, at + 3 * lanes), top(s3), p3, m3);
   }
   for (; j < columns; ++j) {
     const T* at = matches + j * stride;
-    TopColumn(d, hn::LoadU(d, at), p0, m0, one);
-    TopColumn(d, hn::LoadU(d, at + lanes), p1, m1, one);
-    TopColumn(d, hn::LoadU(d, at + 2 * lanes), p2, m2, one);
-    TopColumn(d, hn::LoadU(d, at + 3 * lanes), p3, m3, one);
+    TopColumn(d, hn::LoadU(d, at), one, p0, m0);
+    TopColumn(d, hn::LoadU(d, at + lanes), one, p1, m1);
+    TopColumn(d, hn::LoadU(d, at + 2 * lanes), one, p2, m2);
+    TopColumn(d, hn::LoadU(d, at + 3 * lanes), one, p3, m3);
   }
   HWY_ALIGN T plus[4 * hn::MaxLanes(d)], minus[4 * hn::MaxLanes(d)];
   hn::Store(p0, d, plus), hn::Store(p1, d, plus + lanes);
@@ -221,11 +243,15 @@ void AllShortPairs(const uint8_t* text, std::span<const Pair> pairs, size_t long
 #if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
 using Words = hn::ScalableTag<uint64_t>;
 constexpr size_t kLanes = hn::MaxLanes(Words());
-constexpr size_t kBlocks = 2 * kLanes;  // of a strip
-constexpr size_t kChunk = 64;           // steps
+constexpr size_t kBlocks = 2 * kLanes;             // of a strip
+constexpr size_t kSkew = 2;                        // columns that each block is behind
+constexpr size_t kBehind = kSkew * (kBlocks - 1);  // and the last one
+constexpr size_t kAhead = 32;                      // steps from when matches are written till read
+constexpr size_t kSegment = 192;                   // steps
+constexpr size_t kMargin = 4 * kBlocks;            // where only garbage falls
 
 // Lanes move up by one; the lowest gets the highest of `below`.
-HWY_INLINE hn::Vec<Words> ShiftIn(hn::Vec<Words> v, hn::Vec<Words> below) {
+HWY_INLINE hn::Vec<Words> LanesUp(hn::Vec<Words> v, hn::Vec<Words> below) {
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
   return hn::Vec<Words>{_mm512_alignr_epi64(v.raw, below.raw, 7)};
 #else
@@ -237,69 +263,100 @@ HWY_INLINE hn::Vec<Words> ShiftIn(hn::Vec<Words> v, hn::Vec<Words> below) {
 #endif
 }
 
-// The matches of steps [from, to): of block l with the byte of column t - l at step t, at
-// matches[(t - from) * kBlocks + l]; zero where there is no such block or column.
-HWY_INLINE void FillMatches(const uint8_t* a, size_t blocks, const uint8_t* b, size_t n,
-                            size_t from, size_t to, uint64_t* HWY_RESTRICT matches) {
-  for (size_t l = 0; l < kBlocks; ++l) {
-    const size_t begin = HWY_MAX(from, l), end = HWY_MIN(to, n + l);
-    uint64_t* HWY_RESTRICT at = matches + l;
-    if (l >= blocks || begin >= end) {
-      for (size_t t = from; t < to; ++t) at[(t - from) * kBlocks] = 0;
-    } else {
-      for (size_t t = from; t < begin; ++t) at[(t - from) * kBlocks] = 0;
-      for (size_t t = begin; t < end; ++t)
-        at[(t - from) * kBlocks] = Matches<uint64_t>(a + 64 * l, b[t - l]);
-      for (size_t t = end; t < to; ++t) at[(t - from) * kBlocks] = 0;
-    }
-  }
-}
+// What a strip of kBlocks blocks needs beside the strings.
+struct StripScratch {
+  uint64_t* table;  // for each byte its matches in each block, if it has been seen
+  uint64_t* steps;  // the matches of each block for the next steps
+  // Horizontal differences above and below, see Strip().
+  uint64_t* top_plus;
+  uint64_t* top_minus;
 
-// A strip of kBlocks blocks through all columns of b. Lane l works on the column l before that of
-// lane 0, so that what comes out below a block is there when the next lane needs it, one step
-// later: the lanes go down a diagonal together. Two vectors, one below the other, are two chains
-// side by side. Columns before the first one leave a block as it is.
+  static size_t columns(size_t longest) { return longest + 2 * kMargin; }
+  StripScratch(Scratch& scratch, size_t longest) {
+    constexpr size_t kTable = 256 * kBlocks, kSteps = (kSegment + kAhead + kBehind) * kBlocks;
+    const size_t needed = kTable + kSteps + 2 * columns(longest) + kLanes;
+    if (scratch.size() < needed) scratch.resize(needed);
+    // No vector of matches lies across two cache lines.
+    const uintptr_t misaligned = reinterpret_cast<uintptr_t>(scratch.data()) / 8 % kLanes;
+    table = scratch.data() + (misaligned == 0 ? 0 : kLanes - misaligned);
+    steps = table + kTable;
+    top_plus = steps + kSteps + columns(longest) - kMargin;
+    top_minus = top_plus + columns(longest);
+  }
+};
+
+// A strip of kBlocks blocks through all columns of b. Block l works on the column kSkew * l before
+// that of block 0, so that what comes out below a block is there when the next one needs it: all go
+// down a diagonal together. Two vectors, one below the other, are two chains side by side; a skew
+// of 2 gives lanes a step's time to move up. Columns before the first one leave a block as it is.
 //
-// The horizontal differences above the strip's column j are at tops[-j + kLanes - 1], and are
-// overwritten with those below it. Columns descend in memory so that a whole vector can be stored
-// of which only the highest lane counts: the others fall on columns that have been read, or will be
-// written. kTop: the first strip, above which the difference is always 1. kBottom: the last one.
+// A byte's matches are computed once, when it first comes, and written for each block to the step
+// that needs them, long enough before that the store is through when a whole vector is loaded.
+//
+// The horizontal differences above the strip's column j are in the highest bits of
+// tops[-j + kLanes - 1], and are overwritten with those below it. Columns descend in memory so that
+// a whole vector can be stored of which only the highest lane counts: the others fall on columns
+// that have been read, or will be written. kTop: the first strip, above which the difference is
+// always 1. kBottom: the last one.
 template <bool kTop, bool kBottom>
 HWY_NOINLINE int64_t Strip(const uint8_t* a, size_t rows, const uint8_t* b, size_t n,
-                           uint64_t* HWY_RESTRICT matches, uint64_t* HWY_RESTRICT top_plus,
-                           uint64_t* HWY_RESTRICT top_minus) {
+                           const StripScratch& scratch) {
   const Words d;
   const size_t blocks = HWY_MIN(kBlocks, (rows + 63) / 64);
-  const auto ones = hn::Set(d, ~uint64_t{0}), zero = hn::Zero(d), one = hn::Set(d, uint64_t{1});
-  auto p0 = ones, p1 = ones, m0 = zero, m1 = zero;      // vertical
-  auto hp0 = zero, hp1 = zero, hm0 = zero, hm1 = zero;  // horizontal, below each block
-  const size_t steps = n + kBlocks - 1;
-  for (size_t from = 0; from < steps; from += kChunk) {
-    const size_t to = HWY_MIN(from + kChunk, steps);
-    FillMatches(a, blocks, b, n, from, to, matches);
-    const auto step = [&](size_t t) HWY_ATTR __attribute__((always_inline)) {
-      const uint64_t* const at = matches + (t - from) * kBlocks;
-      hp1 = ShiftIn(hp1, hp0), hm1 = ShiftIn(hm1, hm0);
-      hp0 = ShiftIn(hp0, kTop ? one : hn::LoadU(d, top_plus - t));
-      hm0 = ShiftIn(hm0, kTop ? zero : hn::LoadU(d, top_minus - t));
-      Column(d, hn::LoadU(d, at), p0, m0, hp0, hm0);
-      Column(d, hn::LoadU(d, at + kLanes), p1, m1, hp1, hm1);
-      if constexpr (!kBottom) {
-        hn::StoreU(hp1, d, top_plus - t + (kBlocks - 1));
-        hn::StoreU(hm1, d, top_minus - t + (kBlocks - 1));
-      }
-    };
+  HWY_ALIGN uint8_t pattern[64 * kBlocks] = {};
+  std::memcpy(pattern, a, HWY_MIN(rows, sizeof pattern));
+  bool seen[256] = {};
+  uint64_t* const steps = scratch.steps;
+  // Not HWY_RESTRICT: loads that all come before the stores would take more registers than there
+  // are.
+  const auto write_matches = [&](uint8_t byte, uint64_t* to) HWY_ATTR {
+    uint64_t* const row = scratch.table + byte * kBlocks;
+    if (HWY_UNLIKELY(!seen[byte])) {
+      seen[byte] = true;
+      for (size_t l = 0; l < kBlocks; ++l) row[l] = Matches<uint64_t>(pattern + 64 * l, byte);
+    }
+    for (size_t l = 0; l < kBlocks; ++l) to[kSkew * l * kBlocks + l] = row[l];
+  };
+  std::fill(steps, steps + kBehind * kBlocks, uint64_t{0});
+  for (size_t j = 0; j < kAhead; ++j) write_matches(b[j], steps + j * kBlocks);
+
+  const auto zero = hn::Zero(d), top = hn::Set(d, uint64_t{1} << 63);
+  auto p0 = hn::Set(d, ~uint64_t{0}), p1 = p0, m0 = zero, m1 = zero;  // vertical
+  // Horizontal, below each block: of the last step, and of the one before it.
+  auto hp0 = zero, hp1 = zero, hm0 = zero, hm1 = zero;
+  auto gp0 = zero, gp1 = zero, gm0 = zero, gm1 = zero;
+  const auto step = [&](size_t t, const uint64_t* at) HWY_ATTR __attribute__((always_inline)) {
+    const auto tp1 = LanesUp(gp1, gp0), tm1 = LanesUp(gm1, gm0);
+    const auto tp0 = LanesUp(gp0, kTop ? top : hn::LoadU(d, scratch.top_plus - t));
+    const auto tm0 = LanesUp(gm0, kTop ? zero : hn::LoadU(d, scratch.top_minus - t));
+    gp0 = hp0, gp1 = hp1, gm0 = hm0, gm1 = hm1;
+    Column(d, hn::LoadU(d, at), tp0, tm0, p0, m0, hp0, hm0);
+    Column(d, hn::LoadU(d, at + kLanes), tp1, tm1, p1, m1, hp1, hm1);
+    if constexpr (!kBottom) {
+      hn::StoreU(hp1, d, scratch.top_plus - t + kBehind);
+      hn::StoreU(hm1, d, scratch.top_minus - t + kBehind);
+    }
+  };
+  const size_t last = n + kBehind;
+  for (size_t from = 0; from < last; from += kSegment) {
+    const size_t to = HWY_MIN(from + kSegment, last);
+    const uint64_t* at = steps;
     size_t t = from;
-    for (; t < HWY_MIN(to, n); ++t) step(t);
-    for (; t < to; ++t) {  // lanes that are through keep their last column
-      const auto now = hn::Set(d, static_cast<uint64_t>(t - n));
+    // Bytes after the last column are of no matter, and may be read (kSlack).
+    for (; t < HWY_MIN(to, n); ++t, at += kBlocks) {
+      write_matches(b[t + kAhead], steps + (t - from + kAhead) * kBlocks);
+      step(t, at);
+    }
+    for (; t < to; ++t, at += kBlocks) {  // blocks that are through keep their last column
+      const auto now = hn::Set(d, static_cast<uint64_t>(t - n) / kSkew);
       const auto done0 = hn::Not(hn::Gt(hn::Iota(d, 0), now));
       const auto done1 = hn::Not(hn::Gt(hn::Iota(d, kLanes), now));
       const auto q0 = p0, q1 = p1, r0 = m0, r1 = m1;
-      step(t);
+      step(t, at);
       p0 = hn::IfThenElse(done0, q0, p0), m0 = hn::IfThenElse(done0, r0, m0);
       p1 = hn::IfThenElse(done1, q1, p1), m1 = hn::IfThenElse(done1, r1, m1);
     }
+    std::copy(steps + kSegment * kBlocks, steps + (kSegment + kAhead + kBehind) * kBlocks, steps);
   }
   HWY_ALIGN uint64_t plus[kBlocks], minus[kBlocks];
   hn::Store(p0, d, plus), hn::Store(p1, d, plus + kLanes);
@@ -309,26 +366,18 @@ HWY_NOINLINE int64_t Strip(const uint8_t* a, size_t rows, const uint8_t* b, size
   return sum;
 }
 
-void LongPairs(const uint8_t* text, std::span<const Pair> pairs, size_t longest, Scratch& scratch,
+void LongPairs(const uint8_t* text, std::span<const Pair> pairs, size_t longest, Scratch& memory,
                uint32_t* HWY_RESTRICT out) {
-  const size_t columns = longest + 4 * kBlocks;  // where only garbage falls, at both ends
-  const size_t needed = kChunk * kBlocks + 2 * columns;
-  if (scratch.size() < needed) scratch.resize(needed);
-  uint64_t* const matches = scratch.data();
-  uint64_t* const plus = matches + kChunk * kBlocks;
-  uint64_t* const minus = plus + columns;
+  const StripScratch scratch(memory, longest);
+  constexpr size_t kRows = 64 * kBlocks;
   for (size_t k = 0; k < pairs.size(); ++k) {
     const Pair& pair = pairs[k];
     int64_t sum = pair.b_size;
-    // Columns that aren't there are read too, for lanes that are through.
-    if (pair.a_size > 64 * kBlocks) std::fill(plus, plus + 2 * columns, uint64_t{0});
-    const size_t zero = columns - 2 * kBlocks;
-    for (size_t row = 0; row < pair.a_size; row += 64 * kBlocks) {
-      const bool bottom = pair.a_size - row <= 64 * kBlocks;
+    for (size_t row = 0; row < pair.a_size; row += kRows) {
+      const bool bottom = pair.a_size - row <= kRows;
       const auto strip = row == 0 ? (bottom ? Strip<true, true> : Strip<true, false>)
                                   : (bottom ? Strip<false, true> : Strip<false, false>);
-      sum += strip(text + pair.a + row, pair.a_size - row, text + pair.b, pair.b_size, matches,
-                   plus + zero, minus + zero);
+      sum += strip(text + pair.a + row, pair.a_size - row, text + pair.b, pair.b_size, scratch);
     }
     out[k] = static_cast<uint32_t>(sum);
   }
