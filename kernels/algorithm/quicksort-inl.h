@@ -424,7 +424,8 @@ bool Distribute(T* keys, T* spare, size_t n, T lowest, T highest);
 // into `spare`. The part that stayed and the part that moved each have the other array for their
 // spare one, so nothing is ever copied back.
 template <bool kInPlace, class T>
-void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth) {
+void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth,
+               bool distribute = true) {
   T* const result = kInPlace ? keys : spare;
   if (n <= 8 * kLanes<T>) return SortSmall8(keys, result, n);
   if (n <= 16 * kLanes<T>) return SortSmall16(keys, result, n);
@@ -434,7 +435,10 @@ void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth) {
     if (!kInPlace) std::fill_n(spare, n, keys[0]);
     return;
   }
-  if (n * sizeof(T) > kDistributed && Distribute<kInPlace>(keys, spare, n, lowest, highest)) return;
+  if (distribute && n * sizeof(T) > kDistributed) {
+    if (Distribute<kInPlace>(keys, spare, n, lowest, highest)) return;
+    distribute = false;  // where it didn't work once, don't count in vain at every level
+  }
   // Whatever the data, halving the range of values ends after as many levels as a key has bits.
   if (depth == 0) pivot = lowest + (highest - lowest) / 2;
   // The largest key possible must not split off nothing; below it, what is split off is all equal.
@@ -442,8 +446,8 @@ void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth) {
   const size_t low = Partition<kInPlace>(keys, spare, n, pivot);
   depth -= depth != 0;
   Quicksort<false>(kInPlace ? spare : keys, result + low, n - low, static_cast<T>(pivot + 1),
-                   highest, depth);
-  Quicksort<true>(result, kInPlace ? spare : keys, low, lowest, pivot, depth);
+                   highest, depth, distribute);
+  Quicksort<true>(result, kInPlace ? spare : keys, low, lowest, pivot, depth, distribute);
 }
 
 // Sorts keys that L1 doesn't hold. Halving them again and again would read and write them all in L2
