@@ -24,7 +24,7 @@ void check(const char* name, std::size_t n, const char* input, std::uint64_t see
 TEST_CASE("sort: hard inputs are sorted as std::sort does", "[sort]") {
   for (const char* kernel : {"algorithm/sort", "algorithm/sort_u64"})
     for (const char* input : kHardInputs)
-      for (std::size_t n : {0, 1, 2, 3, 15, 16, 17, 100, 256, 257, 1000, 5000, 70000})
+      for (std::size_t n : {0, 1, 2, 3, 15, 16, 17, 100, 256, 257, 1000, 5000, 70000, 140000})
         check(kernel, n, input, n + 1);
 }
 

@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/simd.h"
+#include "algorithm/quicksort-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -38,6 +38,8 @@ size_t UniqueSorted(const uint32_t* HWY_RESTRICT keys, size_t n, uint32_t* HWY_R
   return count;
 }
 
+void SortKeys(uint32_t* keys, uint32_t* spare, size_t n) { QuicksortArray(keys, spare, n); }
+
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -61,6 +63,7 @@ namespace headroom {
 namespace {
 
 HWY_EXPORT(UniqueSorted);
+HWY_EXPORT(SortKeys);
 
 constexpr std::size_t kPool = std::size_t{1} << 17;  // numbers before any comes again, at least
 constexpr std::size_t kRoom = 16;                    // what stores of whole vectors may add
@@ -238,6 +241,13 @@ void filter_radix(const Call& in, Output& out) {
   out.count = unique(radix_sort(out.keys.data(), out.spare.data(), count), count, out);
 }
 
+// The quicksort of algorithm/sort has the second array that it needs anyway.
+void filter_quicksort(const Call& in, Output& out) {
+  const std::size_t count = filter_repeats(in, out);
+  HWY_DYNAMIC_DISPATCH(SortKeys)(out.keys.data(), out.spare.data(), count);
+  out.count = unique(out.keys.data(), count, out);
+}
+
 #if HEADROOM_HAVE_VQSORT
 void vqsort_keys(std::uint32_t* keys, std::size_t n) {
   static const hwy::Sorter sorter;
@@ -284,6 +294,9 @@ constexpr Variant<Deduplicate> kVariants[] = {
     {.name = "filter_radix",
      .run = run<filter_radix>,
      .what = "a forgetful table drops most repeats without a branch; radix sort of the rest"},
+    {.name = "filter_quicksort",
+     .run = run<filter_quicksort>,
+     .what = "the same filter, then a quicksort that partitions with compress instructions"},
     {.name = "filter_vqsort",
      .run = kFilterVqsort,
      .what = "the same filter, then Highway's vectorized quicksort",

@@ -4,7 +4,7 @@
 // its home bucket, as nearly all do, costs one miss, and compares all four keys at once instead of
 // leaving the branch predictor to guess at which of them the probe stops. A key lies in its own
 // slot of the bucket if that was free, so that code that has to wait for each answer can guess
-// instead of compare. The memory is a Buffer, so on huge pages from 1 MiB on. The table doubles
+// instead of compare. Its memory is on huge pages from 1 MiB on. The table doubles
 // when half full; the home of a key is the upper bits of its hash, so that this reads the old table
 // and writes the new one from front to back. A bit for each bucket, which stay in L2, tells whether
 // a key was ever pushed past it: else a probe ends there, full or not. Erasing leaves no
@@ -19,10 +19,17 @@
 // many keys at once.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
 
 #include "core/buffer.h"
 #include "core/opaque.h"
@@ -172,6 +179,43 @@ class FlatTable {
   }
 
  private:
+  // Not cleared. They come from malloc, which hands out again what the last table gave back:
+  // new pages, as a Buffer has, are cleared by the kernel at first touch, and while a table grows
+  // that takes as long as all else.
+  class Buckets {
+   public:
+    Buckets() = default;
+    explicit Buckets(std::size_t size) : size_(size) {
+      constexpr std::size_t kHugePage = std::size_t{2} << 20;
+      void* memory = nullptr;
+      const bool huge = bytes() >= kHugePage / 2;
+      if (posix_memalign(&memory, huge ? kHugePage : alignof(Bucket), bytes()) != 0)
+        throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+      if (huge) madvise(memory, bytes(), MADV_HUGEPAGE);
+#endif
+      data_ = static_cast<Bucket*>(memory);
+    }
+    Buckets(Buckets&& other) noexcept { *this = std::move(other); }
+    Buckets& operator=(Buckets&& other) noexcept {
+      std::swap(data_, other.data_);
+      std::swap(size_, other.size_);
+      return *this;
+    }
+    ~Buckets() { std::free(data_); }
+    void clear() { std::memset(static_cast<void*>(data_), 0, bytes()); }
+    std::size_t size() const { return size_; }
+    Bucket* data() { return data_; }
+    const Bucket* data() const { return data_; }
+    Bucket& operator[](std::size_t i) { return data_[i]; }
+    const Bucket& operator[](std::size_t i) const { return data_[i]; }
+
+   private:
+    std::size_t bytes() const { return size_ * sizeof(Bucket); }
+    Bucket* data_ = nullptr;
+    std::size_t size_ = 0;
+  };
+
   static constexpr std::size_t kFewest = 2;  // buckets; of one the home would be a shift by 64
   static std::size_t room(std::size_t buckets) { return buckets * kSlots / 2; }
   // Half full, 1 in 25 random keys finds no slot in its home.
@@ -241,61 +285,56 @@ class FlatTable {
 
   // Moves all keys into `count` buckets. Grows where seed after seed leaves a probe too long.
   void rebuild(std::size_t count, Hash hash) {
-    const Buffer<Bucket> old = std::move(buckets_);
-    for (int tries = 1;; ++tries, hash = stronger(hash)) {
+    const Buckets old = std::move(buckets_);
+    bool doubles = count == 2 * old.size() && hash == hash_;
+    for (int tries = 1;; ++tries, hash = stronger(hash), doubles = false) {
       if (tries % 8 == 0) count *= 2;
-      buckets_ = Buffer<Bucket>(count);
+      buckets_ = Buckets(count);
       passed_ = Buffer<std::uint8_t>((count + 7) / 8);
       hash_ = hash;
       hash_.shift = 64 - std::countr_zero(count * kSlots);
       room_ = room(count);
       away_ = 0;
-      if (place_all(old) && !crowded()) return;
+      const bool placed = !doubles       ? place_all(old)
+                          : hash_.strong ? place_all_doubled<true>(old)
+                                         : place_all_doubled<false>(old);
+      if (placed && !crowded()) return;
     }
   }
   // False if a probe would get too long.
-  bool place_all(const Buffer<Bucket>& from) {
-    return hash_.strong ? place_all<true>(from) : place_all<false>(from);
+  bool place_all(const Buckets& from) {
+    buckets_.clear();
+    for (std::size_t b = 0; b < from.size(); ++b)
+      for (const Slot& slot : from[b].slots)
+        if (slot.key != kEmpty && !place(slot.key, slot.value)) return false;
+    return true;
   }
-  // Which slots of a bucket are taken can't be guessed, so all four are moved: a free one to a free
-  // slot of where its neighbours go, and then not counted as taken. What is taken of the new
-  // buckets stands in bytes of its own, a tenth of what it would cost to look at the keys.
+  // The same with the same hash in twice as many slots. A key in its own slot i, as six of seven
+  // are, has 2 i or 2 i + 1 for its own now, and no other key that was in its own has: those are
+  // moved without a look at what is there, or a guess at which slots are taken. Then the others.
   template <bool kStrong>
-  bool place_all(const Buffer<Bucket>& from) {
-    if (from.empty()) return true;
-    constexpr unsigned kAll = (1u << kSlots) - 1;
+  bool place_all_doubled(const Buckets& from) {
     const Hash hash = hash_;
-    Bucket* const to = buckets_.data();
-    const std::size_t factor = buckets_.size() / from.size(), mask = buckets_.size() - 1;
-    Buffer<std::uint8_t> taken(buckets_.size());
-    for (std::size_t b = 0; b < from.size(); ++b) {
-      for (std::size_t i = 0; i < kSlots; ++i) {
-        const Slot& slot = from[b].slots[i];
-        const std::size_t own = hash.slot(hash.of<kStrong>(slot.key));
-        const std::size_t is_key = slot.key != kEmpty;
-        const std::size_t select = opaque(0 - is_key);  // or GCC branches on it
-        std::size_t bucket = (own / kSlots & select) | (b * factor & ~select);
-        unsigned free = ~unsigned{taken[bucket]} & kAll;
-        if (free == 0) [[unlikely]] {
-          if (!is_key) continue;
-          std::size_t probe = 1;
-          for (; free == 0 && probe < kLongestProbe; ++probe) {
-            mark_passed(bucket);
-            bucket = (bucket + 1) & mask;
-            free = ~unsigned{taken[bucket]} & kAll;
-          }
-          if (free == 0) return false;
-          ++away_;
-        }
-        const std::size_t at = first_from(free, own);
-        to[bucket].slots[at] = slot;
-        taken[bucket] |= static_cast<std::uint8_t>(is_key << at);
-      }
+    const Slot* const slots = from.data()->slots;
+    Slot* const to = buckets_.data()->slots;
+    const auto others = std::make_unique_for_overwrite<std::size_t[]>(size_ + 1);
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < from.size() * kSlots; ++i) {
+      const Slot slot = slots[i];
+      const std::size_t own = hash.slot(hash.of<kStrong>(slot.key));
+      const std::uint64_t key = slot.key & opaque(0 - std::uint64_t{own / 2 == i});
+      const std::uint64_t odd = key & (0 - std::uint64_t{own % 2});
+      to[2 * i] = {key ^ odd, slot.value};
+      to[2 * i + 1] = {odd, slot.value};
+      others[count] = i;
+      count += key != slot.key;
     }
+    for (std::size_t i = 0; i < count; ++i)
+      if (!place(slots[others[i]].key, slots[others[i]].value)) return false;
     return true;
   }
 
-  Buffer<Bucket> buckets_;  // a power of two
+  Buckets buckets_;  // a power of two
   Buffer<std::uint8_t> passed_;
   Hash hash_;
   std::size_t size_ = 0;  // without the key kEmpty

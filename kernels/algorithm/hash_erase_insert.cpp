@@ -192,11 +192,7 @@ constexpr Variant<HashEraseInsert> kVariants[] = {
      .what = "tsl::robin_map with stored hashes: larger entries, no gain for integer keys",
      .role = Role::kPeer},
     {.name = "boost_unordered_flat_map",
-#if HEADROOM_HAVE_BOOST_FLAT_MAP
-     .run = run<replace<BoostMap>>,
-#else
-     .run = kNotBuilt,
-#endif
+     .run = kRunBoost<replace<BoostMap>>,
      .what = "boost::unordered_flat_map: the place is free at once, but room shrinks till a rehash",
      .role = Role::kPeer,
      .needs = kNeedsBoostFlatMap},

@@ -74,10 +74,7 @@ namespace {
 HWY_EXPORT(FindChain);
 HWY_EXPORT(FindChainCompared);
 
-struct HashFindDependent {
-  using Input = Lookups;
-  using Output = Buffer<std::uint64_t>;
-
+struct HashFindDependent : Finds {
   static Input make(const Setting& setting, Rng& rng) {
     FastRng fast(rng());
     Input in(setting.n, fast);
@@ -88,10 +85,6 @@ struct HashFindDependent {
       last = in.entries.values[wanted];
     }
     return in;
-  }
-  static void size(const Input& in, Output& out) { out = Output(in.at(0).size()); }
-  static absl::Status same(const Lookups::Call&, const Output& want, const Output& got) {
-    return exact(want, got);
   }
 };
 using Call = Lookups::Call;
@@ -132,11 +125,7 @@ constexpr Variant<HashFindDependent> kVariants[] = {
      .what = "tsl::robin_map with stored hashes: larger entries, no gain for integer keys",
      .role = Role::kPeer},
     {.name = "boost_unordered_flat_map",
-#if HEADROOM_HAVE_BOOST_FLAT_MAP
-     .run = run<find_chain<BoostMap>>,
-#else
-     .run = kNotBuilt,
-#endif
+     .run = kRunBoost<find_chain<BoostMap>>,
      .what = "boost::unordered_flat_map: two misses, 15 bytes of hash, then the slot",
      .role = Role::kPeer,
      .needs = kNeedsBoostFlatMap},

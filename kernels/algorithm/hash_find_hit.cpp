@@ -22,19 +22,12 @@ namespace {
 HWY_EXPORT(FindEach);
 HWY_EXPORT(FindGroups);
 
-struct HashFindHit {
-  using Input = Lookups;
-  using Output = Buffer<std::uint64_t>;
-
+struct HashFindHit : Finds {
   static Input make(const Setting& setting, Rng& rng) {
     FastRng fast(rng());
     Input in(setting.n, fast);
     for (std::uint64_t& query : in.queries) query = in.entries.keys[bounded(fast, setting.n)];
     return in;
-  }
-  static void size(const Input& in, Output& out) { out = Output(in.at(0).size()); }
-  static absl::Status same(const Lookups::Call&, const Output& want, const Output& got) {
-    return exact(want, got);
   }
 };
 using Call = Lookups::Call;
@@ -71,11 +64,7 @@ constexpr Variant<HashFindHit> kVariants[] = {
      .what = "tsl::robin_map with stored hashes: larger entries, no gain for integer keys",
      .role = Role::kPeer},
     {.name = "boost_unordered_flat_map",
-#if HEADROOM_HAVE_BOOST_FLAT_MAP
-     .run = run<find_each<BoostMap>>,
-#else
-     .run = kNotBuilt,
-#endif
+     .run = kRunBoost<find_each<BoostMap>>,
      .what = "boost::unordered_flat_map: 15 slots and their bytes of hash compared at once",
      .role = Role::kPeer,
      .needs = kNeedsBoostFlatMap},

@@ -122,10 +122,7 @@ HWY_EXPORT(FindGroups);
 HWY_EXPORT(FindEachFiltered);
 HWY_EXPORT(FindGroupsFiltered);
 
-struct HashFindMiss {
-  using Input = Lookups;
-  using Output = Buffer<std::uint64_t>;
-
+struct HashFindMiss : Finds {
   static Input make(const Setting& setting, Rng& rng) {
     FastRng fast(rng());
     Input in(setting.n, fast);
@@ -134,10 +131,6 @@ struct HashFindMiss {
     for (std::size_t batch = 0; batch < in.queries.size(); batch += kBatch)
       in.queries[batch + bounded(fast, kBatch)] = in.entries.keys[bounded(fast, setting.n)];
     return in;
-  }
-  static void size(const Input& in, Output& out) { out = Output(in.at(0).size()); }
-  static absl::Status same(const Lookups::Call&, const Output& want, const Output& got) {
-    return exact(want, got);
   }
 };
 using Call = Lookups::Call;
@@ -199,11 +192,7 @@ constexpr Variant<HashFindMiss> kVariants[] = {
      .what = "tsl::robin_map with stored hashes: larger entries, no gain for integer keys",
      .role = Role::kPeer},
     {.name = "boost_unordered_flat_map",
-#if HEADROOM_HAVE_BOOST_FLAT_MAP
-     .run = run<find_each<BoostMap>>,
-#else
-     .run = kNotBuilt,
-#endif
+     .run = kRunBoost<find_each<BoostMap>>,
      .what = "boost::unordered_flat_map: 15 bytes of hash at once, one that tells of overflow",
      .role = Role::kPeer,
      .needs = kNeedsBoostFlatMap},

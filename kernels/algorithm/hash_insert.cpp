@@ -1,19 +1,21 @@
-// algorithm/hash_insert: fill a hash map that doesn't know how many keys will come.
+// algorithm/hash_insert and algorithm/hash_insert_reserved: fill a hash map that doesn't know how
+// many keys will come, and one that does.
 //
 // In: n random 64-bit keys, a 16th of them repeats of an earlier one, with a 64-bit value each.
 // The key's first value is the one that is kept. The keys rotate through 2^20 or more. A call
-// starts with an empty map as it is made by default; its destruction is not timed. Out: the value
-// that the map has for each key, and its size (asked for untimed). Exact.
+// starts with an empty map as it is made by default; its destruction is not timed, but to reserve
+// room for n keys is. Out: the value that the map has for each key, and its size (asked for
+// untimed). Exact.
 //
 // A node-based map allocates for each key; all maps that keep their entries in an array have to
-// move them when it gets too small. What that costs is set beside hash_insert_reserved. The maps
-// are in hash_maps.h, our own in flat_table.h.
+// move them when it gets too small. Where room was reserved, what is left is a miss a key, and the
+// memory's first touch. The maps are in hash_maps.h, our own in flat_table.h.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/hash_insert.cpp"
 #include "algorithm/flat_table-inl.h"
 
 #if HWY_ONCE
-#include "algorithm/hash_inserts.h"  // with from(std::span<const std::uint8_t>)
+#include "algorithm/hash_maps.h"
 #include "core/cpu.h"
 #include "core/kernel.h"
 
@@ -23,14 +25,91 @@ namespace {
 HWY_EXPORT(InsertEach);
 HWY_EXPORT(InsertGroups);
 
-struct HashInsert : HashInserts {};
-using Output = HashInsert::Output;
+// n random keys, a 16th of them repeats of one before, and a value for each, none of them 0.
+struct Inserts {
+  std::span<const std::uint64_t> keys;
+  std::span<const std::uint64_t> values;
+};
+
+struct HashInserts {
+  struct Input {
+    std::size_t n = 0;
+    std::size_t slices = 1;  // a power of two: so many calls' keys, one after the other
+    Buffer<std::uint64_t> keys;
+    Buffer<std::uint64_t> values;
+    Inserts at(std::size_t turn) const {
+      const std::size_t first = (turn & (slices - 1)) * n;
+      return {{keys.data() + first, n}, {values.data() + first, n}};
+    }
+  };
+  // The value that the map has for each key, and its size.
+  using Output = Buffer<std::uint64_t>;
+
+  // An empty map, as it is made, and what comes into it.
+  template <class Map>
+  struct Work {
+    Map map;
+    Inserts in;
+    explicit Work(const Input&) {}
+    void refill(const Inserts& call) {
+      map = Map();
+      in = call;
+    }
+    void answer(Output& out) const {
+      for (std::size_t i = 0; i < in.keys.size(); ++i) out[i] = value(in.keys[i]);
+      out[in.keys.size()] = map.size();
+    }
+    std::uint64_t value(std::uint64_t key) const {
+      const auto found = map.find(key);
+      if constexpr (std::is_same_v<Map, FlatTable>)
+        return found == nullptr ? 0 : *found;
+      else
+        return found == map.end() ? 0 : found->second;
+    }
+  };
+
+  static Input make(const Setting& setting, Rng& rng) {
+    const std::size_t n = setting.n;
+    Input in{.n = n};
+    const std::size_t wanted = n < kSmallest ? kTestQueries : kQueries;
+    while (n != 0 && in.slices * n < wanted) in.slices *= 2;
+    in.keys = Buffer<std::uint64_t>(in.slices * n);
+    in.values = Buffer<std::uint64_t>(in.slices * n);
+    FastRng fast(rng());
+    const std::uint64_t first = fast();
+    for (std::size_t i = 0; i < in.keys.size(); ++i) {
+      const bool repeat = i % n != 0 && fast() >> 60 == 0;
+      in.keys[i] = repeat ? in.keys[i - 1 - bounded(fast, i % n)] : scramble(first + i);
+      in.values[i] = fast() | 1;
+    }
+    return in;
+  }
+  // Any bytes, eight a key.
+  static Input from(std::span<const std::uint8_t> bytes) {
+    Input in{.n = bytes.size() / 8};
+    in.keys = Buffer<std::uint64_t>(in.n);
+    in.values = Buffer<std::uint64_t>(in.n);
+    for (std::size_t i = 0; i < in.n; ++i) {
+      for (std::size_t byte = 0; byte < 8; ++byte)
+        in.keys[i] |= std::uint64_t{bytes[8 * i + byte]} << (8 * byte);
+      in.values[i] = i + 1;
+    }
+    return in;
+  }
+  static void size(const Input& in, Output& out) { out = Output(in.n + 1); }
+  static absl::Status same(const Inserts&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+
+using Output = HashInserts::Output;
 template <class Map>
-using Work = HashInsert::Work<Map>;
+using Work = HashInserts::Work<Map>;
 
 template <class Map>
 void insert(Work<Map>& work, Output&) {
-  insert_each(work.map, work.in);
+  for (std::size_t i = 0; i < work.in.keys.size(); ++i)
+    work.map.emplace(work.in.keys[i], work.in.values[i]);
 }
 
 // Growing is a pass from front to back through both tables, and needs no allocation for a key.
@@ -45,7 +124,14 @@ void flat_table_batched(Work<FlatTable>& work, Output&) {
   (work.map, l2_bytes(), work.in.keys.data(), work.in.values.data(), work.in.keys.size());
 }
 
-constexpr Variant<HashInsert> kVariants[] = {
+// One of the above, once there is room.
+template <class Map, auto kInsert>
+void reserved(Work<Map>& work, Output& out) {
+  work.map.reserve(work.in.keys.size());
+  kInsert(work, out);
+}
+
+constexpr Variant<HashInserts> kGrowing[] = {
     {.name = "naive",
      .run = run<insert<StdMap>>,
      .what = "std::unordered_map: an allocation a key, and a rehash of scattered nodes"},
@@ -62,11 +148,7 @@ constexpr Variant<HashInsert> kVariants[] = {
      .what = "tsl::robin_map with stored hashes: growing hashes no key again",
      .role = Role::kPeer},
     {.name = "boost_unordered_flat_map",
-#if HEADROOM_HAVE_BOOST_FLAT_MAP
-     .run = run<insert<BoostMap>>,
-#else
-     .run = kNotBuilt,
-#endif
+     .run = kRunBoost<insert<BoostMap>>,
      .what = "boost::unordered_flat_map: entries in an array that doubles when 7/8 are taken",
      .role = Role::kPeer,
      .needs = kNeedsBoostFlatMap},
@@ -78,14 +160,57 @@ constexpr Variant<HashInsert> kVariants[] = {
      .what = "256 keys hashed in vectors and their lines fetched together"},
 };
 
-const Registrar kRegistrar({.name = "algorithm/hash_insert",
-                            .axis = Axis::kMemoryLatency,
-                            .technique = "no allocation a key; growing in order of the hash",
-                            .sizes = {10'000, 100'000, 1'000'000, 10'000'000},
-                            .headline = {10'000, 100'000},
-                            .ceiling = {"machine/miss_throughput"},
-                            .demand = HashInserts::demand},
-                           kVariants);
+constexpr Variant<HashInserts> kReserved[] = {
+    {.name = "naive",
+     .run = run<reserved<StdMap, insert<StdMap>>>,
+     .what = "std::unordered_map: an allocation a key, and two misses"},
+    {.name = "absl_flat_hash_map",
+     .run = run<reserved<AbslMap, insert<AbslMap>>>,
+     .what = "absl::flat_hash_map: entries in an array, at most 7/8 full",
+     .role = Role::kPeer},
+    {.name = "robin_map",
+     .run = run<reserved<RobinMap, insert<RobinMap>>>,
+     .what = "tsl::robin_map: entries in an array, at most half full",
+     .role = Role::kPeer},
+    {.name = "robin_map_stored_hash",
+     .run = run<reserved<RobinMapHash, insert<RobinMapHash>>>,
+     .what = "tsl::robin_map with stored hashes: larger entries, and nothing is saved",
+     .role = Role::kPeer},
+    {.name = "boost_unordered_flat_map",
+     .run = kRunBoost<reserved<BoostMap, insert<BoostMap>>>,
+     .what = "boost::unordered_flat_map: entries in an array, at most 7/8 full",
+     .role = Role::kPeer,
+     .needs = kNeedsBoostFlatMap},
+    {.name = "flat_table",
+     .run = run<reserved<FlatTable, flat_table>>,
+     .what = "one line a key and one probe, on huge pages: few first touches"},
+    {.name = "flat_table_batched",
+     .run = run<reserved<FlatTable, flat_table_batched>>,
+     .what = "256 keys hashed in vectors and their lines fetched together"},
+};
+
+Metadata metadata(std::string name, std::string technique) {
+  return {.name = std::move(name),
+          .axis = Axis::kMemoryLatency,
+          .technique = std::move(technique),
+          .sizes = {10'000, 100'000, 1'000'000, 10'000'000},
+          .headline = {10'000, 100'000},
+          .ceiling = {"machine/miss_throughput"},
+          .demand = [](const Setting& s) {
+            return Demand{.items = static_cast<double>(s.n),
+                          .accesses = static_cast<double>(s.n),
+                          .working_set = 16 * s.n,
+                          .memory = 1200 * s.n + 16 * kQueries};
+          }};
+}
+
+const Registrar kRegistrar(metadata("algorithm/hash_insert",
+                                    "no allocation a key; growing in order of the hash"),
+                           kGrowing);
+const Registrar kRegistrarReserved(
+    metadata("algorithm/hash_insert_reserved",
+             "no allocation a key, one miss a key, many under way at once"),
+    kReserved);
 
 }  // namespace
 }  // namespace headroom

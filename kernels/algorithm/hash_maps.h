@@ -40,6 +40,12 @@ using RobinMapHash = tsl::robin_map<std::uint64_t, std::uint64_t, std::hash<std:
 // that finds nothing nearly always ends in the first group.
 #if HEADROOM_HAVE_BOOST_FLAT_MAP
 using BoostMap = boost::unordered_flat_map<std::uint64_t, std::uint64_t>;
+template <auto kFunction>
+constexpr auto kRunBoost = run<kFunction>;
+#else
+using BoostMap = StdMap;  // in name only: it isn't run
+template <auto kFunction>
+constexpr auto kRunBoost = kNotBuilt;
 #endif
 
 inline constexpr std::size_t kBatch = 1024;
@@ -87,6 +93,16 @@ struct Lookups {
     if (queries.empty()) return {};
     const std::size_t slices = queries.size() / kBatch;  // a power of two
     return {queries.data() + (turn & (slices - 1)) * kBatch, kBatch};
+  }
+};
+
+// What the kernels that look up batches share. Out: the value of each query.
+struct Finds {
+  using Input = Lookups;
+  using Output = Buffer<std::uint64_t>;
+  static void size(const Input& in, Output& out) { out = Output(in.at(0).size()); }
+  static absl::Status same(const Lookups::Call&, const Output& want, const Output& got) {
+    return exact(want, got);
   }
 };
 
