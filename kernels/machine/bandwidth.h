@@ -33,12 +33,21 @@ struct Sweep {
 
 // A working set of `n` bytes, but at least 4 KiB: below that a probe times its own loop, and it is
 // level 1 all the same. Small ones are gone over until 16 MiB have passed: tens of microseconds,
-// long against the start of a parallel region. Larger ones are gone over once, as a kernel does.
-inline Sweep sweep(std::size_t n, int arrays) {
+// long against the start of a parallel region.
+//
+// Larger ones, up to where the last level no longer matters, are gone over `settling` times. Of a
+// set a few times its size the last level keeps a share, and, since caches learn not to be flushed
+// by a stream, one that grows from pass to pass (40 to 50 GB/s over the first eight passes of 64
+// MiB on a Zen 5). A kernel's variants go over one input by turns, a dozen times a round, and so
+// find the grown share; a reader that went over its own memory once or twice would find less, and
+// not be a ceiling (a dot product of 64 MiB passed it by a fifth).
+inline Sweep sweep(std::size_t n, int arrays, std::size_t settling) {
   constexpr std::size_t kLeast = 4096, kEnough = std::size_t{16} << 20;
+  constexpr std::size_t kCached = std::size_t{128} << 20;
   const std::size_t unit = 8 * static_cast<std::size_t>(arrays);
   const std::size_t items = (std::max(n, kLeast) + unit - 1) / unit;
-  return {items, std::max<std::size_t>(1, kEnough / (items * unit)), arrays};
+  const std::size_t least = items * unit <= kCached ? settling : 1;
+  return {items, std::max<std::size_t>(least, kEnough / (items * unit)), arrays};
 }
 
 // `written` of the arrays are there once for each variant, and the others once for all.
@@ -112,11 +121,8 @@ class Pieces {
 };
 
 // An array of value(i) that is only read, the same for all variants that have as many threads and
-// ask for it in the same place, and so there once. As a kernel's variants go over one input by
-// turns, these find in the last level what they left of it to each other, a share that grows from
-// pass to pass (40 to 50 GB/s over the first eight passes of 64 MiB on a Zen 5): with memory of
-// its own each would find less, and not be a ceiling. And touching memory for the first time is
-// most of what a launch pays before its first round.
+// ask for it in the same place, and so there once: touching memory for the first time is most of
+// what a launch pays before its first round.
 template <class T, class Value>
 std::shared_ptr<const Pieces<T>> read_only(Team& team, std::size_t items, std::uint64_t seed,
                                            const Value& value) {

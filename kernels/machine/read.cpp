@@ -65,14 +65,8 @@ uint64_t ReadPlain(const uint64_t* x, size_t words, size_t passes) {
 uint64_t ReadAhead(const uint64_t* x, size_t words, size_t passes) {
   return ReadWords<1, 8, 4096>(x, words, passes);
 }
-uint64_t ReadFarAhead(const uint64_t* x, size_t words, size_t passes) {
-  return ReadWords<1, 8, 8192>(x, words, passes);
-}
 uint64_t ReadTwo(const uint64_t* x, size_t words, size_t passes) {
   return ReadWords<2, 8, 0>(x, words, passes);
-}
-uint64_t ReadTwoAhead(const uint64_t* x, size_t words, size_t passes) {
-  return ReadWords<2, 8, 4096>(x, words, passes);
 }
 uint64_t ReadFour(const uint64_t* x, size_t words, size_t passes) {
   return ReadWords<4, 2, 0>(x, words, passes);
@@ -87,11 +81,11 @@ HWY_AFTER_NAMESPACE();
 namespace headroom {
 namespace {
 
+constexpr std::size_t kSettling = 4;  // passes, at least
+
 HWY_EXPORT(ReadPlain);
 HWY_EXPORT(ReadAhead);
-HWY_EXPORT(ReadFarAhead);
 HWY_EXPORT(ReadTwo);
-HWY_EXPORT(ReadTwoAhead);
 HWY_EXPORT(ReadFour);
 
 struct Read {
@@ -104,7 +98,7 @@ struct Read {
   using Output = std::uint64_t;
 
   static Input make(const Setting& setting, Rng& rng) {
-    Input in{machine::sweep(setting.n, 1), rng()};
+    Input in{machine::sweep(setting.n, 1, kSettling), rng()};
     for (std::size_t i = 0; i < in.sweep.items; ++i) in.total += in.word(i);
     in.total *= in.sweep.passes;
     return in;
@@ -137,23 +131,14 @@ void plain(Memory& memory, const Read::Input& in, std::uint64_t& out) {
   out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadPlain));
 }
 
-// The hardware's prefetcher starts over at each page's end, and keeps a few lines under way. Level
-// 3 is near, and memory far.
+// The hardware's prefetcher starts over at each page's end, and keeps a few lines under way.
 void ahead(Memory& memory, const Read::Input& in, std::uint64_t& out) {
   out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadAhead));
-}
-
-void far_ahead(Memory& memory, const Read::Input& in, std::uint64_t& out) {
-  out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadFarAhead));
 }
 
 // More of the prefetchers, and of the memory's banks, are busy.
 void two(Memory& memory, const Read::Input& in, std::uint64_t& out) {
   out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadTwo));
-}
-
-void two_ahead(Memory& memory, const Read::Input& in, std::uint64_t& out) {
-  out = read_all(memory, in, HWY_DYNAMIC_DISPATCH(ReadTwoAhead));
 }
 
 void four(Memory& memory, const Read::Input& in, std::uint64_t& out) {
@@ -163,9 +148,7 @@ void four(Memory& memory, const Read::Input& in, std::uint64_t& out) {
 constexpr Variant<Read> kVariants[] = {
     {.name = "plain", .run = run<plain>, .what = "from the first byte to the last"},
     {.name = "ahead", .run = run<ahead>, .what = "every line asked for 4 KiB ahead"},
-    {.name = "far_ahead", .run = run<far_ahead>, .what = "every line asked for 8 KiB ahead"},
     {.name = "two", .run = run<two>, .what = "from two places at once"},
-    {.name = "two_ahead", .run = run<two_ahead>, .what = "from two places at once, 4 KiB ahead"},
     {.name = "four", .run = run<four>, .what = "from four places at once"},
 };
 
@@ -180,7 +163,7 @@ const Registrar kRegistrar(
      .unit = "B/s",
      .demand =
          [](const Setting& s) {
-           return machine::sweep_demand(machine::sweep(s.n, 1), 0, std::size(kVariants));
+           return machine::sweep_demand(machine::sweep(s.n, 1, kSettling), 0, std::size(kVariants));
          },
      .test_sizes = {1, 7, 4096, 4097, 20'001}},
     kVariants);
