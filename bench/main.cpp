@@ -191,11 +191,9 @@ int run_program(int argc, char** argv) {
   if (!absl::GetFlag(FLAGS_headroom_plan).empty()) return run_planned();
   register_single_benchmarks();
   register_all_ladders();
-  if (filtered) {
-    benchmark::RunSpecifiedBenchmarks();
-  } else {
-    benchmark::RunSpecifiedBenchmarks("-^ladder/");
-  }
+  const std::size_t matched = filtered ? benchmark::RunSpecifiedBenchmarks()
+                                       : benchmark::RunSpecifiedBenchmarks("-^ladder/");
+  if (matched == 0) return 2;  // Google Benchmark has said so
   return any_mismatch() ? 1 : 0;
 }
 

@@ -67,12 +67,13 @@ TEST_CASE("variants agree on memory aligned to no more than an element") {
 }
 
 TEST_CASE("variants agree on every SIMD target of this host") {
-  std::int64_t left = hwy::SupportedTargets() & HWY_TARGETS;
-  for (; left != 0; left &= left - 1) {
-    const std::int64_t target = left & -left;
-    for (const Kernel& kernel : kernels()) {
-      if (waits(kernel)) continue;
-      DYNAMIC_SECTION(kernel.meta.name << " " << hwy::TargetName(target)) {
+  const std::int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
+  for (const Kernel& kernel : kernels()) {
+    if (waits(kernel)) continue;
+    DYNAMIC_SECTION(kernel.meta.name) {
+      for (std::int64_t left = targets; left != 0; left &= left - 1) {
+        const std::int64_t target = left & -left;
+        INFO(hwy::TargetName(target));
         hwy::DisableTargets(target - 1);
         for (std::size_t n : kernel.meta.test_sizes) check_all(kernel, n, 6);
       }

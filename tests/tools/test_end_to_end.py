@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 from conftest import CHECKOUT, Headroom
@@ -67,3 +68,9 @@ def test_a_wrong_answer_ends_the_run_loudly(tmp_path, kernel):
     assert done.returncode == 1
     assert "wrong answer" in done.stdout and f"faulty/{kernel}: variant broken" in done.stdout
     assert "FAILED" in done.stdout
+
+
+def test_a_filter_that_matches_nothing_is_bad_usage():
+    for arguments in (["--benchmark_filter=^nosuch/"], ["--nosuch"], ["--headroom_plan=nosuch"]):
+        done = subprocess.run([BENCH, *arguments], capture_output=True, text=True)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr

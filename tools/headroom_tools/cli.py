@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headroom_tools import paths
 from headroom_tools.actions import measuring, reading, writing
-from headroom_tools.errors import FULL_DISK, HeadroomError
+from headroom_tools.errors import HeadroomError, cure_of
 from headroom_tools.text import safe
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
@@ -271,6 +271,6 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except OSError as error:
         where = f"{paths.shown(Path(str(error.filename)))}: " if error.filename else ""
-        cure = "; free some space there" if error.errno in FULL_DISK else ""
+        cure = f"; {cure_of(error)}" if cure_of(error) else ""
         print(f"headroom: {where}{safe(error.strerror or error)}{cure}", file=sys.stderr)
         return 2

@@ -5,6 +5,17 @@ from __future__ import annotations
 import errno
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def cure_of(error: OSError) -> str:
+    """What helps where a file could not be read or written; empty where only the error tells."""
+    if error.errno in FULL_DISK:
+        return "free some space there"
+    if error.errno in _FORBIDDEN:
+        return "name another place, or see whose it is"
+    return "make its folder first" if error.errno == errno.ENOENT else ""
+
 
 class HeadroomError(Exception):
     """What went wrong, in one line that names the file, the field and the cure.

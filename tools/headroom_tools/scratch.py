@@ -57,7 +57,7 @@ def lacks_space(folder: Path, needed: int) -> str | None:
     free = shutil.disk_usage(folder).free
     if needed <= 0 or free >= needed + (64 << 20):
         return None
-    return f"needs {size(needed)} in the scratch folder, {size(free)} are free"
+    return f"needs {size(needed)} in the scratch folder and 64 MiB to spare, {size(free)} are free"
 
 
 @contextlib.contextmanager
