@@ -10,8 +10,9 @@
 namespace headroom {
 namespace {
 
-constexpr const char* kHardInputs[] = {"all_equal", "descending",  "organ_pipe",   "extremes",
-                                       "skewed",    "exponential", "almost_sorted"};
+constexpr const char* kHardInputs[] = {
+    "all_equal",     "descending",  "organ_pipe",  "extremes",        "skewed",      "exponential",
+    "almost_sorted", "distinct_32", "distinct_33", "few_then_random", "few_then_one"};
 
 void check(const char* name, std::size_t n, const char* input, std::uint64_t seed) {
   const Kernel* kernel = find_kernel(name);

@@ -112,10 +112,10 @@ size_t IntersectSmall(const uint32_t* a, size_t a_size, const uint32_t* b, size_
   size_t count = 0;
   size_t i = 0, from = 0;
   for (; i + kGroup <= a_size && from < b_size; i += kGroup) {
-    // Where the group's numbers lie in b: none before `from`, none after `from + length`.
+    // Where the group's numbers lie in b: none before `from`, none from `from + length` on.
     size_t length = 64;
     while (from + length < b_size && b[from + length] < a[i + kGroup - 1]) length *= 2;
-    length = HWY_MIN(length, b_size - from);
+    length = HWY_MIN(length + 1, b_size - from);
     const uint32_t* base[kGroup];
     for (size_t g = 0; g < kGroup; ++g) base[g] = b + from;
     size_t left = length;
@@ -227,6 +227,12 @@ struct SetIntersection {
     in.starts = {0};
     for (std::size_t k = 0; k < in.slices; ++k) {
       small.clear(), large.clear();
+      if (setting.input == "regular") {  // for the tests only: all numbers, and every k-th of them
+        for (std::uint32_t i = 0; i < n; ++i) large.push_back(i);
+        for (std::uint32_t i = 0; i < n; i += static_cast<std::uint32_t>(k + 1)) small.push_back(i);
+        append(in, all, small), append(in, all, large);
+        continue;
+      }
       const std::uint64_t gap = setting.input == "sparse" ? 512 : 8;
       std::uint64_t x = 0;
       while (large.size() < n) {

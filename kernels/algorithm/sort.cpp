@@ -55,6 +55,13 @@ void fill(std::span<T> keys, std::string_view input, std::span<const T, 16> few,
   if (input == "descending") return each([&](std::size_t i) { return step * (n - i); });
   if (input == "organ_pipe") return each([&](std::size_t i) { return step * std::min(i, n - i); });
   if (input == "extremes") return each([&](std::size_t) { return (rng() & 3) - 2; });
+  if (input == "distinct_32" || input == "distinct_33")  // as many as are counted; one more
+    return each(
+        [&](std::size_t) { return few[0] + bounded(rng, input == "distinct_32" ? 32 : 33); });
+  if (input == "few_then_random")  // too many different keys, which is seen late
+    return each([&](std::size_t i) { return i < n - n / 8 ? few[rng() >> 60] : random(); });
+  if (input == "few_then_one")
+    return each([&](std::size_t i) { return few[i + 1 < n ? i % 8 : 9]; });
   if (input == "skewed")  // half of them equal, the others close
     return each([&](std::size_t) { return rng() % 2 == 0 ? few[0] : few[0] ^ (rng() >> 56); });
   if (input == "exponential")

@@ -210,23 +210,23 @@ constexpr Variant<CountByteProblem> kVariants[] = {
      .role = Role::kPeer},
 };
 
-const Registrar kRegistrar({.name = "simd/count_byte",
-                            .axis = Axis::kSimd,
-                            .technique = "narrow lanes: count in bytes, widen rarely",
-                            .sizes = {16 << 10, 256 << 10, 4 << 20, 64 << 20, 256 << 20},
-                            .headline = {16 << 10, 64 << 20},
-                            .ceiling = {"machine/read"},
-                            .demand =
-                                [](const Setting& s) {
-                                  const double n = static_cast<double>(s.n);
-                                  return Demand{
-                                      .items = n, .bytes = n, .working_set = s.n, .memory = s.n};
-                                },
-                            .test_sizes = {0,    1,    2,    3,     7,     8,     9,    15,
-                                           16,   17,   31,   32,    33,    63,    64,   65,
-                                           127,  128,  129,  255,   257,   1000,  2039, 2040,
-                                           2041, 4097, 8161, 16319, 16321, 65281, 70001}},
-                           kVariants);
+const Registrar kRegistrar(
+    {.name = "simd/count_byte",
+     .axis = Axis::kSimd,
+     .technique = "narrow lanes: count in bytes, widen rarely",
+     .sizes = {16 << 10, 256 << 10, 4 << 20, 64 << 20, 256 << 20},
+     .headline = {16 << 10, 64 << 20},
+     .ceiling = {"machine/read"},
+     .demand =
+         [](const Setting& s) {
+           const double n = static_cast<double>(s.n);
+           return Demand{.items = n, .bytes = n, .working_set = s.n, .memory = s.n};
+         },
+     .test_sizes = {0,    1,    2,    3,     7,     8,     9,     15,
+                    16,   17,   31,   32,    33,    63,    64,    65,
+                    127,  128,  129,  255,   257,   1000,  2039,  2040,
+                    2041, 4097, 8161, 16319, 16321, 65281, 70001, (8 << 20) + 1077}},
+    kVariants);
 
 }  // namespace
 }  // namespace headroom
