@@ -42,5 +42,13 @@ TEST_CASE("sort: keys that start off their alignment", "[sort]") {
   }
 }
 
+TEST_CASE("sort: more keys than the caches hold, which are dealt out by whole lines", "[sort]") {
+  const ScopedMisalignment misaligned(3);
+  for (const char* input : {"random", "exponential", "almost_sorted"}) {
+    check("algorithm/sort", (2 << 20) + 4099, input, 1);
+    check("algorithm/sort_u64", (1 << 20) + 2049, input, 1);
+  }
+}
+
 }  // namespace
 }  // namespace headroom

@@ -127,6 +127,12 @@ inline std::uint32_t root(std::uint64_t n) {
 // Segments are as large as L1 holds beside little else: 32 KiB, nearly a million numbers.
 constexpr std::uint32_t kSegment = 32 << 10;
 
+// A prime that crosses off only a few bytes of a segment costs more in wrong guesses where it ends
+// than in stores. Large primes go through a block of several segments at once, in L2 (as the larger
+// sieve that primesieve of Kim Walisch takes for them).
+constexpr std::uint32_t kBlock = 8 * kSegment;
+constexpr std::uint32_t kLargePrime = 4096;
+
 // What is left by the primes from 7 to 97, which cross off most, comes again and again: they are
 // not crossed off, but copied, two primes a pattern. A pattern is as long as a segment and its
 // period.
@@ -155,8 +161,8 @@ constexpr std::uint8_t kFirstBytes[4] = {0b11111110, 0b11011111, 0b11101111, 0b0
 
 struct WheelSieve {
   std::vector<SievingPrime> sieving;
-  std::vector<std::uint8_t> composite;               // to find them
-  alignas(64) std::uint8_t segment[kSegment + 256];  // stores of whole vectors may go beyond
+  std::vector<std::uint8_t> composite;           // to find them
+  alignas(64) std::uint8_t block[kBlock + 256];  // stores of whole vectors may go beyond
 };
 
 }  // namespace
@@ -228,32 +234,43 @@ uint32_t* SieveWheel(const uint8_t* HWY_RESTRICT patterns, WheelSieve& s, uint64
     if (p > kLastPatterned)
       s.sieving.push_back({p, static_cast<uint32_t>(uint64_t{p} * p / 30), residue_index(p % 30)});
   }
-  size_t active = 0;
-  for (uint64_t begin = 0; begin < bytes; begin += kSegment) {
-    const uint32_t size = static_cast<uint32_t>(HWY_MIN(uint64_t{kSegment}, bytes - begin));
-    const uint8_t* from[kPatterns];
-    for (size_t k = 0; k < kPatterns; ++k)
-      from[k] = patterns + k * kPatternBytes + begin % (kPairs[k][0] * kPairs[k][1]);
-    const hn::ScalableTag<uint8_t> d;
-    for (uint32_t i = 0; i < size; i += hn::Lanes(d)) {
-      auto left = hn::LoadU(d, from[0] + i);
-      for (size_t k = 1; k < kPatterns; ++k) left = hn::And(left, hn::LoadU(d, from[k] + i));
-      hn::StoreU(left, d, s.segment + i);
-    }
-    if (begin == 0) std::memcpy(s.segment, kFirstBytes, sizeof kFirstBytes);
-    while (active < s.sieving.size() && s.sieving[active].byte < begin + size) {
+  const size_t primes = s.sieving.size();
+  size_t large = 0;
+  while (large < primes && s.sieving[large].prime < kLargePrime) ++large;
+  const uint32_t block = large < primes ? kBlock : kSegment;
+  // Primes from `first` to before `active` have started.
+  const auto cross = [&s](size_t first, size_t& active, size_t last, uint8_t* bits, uint64_t begin,
+                          uint32_t size) {
+    for (; active < last && s.sieving[active].byte < begin + size; ++active)
       s.sieving[active].byte -= static_cast<uint32_t>(begin);
-      ++active;
+    for (size_t i = first; i < active; ++i) cross_off(bits, size, s.sieving[i]);
+  };
+  size_t active_small = 0, active_large = large;
+  for (uint64_t begin = 0; begin < bytes; begin += block) {
+    const uint32_t size = static_cast<uint32_t>(HWY_MIN(uint64_t{block}, bytes - begin));
+    for (uint32_t at = 0; at < size; at += kSegment) {
+      const uint32_t length = HWY_MIN(kSegment, size - at);
+      const uint8_t* from[kPatterns];
+      for (size_t k = 0; k < kPatterns; ++k)
+        from[k] = patterns + k * kPatternBytes + (begin + at) % (kPairs[k][0] * kPairs[k][1]);
+      const hn::ScalableTag<uint8_t> d;
+      for (uint32_t i = 0; i < length; i += hn::Lanes(d)) {
+        auto left = hn::LoadU(d, from[0] + i);
+        for (size_t k = 1; k < kPatterns; ++k) left = hn::And(left, hn::LoadU(d, from[k] + i));
+        hn::StoreU(left, d, s.block + at + i);
+      }
+      if (begin + at == 0) std::memcpy(s.block, kFirstBytes, sizeof kFirstBytes);
+      cross(0, active_small, large, s.block + at, begin + at, length);
     }
-    for (size_t i = 0; i < active; ++i) cross_off(s.segment, size, s.sieving[i]);
+    cross(large, active_large, primes, s.block, begin, size);
     uint32_t padded = size;
     if (begin + size == bytes) {  // nothing beyond n, and whole words
       for (uint32_t i = 0; i < 8; ++i)
         if ((bytes - 1) * 30 + kResidues[i] > n)
-          s.segment[size - 1] &= static_cast<uint8_t>(~(1u << i));
-      for (; padded % 8 != 0; ++padded) s.segment[padded] = 0;
+          s.block[size - 1] &= static_cast<uint8_t>(~(1u << i));
+      for (; padded % 8 != 0; ++padded) s.block[padded] = 0;
     }
-    to = Numbers(s.segment, padded, static_cast<uint32_t>(begin * 30), to);
+    to = Numbers(s.block, padded, static_cast<uint32_t>(begin * 30), to);
   }
   return to;
 }

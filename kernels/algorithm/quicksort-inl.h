@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/evens-inl.h"
+#include "hwy/cache_control.h"
 
 #if defined(HEADROOM_ALGORITHM_QUICKSORT_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEADROOM_ALGORITHM_QUICKSORT_INL_H_
@@ -42,7 +43,9 @@ template <class T>
 constexpr size_t kLanes = hn::MaxLanes(Tag<T>());
 #endif
 
-constexpr size_t kDistributed = size_t{1} << 18;  // bytes
+// Arrays from so many bytes on are dealt out by their keys' leading bits, to so many places.
+constexpr size_t kDistributed = size_t{1} << 17, kFewPlaces = 256;
+constexpr size_t kDistributedByLines = size_t{1} << 23, kManyPlaces = 1024;
 
 constexpr size_t Log2(size_t x) { return x <= 1 ? 0 : 1 + Log2(x / 2); }
 
@@ -417,7 +420,7 @@ HWY_INLINE bool AllEqual(const T* keys, size_t n) {
   return hn::AllTrue(d, hn::Eq(hn::LoadU(d, keys + n - kN), any));
 }
 
-template <bool kInPlace, class T>
+template <bool kInPlace, size_t kPlaces, class T>
 bool Distribute(T* keys, T* spare, size_t n, T lowest, T highest);
 
 // Sorts n keys that lie in `keys`, all within [lowest, highest], into `keys` or (kInPlace false)
@@ -436,7 +439,10 @@ void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth,
     return;
   }
   if (distribute && n * sizeof(T) > kDistributed) {
-    if (Distribute<kInPlace>(keys, spare, n, lowest, highest)) return;
+    if (n * sizeof(T) > kDistributedByLines
+            ? Distribute<kInPlace, kManyPlaces>(keys, spare, n, lowest, highest)
+            : Distribute<kInPlace, kFewPlaces>(keys, spare, n, lowest, highest))
+      return;
     distribute = false;  // where it didn't work once, don't count in vain at every level
   }
   // Whatever the data, halving the range of values ends after as many levels as a key has bits.
@@ -450,30 +456,70 @@ void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth,
   Quicksort<true>(result, kInPlace ? spare : keys, low, lowest, pivot, depth, distribute);
 }
 
+// Moves n keys to the kPlaces places next[place(key)], which start at first[place(key)], two lines
+// of the cache at a time: places that far apart fall into few sets of the caches, which don't hold
+// a line of each while it fills. Here they fill up in L1, and go past the caches (Wassenberg and
+// Sanders, "Engineering a Multi-core Radix Sort", 2011). Full ones wait for their place's next key:
+// loaded right behind the store of their last one, they would wait for it.
+template <size_t kPlaces, class T, class Place>
+HWY_INLINE void DealLines(const T* keys, size_t n, T* const* first, T** next, const Place& place) {
+  constexpr size_t kLine = 128 / sizeof(T);
+  const Tag<T> d;
+  HWY_ALIGN_MAX T lines[kPlaces][kLine];
+  const auto slot_of = [](const T* to)
+                           HWY_ATTR { return reinterpret_cast<uintptr_t>(to) / sizeof(T) % kLine; };
+  // Writes what place p holds of the line that ends at `end`, which has `count` keys by now; the
+  // place may start within it.
+  const auto write = [&](size_t p, T* end, size_t count) HWY_ATTR {
+    const size_t own = std::min(count, static_cast<size_t>(end - first[p]));
+    if (own == kLine) {
+      for (size_t k = 0; k < kLine; k += kLanes<T>)
+        hn::Stream(hn::Load(d, lines[p] + k), d, end - kLine + k);
+    } else {
+      std::copy_n(lines[p] + (count - own), own, end - own);
+    }
+  };
+  for (size_t i = 0; i < n; ++i) {
+    const T key = keys[i];
+    const size_t p = place(key);
+    T* const to = next[p];
+    const size_t slot = slot_of(to);
+    if (slot == 0 && to != first[p]) write(p, to, kLine);
+    lines[p][slot] = key;
+    next[p] = to + 1;
+  }
+  for (size_t p = 0; p < kPlaces; ++p)
+    if (next[p] != first[p]) write(p, next[p], slot_of(next[p] - 1) + 1);
+  hwy::FlushStream();
+}
+
 // Sorts keys that L1 doesn't hold. Halving them again and again would read and write them all in L2
-// or beyond each time; dealt out to 256 places by their leading bits they fit there at once (a step
-// of the radix sort that starts with the highest digit: Hildebrandt and Isbitz, "Radix Exchange",
-// 1959). False, and nothing is done, where the leading bits tell too few of them apart.
-template <bool kInPlace, class T>
+// or beyond each time; dealt out to many places by their leading bits they fit there at once (a
+// step of the radix sort that starts with the highest digit: Hildebrandt and Isbitz, "Radix
+// Exchange", 1959). False, and nothing is done, where the leading bits tell too few of them apart.
+template <bool kInPlace, size_t kPlaces, class T>
 bool Distribute(T* keys, T* spare, size_t n, T lowest, T highest) {
-  constexpr size_t kPlaces = 256, kTables = 4;  // several, lest equal keys wait for one another
+  constexpr size_t kTables = 4;  // several, lest equal keys wait for one another
   const size_t bits = Log2(static_cast<size_t>(highest - lowest)) + 1;
-  const size_t shift = bits > 8 ? bits - 8 : 0;
+  const size_t shift = bits > Log2(kPlaces) ? bits - Log2(kPlaces) : 0;
   const auto place = [&](T key) HWY_ATTR { return static_cast<size_t>((key - lowest) >> shift); };
   size_t counts[kTables][kPlaces] = {};
   size_t i = 0;
   for (; i + kTables <= n; i += kTables)
     for (size_t t = 0; t < kTables; ++t) ++counts[t][place(keys[i + t])];
   for (; i < n; ++i) ++counts[0][place(keys[i])];
-  T* next[kPlaces];
+  T *first[kPlaces], *next[kPlaces];
   size_t start = 0;
   for (size_t p = 0; p < kPlaces; ++p) {
     const size_t count = counts[0][p] + counts[1][p] + counts[2][p] + counts[3][p];
     if (count > n / 32) return false;
-    next[p] = spare + start;
+    first[p] = next[p] = spare + start;
     start += count;
   }
-  for (i = 0; i < n; ++i) *next[place(keys[i])]++ = keys[i];
+  if constexpr (kPlaces == kManyPlaces)
+    DealLines<kPlaces>(keys, n, first, next, place);
+  else
+    for (i = 0; i < n; ++i) *next[place(keys[i])]++ = keys[i];
   start = 0;
   for (size_t p = 0; p < kPlaces; ++p) {
     const size_t count = static_cast<size_t>(next[p] - spare) - start;

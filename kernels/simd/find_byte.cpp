@@ -61,9 +61,9 @@ size_t FindByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
     const intptr_t lane = first(i);
     if (lane >= 0) return i + static_cast<size_t>(lane);
   }
-  // In what L1 may hold, a prefetch would only take the place of a load.
-  constexpr size_t kNear = 32768;
-  i = SkipBlocks<0>(text, i, HWY_MIN(n, kNear), key);
+  // In what L1 may hold, or L2 all of it, a prefetch would only take the place of a load.
+  constexpr size_t kNear = 32768, kSecondLevel = 786432;
+  i = SkipBlocks<0>(text, i, n <= kSecondLevel ? n : kNear, key);
   if (i + kBlock * lanes > kNear) i = SkipBlocks<8192>(text, i, n, key);
   for (; i + lanes <= n; i += lanes) {
     const intptr_t lane = first(i);
