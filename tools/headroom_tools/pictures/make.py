@@ -140,17 +140,15 @@ def roofs_of(view: View) -> list[Roof]:
     found = []
     counts = sorted({p.threads for p in view.probes if p.probe in ("machine/fma", "machine/read")})
     for threads in counts[:1] + counts[-1:][: len(counts) - 1]:
-        on = "1 thread" if threads == 1 else f"{threads} threads"
         for probe in view.probes:
             if probe.threads != threads or not probe.value > 0:
                 continue
             if probe.probe == "machine/read":
                 level = probes_.level_of(probe.n, threads, view.machine)
-                found.append(Roof(f"{level} {rate_of(probe.value)}, {on}", probe.value, False,
-                                  threads))  # fmt: skip
+                found.append(Roof(f"{level} {rate_of(probe.value)}", probe.value, False, threads))
             elif probe.probe == "machine/fma":
                 told = probes_.value_of(probe)
-                found.append(Roof(f"{probe.input} {told}, {on}", probe.value, True, threads))
+                found.append(Roof(f"{probe.input} {told}", probe.value, True, threads))
     return found
 
 
@@ -165,7 +163,7 @@ def roofline(view: View) -> list[Chart]:
         return []
     ridge = max(peaks) / min(slopes)
     xs = [row.intensity for row in rows]
-    lo = min([*xs, min(peaks) / max(slopes)]) / 8  # room for the names of the slopes
+    lo = min([*xs, min(peaks) / max(slopes)]) / 16  # room for the names of the roofs
     hi = max([*xs, ridge]) * 2
     if not (0 < lo < hi < math.inf) or hi / lo > 1e12:
         return []
@@ -180,13 +178,14 @@ def roofline(view: View) -> list[Chart]:
         else:
             corner = min(max(top / roof.value, lo), hi)
             ends = [(lo, min(top, lo * roof.value)), (corner, min(top, corner * roof.value))]
-        points = [Point(x, y, name=roof.name) for x, y in ends]
-        count = roof.threads
+        on = "1 thread" if roof.threads == 1 else f"{roof.threads} threads"
+        points = [Point(x, y, name=f"{roof.name}, {on}") for x, y in ends]
         known = {one.name for one in series}
-        name = f"limits of {count} thread" + ("s" if count > 1 else "")
+        name = f"limits of {on}"
         name = "" if name in known else name
         series.append(Series(name, points, LIMIT, 0 if first else 1, False))
-        labels.append(points[0] if not roof.peak else Point(ridge / 2, roof.value, name=roof.name))
+        # Slopes lie close together: how they are drawn tells the threads.
+        labels.append(points[0] if roof.peak else points[0]._replace(name=roof.name))
     for at, role in enumerate(ROLES):
         points = [
             Point(row.intensity, row.flops_per_second, name=_full_name(row))
