@@ -110,6 +110,21 @@ TEST_CASE("base64: every character at every place around the edges of vectors") 
   });
 }
 
+TEST_CASE("base64: a wrong character anywhere in a long text, on memory of any alignment") {
+  std::string text;
+  for (std::size_t i = 0; i < 9000; ++i) text += kBase64Alphabet[(i * 29 + i / 64) % 64];
+  on_every_target([&] {
+    for (std::size_t offset : {0, 1, 16}) {
+      const ScopedMisalignment misaligned(offset);
+      for (std::size_t at = 0; at < text.size(); at += 61) {
+        std::string changed = text;
+        changed[at] = '*';
+        agree("simd/base64_decode", changed);
+      }
+    }
+  });
+}
+
 TEST_CASE("base64: every value at every place of a group is encoded and decoded") {
   on_every_target([] {
     for (unsigned shift = 0; shift < 4; ++shift) {

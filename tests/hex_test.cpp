@@ -92,5 +92,19 @@ TEST_CASE("hex: every byte at every place around the edges of vectors") {
   });
 }
 
+TEST_CASE("hex: a character that is no digit anywhere in a long text, at any alignment") {
+  const std::string text(15000, '7');
+  on_every_target([&] {
+    for (std::size_t offset : {0, 1, 16}) {
+      const ScopedMisalignment misaligned(offset);
+      for (std::size_t at = 0; at < text.size(); at += 97) {
+        std::string changed = text;
+        changed[at] = 'g';
+        agree("simd/hex_decode", changed);
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace headroom

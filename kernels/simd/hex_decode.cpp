@@ -13,9 +13,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "core/simd.h"
+#include "hwy/cache_control.h"
 #include "simd/hex.h"
+#include "simd/streaming.h"
 
 #ifndef HEADROOM_SIMD_HEX_DECODE_SHARED_
 #define HEADROOM_SIMD_HEX_DECODE_SHARED_
@@ -40,6 +43,9 @@ namespace headroom::HWY_NAMESPACE {
 
 #if HWY_TARGET == HWY_SCALAR
 HexDecoded DecodeHex(const uint8_t* text, size_t n, uint8_t* to) { return hex_decode(text, n, to); }
+HexDecoded DecodeHexStream(const uint8_t* text, size_t n, uint8_t* to) {
+  return hex_decode(text, n, to);
+}
 #else
 namespace {
 
@@ -86,26 +92,29 @@ HWY_INLINE void StoreJoined(Digits d, Vector values, uint8_t* to) {
   hn::StoreU(hn::TruncateTo(Bytes(), joined), Bytes(), to);
 }
 
-}  // namespace
-
-// Four vectors a step, and one branch on whether all of their characters are digits; the loop over
-// pairs finds which one is none, and does the end.
-HexDecoded DecodeHex(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t* HWY_RESTRICT to) {
-  const Digits d;
+// Four vectors of text to their bytes; false, and nothing written, where one is no digit.
+HWY_INLINE bool DecodeFour(Digits d, const uint8_t* HWY_RESTRICT text, uint8_t* HWY_RESTRICT to) {
   const size_t lanes = hn::Lanes(d), half = lanes / 2;
-  size_t i = 0;
-  for (; n - i >= 4 * lanes; i += 4 * lanes) {
-    auto wrong = hn::Zero(d);
-    const auto v0 = Values(d, hn::LoadU(d, text + i), wrong);
-    const auto v1 = Values(d, hn::LoadU(d, text + i + lanes), wrong);
-    const auto v2 = Values(d, hn::LoadU(d, text + i + 2 * lanes), wrong);
-    const auto v3 = Values(d, hn::LoadU(d, text + i + 3 * lanes), wrong);
-    if (HWY_UNLIKELY(AnyWrong(d, wrong))) return decode_rest(text, n, to, i);
-    StoreJoined(d, v0, to + i / 2);
-    StoreJoined(d, v1, to + i / 2 + half);
-    StoreJoined(d, v2, to + i / 2 + 2 * half);
-    StoreJoined(d, v3, to + i / 2 + 3 * half);
-  }
+  auto wrong = hn::Zero(d);
+  const auto v0 = Values(d, hn::LoadU(d, text), wrong);
+  const auto v1 = Values(d, hn::LoadU(d, text + lanes), wrong);
+  const auto v2 = Values(d, hn::LoadU(d, text + 2 * lanes), wrong);
+  const auto v3 = Values(d, hn::LoadU(d, text + 3 * lanes), wrong);
+  if (HWY_UNLIKELY(AnyWrong(d, wrong))) return false;
+  StoreJoined(d, v0, to);
+  StoreJoined(d, v1, to + half);
+  StoreJoined(d, v2, to + 2 * half);
+  StoreJoined(d, v3, to + 3 * half);
+  return true;
+}
+
+// The text from its character i on.
+HexDecoded DecodeFrom(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t* HWY_RESTRICT to,
+                      size_t i) {
+  const Digits d;
+  const size_t lanes = hn::Lanes(d);
+  for (; n - i >= 4 * lanes; i += 4 * lanes)
+    if (!DecodeFour(d, text + i, to + i / 2)) return decode_rest(text, n, to, i);
   for (; n - i >= lanes; i += lanes) {
     auto wrong = hn::Zero(d);
     const auto values = Values(d, hn::LoadU(d, text + i), wrong);
@@ -114,6 +123,44 @@ HexDecoded DecodeHex(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t* HWY_RE
   }
   return decode_rest(text, n, to, i);
 }
+
+}  // namespace
+
+// Four vectors a step, and one branch on whether all of their characters are digits; the loop over
+// pairs finds which one is none, and does the end.
+HexDecoded DecodeHex(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t* HWY_RESTRICT to) {
+  return DecodeFrom(text, n, to, 0);
+}
+
+// Past the caches, through a stage in L1: no vector's bytes fill a line.
+HexDecoded DecodeHexStream(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t* HWY_RESTRICT to) {
+  using simd::kStage;
+  const Digits d;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  // Pairs lead up to the first line.
+  const size_t head = 2 * simd::items_to_alignment(to, n / 2, 64);
+  if (head != 0) {
+    const HexDecoded first = hex_decode(text, head, to);
+    if (first.bad != HexDecoded::kNone) return first;
+    i = head;
+  }
+  HWY_ALIGN_MAX uint8_t stage[kStage];
+  const size_t step = kStage / (2 * lanes) * (2 * lanes);  // of vectors of 3 * 2^k bytes, less
+  for (; n - i >= 2 * step; i += 2 * step) {
+    for (size_t s = 0; s < step; s += 2 * lanes) {
+      simd::prefetch_lines(text + i + 2 * s, simd::kStreamAhead, 4 * lanes);
+      if (!DecodeFour(d, text + i + 2 * s, stage + s)) {
+        hwy::FlushStream();
+        memcpy(to + i / 2, stage, s);
+        return decode_rest(text, n, to, i + 2 * s);
+      }
+    }
+    for (size_t s = 0; s < step; s += lanes) hn::Stream(hn::Load(d, stage + s), d, to + i / 2 + s);
+  }
+  hwy::FlushStream();
+  return DecodeFrom(text, n, to, i);
+}
 #endif
 
 }  // namespace headroom::HWY_NAMESPACE
@@ -121,7 +168,6 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <algorithm>
-#include <cstring>
 #include <string>
 
 #include "absl/strings/escaping.h"
@@ -131,6 +177,7 @@ namespace headroom {
 namespace {
 
 HWY_EXPORT(DecodeHex);
+HWY_EXPORT(DecodeHexStream);
 
 struct Text : Buffer<std::uint8_t> {
   using Buffer<std::uint8_t>::Buffer;
@@ -220,6 +267,10 @@ void highway(const Text& in, Output& out) {
   out.result = HWY_DYNAMIC_DISPATCH(DecodeHex)(in.data(), in.size(), out.bytes.data());
 }
 
+void stream(const Text& in, Output& out) {
+  out.result = HWY_DYNAMIC_DISPATCH(DecodeHexStream)(in.data(), in.size(), out.bytes.data());
+}
+
 // Abseil does not check, and what it makes of a wrong text is not defined: where the text is known
 // to be wrong, which is so in tests only, ours is asked.
 void absl_hex(const Text& in, Output& out) {
@@ -238,6 +289,9 @@ constexpr Variant<HexDecode> kVariants[] = {
     {.name = "highway",
      .run = run<highway>,
      .what = "a vector of characters translated and checked by additions that stop at the ends"},
+    {.name = "stream",
+     .run = run<stream>,
+     .what = "highway with non-temporal stores: pays where the bytes go to memory, not before"},
     {.name = "absl",
      .run = run<absl_hex>,
      .what = "absl::HexStringToBytes, which does not check, and allocates its result",

@@ -26,4 +26,8 @@ inline void prefetch_lines(const void* p, std::ptrdiff_t ahead, std::size_t byte
     __builtin_prefetch(reinterpret_cast<const char*>(at + line));
 }
 
+// What is made at a width that isn't a line's is collected in L1, so much of it, and goes past the
+// caches from there: a multiple of 64 bytes for outputs of 3 * 16 * 2^k bytes a step, or of 2^k.
+inline constexpr std::size_t kStage = 3072;
+
 }  // namespace headroom::simd
