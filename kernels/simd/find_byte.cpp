@@ -34,9 +34,8 @@ HWY_INLINE size_t SkipBlocks(const uint8_t* HWY_RESTRICT text, size_t i, size_t 
     }
     // One statement a vector: as the arguments of one call they would be read from the last to the
     // first, and lines come from L2 half as fast against the prefetcher's direction.
-    const auto vector = [&](size_t k) HWY_ATTR {
-      return hn::Xor(hn::LoadU(d, text + i + k * lanes), key);
-    };
+    const auto vector = [&](size_t k)
+                            HWY_ATTR { return hn::Xor(hn::LoadU(d, text + i + k * lanes), key); };
     auto least = vector(0);
     auto other = vector(1);
     least = hn::Min(least, vector(2));
@@ -64,6 +63,15 @@ size_t FindByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
     // Half vectors and less would do for more of these; texts end seldom.
     while (i < n && text[i] != wanted) ++i;
     return i;
+  }
+  // Half of a wide vector first: a whole one lies across two lines nearly always, as texts start
+  // anywhere, and that takes as long as two.
+  const hn::CappedTag<uint8_t, 32> half;
+  if (lanes > 32) {
+    const intptr_t lane =
+        hn::FindFirstTrue(half, hn::Eq(hn::LoadU(half, text), hn::Set(half, wanted)));
+    if (lane >= 0) return static_cast<size_t>(lane);
+    i = 32;
   }
   // The first four vectors one by one: many searches end there.
   for (; i < 4 * lanes && i + lanes <= n; i += lanes) {
