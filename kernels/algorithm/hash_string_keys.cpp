@@ -96,7 +96,7 @@ class StringTable {
   std::size_t after(std::size_t group) const { return group + 1 == groups_ ? 0 : group + 1; }
   Place place(std::uint64_t hash) const {
     return {static_cast<std::size_t>(((hash >> 32) * groups_) >> 32),
-            static_cast<std::uint8_t>(hash | 0x80)};
+            static_cast<std::uint8_t>(std::max<std::uint64_t>(hash & 0xff, 1))};
   }
   // Whether the record is that of the key; one comparison of all there is, one branch.
   bool is(const Record& record, const Padded& key, std::string_view text) const {
