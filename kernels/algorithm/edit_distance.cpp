@@ -21,7 +21,7 @@
 #include <span>
 #include <vector>
 
-#include "core/simd.h"
+#include "core/mask_bits-inl.h"
 
 #ifndef HEADROOM_ALGORITHM_EDIT_DISTANCE_ONCE_
 #define HEADROOM_ALGORITHM_EDIT_DISTANCE_ONCE_
@@ -105,12 +105,7 @@ HWY_INLINE T Matches(const uint8_t* pattern, uint8_t byte) {
   const auto wanted = hn::Set(d, byte);
   uint64_t matches = 0;
   for (size_t i = 0; i < kRows; i += hn::Lanes(d)) {
-    uint8_t bits[8] = {};
-    hn::StoreMaskBits(d, hn::Eq(hn::LoadU(d, pattern + i), wanted), bits);
-    uint64_t part;
-    std::memcpy(&part, bits, 8);
-    if constexpr (std::endian::native == std::endian::big) part = __builtin_bswap64(part);
-    matches |= part << i;
+    matches |= MaskBits(d, hn::Eq(hn::LoadU(d, pattern + i), wanted)) << i;
   }
   return static_cast<T>(matches);
 #endif

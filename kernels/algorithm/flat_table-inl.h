@@ -3,7 +3,7 @@
 //
 // No plain include guard: it must be read again for every target.
 #include "algorithm/flat_table.h"
-#include "core/simd.h"
+#include "core/mask_bits-inl.h"
 #include "hwy/cache_control.h"
 
 #if defined(HEADROOM_ALGORITHM_FLAT_TABLE_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -27,9 +27,8 @@ HWY_INLINE uint32_t Matches(const FlatTable::Bucket& bucket, uint64_t key) {
   const auto wanted = hn::Set(d, key);
   uint32_t matches = 0;
   for (size_t i = 0; i < 2 * FlatTable::kSlots; i += hn::Lanes(d)) {
-    uint8_t bits[8] = {};
-    hn::StoreMaskBits(d, hn::Eq(hn::LoadU(d, line + i), wanted), bits);
-    matches |= static_cast<uint32_t>(bits[0]) << i;
+    const auto same = hn::Eq(hn::LoadU(d, line + i), wanted);
+    matches |= static_cast<uint32_t>(MaskBits(d, same)) << i;
   }
   return matches & 0x55;
 }

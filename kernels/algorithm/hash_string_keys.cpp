@@ -13,7 +13,7 @@
 #include "algorithm/hash_maps.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/hash_string_keys.cpp"
-#include "core/simd.h"
+#include "core/mask_bits-inl.h"
 #include "hwy/cache_control.h"
 
 #ifndef HEADROOM_ALGORITHM_HASH_STRING_KEYS_SHARED
@@ -42,8 +42,9 @@ struct Padded {
       for (std::size_t i = 0; i < kInline; ++i) mask[i] = 0xff;
       return mask;
     }();
-    // Which of the bytes count is looked up, not branched on.
-    const std::uint8_t* const mask = kMask.data() + kInline - std::min(key.size(), kInline);
+    // Which of the bytes count is looked up, not branched on. (GCC 12 would find the place in the
+    // table anew for each word.)
+    const std::uint8_t* const mask = opaque(kMask.data() + kInline - std::min(key.size(), kInline));
     for (std::size_t i = 0; i < kWords; ++i) {
       std::uint64_t text, bits;
       std::memcpy(&text, key.data() + 8 * i, 8);
@@ -145,9 +146,8 @@ HWY_INLINE uint32_t TagMatches(const uint8_t* HWY_RESTRICT tags, uint8_t tag) {
   const auto wanted = hn::Set(d, tag);
   uint32_t matches = 0;
   for (size_t i = 0; i < kGroupSlots; i += hn::Lanes(d)) {
-    uint8_t bits[8] = {};
-    hn::StoreMaskBits(d, hn::Eq(hn::LoadU(d, tags + i), wanted), bits);
-    matches |= (bits[0] | static_cast<uint32_t>(bits[1]) << 8) << i;
+    const auto same = hn::Eq(hn::LoadU(d, tags + i), wanted);
+    matches |= static_cast<uint32_t>(MaskBits(d, same)) << i;
   }
   return matches;
 }

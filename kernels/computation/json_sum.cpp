@@ -22,7 +22,7 @@
 #include <string_view>
 
 #include "computation/digits.h"
-#include "core/simd.h"
+#include "core/mask_bits-inl.h"
 
 #ifndef HEADROOM_COMPUTATION_JSON_SUM_ONCE_
 #define HEADROOM_COMPUTATION_JSON_SUM_ONCE_
@@ -143,15 +143,6 @@ struct Masks {
   uint64_t quotes = 0, escapes = 0, colons = 0, opens = 0, closes = 0;
 };
 
-template <class D, class M>
-HWY_INLINE uint64_t Bits(D d, M mask, size_t shift) {
-  uint8_t bytes[8] = {};
-  hn::StoreMaskBits(d, mask, bytes);
-  uint64_t bits;
-  std::memcpy(&bits, bytes, 8);
-  return bits << shift;
-}
-
 HWY_INLINE Masks Classify(const char* text) {
   const hn::CappedTag<uint8_t, 64> d;
   Masks masks;
@@ -159,11 +150,11 @@ HWY_INLINE Masks Classify(const char* text) {
     const auto bytes = hn::LoadU(d, reinterpret_cast<const uint8_t*>(text) + i);
     // Brackets and braces differ in one bit.
     const auto folded = hn::Or(bytes, hn::Set(d, 0x20));
-    masks.quotes |= Bits(d, hn::Eq(bytes, hn::Set(d, '"')), i);
-    masks.escapes |= Bits(d, hn::Eq(bytes, hn::Set(d, '\\')), i);
-    masks.colons |= Bits(d, hn::Eq(bytes, hn::Set(d, ':')), i);
-    masks.opens |= Bits(d, hn::Eq(folded, hn::Set(d, '{')), i);
-    masks.closes |= Bits(d, hn::Eq(folded, hn::Set(d, '}')), i);
+    masks.quotes |= MaskBits(d, hn::Eq(bytes, hn::Set(d, '"'))) << i;
+    masks.escapes |= MaskBits(d, hn::Eq(bytes, hn::Set(d, '\\'))) << i;
+    masks.colons |= MaskBits(d, hn::Eq(bytes, hn::Set(d, ':'))) << i;
+    masks.opens |= MaskBits(d, hn::Eq(folded, hn::Set(d, '{'))) << i;
+    masks.closes |= MaskBits(d, hn::Eq(folded, hn::Set(d, '}'))) << i;
   }
   return masks;
 }

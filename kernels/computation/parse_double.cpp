@@ -25,7 +25,7 @@
 #include "computation/digits.h"
 #include "computation/eisel_lemire.h"
 #include "computation/lines.h"
-#include "core/simd.h"
+#include "core/mask_bits-inl.h"
 
 #ifndef HEADROOM_COMPUTATION_PARSE_DOUBLE_ONCE_
 #define HEADROOM_COMPUTATION_PARSE_DOUBLE_ONCE_
@@ -147,11 +147,8 @@ HWY_INLINE uint32_t NonDigits(const char* end) {
     const auto bytes = hn::LoadU(d, reinterpret_cast<const uint8_t*>(end) - kWindow + i);
     // Moves '0' ... '9' to the ten largest numbers that a signed byte holds.
     const auto moved = hn::BitCast(di, hn::Add(bytes, hn::Set(d, 127 - '9')));
-    uint8_t bits[8] = {};
-    hn::StoreMaskBits(di, hn::Gt(moved, hn::Set(di, 127 - 10)), bits);
-    uint32_t part;
-    std::memcpy(&part, bits, 4);
-    digits |= part << i;
+    const auto digit = hn::Gt(moved, hn::Set(di, 127 - 10));
+    digits |= static_cast<uint32_t>(MaskBits(di, digit)) << i;
   }
   return ~digits;
 }

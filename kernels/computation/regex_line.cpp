@@ -28,7 +28,7 @@
 
 #include "computation/digits.h"
 #include "computation/lines.h"
-#include "core/simd.h"
+#include "core/mask_bits-inl.h"
 
 #ifndef HEADROOM_COMPUTATION_REGEX_LINE_ONCE_
 #define HEADROOM_COMPUTATION_REGEX_LINE_ONCE_
@@ -110,15 +110,6 @@ struct Classes {
 };
 
 #if HWY_TARGET != HWY_SCALAR
-template <class D, class M>
-HWY_INLINE uint64_t Bits(D d, M mask, size_t shift) {
-  uint8_t bytes[8] = {};
-  hn::StoreMaskBits(d, mask, bytes);
-  uint64_t bits;
-  std::memcpy(&bits, bytes, 8);
-  return bits << shift;
-}
-
 HWY_INLINE Classes Classify(const char* at) {
   const hn::CappedTag<uint8_t, 64> d;
   const hn::RebindToSigned<decltype(d)> di;
@@ -133,10 +124,10 @@ HWY_INLINE Classes Classify(const char* at) {
     const auto point = hn::Eq(bytes, hn::Set(d, '.'));
     const auto blank = hn::Eq(bytes, hn::Set(d, ' '));
     const auto slash = hn::Eq(bytes, hn::Set(d, '/'));
-    classes.digits |= Bits(di, digit, i);
-    classes.points |= Bits(d, point, i);
-    classes.blanks |= Bits(d, blank, i);
-    classes.path |= Bits(di, letter, i) | Bits(d, slash, i);
+    classes.digits |= MaskBits(di, digit) << i;
+    classes.points |= MaskBits(d, point) << i;
+    classes.blanks |= MaskBits(d, blank) << i;
+    classes.path |= (MaskBits(di, letter) | MaskBits(d, slash)) << i;
   }
   classes.path |= classes.digits;
   return classes;

@@ -19,7 +19,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/simd.h"
+#include "core/mask_bits-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -29,11 +29,7 @@ HWY_INLINE uint64_t Commas(const uint8_t* text) {
   const hn::CappedTag<uint8_t, 64> d;
   uint64_t commas = 0;
   for (size_t i = 0; i < 64; i += hn::Lanes(d)) {
-    uint8_t bits[8] = {};
-    hn::StoreMaskBits(d, hn::Eq(hn::LoadU(d, text + i), hn::Set(d, ',')), bits);
-    uint64_t part;
-    std::memcpy(&part, bits, 8);
-    commas |= part << i;
+    commas |= MaskBits(d, hn::Eq(hn::LoadU(d, text + i), hn::Set(d, ','))) << i;
   }
   return commas;
 }
