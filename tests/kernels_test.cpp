@@ -4,6 +4,7 @@
 // Each kernel is a section: `headroom-tests -c simd/sum` runs that one alone, and `-d yes` shows
 // what each takes.
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -80,6 +81,26 @@ TEST_CASE("variants agree on every SIMD target of this host") {
     }
   }
   hwy::DisableTargets(0);
+}
+
+// Minutes: only where HEADROOM_LONG is set, as `make check-all` does. A run checks what it
+// measures; this is for the sizes and inputs that `standard` leaves out.
+TEST_CASE("variants agree at every benchmark size and input") {
+  if (std::getenv("HEADROOM_LONG") == nullptr) return;
+  constexpr std::size_t kMostMemory = std::size_t{2} << 30;
+  for (const Kernel& kernel : kernels()) {
+    if (waits(kernel) || kernel.group() == "machine") continue;
+    DYNAMIC_SECTION(kernel.meta.name) {
+      for (std::size_t n : kernel.meta.sizes)
+        for (const std::string& input : kernel.meta.inputs) {
+          const Setting setting{n, input, 7};
+          if (kernel.meta.demand(setting).memory > kMostMemory) continue;
+          const absl::Status status = check_agreement(kernel, setting, 1, 1);
+          INFO(std::string(status.message()));
+          CHECK(status.ok());
+        }
+    }
+  }
 }
 
 TEST_CASE("every kernel says what it needs to be listed, timed and cited") {
