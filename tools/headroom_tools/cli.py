@@ -212,8 +212,8 @@ def _parser() -> argparse.ArgumentParser:
         "selfcheck", parents=[shared], help="measure how far the verdicts can be trusted here"
     )
     how = add.add_mutually_exclusive_group()
-    how.add_argument("--quick", action="store_true", help="60 comparisons, 90 s (default)")
-    how.add_argument("--full", action="store_true", help="630 comparisons, 30 minutes")
+    how.add_argument("--quick", action="store_true", help="60 comparisons, a minute (default)")
+    how.add_argument("--full", action="store_true", help="630 comparisons, 20 minutes")
     how.add_argument(
         "--samples", nargs="+", type=Path, metavar="FILE", help="judge kept samples again, together"
     )
