@@ -64,17 +64,12 @@ size_t FindByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
     while (i < n && text[i] != wanted) ++i;
     return i;
   }
-  // Half of a wide vector first: a whole one lies across two lines nearly always, as texts start
-  // anywhere, and that takes as long as two.
-  const hn::CappedTag<uint8_t, 32> half;
-  if (lanes > 32) {
-    const intptr_t lane =
-        hn::FindFirstTrue(half, hn::Eq(hn::LoadU(half, text), hn::Set(half, wanted)));
-    if (lane >= 0) return static_cast<size_t>(lane);
-    i = 32;
-  }
-  // The first four vectors one by one: many searches end there.
-  for (; i < 4 * lanes && i + lanes <= n; i += lanes) {
+  // A whole vector first, though it lies across two lines where the text starts anywhere: half of
+  // one saves that, but ends too few of the searches, and each end is a branch to mispredict.
+  if (const intptr_t lane = first(0); lane >= 0) return static_cast<size_t>(lane);
+  // From here on aligned; the next three one by one, since many searches end there.
+  i = lanes - reinterpret_cast<uintptr_t>(text) % lanes;
+  for (const size_t end = i + 3 * lanes; i < end && i + lanes <= n; i += lanes) {
     const intptr_t lane = first(i);
     if (lane >= 0) return i + static_cast<size_t>(lane);
   }
