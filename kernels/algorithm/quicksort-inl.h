@@ -458,9 +458,10 @@ void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth,
 
 // Moves n keys to the kPlaces places next[place(key)], which start at first[place(key)], two lines
 // of the cache at a time: places that far apart fall into few sets of the caches, which don't hold
-// a line of each while it fills. Here they fill up in L1, and go past the caches (Wassenberg and
-// Sanders, "Engineering a Multi-core Radix Sort", 2011). Full ones wait for their place's next key:
-// loaded right behind the store of their last one, they would wait for it.
+// a line of each while it fills. Here they lie side by side until they are full, and go past the
+// caches then (Wassenberg and Sanders, "Engineering a Multi-core Radix Sort", 2011). Full ones wait
+// for their place's next key: loaded right behind the store of their last one, they would wait for
+// it.
 template <size_t kPlaces, class T, class Place>
 HWY_INLINE void DealLines(const T* keys, size_t n, T* const* first, T** next, const Place& place) {
   constexpr size_t kLine = 128 / sizeof(T);
@@ -549,8 +550,8 @@ constexpr size_t kMaxFew = 32;        // values; more are cheaper halved than co
 constexpr size_t kFewBlock = 4096;    // bytes: L1 holds them while each value is counted
 constexpr size_t kFewFrom = 1 << 13;  // bytes
 
-// Whether a look at eight vectors, spread over the array, makes kMaxFew values or fewer likely: as
-// many pairs of their lanes are equal, or half of them, as then would be.
+// Whether kMaxFew values or fewer are likely, by a look at eight vectors spread over the array: of
+// kMaxFew values one pair of lanes in kMaxFew would be equal; half as many are enough.
 template <class T>
 bool SeemFew(const T* keys, size_t n) {
   const Tag<T> d;

@@ -6,6 +6,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/count_byte.cpp"
 #include "core/simd.h"
+#include "simd/streaming.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -41,12 +42,8 @@ HWY_INLINE auto CountStreams(const uint8_t* HWY_RESTRICT text, size_t part, V ke
     auto c0 = hn::Zero(d), c1 = c0, c2 = c0, c3 = c0;
     for (; i < end; i += kEach * lanes) {
       if constexpr (kAhead != 0) {
-        for (size_t stream = 0; stream < kStreams; ++stream) {
-          // An integer: no pointer may point past the end, but a prefetch there does no harm.
-          const uintptr_t ahead = reinterpret_cast<uintptr_t>(text + stream * part + i) + kAhead;
-          for (size_t line = 0; line < kEach * lanes; line += 64)
-            __builtin_prefetch(reinterpret_cast<const char*>(ahead + line));
-        }
+        for (size_t stream = 0; stream < kStreams; ++stream)
+          simd::prefetch_lines(text + stream * part + i, kAhead, kEach * lanes);
       }
       const auto vector = [&](size_t k) HWY_ATTR {
         return hn::LoadU(d, text + k % kStreams * part + i + k / kStreams * lanes);

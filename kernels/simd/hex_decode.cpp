@@ -146,7 +146,8 @@ HexDecoded DecodeHexStream(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t* 
     i = head;
   }
   HWY_ALIGN_MAX uint8_t stage[kStage];
-  const size_t step = kStage / (2 * lanes) * (2 * lanes);  // of vectors of 3 * 2^k bytes, less
+  const size_t step =
+      kStage / (2 * lanes) * (2 * lanes);  // all of it, where a vector has 2^k bytes
   for (; n - i >= 2 * step; i += 2 * step) {
     for (size_t s = 0; s < step; s += 2 * lanes) {
       simd::prefetch_lines(text + i + 2 * s, simd::kStreamAhead, 4 * lanes);

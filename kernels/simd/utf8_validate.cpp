@@ -21,6 +21,7 @@
 #include <cstring>
 
 #include "core/simd.h"
+#include "simd/streaming.h"
 
 #ifndef HEADROOM_SIMD_UTF8_VALIDATE_SHARED_
 #define HEADROOM_SIMD_UTF8_VALIDATE_SHARED_
@@ -211,10 +212,7 @@ bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n) {
       for (const size_t end = i + part; i < end; i += 4 * lanes) {
         for (size_t p = 0; p < kParts; ++p) {
           const uint8_t* const at = text + i + p * part;
-          // Harmless past the end: a prefetch never faults. An integer: no pointer may point there.
-          const uintptr_t ahead = reinterpret_cast<uintptr_t>(at) + kAhead;
-          for (size_t line = 0; line < 4 * lanes; line += 64)
-            __builtin_prefetch(reinterpret_cast<const char*>(ahead + line));
+          simd::prefetch_lines(at, kAhead, 4 * lanes);
           errors = hn::Or(errors, ErrorsOfFour(d, at));
         }
       }
