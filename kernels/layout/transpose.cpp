@@ -100,9 +100,10 @@ HWY_INLINE void Deal(V (&rows)[kBlock], std::index_sequence<kRow...>) {
 }
 
 // 16 x 16 in sixteen registers: each line is read once. (Sixteen lines that lie a power of two
-// apart don't fit the eight or twelve ways of L1.)
+// apart don't fit the eight or twelve ways of L1.) A call of its own: inside the loops over blocks GCC
+// keeps, and spills, a pointer for each of the 32 rows.
 template <bool kStream, size_t... kRow>
-HWY_INLINE void TransposeSixteen(const float* from, size_t from_stride, float* to, size_t to_stride,
+HWY_NOINLINE void TransposeSixteen(const float* from, size_t from_stride, float* to, size_t to_stride,
                                  std::index_sequence<kRow...> all) {
   V rows[kBlock] = {hn::LoadU(Tag(), from + kRow * from_stride)...};
   Deal<0>(rows, all);
@@ -170,21 +171,33 @@ void TransposeCached(const float* HWY_RESTRICT a, size_t n, float* HWY_RESTRICT 
   TransposeEdges(a, n, to);
 }
 
-// In tiles of 64 x 64: of each output row four lines one after the other, which memory likes better
-// than single ones. For the same reason the next tile is asked for four lines of a row at a time,
-// four rows while each of the sixteen blocks is turned; and into L2, for in L1 its lines, which lie
-// in the same few sets, would push each other out.
+// The rows of a tile: 64, or what leaves a column of it and of the tile below in L2 together. Where
+// 4 n is a multiple of a large power of two, few of a way's places are left for the lines of a
+// column: of an L2 with 16 ways of 64 KiB, four at n = 4096.
+size_t TileHeight(size_t n) {
+  constexpr size_t kWayBytes = 64 << 10, kWays = 16;
+  const size_t row_bytes = n * sizeof(float);
+  const size_t apart = HWY_MIN(row_bytes & -row_bytes, kWayBytes);  // largest power of two in it
+  return HWY_MAX(kBlock, HWY_MIN(kWays / 2 * (kWayBytes / apart), size_t{64}));
+}
+
+// Tile after tile down 128 columns: the 128 output rows are continued four lines at a time, from end
+// to end, which memory likes better than ever new rows. While a block is turned, sixteen lines of
+// the next tile are asked for, along its rows; and into L2, for in L1 lines that lie in the same
+// few sets would push each other out.
 void TransposeStreamed(const float* HWY_RESTRICT a, size_t n, float* HWY_RESTRICT to) {
-  constexpr size_t kTile = 64;
-  if (n % kTile != 0 || reinterpret_cast<uintptr_t>(to) % (kBlock * sizeof(float)) != 0)
+  constexpr size_t kWidth = 128, kTallest = 64;
+  if (n % kTallest != 0 || reinterpret_cast<uintptr_t>(to) % (kBlock * sizeof(float)) != 0)
     return TransposeCached(a, n, to);
-  for (size_t i0 = 0; i0 < n; i0 += kTile) {
-    for (size_t j0 = 0; j0 < n; j0 += kTile) {
-      size_t next = i0;  // row
-      for (size_t j = j0; j < j0 + kTile; j += kBlock) {
-        for (size_t i = i0; i < i0 + kTile; i += kBlock) {
-          for (const size_t end = next + 4; next < end; ++next)
-            for (size_t k = 0; k < kTile; k += kBlock) PrefetchAt(a, next * n + j0 + kTile + k);
+  const size_t height = TileHeight(n);
+  for (size_t j0 = 0; j0 < n; j0 += kWidth) {
+    for (size_t i0 = 0; i0 < n; i0 += height) {
+      const bool last = i0 + height == n;
+      size_t next = last ? j0 + kWidth : (i0 + height) * n + j0;  // of the next tile: its next row
+      for (size_t j = j0; j < HWY_MIN(j0 + kWidth, n); j += kBlock) {
+        for (size_t i = i0; i < i0 + height; i += kBlock) {
+          for (size_t row = 0; row < kBlock * kBlock / kWidth; ++row, next += n)
+            for (size_t k = 0; k < kWidth; k += kBlock) PrefetchAt(a, next + k);
           TransposeBlock<true>(a + i * n + j, to + j * n + i, n);
         }
       }
@@ -289,7 +302,7 @@ constexpr Variant<Transpose> kVariants[] = {
      .what = "blocks turned in registers: lines are read and written by vectors"},
     {.name = "streamed",
      .run = run<streamed>,
-     .what = "tiles of 64 x 64, the next one prefetched; lines written whole past the caches"},
+     .what = "tiles down the columns, the next one prefetched; lines written whole past the caches"},
     {.name = "openblas",
      .run = kOpenBlasRun,
      .what = "cblas_somatcopy, one thread",
