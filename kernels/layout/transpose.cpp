@@ -100,11 +100,11 @@ HWY_INLINE void Deal(V (&rows)[kBlock], std::index_sequence<kRow...>) {
 }
 
 // 16 x 16 in sixteen registers: each line is read once. (Sixteen lines that lie a power of two
-// apart don't fit the eight or twelve ways of L1.) A call of its own: inside the loops over blocks GCC
-// keeps, and spills, a pointer for each of the 32 rows.
+// apart don't fit the eight or twelve ways of L1.) A call of its own: inside the loops over blocks
+// GCC keeps, and spills, a pointer for each of the 32 rows.
 template <bool kStream, size_t... kRow>
-HWY_NOINLINE void TransposeSixteen(const float* from, size_t from_stride, float* to, size_t to_stride,
-                                 std::index_sequence<kRow...> all) {
+HWY_NOINLINE void TransposeSixteen(const float* from, size_t from_stride, float* to,
+                                   size_t to_stride, std::index_sequence<kRow...> all) {
   V rows[kBlock] = {hn::LoadU(Tag(), from + kRow * from_stride)...};
   Deal<0>(rows, all);
   Deal<1>(rows, all);
@@ -181,9 +181,9 @@ size_t TileHeight(size_t n) {
   return HWY_MAX(kBlock, HWY_MIN(kWays / 2 * (kWayBytes / apart), size_t{64}));
 }
 
-// Tile after tile down 128 columns: the 128 output rows are continued four lines at a time, from end
-// to end, which memory likes better than ever new rows. While a block is turned, sixteen lines of
-// the next tile are asked for, along its rows; and into L2, for in L1 lines that lie in the same
+// Tile after tile down 128 columns: the 128 output rows are continued four lines at a time, from
+// end to end, which memory likes better than ever new rows. While a block is turned, sixteen lines
+// of the next tile are asked for, along its rows; and into L2, for in L1 lines that lie in the same
 // few sets would push each other out.
 void TransposeStreamed(const float* HWY_RESTRICT a, size_t n, float* HWY_RESTRICT to) {
   constexpr size_t kWidth = 128, kTallest = 64;
@@ -302,7 +302,8 @@ constexpr Variant<Transpose> kVariants[] = {
      .what = "blocks turned in registers: lines are read and written by vectors"},
     {.name = "streamed",
      .run = run<streamed>,
-     .what = "tiles down the columns, the next one prefetched; lines written whole past the caches"},
+     .what =
+         "tiles down the columns, the next one prefetched; lines written whole past the caches"},
     {.name = "openblas",
      .run = kOpenBlasRun,
      .what = "cblas_somatcopy, one thread",
