@@ -187,7 +187,8 @@ size_t TileHeight(size_t n) {
 // few sets would push each other out.
 void TransposeStreamed(const float* HWY_RESTRICT a, size_t n, float* HWY_RESTRICT to) {
   constexpr size_t kWidth = 128, kTallest = 64;
-  if (n % kTallest != 0 || reinterpret_cast<uintptr_t>(to) % (kBlock * sizeof(float)) != 0)
+  if (n == 0 || n % kTallest != 0 ||
+      reinterpret_cast<uintptr_t>(to) % (kBlock * sizeof(float)) != 0)
     return TransposeCached(a, n, to);
   const size_t height = TileHeight(n);
   for (size_t j0 = 0; j0 < n; j0 += kWidth) {
