@@ -332,6 +332,17 @@ def test_latest(headroom):
     assert json.loads(headroom("show", "--json").stdout)["run"] == NEW
     assert json.loads(headroom("show", "latest~1", "--json").stdout)["run"] == BASE
     assert headroom("compare", "latest~1", "latest").returncode == 0
+    for named, label in ((BASE, BASE[-4:].strip("-")), (NEW, NEW[-4:].strip("-"))):
+        for run in (f"@test-2c-8g/{named}", f"@test-2c-8g/{label}"):
+            assert json.loads(headroom("show", run, "--json").stdout)["run"] == named
+    assert json.loads(headroom("show", "@test-2c-8g", "--json").stdout)["run"] == NEW
+    for run, told in (
+        ("@test-2c-8g/none", "@test-2c-8g/none: no such record"),
+        ("@other", "its machines are test-2c-8g"),
+        ("@../etc", "is no @MACHINE"),
+    ):
+        wrong = headroom("show", run)
+        assert wrong.returncode == 2 and told in wrong.stderr
     gone = headroom("show", "latest~2")
     assert gone.returncode == 2 and "holds 2 runs" in gone.stderr
     nowhere = headroom("show", "results/nothing")

@@ -56,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="headroom",
         description="Runs the benchmarks, keeps their records, and reads them.",
-        epilog="RUN is a run's folder, or `latest`, `latest~1` and so on of results/. "
+        epilog="RUN is a run's folder, `latest`, `latest~1` and so on of results/, or its newest of a "
+        "@MACHINE or @MACHINE/LABEL. "
         "Exit status: 0 fine, 1 a check failed, 2 bad usage or input.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)

@@ -12,7 +12,7 @@ import math
 from typing import NamedTuple
 
 from headroom_tools.record import Cell, cells_of
-from headroom_tools.show import ABOVE, share_of
+from headroom_tools.show import share_of
 from headroom_tools.text import cell_name, csv_text, five, safe
 
 FORMATS = ("google-benchmark", "csv")
@@ -20,7 +20,7 @@ FORMATS = ("google-benchmark", "csv")
 
 def _withheld(cell: Cell) -> bool:
     share = share_of(cell) if cell.of_ceiling else None
-    return bool(share and share.lo and share.lo > ABOVE)
+    return bool(share and share.impossible)
 
 
 def _own_ladders(run: dict) -> tuple[list[Cell], int]:

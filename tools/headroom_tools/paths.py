@@ -10,6 +10,10 @@ from headroom_tools.errors import HeadroomError
 from headroom_tools.text import safe
 
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
+_REFERENCE = re.compile(rf"@({NAME})(?:/({NAME}))?")
+
+
 def root() -> Path:
     """The checkout. HEADROOM_ROOT overrides it (tests)."""
     override = os.environ.get("HEADROOM_ROOT")
@@ -63,8 +67,36 @@ def complete_runs(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: (path.name, str(path)), reverse=True)
 
 
+def reference_of(word: str) -> tuple[str, str | None] | None:
+    """What @MACHINE, @MACHINE/RUN-NAME or @MACHINE/LABEL names; None where `word` is none."""
+    match = _REFERENCE.fullmatch(word)
+    return (match[1], match[2]) if match else None
+
+
+def runs_of(machine: str, run: str | None) -> list[Path]:
+    """The runs of results/MACHINE, newest first; of `run`, a run's name or else a label, only its.
+
+    HeadroomError where there is none.
+    """
+    folder = results() / machine
+    every = complete_runs(results())
+    found = [path for path in every if path.parent.name == machine]
+    if run:
+        exact = [path for path in found if path.name == run]
+        found = exact or [path for path in found if path.name.split("-", 2)[-1] == run]
+    if not found:
+        have = sorted({path.parent.name for path in every})
+        told = f"its machines are {', '.join(map(safe, have[:8]))}" if have else "it holds no run"
+        if run and folder.is_dir():
+            told = f"see {shown(folder)}"
+        asked = f"@{machine}/{run}" if run else f"@{machine}"
+        raise HeadroomError(f"{asked}: no such record in {shown(results())}; {told}")
+    return found
+
+
 def find_run(argument: str, folder: Path | None = None) -> Path:
-    """The folder that RUN names: itself, `latest` or `latest~N` of the results folder."""
+    """The folder that RUN names: itself, `latest` or `latest~N` of the results folder, or the
+    newest run of @MACHINE or @MACHINE/LABEL."""
     match = re.fullmatch(r"latest(?:~(\d{1,6}))?", argument)
     if match:
         folder = folder or results()
@@ -76,11 +108,16 @@ def find_run(argument: str, folder: Path | None = None) -> Path:
                 f"{argument}: {shown(folder)} holds {held}: `headroom run` measures one"
             )
         return found[back]
+    if argument.startswith("@"):
+        reference = reference_of(argument)
+        if not reference:
+            raise HeadroomError(f"{safe(argument, 100)}: is no @MACHINE or @MACHINE/LABEL")
+        return runs_of(*reference)[0]
     path = Path(argument)
     if path.name == "run.json" and path.is_file():
         path = path.parent
     if not path.is_dir():
-        raise HeadroomError(f"{safe(argument)}: no such run folder (or use latest, latest~1)")
+        raise HeadroomError(f"{safe(argument)}: no such run folder (or use latest, latest~1, @MACHINE/LABEL)")
     if not (path / "run.json").is_file():
         if (path / "state.json").is_file():
             raise HeadroomError(

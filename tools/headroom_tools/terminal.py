@@ -15,6 +15,12 @@ from rich.text import Text
 from headroom_tools.text import rounded, safe
 
 WIDTH = 100
+VERDICT_STYLE = {
+    "faster": "bold green",
+    "slower": "bold red",
+    "equivalent": "cyan",
+    "unresolved": "yellow",
+}
 
 
 def console(to_stderr: bool = False) -> Console:

@@ -188,7 +188,7 @@ def _dry_run(profile: str, selection, estimate, as_json: bool, to) -> int:
 
 def _measure(runner, folder: Path, reporter, arguments: argparse.Namespace) -> int:
     """Measures what is left of the run in `folder`, prints its record, and judges it."""
-    from headroom_tools import disturbance, show
+    from headroom_tools import disturbance, show_terminal
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
@@ -226,7 +226,7 @@ def _measure(runner, folder: Path, reporter, arguments: argparse.Namespace) -> i
     else:
         to = terminal.console()
         to.print()
-        show.print_run(record, finished.folder, to)
+        show_terminal.print_run(record, finished.folder, to)
         if failed:
             wrong = sum(entry["kind"] == "mismatch" for entry in record["failures"])
             text = f"{wrong} wrong answers" if wrong else f"{len(record['failures'])} failures"

@@ -51,7 +51,7 @@ def machine_(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    from headroom_tools import record, show
+    from headroom_tools import record, show, show_terminal
 
     folder = paths.find_run(arguments.run)
     run, _ = record.load(folder)
@@ -59,7 +59,7 @@ def show(arguments: argparse.Namespace) -> int:
         rows = show.rows_of(run, arguments.baseline, arguments.band)
         terminal.print_json(show.as_json(run, rows))
     else:
-        show.print_run(
+        show_terminal.print_run(
             run,
             folder,
             terminal.console(),

@@ -8,7 +8,7 @@ from typing import Callable, NamedTuple
 
 from rich.console import Console
 
-from headroom_tools import probes, show, stats, terminal
+from headroom_tools import probes, show, show_terminal, stats, terminal
 from headroom_tools.cite.markers import BLOCKS, Request
 from headroom_tools.cite.records import Loaded, Records, Unbacked, link_to
 from headroom_tools.compare import compared, read_sides
@@ -225,7 +225,7 @@ def _ladders(records: Records, request: Request, document: Path) -> Figure:
     if request.quantity == "table":
         return Figure(_ladder_tables(rows), used)
     to, text = _plain()
-    show.print_ladders(rows, to)
+    show_terminal.print_ladders(rows, to)
     return Figure(fenced(text.getvalue()), used)
 
 

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from headroom_tools.errors import HeadroomError
+from headroom_tools.paths import NAME, reference_of
 from headroom_tools.text import safe
 
 INLINE = {
@@ -28,7 +29,6 @@ BLOCKS = {
 }
 OPTIONS = {"brief": "without the interval", "axes": "of compare: only the axes"}
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
 _OPEN = re.compile(r"<!--\s*headroom:(?P<body>.*?)-->", re.S)
 _CLOSE = re.compile(r"<!--\s*/headroom\s*-->")
 # What hides a marker that is only talked about: code between backticks, and fences.
@@ -39,8 +39,8 @@ _TOKEN = re.compile(
 )
 _SUBJECT = re.compile(
     rf"(?P<group>[a-z0-9][a-z0-9_-]*)(?:/(?P<kernel>[a-z0-9][a-z0-9_-]*))?"
-    rf"(?:/(?P<variant>(?!(?:n|input|threads):){_NAME}))?"
-    rf"(?:/n:(?P<n>\d{{1,15}}))?(?:/input:(?P<input>{_NAME}))?(?:/threads:(?P<threads>\d{{1,6}}))?"
+    rf"(?:/(?P<variant>(?!(?:n|input|threads):){NAME}))?"
+    rf"(?:/n:(?P<n>\d{{1,15}}))?(?:/input:(?P<input>{NAME}))?(?:/threads:(?P<threads>\d{{1,6}}))?"
 )
 
 
@@ -101,10 +101,10 @@ def request_of(body: str) -> Request:
     quantities, subjects, machines, options = [], [], [], []
     for word in body.split():
         if word.startswith("@"):
-            match = re.fullmatch(rf"@({_NAME})(?:/({_NAME}))?", word)
-            if not match:
+            reference = reference_of(word)
+            if not reference:
                 raise HeadroomError(f"{safe(word, 100)}: is no @MACHINE or @MACHINE/RUN-NAME", 1)
-            machines.append(Machine(match[1], match[2]))
+            machines.append(Machine(*reference))
         elif word in INLINE or word in BLOCKS:
             quantities.append(word)
         elif word in OPTIONS:

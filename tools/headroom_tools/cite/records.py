@@ -55,11 +55,6 @@ class Drift(NamedTuple):
     gone: bool
 
 
-def label_of(name: str) -> str:
-    """The label in a run's name, `<UTC>-<commit>-<label>`."""
-    return name.split("-", 2)[-1]
-
-
 def _matches(subject: Subject, cell: record.Cell) -> bool:
     return (
         subject.kernel in (None, cell.kernel["name"])
@@ -85,18 +80,10 @@ class Records:
 
     def runs(self, machine: Machine) -> list[Loaded]:
         """The runs that `machine` can mean, newest first. Unbacked where there is none."""
-        folder = paths.results() / machine.name
-        found = [path.parent for path in folder.glob("*/run.json")]
-        found.sort(key=lambda path: path.name, reverse=True)
-        if machine.run:
-            exact = [path for path in found if path.name == machine.run]
-            found = exact or [path for path in found if label_of(path.name) == machine.run]
-        if not found:
-            have = sorted({path.parent.name for path in paths.complete_runs(paths.results())})
-            told = f"its machines are {', '.join(have[:8])}" if have else "it holds no run"
-            if machine.run and folder.is_dir():
-                told = f"see {paths.shown(folder)}"
-            raise Unbacked(f"{machine}: no such record in {paths.shown(paths.results())}; {told}")
+        try:
+            found = paths.runs_of(machine.name, machine.run)
+        except HeadroomError as error:
+            raise Unbacked(str(error)) from None
         return [self._load(path) for path in found]
 
     def ladder(self, machine: Machine, subject: Subject) -> tuple[Loaded, list[show.Row]]:

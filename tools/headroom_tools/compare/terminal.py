@@ -8,7 +8,6 @@ from rich.text import Text
 from headroom_tools import terminal
 from headroom_tools.compare import tables
 from headroom_tools.compare.sides import Side, label_of
-from headroom_tools.show import _VERDICT_STYLE as VERDICT_STYLE
 from headroom_tools.show import MOVED
 from headroom_tools.text import safe, shortened, three_digits, time_of
 
@@ -143,7 +142,7 @@ def _kernels_pair(base: Side, tree: dict, everything: bool, to: Console) -> None
                 time_of(row["new_ns_per_item"]),
                 (tables.factor(row["ratio"]), "bold"),
                 tables.interval(row),
-                (row["verdict"] or "", VERDICT_STYLE.get(row["verdict"] or "", "")),
+                (row["verdict"] or "", terminal.VERDICT_STYLE.get(row["verdict"] or "", "")),
             )
         change = tables.change_of(view.pairs[0])
         if change is not None:
@@ -179,7 +178,7 @@ def _coloured(axis: dict) -> tuple[str, str]:
     if axis["lo"] is None:
         return tables.factor(axis["ratio"]), ""
     moved = "faster" if axis["lo"] > 1 else "slower" if axis["hi"] < 1 else "unresolved"
-    style = VERDICT_STYLE[moved] if moved in MOVED else ""
+    style = terminal.VERDICT_STYLE[moved] if moved in MOVED else ""
     mark = "!" if axis["contaminated"] else tables.MARKS[moved]
     return f"{tables.factor(axis['ratio'])} {mark}", style
 
@@ -200,7 +199,7 @@ def _kernels_matrix(
             cells = [
                 (
                     tables.marked(found[at]),
-                    VERDICT_STYLE.get((found[at] or {}).get("verdict") or "", "dim"),
+                    terminal.VERDICT_STYLE.get((found[at] or {}).get("verdict") or "", "dim"),
                 )
                 for at in block
             ]
