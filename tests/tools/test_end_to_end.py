@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -37,6 +38,18 @@ def test_smoke_of_one_kernel(tmp_path):
 def test_list_names_what_the_program_has(tmp_path):
     tree = json.loads(Headroom(tmp_path, BENCH)("list", "--json").stdout)
     assert "simd/sum" in [kernel["name"] for kernel in tree["kernels"]]
+
+
+def test_each_variant_starts_a_line_of_the_instruction_cache():
+    """Else a change anywhere moves tight loops within their lines, and their times with them."""
+    symbols = subprocess.run(["nm", "-C", BENCH], capture_output=True, text=True, check=True).stdout
+    places = [
+        int(line.split()[0], 16)
+        for line in symbols.splitlines()
+        if re.search(r" [tTwW] headroom::.*(::naive\(|Arm<.*>::run\()", line)
+        and "clone .cold" not in line
+    ]
+    assert len(places) > 100 and all(place % 64 == 0 for place in places)
 
 
 FAULTY = CHECKOUT / "build" / "release" / "tests" / "headroom-bench-faulty"
