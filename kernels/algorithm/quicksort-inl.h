@@ -438,7 +438,7 @@ void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth,
     if (!kInPlace) std::fill_n(spare, n, keys[0]);
     return;
   }
-  if (distribute && n * sizeof(T) > kDistributed) {
+  if (distribute && n * sizeof(T) > kDistributed && n <= std::numeric_limits<uint32_t>::max()) {
     if (n * sizeof(T) > kDistributedByLines
             ? Distribute<kInPlace, kManyPlaces>(keys, spare, n, lowest, highest)
             : Distribute<kInPlace, kFewPlaces>(keys, spare, n, lowest, highest))
@@ -456,7 +456,7 @@ void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth,
   Quicksort<true>(result, kInPlace ? spare : keys, low, lowest, pivot, depth, distribute);
 }
 
-// Moves n keys to the kPlaces places next[place(key)], which start at first[place(key)], two lines
+// Moves n keys to the kPlaces places next[place(key)], which start at first[place(key)], four lines
 // of the cache at a time: places that far apart fall into few sets of the caches, which don't hold
 // a line of each while it fills. Here they lie side by side until they are full, and go past the
 // caches then (Wassenberg and Sanders, "Engineering a Multi-core Radix Sort", 2011). Full ones wait
@@ -464,7 +464,7 @@ void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth,
 // it.
 template <size_t kPlaces, class T, class Place>
 HWY_INLINE void DealLines(const T* keys, size_t n, T* const* first, T** next, const Place& place) {
-  constexpr size_t kLine = 128 / sizeof(T);
+  constexpr size_t kLine = 256 / sizeof(T);
   const Tag<T> d;
   HWY_ALIGN_MAX T lines[kPlaces][kLine];
   const auto slot_of = [](const T* to)
@@ -498,13 +498,12 @@ HWY_INLINE void DealLines(const T* keys, size_t n, T* const* first, T** next, co
 // or beyond each time; dealt out to many places by their leading bits they fit there at once (a
 // step of the radix sort that starts with the highest digit: Hildebrandt and Isbitz, "Radix
 // Exchange", 1959). False, and nothing is done, where the leading bits tell too few of them apart.
-template <bool kInPlace, size_t kPlaces, class T>
-bool Distribute(T* keys, T* spare, size_t n, T lowest, T highest) {
-  constexpr size_t kTables = 4;  // several, lest equal keys wait for one another
-  const size_t bits = Log2(static_cast<size_t>(highest - lowest)) + 1;
-  const size_t shift = bits > Log2(kPlaces) ? bits - Log2(kPlaces) : 0;
-  const auto place = [&](T key) HWY_ATTR { return static_cast<size_t>((key - lowest) >> shift); };
-  size_t counts[kTables][kPlaces] = {};
+// place(key): the key's leading bits, those below bit `shift` cut off.
+template <bool kInPlace, size_t kPlaces, class T, class Place>
+bool DistributeBy(T* keys, T* spare, size_t n, T lowest, T highest, size_t shift,
+                  const Place& place) {
+  constexpr size_t kTables = 4;  // several, lest equal keys wait for one another; L1 holds them
+  uint32_t counts[kTables][kPlaces] = {};
   size_t i = 0;
   for (; i + kTables <= n; i += kTables)
     for (size_t t = 0; t < kTables; ++t) ++counts[t][place(keys[i + t])];
@@ -531,6 +530,20 @@ bool Distribute(T* keys, T* spare, size_t n, T lowest, T highest) {
     start += count;
   }
   return true;
+}
+
+template <bool kInPlace, size_t kPlaces, class T>
+bool Distribute(T* keys, T* spare, size_t n, T lowest, T highest) {
+  const size_t bits = Log2(static_cast<size_t>(highest - lowest)) + 1;
+  const size_t shift = bits > Log2(kPlaces) ? bits - Log2(kPlaces) : 0;
+  // The whole array starts at 0, and there the subtraction would cost the most.
+  if (lowest == 0)
+    return DistributeBy<kInPlace, kPlaces>(
+        keys, spare, n, lowest, highest, shift,
+        [shift](T key) HWY_ATTR { return static_cast<size_t>(key >> shift); });
+  return DistributeBy<kInPlace, kPlaces>(
+      keys, spare, n, lowest, highest, shift,
+      [shift, lowest](T key) HWY_ATTR { return static_cast<size_t>((key - lowest) >> shift); });
 }
 
 template <class T>
