@@ -9,7 +9,6 @@ from pathlib import Path
 from headroom_tools.errors import HeadroomError
 from headroom_tools.text import safe
 
-
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
 _REFERENCE = re.compile(rf"@({NAME})(?:/({NAME}))?")
 
@@ -117,7 +116,9 @@ def find_run(argument: str, folder: Path | None = None) -> Path:
     if path.name == "run.json" and path.is_file():
         path = path.parent
     if not path.is_dir():
-        raise HeadroomError(f"{safe(argument)}: no such run folder (or use latest, latest~1, @MACHINE/LABEL)")
+        raise HeadroomError(
+            f"{safe(argument)}: no such run folder (or use latest, latest~1, @MACHINE/LABEL)"
+        )
     if not (path / "run.json").is_file():
         if (path / "state.json").is_file():
             raise HeadroomError(
