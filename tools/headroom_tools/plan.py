@@ -313,7 +313,8 @@ def fit(
     scale, notes = 1.0, []
     room = (1 - REPEAT_RESERVE) * own.time_s - spent_s - alone_s if short and own.time_s else None
     if room is not None:
-        left_out += _dropped(plans, room / own.launches, own.time_s)
+        # Every headline size comes before the check alone, which takes what time is left.
+        left_out += _dropped(plans, (room + alone_s) / own.launches, own.time_s)
     for name, kept in plans.items():
         setup[name] = START_S + sum(cost[0] for _, cost in kept)
         variable[name] = sum(cost[1] for _, cost in kept)

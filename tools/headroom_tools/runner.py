@@ -181,7 +181,7 @@ class Run:
                         self._state,
                         self._kernels,
                         self._plan["plans"],
-                        self._alone_budget_s(),
+                        self._alone_left_s(),
                         self._report,
                     )
                 finish.assemble(self._folder, self._state, self._plan, self._launches)
@@ -271,9 +271,12 @@ class Run:
             self._plan = files.read_json(path)
             return
         pilots = {name: self._launches[name, 0] for name in self._selection}
-        spent = sum(disturbance.seconds_of(tree) for tree in self._launches.values())
         self._plan = planning.fit(
-            pilots, self._selection, self._state["profile"], spent, self._alone_budget_s()
+            pilots,
+            self._selection,
+            self._state["profile"],
+            self._spent_s(),
+            self._alone_budget_s(),
         )
         note = disturbance.pilots_note(self._kernels, self._launches)
         if note:
@@ -350,17 +353,26 @@ class Run:
         judge = disturbance.Judge(self._kernels, self._launches)
         for name, index in [] if self._smoke else judge.to_repeat():
             first = self._launches[name, index]
-            spent = sum(disturbance.seconds_of(tree) for tree in self._launches.values())
-            needed = spent + self._left_s(set(self._launches)) + first["seconds"]
+            needed = self._spent_s() + self._left_s(set(self._launches)) + first["seconds"]
             if self._profile.time_s and needed > self._profile.time_s:
                 break
             again = self._timed(name, index, "again ")
             self._keep(judge.better(first, again))
             self._tell(again)
 
+    def _spent_s(self) -> float:
+        """Seconds that all launches so far took, those measured again included."""
+        return sum(disturbance.seconds_of(tree) for tree in self._launches.values())
+
     def _alone_budget_s(self) -> float:
         """Seconds for the variants run alone."""
         return alone.budget_s(self._profile, self._kernels, self._selection)
+
+    def _alone_left_s(self) -> float:
+        """Of these, what the launches left of the profile's time."""
+        if self._profile.time_s is None:
+            return self._alone_budget_s()
+        return min(self._alone_budget_s(), max(0.0, self._profile.time_s - self._spent_s()))
 
     def _alone_guess_s(self) -> float:
         """Seconds that the variants run alone are likely to take."""
