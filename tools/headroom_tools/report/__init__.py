@@ -59,13 +59,13 @@ def _sentence_of_runs(views: list[View]) -> str:
     kernels = len({row.cell.kernel["name"] for row in rows})
     counts = Counter(row.verdict for row in rows if row.verdict)
     judged = sum(counts.values())
-    where = views[0].run["machine"] if len(views) == 1 else f"{len(views)} runs"
+    where = f"On {views[0].run['machine']}" if len(views) == 1 else f"In {len(views)} runs"
     names = ("faster", "slower", "equivalent", "unresolved")
     told = ", ".join(f"{counts[name]} are {name}" for name in names if counts[name])
     verdicts = ", with too few launches for a verdict"
     if judged:
         verdicts = f": of {judged} comparisons with a baseline {told}"
-    return f"On {where}, {kernels} kernels were measured with {len(rows)} results{verdicts}."
+    return f"{where}, {kernels} kernels were measured with {len(rows)} results{verdicts}."
 
 
 def best_of(view: View) -> list[Row]:
