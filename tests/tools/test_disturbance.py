@@ -8,7 +8,7 @@ import time
 import pytest
 from conftest import Headroom
 
-from headroom_tools import disturbance, files, plan, unfinished, validate
+from headroom_tools import alone, disturbance, files, plan, unfinished, validate
 from headroom_tools.disturbance import Judge
 from headroom_tools.errors import HeadroomError
 
@@ -309,6 +309,17 @@ def test_a_headline_size_comes_before_the_check_alone():
     # 57 s a pass are there without the reserve, 48 s without the time for the variants alone too.
     assert left_out(40) == left_out(52) == []
     assert left_out(60) == [(2, "60.0 s a launch are too long for 10 minutes")]
+
+
+def test_the_check_alone_takes_what_time_is_left():
+    kernels = {"a/k": {"probe": False}}
+    selection = {"a/k": [{"groups": [["v"] * 100]}]}
+
+    def budget(profile, spent):
+        return alone.budget_s(plan.PROFILES[profile], kernels, selection, spent)
+
+    assert [budget("standard", spent) for spent in (0, 510, 570, 700)] == [90, 90, 30, 0]
+    assert budget("thorough", 1e6) == 100  # of no limit; a second an arm
 
 
 def test_more_disturbed_than_attempts_is_refused(golden):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Callable
 
@@ -14,8 +15,11 @@ def path_of(folder: Path, kernel: str) -> Path:
     return folder / "alone" / f"{kernel.replace('/', '.')}.json"
 
 
-def budget_s(profile: planning.Profile, kernels: dict[str, dict], selection: dict) -> float:
-    """Seconds for the variants run alone: what the profile gives, less where they are few."""
+def budget_s(
+    profile: planning.Profile, kernels: dict[str, dict], selection: dict, spent_s: float = 0.0
+) -> float:
+    """Seconds for the variants run alone: what the profile gives, less where they are few, and what
+    `spent_s` seconds leave of the profile's time."""
     ladders = [
         ladder
         for name, found in selection.items()
@@ -23,7 +27,8 @@ def budget_s(profile: planning.Profile, kernels: dict[str, dict], selection: dic
         for ladder in found
     ]
     arms = sum(len(group) for ladder in ladders for group in ladder["groups"])
-    return min(profile.alone_s, 1.0 * arms)
+    left = math.inf if profile.time_s is None else max(0.0, profile.time_s - spent_s)
+    return min(profile.alone_s, 1.0 * arms, left)
 
 
 def _pattern(kernel: dict, planned: dict) -> str | None:

@@ -181,7 +181,7 @@ class Run:
                         self._state,
                         self._kernels,
                         self._plan["plans"],
-                        self._alone_left_s(),
+                        self._alone_budget_s(self._spent_s()),
                         self._report,
                     )
                 finish.assemble(self._folder, self._state, self._plan, self._launches)
@@ -364,15 +364,9 @@ class Run:
         """Seconds that all launches so far took, those measured again included."""
         return sum(disturbance.seconds_of(tree) for tree in self._launches.values())
 
-    def _alone_budget_s(self) -> float:
-        """Seconds for the variants run alone."""
-        return alone.budget_s(self._profile, self._kernels, self._selection)
-
-    def _alone_left_s(self) -> float:
-        """Of these, what the launches left of the profile's time."""
-        if self._profile.time_s is None:
-            return self._alone_budget_s()
-        return min(self._alone_budget_s(), max(0.0, self._profile.time_s - self._spent_s()))
+    def _alone_budget_s(self, spent_s: float = 0.0) -> float:
+        """Seconds for the variants run alone, of what `spent_s` left."""
+        return alone.budget_s(self._profile, self._kernels, self._selection, spent_s)
 
     def _alone_guess_s(self) -> float:
         """Seconds that the variants run alone are likely to take."""
