@@ -30,13 +30,13 @@ inline Share share(std::size_t count, std::size_t unit, int part, int parts) {
 // Two cache lines: the adjacent-line prefetcher of some processors fetches them in pairs.
 inline constexpr std::size_t kApart = 128;
 
-// As many threads as the variant now made may use, each pinned to its core. They stay awake for a
-// while after each run, so that calls in a row find them ready, then sleep. (An OpenMP region would
-// do, but how long its threads stay awake differs by run time and setting, and a probe that has to
-// wake them measures that.)
+// So many threads, each pinned to its core; a State makes one of setting.threads. They stay awake
+// for a while after each run, so that calls in a row find them ready, then sleep. (An OpenMP region
+// would do, but how long its threads stay awake differs by run time and setting, and a probe that
+// has to wake them measures that.)
 class Team {
  public:
-  Team() : count_(threads()) {
+  explicit Team(int threads) : count_(threads) {
     for (int i = 1; i < count_; ++i) members_.emplace_back([this, i] { work(i); });
   }
   ~Team() {

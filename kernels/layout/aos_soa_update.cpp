@@ -107,6 +107,11 @@ struct Update {
       for (std::size_t i = 0; i < layout->size(); ++i)
         for (int axis = 0; axis < 3; ++axis) layout->predicted(i, axis) = -1e9f;
     }
+    bool spoil(Spoil how) {
+      if (how != Spoil::kFirst || layout == nullptr || layout->size() == 0) return false;
+      layout->predicted(0, 0) = -1e9f;
+      return true;
+    }
   };
 
   static Input make(const Setting& setting, Rng& rng) {

@@ -29,6 +29,7 @@ std::size_t set_bytes(std::size_t n) {
 }
 
 struct Chase {
+  static constexpr auto kInputs = inputs("huge_pages", "small_pages");
   struct Call {
     const Cycle* cycle;
     std::size_t first;  // visits since the start of the cycle
@@ -42,6 +43,11 @@ struct Chase {
     std::array<const Cycle::Line*, kLists> ends = {};
     double huge_share = -1;
     void poison() { ends.fill(nullptr); }
+    bool spoil(Spoil how) {
+      if (how != Spoil::kFirst) return false;
+      ends[0] = nullptr;
+      return true;
+    }
     Quantities quantities() const {
       if (huge_share < 0) return {};
       return {{"huge_page_share", {huge_share, "ratio"}}};
@@ -101,7 +107,6 @@ const Registrar kRegistrar({.name = "layout/chase_parallel",
                             .technique = "several dependent chains at once: misses overlap",
                             .sizes = {32 << 10, 512 << 10, 3 << 20, 64 << 20},
                             .headline = {3 << 20, 64 << 20},
-                            .inputs = {"huge_pages", "small_pages"},
                             .ceiling = {"machine/miss_throughput", "huge_pages"},
                             .demand =
                                 [](const Setting& s) {

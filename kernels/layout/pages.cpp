@@ -23,6 +23,7 @@ constexpr std::size_t kPool = std::size_t{1} << 20;
 std::size_t words(std::size_t n) { return std::max<std::size_t>(1, n / 8); }
 
 struct PagesProblem {
+  static constexpr auto kInputs = inputs("anywhere", "line_a_page");
   using Call = std::span<const std::uint32_t>;  // places
   struct Input {
     std::size_t words = 0;
@@ -37,6 +38,7 @@ struct PagesProblem {
     Buffer<std::uint64_t> numbers;
     double huge_share = -1;
     void poison() { headroom::poison(numbers); }
+    bool spoil(Spoil how) { return headroom::spoil(numbers, how); }
     Quantities quantities() const {
       if (huge_share < 0) return {};
       return {{"huge_page_share", {huge_share, "ratio"}}};
@@ -48,7 +50,7 @@ struct PagesProblem {
     Input in{count, rng(), Buffer<std::uint32_t>(setting.n < 65536 ? 2 * kReads : kPool)};
     FastRng fast(rng());
     constexpr std::size_t kPageWords = machine::kSmallPage / 8, kLineWords = machine::kLine / 8;
-    const bool everywhere = setting.input != "line_a_page" || count < kPageWords;
+    const bool everywhere = setting.input != kInputs["line_a_page"] || count < kPageWords;
     for (std::uint32_t& place : in.places) {
       std::uint64_t word = bounded(fast, count);
       // The page stays, and decides the line, another one in the next page: lines at one place in
@@ -101,14 +103,15 @@ const Registrar kRegistrar(
      .technique = "huge pages: fewer translations than the TLB holds",
      .sizes = {512 << 10, 3 << 20, 64 << 20, 256 << 20},
      .headline = {3 << 20, 64 << 20},
-     .inputs = {"anywhere", "line_a_page"},
      .ceiling = {"machine/miss_throughput", "huge_pages"},
      .demand =
          [](const Setting& s) {
            const std::size_t bytes = words(s.n) * 8;
            return Demand{.items = static_cast<double>(kReads),
                          // The probe misses everywhere, so it bounds only what does so too.
-                         .accesses = s.input == "anywhere" ? static_cast<double>(kReads) : 0,
+                         .accesses = s.input == PagesProblem::kInputs["anywhere"]
+                                         ? static_cast<double>(kReads)
+                                         : 0,
                          .working_set = bytes,
                          .memory = 2 * (bytes + 2 * machine::kHugePage) + 4 * kPool};
          },

@@ -9,6 +9,8 @@
 // (1991). Registers: 4 x 4 by two rounds of interleaving (Eklundh, "A Fast Computer Method for
 // Matrix Transposing", 1972), with 128-bit pieces put into place by the loads, as in Intel's
 // optimization manual ("8x8 transpose").
+//
+// Links: openblas
 #include <cstddef>
 #include <utility>
 #undef HWY_TARGET_INCLUDE

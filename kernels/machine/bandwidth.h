@@ -91,6 +91,11 @@ class Pieces {
   void poison() {
     for (Buffer<T>& piece : pieces_) headroom::poison(piece);
   }
+  bool spoil(Spoil how) {
+    for (Buffer<T>& piece : pieces_)
+      if (headroom::spoil(piece, how)) return true;
+    return false;
+  }
   // value(i) for every index of the whole.
   template <class Value>
   void fill(const Value& value) {

@@ -19,6 +19,7 @@ std::size_t set_bytes(const Setting& s) {
 }
 
 struct FirstTouch {
+  static constexpr auto kInputs = inputs("small_pages", "huge_pages");
   struct Input {
     std::size_t bytes = 0;
     machine::Pages pages = machine::Pages::kHuge;
@@ -76,7 +77,6 @@ const Registrar kRegistrar({.name = "machine/first_touch",
                             .technique = "memory that was only promised: page faults and zeroing",
                             .sizes = {4 << 20, 64 << 20},
                             .headline = {4 << 20, 64 << 20},
-                            .inputs = {"small_pages", "huge_pages"},
                             .warm = Warm::kNone,
                             .unit = "ns",
                             .demand =

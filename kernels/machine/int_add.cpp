@@ -111,7 +111,7 @@ struct IntAdd {
 };
 
 struct Ready {
-  explicit Ready(const IntAdd::Input&) {}
+  Ready(const IntAdd::Input&, const Setting& setting) : team(setting.threads) {}
   Team team;
 };
 

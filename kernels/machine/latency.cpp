@@ -22,6 +22,7 @@ std::size_t set_bytes(std::size_t n) {
 }
 
 struct Latency {
+  static constexpr auto kInputs = inputs("huge_pages", "small_pages");
   struct Call {
     const machine::Cycle* cycle;
     std::size_t first;  // visits since the start of the cycle
@@ -70,7 +71,6 @@ const Registrar kRegistrar({.name = "machine/latency",
                             .technique = "load-to-use latency of a cache level or of memory",
                             .sizes = {16 << 10, 512 << 10, 3 << 20, 64 << 20, 256 << 20},
                             .headline = {16 << 10, 512 << 10, 3 << 20, 64 << 20},
-                            .inputs = {"huge_pages", "small_pages"},
                             .unit = "ns",
                             .demand =
                                 [](const Setting& s) {

@@ -23,6 +23,7 @@ std::size_t set_bytes(std::size_t n) {
 }
 
 struct Misses {
+  static constexpr auto kInputs = inputs("huge_pages", "small_pages");
   struct Call {
     const machine::Cycle* cycle;
     std::size_t first;  // visits since the start of the cycle
@@ -101,7 +102,6 @@ const Registrar kRegistrar(
      .technique = "memory-level parallelism: what independent misses cost each",
      .sizes = {512 << 10, 3 << 20, 64 << 20, 256 << 20},
      .headline = {3 << 20, 64 << 20},
-     .inputs = {"huge_pages", "small_pages"},
      .unit = "ns",
      .demand =
          [](const Setting& s) {

@@ -25,8 +25,8 @@ inline constexpr std::size_t kSmallPage =
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 enum class Pages { kHuge, kSmall };
-inline Pages pages(std::string_view input) {
-  return input == "small_pages" ? Pages::kSmall : Pages::kHuge;
+inline Pages pages(InputName input) {
+  return input.text() == "small_pages" ? Pages::kSmall : Pages::kHuge;
 }
 
 // Anonymous memory at a 2 MiB boundary, with huge pages advised or forbidden; untouched, so zero.

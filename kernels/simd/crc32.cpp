@@ -11,6 +11,8 @@
 // 2011). For any polynomial, carry-less multiplication moves a block of the message to where a
 // later one stands (Gopal and others, "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ
 // Instruction", 2009). The code is our own; all constants are computed from the polynomial.
+//
+// Links: isal zlib
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/crc32.cpp"
 #include <array>

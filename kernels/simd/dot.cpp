@@ -8,6 +8,8 @@
 // Algorithms", 3.1.)
 //
 // The naive loop waits for each add; the load ports could deliver 16 pairs and more in a cycle.
+//
+// Links: openblas openmp
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/dot.cpp"
 #include "core/simd.h"

@@ -203,6 +203,7 @@ struct HexDecode {
       headroom::poison(result);
       in_string = false;
     }
+    bool spoil(Spoil how) { return spoil_counted(how, bytes.data(), result.bytes); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {

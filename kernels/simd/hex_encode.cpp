@@ -120,6 +120,9 @@ struct HexEncode {
       headroom::poison(text);
       headroom::poison(string);
     }
+    bool spoil(Spoil how) {
+      return string.empty() ? headroom::spoil(text, how) : headroom::spoil(string, how);
+    }
   };
 
   static Input make(const Setting& setting, Rng& rng) {

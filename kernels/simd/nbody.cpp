@@ -152,6 +152,7 @@ struct NBody {
       headroom::poison(y);
       headroom::poison(z);
     }
+    bool spoil(Spoil how) { return spoil_parts(how, x, y, z); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {
