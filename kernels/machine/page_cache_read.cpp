@@ -6,7 +6,7 @@
 // had 256 KiB. Out: a word of each block of 4 KiB; where all words were looked at, their sum too.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/page_cache_read.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -11,7 +11,7 @@
 // looked up afterwards, in the one block that holds the minimum.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/argmin.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

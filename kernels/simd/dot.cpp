@@ -10,7 +10,7 @@
 // The naive loop waits for each add; the load ports could deliver 16 pairs and more in a cycle.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/dot.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -10,7 +10,7 @@
 // deliver 16 or 32 floats in a cycle.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/sum.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
