@@ -21,7 +21,7 @@
 #include <span>
 #include <vector>
 
-#include "core/mask_bits-inl.h"
+#include "support/mask_bits-inl.h"
 
 #ifndef HEADROOM_ALGORITHM_EDIT_DISTANCE_ONCE_
 #define HEADROOM_ALGORITHM_EDIT_DISTANCE_ONCE_

@@ -15,8 +15,8 @@
 #include "algorithm/hash_maps.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/hash_string_keys.cpp"
-#include "core/mask_bits-inl.h"
 #include "hwy/cache_control.h"
+#include "support/mask_bits-inl.h"
 
 #ifndef HEADROOM_ALGORITHM_HASH_STRING_KEYS_SHARED
 #define HEADROOM_ALGORITHM_HASH_STRING_KEYS_SHARED

@@ -18,7 +18,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_ALGORITHM_PRIMES_ONCE_
 #define HEADROOM_ALGORITHM_PRIMES_ONCE_

@@ -19,7 +19,7 @@
 #include <cstring>
 
 #include "core/opaque.h"
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_ALGORITHM_SET_INTERSECTION_ONCE_
 #define HEADROOM_ALGORITHM_SET_INTERSECTION_ONCE_

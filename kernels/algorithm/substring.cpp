@@ -17,7 +17,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_ALGORITHM_SUBSTRING_ONCE_
 #define HEADROOM_ALGORITHM_SUBSTRING_ONCE_

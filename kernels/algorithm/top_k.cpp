@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_ALGORITHM_TOP_K_ONCE_
 #define HEADROOM_ALGORITHM_TOP_K_ONCE_

@@ -16,7 +16,7 @@
 #define HWY_TARGET_INCLUDE "computation/early_exit.cpp"
 #include <cstdint>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_COMPUTATION_EARLY_EXIT_ONCE_
 #define HEADROOM_COMPUTATION_EARLY_EXIT_ONCE_

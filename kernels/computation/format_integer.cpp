@@ -21,7 +21,7 @@
 #include <sstream>
 #include <string>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_COMPUTATION_FORMAT_INTEGER_ONCE_
 #define HEADROOM_COMPUTATION_FORMAT_INTEGER_ONCE_

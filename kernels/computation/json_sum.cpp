@@ -24,7 +24,7 @@
 #include <string_view>
 
 #include "computation/digits.h"
-#include "core/mask_bits-inl.h"
+#include "support/mask_bits-inl.h"
 
 #ifndef HEADROOM_COMPUTATION_JSON_SUM_ONCE_
 #define HEADROOM_COMPUTATION_JSON_SUM_ONCE_

@@ -14,7 +14,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_COMPUTATION_MODULO_ONCE_
 #define HEADROOM_COMPUTATION_MODULO_ONCE_

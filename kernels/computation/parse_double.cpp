@@ -27,7 +27,7 @@
 #include "computation/digits.h"
 #include "computation/eisel_lemire.h"
 #include "computation/lines.h"
-#include "core/mask_bits-inl.h"
+#include "support/mask_bits-inl.h"
 
 #ifndef HEADROOM_COMPUTATION_PARSE_DOUBLE_ONCE_
 #define HEADROOM_COMPUTATION_PARSE_DOUBLE_ONCE_

@@ -22,7 +22,7 @@
 
 #include "computation/digits.h"
 #include "computation/lines.h"
-#include "core/evens-inl.h"
+#include "support/evens-inl.h"
 
 #ifndef HEADROOM_COMPUTATION_PARSE_INTEGER_ONCE_
 #define HEADROOM_COMPUTATION_PARSE_INTEGER_ONCE_

@@ -30,7 +30,7 @@
 
 #include "computation/digits.h"
 #include "computation/lines.h"
-#include "core/mask_bits-inl.h"
+#include "support/mask_bits-inl.h"
 
 #ifndef HEADROOM_COMPUTATION_REGEX_LINE_ONCE_
 #define HEADROOM_COMPUTATION_REGEX_LINE_ONCE_

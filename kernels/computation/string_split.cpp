@@ -19,7 +19,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/mask_bits-inl.h"
+#include "support/mask_bits-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -12,7 +12,7 @@
 #include <mutex>
 
 #include "core/kernel.h"
-#include "core/team.h"
+#include "support/team.h"
 
 namespace headroom {
 namespace {

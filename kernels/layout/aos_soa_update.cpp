@@ -11,8 +11,8 @@
 // neighbours in memory are of different kinds, so the compiler finds little to vectorize.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/aos_soa_update.cpp"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

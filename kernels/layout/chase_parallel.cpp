@@ -13,20 +13,16 @@
 #include <string>
 
 #include "core/kernel.h"
-#include "machine/pages.h"
+#include "support/cycle.h"
 
 namespace headroom {
 namespace {
-
-using machine::Cycle;
 
 constexpr std::size_t kLists = 32;
 constexpr std::size_t kSteps = 2048;  // of each list, a call
 constexpr std::size_t kVisits = kLists * kSteps;
 
-std::size_t set_bytes(std::size_t n) {
-  return std::max(machine::kLine, n / machine::kLine * machine::kLine);
-}
+std::size_t set_bytes(std::size_t n) { return std::max(kLine, n / kLine * kLine); }
 
 struct Chase {
   static constexpr auto kInputs = inputs("huge_pages", "small_pages");
@@ -55,7 +51,7 @@ struct Chase {
   };
 
   static Input make(const Setting& setting, Rng& rng) {
-    return {{set_bytes(setting.n), machine::pages(setting.input), rng()}};
+    return {{set_bytes(setting.n), page_size(setting.input), rng()}};
   }
   static void size(const Input& in, Output& out) { out.huge_share = in.cycle.huge_share(); }
   static absl::Status same(const Call& call, const Output& want, const Output& got) {

@@ -16,7 +16,7 @@
 #include <cstddef>
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/matmul.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 // What the SIMD code is told: the matrices, and memory for the packed parts of A and B.
 #ifndef HEADROOM_LAYOUT_MATMUL_

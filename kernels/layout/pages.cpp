@@ -12,7 +12,7 @@
 #include <algorithm>
 
 #include "core/kernel.h"
-#include "machine/pages.h"
+#include "support/pages.h"
 
 namespace headroom {
 namespace {
@@ -49,7 +49,7 @@ struct PagesProblem {
     const std::size_t count = words(setting.n);
     Input in{count, rng(), Buffer<std::uint32_t>(setting.n < 65536 ? 2 * kReads : kPool)};
     FastRng fast(rng());
-    constexpr std::size_t kPageWords = machine::kSmallPage / 8, kLineWords = machine::kLine / 8;
+    constexpr std::size_t kPageWords = kSmallPage / 8, kLineWords = kLine / 8;
     const bool everywhere = setting.input != kInputs["line_a_page"] || count < kPageWords;
     for (std::uint32_t& place : in.places) {
       std::uint64_t word = bounded(fast, count);
@@ -68,18 +68,18 @@ struct PagesProblem {
   }
 };
 
-template <machine::Pages kPages>
+template <PageSize kPages>
 struct Table {
   explicit Table(const PagesProblem::Input& in) : memory(in.words * 8, kPages) {
     auto* const at = reinterpret_cast<std::uint64_t*>(memory.data());
     for (std::size_t i = 0; i < in.words; ++i) at[i] = in.word(i);
     huge_share = memory.huge_share();
   }
-  machine::Mapping memory;
+  Mapping memory;
   double huge_share = -1;
 };
 
-template <machine::Pages kPages>
+template <PageSize kPages>
 void read_at_random(const Table<kPages>& table, const PagesProblem::Call& places,
                     PagesProblem::Output& out) {
   const auto* const from = reinterpret_cast<const std::uint64_t*>(table.memory.data());
@@ -89,10 +89,10 @@ void read_at_random(const Table<kPages>& table, const PagesProblem::Call& places
 
 constexpr Variant<PagesProblem> kVariants[] = {
     {.name = "naive",
-     .run = run<read_at_random<machine::Pages::kSmall>>,
+     .run = run<read_at_random<PageSize::kSmall>>,
      .what = "4 KiB pages: beyond a few MiB nearly each read also needs a walk of the page table"},
     {.name = "huge",
-     .run = run<read_at_random<machine::Pages::kHuge>>,
+     .run = run<read_at_random<PageSize::kHuge>>,
      .what = "madvise(MADV_HUGEPAGE): translations are at hand; behind independent misses, walkers "
              "hide most of the gain (see line_a_page)"},
 };
@@ -113,7 +113,7 @@ const Registrar kRegistrar(
                                          ? static_cast<double>(kReads)
                                          : 0,
                          .working_set = bytes,
-                         .memory = 2 * (bytes + 2 * machine::kHugePage) + 4 * kPool};
+                         .memory = 2 * (bytes + 2 * kHugePage) + 4 * kPool};
          },
      .test_sizes = {0, 8, 16, 4096, 4104, 20'000, 70'000}},
     kVariants);

@@ -15,8 +15,8 @@
 #include <utility>
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/transpose.cpp"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -16,7 +16,7 @@
 #include "absl/status/status.h"
 #include "core/buffer.h"
 #include "core/kernel.h"
-#include "core/team.h"
+#include "support/team.h"
 
 namespace headroom::machine {
 

@@ -8,7 +8,7 @@
 #include <cstddef>
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/fma.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -88,7 +88,7 @@ HWY_AFTER_NAMESPACE();
 #include <atomic>
 
 #include "core/kernel.h"
-#include "core/team.h"
+#include "support/team.h"
 
 namespace headroom {
 namespace {

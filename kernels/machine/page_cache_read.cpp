@@ -8,7 +8,7 @@
 // Links: uring
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/page_cache_read.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -8,8 +8,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/triad.cpp"
 #include "core/opaque.h"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

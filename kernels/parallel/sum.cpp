@@ -10,7 +10,7 @@
 // Links: openmp tbb
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "parallel/sum.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -13,7 +13,7 @@
 // Links: openblas
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/argmin.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

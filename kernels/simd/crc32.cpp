@@ -20,8 +20,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd.h"
 #include "simd/crc.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

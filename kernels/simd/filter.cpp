@@ -13,7 +13,7 @@
 // simdjson library" (2022: permutations from a table).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/filter.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

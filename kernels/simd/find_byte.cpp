@@ -10,8 +10,8 @@
 // less by a borrow, the top bit flipped).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/find_byte.cpp"
-#include "core/simd.h"
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -27,7 +27,7 @@ HWY_INLINE size_t SkipBlocks(const uint8_t* HWY_RESTRICT text, size_t i, size_t 
   const hn::ScalableTag<uint8_t> d;
   const size_t lanes = hn::Lanes(d);
   for (; i + kBlock * lanes <= n; i += kBlock * lanes) {
-    if constexpr (kAhead != 0) simd::prefetch_lines(text + i, kAhead, kBlock * lanes);
+    if constexpr (kAhead != 0) prefetch_lines(text + i, kAhead, kBlock * lanes);
     // One statement a vector: as the arguments of one call they would be read from the last to the
     // first, and lines come from L2 half as fast against the prefetcher's direction.
     const auto vector = [&](size_t k)

@@ -19,7 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_SIMD_NBODY_SHARED_
 #define HEADROOM_SIMD_NBODY_SHARED_

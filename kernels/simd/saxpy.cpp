@@ -14,7 +14,7 @@
 // Links: openblas openmp
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/saxpy.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

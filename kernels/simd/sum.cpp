@@ -12,7 +12,7 @@
 // Links: openblas openmp
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/sum.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

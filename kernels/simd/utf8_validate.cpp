@@ -22,8 +22,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd.h"
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_SIMD_UTF8_VALIDATE_SHARED_
 #define HEADROOM_SIMD_UTF8_VALIDATE_SHARED_
@@ -214,7 +214,7 @@ bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n) {
       for (const size_t end = i + part; i < end; i += 4 * lanes) {
         for (size_t p = 0; p < kParts; ++p) {
           const uint8_t* const at = text + i + p * part;
-          simd::prefetch_lines(at, kAhead, 4 * lanes);
+          prefetch_lines(at, kAhead, 4 * lanes);
           errors = hn::Or(errors, ErrorsOfFour(d, at));
         }
       }

@@ -1,12 +1,12 @@
 // Highway's ConcatEven and ConcatOdd for capped vectors as well: of those, its version 1.0.3 deals
 // out the whole register on SVE_256 (Neoverse V1). Of one vector twice, the first half is right.
-#include "core/simd.h"
+#include "support/simd.h"
 
-#if defined(HEADROOM_CORE_EVENS_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_CORE_EVENS_INL_H_
-#undef HEADROOM_CORE_EVENS_INL_H_
+#if defined(HEADROOM_SUPPORT_EVENS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HEADROOM_SUPPORT_EVENS_INL_H_
+#undef HEADROOM_SUPPORT_EVENS_INL_H_
 #else
-#define HEADROOM_CORE_EVENS_INL_H_
+#define HEADROOM_SUPPORT_EVENS_INL_H_
 #endif
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -1,13 +1,13 @@
 // A mask as a number, which scalar code then takes apart.
 #include <bit>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
-#if defined(HEADROOM_CORE_MASK_BITS_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_CORE_MASK_BITS_INL_H_
-#undef HEADROOM_CORE_MASK_BITS_INL_H_
+#if defined(HEADROOM_SUPPORT_MASK_BITS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HEADROOM_SUPPORT_MASK_BITS_INL_H_
+#undef HEADROOM_SUPPORT_MASK_BITS_INL_H_
 #else
-#define HEADROOM_CORE_MASK_BITS_INL_H_
+#define HEADROOM_SUPPORT_MASK_BITS_INL_H_
 #endif
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

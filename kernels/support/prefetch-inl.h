@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace headroom::simd {
+namespace headroom {
 
 // How many of the n items at p come before the first that lies at a multiple of `bytes` bytes.
 template <class T>
@@ -30,4 +30,4 @@ inline void prefetch_lines(const void* p, std::ptrdiff_t ahead, std::size_t byte
 // caches from there: a multiple of 64 bytes for outputs of 3 * 16 * 2^k bytes a step, or of 2^k.
 inline constexpr std::size_t kStage = 3072;
 
-}  // namespace headroom::simd
+}  // namespace headroom

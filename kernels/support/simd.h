@@ -11,11 +11,11 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
-#if defined(HEADROOM_CORE_SIMD_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_CORE_SIMD_H_
-#undef HEADROOM_CORE_SIMD_H_
+#if defined(HEADROOM_SUPPORT_SIMD_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HEADROOM_SUPPORT_SIMD_H_
+#undef HEADROOM_SUPPORT_SIMD_H_
 #else
-#define HEADROOM_CORE_SIMD_H_
+#define HEADROOM_SUPPORT_SIMD_H_
 #endif
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
