@@ -222,7 +222,7 @@ def _parser() -> argparse.ArgumentParser:
         "--between", nargs="+", metavar="RUN", help="instead: how much whole runs differ, by axis"
     )
     add.add_argument(
-        "--only", choices=("quiet", "cpu", "memory"), help="only with no load, or this load beside it"
+        "--only", choices=("quiet", "cpu", "memory"), help="with no load, or this load beside it"
     )
     add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
 
