@@ -13,6 +13,11 @@ PYTEST ?=
 SECONDS ?= $(if $(HEADROOM_LONG),60,5)
 KERNEL ?=
 RUNS ?=
+# A folder of kernels of your own, and which of Headroom's to build (a regular expression).
+KERNELS ?=
+SUBSET ?=
+# Where the record goes, and where the documents' figures come from, if not results/.
+RESULTS ?=
 
 # Passed to the recipes through the environment, verbatim: a FILTER is a regular expression, and
 # make or the shell would otherwise interpret its $, | and quotes.
@@ -30,7 +35,11 @@ export ARG_FAIL_ON := $(value FAIL_ON)
 export ARG_PYTEST := $(value PYTEST)
 export ARG_KERNEL := $(value KERNEL)
 export ARG_RUNS := $(value RUNS)
+export ARG_KERNELS := $(value KERNELS)
+export ARG_SUBSET := $(value SUBSET)
+export ARG_RESULTS := $(value RESULTS)
 unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
+unexport KERNELS SUBSET RESULTS
 # tools/deps.sh reads it: auto, off or unset.
 export DEPS
 
@@ -43,9 +52,15 @@ HEADROOM = HEADROOM_PRESET='$(PRESET)'; \
 GENERATOR = if command -v ninja >/dev/null 2>&1; then \
               CMAKE_GENERATOR="$${CMAKE_GENERATOR:-Ninja}"; export CMAKE_GENERATOR; fi
 
-# $(call configure,PRESET,FOLDER,MORE): quiet unless it fails.
+# $(call configure,PRESET,FOLDER,MORE): quiet unless it fails. What KERNELS and SUBSET say holds for
+# this build; without them the next one has Headroom's kernels, all of them.
 configure = $(GENERATOR); mkdir -p build/$(2) && \
-  if ! cmake --preset $(1) -B build/$(2) $(3) >build/$(2)/configure.log 2>&1; then \
+  if [ -n "$$ARG_KERNELS" ] && [ ! -d "$$ARG_KERNELS" ]; then \
+    echo "make: KERNELS=$$ARG_KERNELS: no such folder" >&2; exit 2; \
+  fi; \
+  kernels=$${ARG_KERNELS:+$$(CDPATH= cd -- "$$ARG_KERNELS" && pwd)}; \
+  if ! cmake --preset $(1) -B build/$(2) -DHEADROOM_MORE_KERNELS="$$kernels" \
+      -DHEADROOM_KERNELS="$$ARG_SUBSET" $(3) >build/$(2)/configure.log 2>&1; then \
     cat build/$(2)/configure.log >&2; \
     echo "make: configuring build/$(2) failed (the message is above)" >&2; exit 1; \
   fi
@@ -83,6 +98,9 @@ help:
 	@echo
 	@echo 'bench takes PROFILE=smoke|quick|standard|thorough  FILTER=REGEX  LABEL=NAME  MACHINE=NAME'
 	@echo '            CHANGED=ram,disk  SCRATCH=FOLDER  SIMD_TARGET=NAME  PRESET=native'
+	@echo '            RESULTS=FOLDER for the record (compare and report read there too)'
+	@echo 'bench, test and list take KERNELS=FOLDER, kernels of your own beside these, and SUBSET=REGEX,'
+	@echo '            which of these to build: a fast loop while you work on one'
 	@echo 'DEPS=auto installs missing packages without asking, DEPS=off never does; JOBS=N compilers at once'
 	@echo
 	@echo "for example: make bench PROFILE=quick FILTER='^simd/' LABEL=before"
@@ -109,6 +127,7 @@ bench: check-bench build
 	if [ -n "$$ARG_CHANGED" ]; then set -- "$$@" --changed "$$ARG_CHANGED"; fi; \
 	if [ -n "$$ARG_SCRATCH" ]; then set -- "$$@" --scratch "$$ARG_SCRATCH"; fi; \
 	if [ -n "$$ARG_SIMD_TARGET" ]; then set -- "$$@" --simd-target "$$ARG_SIMD_TARGET"; fi; \
+	if [ -n "$$ARG_RESULTS" ]; then set -- "$$@" --out "$$ARG_RESULTS"; fi; \
 	$(HEADROOM) run "$$@"
 
 list: build
@@ -122,10 +141,13 @@ compare:
 	@set -f; set -- "$$ARG_BASE" $$ARG_NEW; \
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
+	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
 	$(HEADROOM) compare "$$@"
 
 report:
-	@set -f; set -- $$ARG_RUNS; $(HEADROOM) report "$$@" -o report.html
+	@set -f; set -- $$ARG_RUNS; \
+	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
+	$(HEADROOM) report "$$@" -o report.html
 
 # Every Markdown file that git tracks; CHECK=1 writes nothing, and fails where a figure is not the record's.
 cite:

@@ -63,6 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print one JSON document")
+    records = argparse.ArgumentParser(add_help=False)
+    records.add_argument(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="where latest and @MACHINE are looked for: the records of another repository "
+        "(default: results/ of this checkout)",
+    )
     band = argparse.ArgumentParser(add_help=False)
     band.add_argument(
         "--band",
@@ -74,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("list", parents=[shared], help="the kernels and variants of this build")
     add = commands.add_parser(
-        "machine", parents=[shared], help="the fingerprint of this computer, and what it measured"
+        "machine", parents=[shared, records], help="the fingerprint of this computer, and what it measured"
     )
     add.add_argument(
         "run", metavar="RUN", nargs="?", help="a run's machine (default: this, and its newest run)"
@@ -107,14 +115,14 @@ def _parser() -> argparse.ArgumentParser:
         "sizes were left out or launches were disturbed",
     )
 
-    add = commands.add_parser("show", parents=[shared, band], help="the ladders of a run")
+    add = commands.add_parser("show", parents=[shared, records, band], help="the ladders of a run")
     add.add_argument("run", metavar="RUN", nargs="?", default="latest")
     add.add_argument("--baseline", metavar="VARIANT", help="compare all variants with this one")
     add.add_argument("--counters", action="store_true", help="also show hardware counters")
 
     add = commands.add_parser(
         "compare",
-        parents=[band],
+        parents=[records, band],
         help="runs against a base: machines, or configurations of one",
         description="Runs that agree (fingerprint, compiler, flags, configuration, label) are "
         "pooled, whether they are named or in the same folder as a named one.",
@@ -133,12 +141,12 @@ def _parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser(
         "scale",
-        parents=[shared],
+        parents=[shared, records],
         help="Amdahl's and the Universal Scalability Law, fitted to thread sweeps",
     )
     add.add_argument("run", metavar="RUN", nargs="?", default="latest")
 
-    add = commands.add_parser("export", parents=[shared], help="a run for other tools")
+    add = commands.add_parser("export", parents=[shared, records], help="a run for other tools")
     add.add_argument("run", metavar="RUN", nargs="?", default="latest")
     add.add_argument(
         "--format",
@@ -159,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser(
         "report",
-        parents=[shared],
+        parents=[shared, records],
         help="one self-contained page about runs",
         description="The first RUN is the base that others are compared with. Default: the newest "
         "run of each machine in results/.",
@@ -169,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser(
         "plot",
-        parents=[shared],
+        parents=[shared, records],
         help="one kind of picture of runs, for a document: SVG, PNG or PDF",
         description="memory: the memory mountain; roofline; ladders: speedups with intervals "
         "against the ceiling; launches: how they are distributed; sizes and threads: sweeps; "
@@ -187,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser(
         "cite",
-        parents=[shared],
+        parents=[shared, records],
         help="fill the figures of documents from results/, or check them",
         description="A figure in a Markdown document stands between markers: <!-- headroom: "
         "simd/sum/highway/n:4096 speedup @MACHINE -->42.0x [41.0, 43.0]<!-- /headroom -->. "
@@ -258,6 +266,8 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.command is None:
             parser.print_help()
             return 2
+        if getattr(arguments, "results", None):
+            paths.use_results(arguments.results)
         status = _COMMANDS[arguments.command](arguments)
         sys.stdout.flush()
         return status
