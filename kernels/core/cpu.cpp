@@ -82,19 +82,6 @@ bool pin_to_core(int slot) {
 #endif
 }
 
-void run_team(int count, const std::function<void(int)>& body) {
-  std::vector<std::thread> team;
-  team.reserve(static_cast<std::size_t>(std::max(0, count - 1)));
-  for (int i = 1; i < count; ++i) {
-    team.emplace_back([i, &body] {
-      pin_to_core(i);
-      body(i);
-    });
-  }
-  body(0);
-  for (std::thread& thread : team) thread.join();
-}
-
 #ifdef _SC_LEVEL1_DCACHE_SIZE
 std::size_t l1_bytes() { return cache_bytes(_SC_LEVEL1_DCACHE_SIZE, std::size_t{32} << 10); }
 std::size_t l2_bytes() { return cache_bytes(_SC_LEVEL2_CACHE_SIZE, std::size_t{512} << 10); }
