@@ -3,9 +3,9 @@
 
 Times are made up from the kernel, variant, size and launch. FAKE_MODE makes it misbehave, as
 `KIND:KERNEL[:LAUNCH]` (a comma between several): crash, hang, mismatch, truncate, silent, nospace,
-slow (set-up of 3 s claimed), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift, biased (the
-copy is 10% slower), counters (of a machine that has some), busy (another program has the core), busyonce (but only the first time
-that a launch is started).
+slow (set-up of 3 s claimed), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift, biased
+(the copy is 10% slower), counters (of a machine that has some), busy (another program has the
+core), busyonce (but only the first time that a launch is started).
 FAKE_LOG names a file to which each start is appended.
 """
 
@@ -46,7 +46,8 @@ def kernel(name, axis, sizes, headline, threads=(1,), placebo="", noise="cpu", i
                 })  # fmt: skip
     return {
         "name": name, "group": name.split("/")[0], "axis": axis, "placebo": placebo,
-        "noise_class": noise, "probe": probe, "unit": "ns" if probe else "", "ceiling": "", "technique": "do less", "source": name + ".cpp",
+        "noise_class": noise, "probe": probe, "unit": "ns" if probe else "", "ceiling": "",
+        "technique": "do less", "source": name + ".cpp",
         "cache": "warm", "sizes": list(sizes), "headline": list(headline),
         "inputs": list(inputs), "threads": list(threads),
         "variants": [{
@@ -153,8 +154,8 @@ def main():
     scale = 1.5 if mode("drift", name, launch) else 1.0
     ladders, status = [], 0
     for planned in plan["ladders"]:
-        known = next(l for l in entry["ladders"]
-                     if all(l[k] == planned[k] for k in ("n", "input", "threads")))  # fmt: skip
+        known = next(one for one in entry["ladders"]
+                     if all(one[k] == planned[k] for k in ("n", "input", "threads")))  # fmt: skip
         assert not known["blocked"], "a blocked ladder was planned"
         rounds = planned.get("rounds") or (7 if pilot else None)
         if plan.get("rounds"):
@@ -218,11 +219,11 @@ def main():
     if pilot:
         chosen = min(60, plan["rounds_max"])
         out["plan"] = {**plan, "ladders": [{
-            "n": l["n"], "input": l["input"], "threads": l["threads"], "group": 0,
+            "n": one["n"], "input": one["input"], "threads": one["threads"], "group": 0,
             "rounds": plan.get("rounds", chosen),
             "arms": [{"variant": a["variant"], "threads": a["threads"], "calls": 1}
-                     for a in l["arms"]] or [{"variant": "naive", "threads": 1, "calls": 1}],
-        } for l in ladders]}  # fmt: skip
+                     for a in one["arms"]] or [{"variant": "naive", "threads": 1, "calls": 1}],
+        } for one in ladders]}  # fmt: skip
     text = json.dumps(out)
     if mode("truncate", name, launch):
         text = text[: len(text) // 2]

@@ -19,7 +19,7 @@ import fake_bench  # noqa: E402
 
 from headroom_tools.base import files, text
 from headroom_tools.measure import plan
-from headroom_tools.measure.assemble import run_json
+from headroom_tools.measure.assemble import End, run_json
 from headroom_tools.record import validate
 from headroom_tools.record.cells import cells_of
 from headroom_tools.record.noise import noise_floors
@@ -120,9 +120,7 @@ def main() -> None:
         alone["simd/sum"]["simd/sum/better/n:4096"] /= 2
         run = run_json(
             state, fixed, launches_of(selection, seed, speed), alone,
-            {"withheld": [], "failures": [], "missing": selection.missing,
-             "left_out": [], "finished": state["started"], "seconds": 60.0,
-             "notes": []},
+            End(set(), state["started"], 60.0, selection.missing, [], [], []),
         )  # fmt: skip
         run["noise_floor"] = noise_floors(cells_of(run))
         run = text.rounded(run)

@@ -6,7 +6,6 @@ import json
 import time
 
 import pytest
-from conftest import Headroom
 
 from headroom_tools.base import files
 from headroom_tools.base.errors import HeadroomError
@@ -103,7 +102,7 @@ def test_pilots_are_judged_apart_from_launches():
     busy = {**QUIET, "waited": 0.5}
     pilots = [_tree("simd/sum", 0, busy), _tree("io/write", 0, {**QUIET, "others": 0.5})]
     judge = _judge(*pilots, _tree("simd/sum", 1, busy))
-    assert judge.to_repeat(pilots=True) == [("simd/sum", 0)], "a storage kernel's own, for all we know"
+    assert judge.to_repeat(pilots=True) == [("simd/sum", 0)], "a storage kernel's own, maybe"
     assert judge.to_repeat() == [("simd/sum", 1)]
     stolen = _judge(_tree("io/write", 0, {**QUIET, "stolen": 0.5}))
     assert stolen.to_repeat(pilots=True) == [("io/write", 0)]
@@ -296,7 +295,8 @@ def test_a_headline_size_comes_before_the_check_alone():
         ladder = {"n": 1, "input": "x", "threads": 1, "group": 0}
         return {
             "plan": {"ladders": [
-                {**ladder, "n": n, "rounds": 5, "arms": [{"variant": "a", "threads": 1, "calls": 1}]}
+                {**ladder, "n": n, "rounds": 5,
+                 "arms": [{"variant": "a", "threads": 1, "calls": 1}]}
                 for n in (1, 2)]},
             "measured": [
                 {**ladder, "n": n, "setup_s": 0.0,

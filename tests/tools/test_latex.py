@@ -12,7 +12,10 @@ from headroom_tools.base.errors import HeadroomError
 from headroom_tools.cite import latex
 from headroom_tools.cite.records import Loaded
 
-HOSTILE = r"""\input{/etc/passwd} 100% $x_1^2$ a&b #1 ~ <b> "q" '' ``--'' ?` {}}{ \end{document} | é"""
+HOSTILE = (
+    r"""\input{/etc/passwd} 100% $x_1^2$ a&b #1 ~ <b> "q" '' ``--'' ?` """
+    r"""{}}{ \end{document} | é"""
+)
 HEAD = r"\documentclass{article}"
 needs_latex = pytest.mark.skipif(
     not (shutil.which("pdflatex") and shutil.which("bibtex")),
@@ -23,7 +26,8 @@ needs_latex = pytest.mark.skipif(
 def _set(folder, document, *steps):
     """Sets a document; its process, with the log as its output."""
     (folder / "paper.tex").write_text(document)
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper"]
+    options = ["-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"]
+    command = ["pdflatex", *options, "paper"]
     for step in [command, *([step, "paper"] for step in steps), *([command] * (2 if steps else 0))]:
         result = subprocess.run(step, cwd=folder, capture_output=True, text=True, errors="replace",
                                 timeout=120)  # fmt: skip

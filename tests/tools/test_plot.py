@@ -139,7 +139,8 @@ def test_roofs_meet_at_the_ridge():
 @pytest.mark.parametrize(
     "kind, values",
     (("bytes", (16384, 1 << 26)), ("ns", (0.01, 3e9)), ("B/s", (1e9, 2e12)),
-     ("factor", (0.4, 6000)), ("number", (0.001, 1e9)), ("factor", (1.0, 1.01)), ("ns", (1e-9, 1e18))),
+     ("factor", (0.4, 6000)), ("number", (0.001, 1e9)), ("factor", (1.0, 1.01)),
+     ("ns", (1e-9, 1e18))),
 )  # fmt: skip
 def test_ticks(kind, values):
     ticks = style.log_ticks(*values, kind)

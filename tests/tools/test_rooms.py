@@ -19,13 +19,13 @@ MAY_IMPORT = {
     "record": "base stats machine",
     "measure": "base machine record",
     "show": "base stats machine record",
-    "compare": "base stats record show",
-    "scale": "base stats record",
-    "export": "base record show",
-    "plot": "base stats record show compare scale",
+    "compare": "base stats machine record show",
+    "scale": "base stats machine record",
+    "export": "base machine record show",
+    "plot": "base stats machine record show compare scale",
     "report": "base stats record show compare plot",
     "cite": "base stats record show compare export",
-    "selfcheck": "base stats measure show compare",
+    "selfcheck": "base stats record measure show compare",
     "cli": "base machine record measure show compare scale export plot report cite selfcheck",
 }
 

@@ -12,7 +12,9 @@ import math
 from typing import NamedTuple
 
 from headroom_tools.base.text import cell_name, csv_text, five, safe
+from headroom_tools.machine.types import Machine
 from headroom_tools.record.cells import Cell, cells_of
+from headroom_tools.record.types import Run
 from headroom_tools.show.rows import share_of
 
 FORMATS = ("google-benchmark", "csv")
@@ -23,13 +25,13 @@ def _withheld(cell: Cell) -> bool:
     return bool(share and share.impossible)
 
 
-def _own_ladders(run: dict) -> tuple[list[Cell], int]:
+def _own_ladders(run: Run) -> tuple[list[Cell], int]:
     """(the cells that may be shown, each once; how many were withheld).
 
     The one-thread row of a sweep stands in every ladder of it: its own one counts.
     """
     cells = cells_of(run)
-    chosen: dict[tuple, Cell] = {}
+    chosen: dict[tuple[object, ...], Cell] = {}
     for cell in cells:
         key = tuple(cell.key().values())
         known = chosen.get(key)
@@ -52,7 +54,7 @@ def name_of(cell: Cell) -> str:
     )
 
 
-def google_benchmark(run: dict, machine: dict) -> dict:
+def google_benchmark(run: Run, machine: Machine) -> dict[str, object]:
     """The run as Google Benchmark's JSON.
 
     A record keeps each ladder's reported clock alone: `real_time` and `cpu_time` both have it, and
@@ -66,10 +68,9 @@ def google_benchmark(run: dict, machine: dict) -> dict:
         family = families.setdefault(f"{cell.kernel['name']}/{cell.variant}", len(families))
         member = members[family] = members.get(family, -1) + 1
         name = name_of(cell)
-        launches = [at for at, ns in enumerate(cell.median) if ns]
-        for index, launch in enumerate(launches):
-            ns = cell.median[launch]
-            entry = {
+        launches = [(ns, ratio) for ns, ratio in zip(cell.median, cell.log_ratio) if ns]
+        for index, (ns, ratio) in enumerate(launches):
+            entry: dict[str, object] = {
                 "name": name,
                 "family_index": family,
                 "per_family_instance_index": member,
@@ -87,7 +88,6 @@ def google_benchmark(run: dict, machine: dict) -> dict:
             }
             if cell.bytes:
                 entry["bytes_per_second"] = five(cell.bytes / ns * 1e9)
-            ratio = cell.log_ratio[launch]
             if ratio is not None and not cell.is_baseline(cell.baseline) and not cell.beside:
                 entry["speedup"] = five(math.exp(ratio))
             benchmarks.append(entry)
@@ -166,7 +166,7 @@ DICTIONARY = (
 )  # fmt: skip
 
 
-def csv_rows(run: dict) -> list[dict]:
+def csv_rows(run: Run) -> list[dict[str, object]]:
     """A row for each cell and launch that gave something, with the columns of DICTIONARY."""
     rows = []
     for cell in cells_of(run):
@@ -211,7 +211,7 @@ def csv_rows(run: dict) -> list[dict]:
     return rows
 
 
-def _csv(names: list[str], rows: list[list]) -> str:
+def _csv(names: list[str], rows: list[list[object]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
@@ -221,7 +221,7 @@ def _csv(names: list[str], rows: list[list]) -> str:
     return out.getvalue()
 
 
-def as_csv(run: dict) -> str:
+def as_csv(run: Run) -> str:
     """`csv_rows` as text."""
     names = [column.name for column in DICTIONARY]
     return _csv(names, [[row[name] for name in names] for row in csv_rows(run)])

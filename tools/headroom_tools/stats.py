@@ -109,7 +109,7 @@ def t_interval(values: Sequence[float], coverage: float = COVERAGE) -> Interval 
 
 
 def t_test(values: Sequence[float]) -> float | None:
-    """The two-sided p of a t test of the trimmed mean against 0, or None for fewer than 2 values."""
+    """The two-sided p of a t test of the trimmed mean against 0, None for fewer than 2 values."""
     if len(values) < 2:
         return None
     found = trimmed(values)
@@ -120,14 +120,11 @@ def t_test(values: Sequence[float]) -> float | None:
 
 def holm(probabilities: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down adjustment over those that are not None, in the given order."""
-    order = sorted(
-        (index for index, p in enumerate(probabilities) if p is not None),
-        key=lambda index: probabilities[index],
-    )
+    order = sorted((p, index) for index, p in enumerate(probabilities) if p is not None)
     adjusted: list[float | None] = [None] * len(probabilities)
     largest = 0.0
-    for position, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - position) * probabilities[index]))
+    for position, (p, index) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - position) * p))
         adjusted[index] = largest
     return adjusted
 
@@ -138,14 +135,15 @@ def verdict(intervals: Sequence[Interval | None], band: float) -> str | None:
     intervals: of a log speedup; one that is None means too few launches, and no verdict (None).
     band: the practical band as a share, 0.02 for +-2%; its edges are 1 + band and 1 / (1 + band).
     """
-    if any(interval is None for interval in intervals):
+    known = [interval for interval in intervals if interval is not None]
+    if len(known) < len(intervals):
         return None
     edge = math.log1p(band)
-    if all(interval.lo > edge for interval in intervals):
+    if all(interval.lo > edge for interval in known):
         return "faster"
-    if all(interval.hi < -edge for interval in intervals):
+    if all(interval.hi < -edge for interval in known):
         return "slower"
-    if all(-edge < interval.lo and interval.hi < edge for interval in intervals):
+    if all(-edge < interval.lo and interval.hi < edge for interval in known):
         return "equivalent"
     return "unresolved"
 

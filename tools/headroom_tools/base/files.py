@@ -8,6 +8,7 @@ import re
 import stat
 import sys
 from pathlib import Path
+from typing import Any, NoReturn
 
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe, size
@@ -48,18 +49,18 @@ def dump(tree: object) -> str:
     return json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _no_constant(name: str):
+def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _no_duplicates(pairs: list) -> dict:
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     tree = dict(pairs)
     if len(tree) != len(pairs):
         raise ValueError("a key occurs twice in one object")
     return tree
 
 
-def read_json(path: Path, limit: int = SIZE_LIMIT, containers: int | None = None) -> object:
+def read_json(path: Path, limit: int = SIZE_LIMIT, containers: int | None = None) -> Any:
     """The JSON in `path`. Raises HeadroomError for what is unreadable, damaged or over `limit`.
 
     containers: how many lists and objects it may hold. Text of 1 MiB that is nothing but brackets
@@ -83,7 +84,7 @@ def read_json(path: Path, limit: int = SIZE_LIMIT, containers: int | None = None
     return parse_json(data, shown)
 
 
-def parse_json(data: bytes, shown: str) -> object:
+def parse_json(data: bytes, shown: str) -> Any:
     """The JSON in `data`, called `shown` in errors. Raises HeadroomError (status 1)."""
     try:
         if _LONG_NUMBER and _LONG_NUMBER.search(data):

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Union
 
 from rich.console import Console
 from rich.text import Text
 
 from headroom_tools.base.text import rounded, safe
 
+# What stands in a table: text, or (text, style).
+Cell = Union[str, tuple[str, str]]
 WIDTH = 100
 VERDICT_STYLE = {
     "faster": "bold green",
@@ -49,10 +52,10 @@ class Table:
         self._align = align
         self._indent = " " * indent
         self._limits = limits or {}
-        self._rows: list = []
+        self._rows: list[list[tuple[str, str]] | Text] = []
         self._widths = [0] * len(align)
 
-    def row(self, *cells, style: str = "") -> None:
+    def row(self, *cells: Cell, style: str = "") -> None:
         """Adds a row."""
         kept = []
         for index, cell in enumerate(cells):
@@ -62,15 +65,13 @@ class Table:
             kept.append((text, own or style))
         self._rows.append(kept)
 
-    def heading(self, *parts) -> None:
+    def heading(self, *parts: Cell) -> None:
         """Adds a line that spans the columns, made of strings or (string, style)."""
-        self._rows.append(
-            Text.assemble(
-                *((safe(p[0], 500), p[1]) if isinstance(p, tuple) else safe(p, 500) for p in parts)
-            )
-            if parts
-            else Text()
-        )
+        line = Text()
+        for part in parts:
+            text, style = part if isinstance(part, tuple) else (part, "")
+            line.append(safe(text, 500), style)
+        self._rows.append(line)
 
     def print(self, to: Console) -> None:
         """Prints all of it; a stream without colours gets one plain block."""
@@ -85,7 +86,7 @@ class Table:
             for line in block:
                 to.print(line, soft_wrap=True)
 
-    def _line(self, row: list, plain: bool):
+    def _line(self, row: list[tuple[str, str]], plain: bool) -> str | Text:
         parts = []
         for (text, style), width, align in zip(row, self._widths, self._align):
             if width:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 # Control characters (also the C1 set), line and paragraph separators, bidirectional overrides,
 # lone surrogates: what could move a cursor, or make a line read as another than it is.
@@ -97,7 +98,7 @@ def rate_of(bytes_per_second: float) -> str:
     return f"{three_digits(bytes_per_second)} TB/s"
 
 
-def five(value):
+def five(value: Any) -> Any:
     """`value` rounded to five significant digits, whole numbers as ints; None stays None."""
     if value is None or isinstance(value, (bool, int)):
         return value
@@ -105,7 +106,7 @@ def five(value):
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
 
 
-def rounded(tree):
+def rounded(tree: Any) -> Any:
     """A JSON tree with every float rounded by `five`."""
     if isinstance(tree, float):
         return five(tree)

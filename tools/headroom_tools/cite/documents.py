@@ -118,7 +118,8 @@ def write(document: Document) -> bool:
 
 def problems(document: Document, check: bool, strict: bool) -> tuple[list[str], list[str]]:
     """(errors, warnings), one line each, that name file and line."""
-    errors, warnings = [], []
+    errors: list[str] = []
+    warnings: list[str] = []
     for one in document.cited:
         where = f"{one.file}:{one.line}: "
         if one.error:
@@ -130,7 +131,7 @@ def problems(document: Document, check: bool, strict: bool) -> tuple[list[str], 
 
 
 def _difference(one: Cited) -> str:
-    told, wanted = (" ".join(text.split()) for text in (one.found, one.expected))
+    told, wanted = (" ".join(text.split()) for text in (one.found, one.expected or ""))
     run = ", ".join(one.runs)
     if len(told) + len(wanted) > 160:
         return f"`{safe(one.marker, 80)}` is not what {run} says; fill it with `headroom cite`"

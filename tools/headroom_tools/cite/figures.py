@@ -16,8 +16,9 @@ from headroom_tools.cite.markers import BLOCKS, Request
 from headroom_tools.cite.records import Loaded, Records, Unbacked, link_to
 from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.forms import axes_table, escaped, kernel_tables, markdown_table
-from headroom_tools.compare.sides import read_sides
+from headroom_tools.compare.sides import Side, read_sides
 from headroom_tools.record.cells import of_launches
+from headroom_tools.record.types import LadderKey
 from headroom_tools.show import probes
 from headroom_tools.show.rows import Row
 from headroom_tools.show.terminal import print_ladders
@@ -92,17 +93,23 @@ def cell_figure(quantity: str, row: Row, brief: bool) -> str:
     if quantity == "of_ceiling":
         if row.share is None:
             raise Unbacked("the record has no ceiling for it")
-        return with_interval(lambda v: f"{v:.2f}", *row.share, brief)
-    scale, told = {
+        share = row.share
+        return with_interval(lambda v: f"{v:.2f}", share.of_ceiling, share.lo, share.hi, brief)
+    scales: dict[str, tuple[Callable[[float], float], Callable[[float], str]]] = {
         "ns_per_item": (lambda ns: ns / cell.items, time_of),
         "time": (lambda ns: ns, time_of),
         "rate": (lambda ns: cell.bytes / ns * 1e9, rate_of),
         "flops": (lambda ns: cell.flops / ns * 1e9, lambda v: probes.scaled(v, "FLOP/s")),
-    }[quantity]
+    }
+    scale, told = scales[quantity]
+    if row.ns is None:
+        raise Unbacked("the record has no time for it: no launch gave one")
     if (quantity == "rate" and not cell.bytes) or (quantity == "flops" and not cell.flops):
         raise Unbacked(f"the record has no {quantity} for it")
-    bounds = sorted((scale(lo), scale(hi))) if lo is not None else (None, None)
-    return with_interval(told, scale(row.ns), *bounds, brief)
+    if lo is None or hi is None:
+        return with_interval(told, scale(row.ns), None, None, brief)
+    least, most = sorted((scale(lo), scale(hi)))
+    return with_interval(told, scale(row.ns), least, most, brief)
 
 
 def probe_figure(probe: probes.Probe, brief: bool) -> str:
@@ -131,7 +138,7 @@ def _speedup_cells(row: Row) -> list[str]:
 def _ladder_tables(rows: list[Row]) -> str:
     """Ladders as Markdown tables, one each."""
     lines: list[str] = []
-    by_ladder: dict[tuple, list[Row]] = {}
+    by_ladder: dict[LadderKey, list[Row]] = {}
     for row in rows:
         by_ladder.setdefault(row.cell.ladder(), []).append(row)
     for ladder in by_ladder.values():
@@ -140,24 +147,25 @@ def _ladder_tables(rows: list[Row]) -> str:
         for row in ladder:
             name = escaped(row.cell.variant) + (" (peer)" if row.cell.role == "peer" else "")
             name += ", one thread" if row.cell.beside else ""
-            if row.ns is None or row.impossible:
-                table.append([name, "-" if row.ns is None else "withheld", "", "", ""])
+            ns = row.ns_per_item
+            if ns is None or row.impossible:
+                table.append([name, "-" if ns is None else "withheld", "", "", ""])
                 continue
-            table.append([name, time_of(row.ns_per_item), _rate(row), *_speedup_cells(row)])
+            table.append([name, time_of(ns), _rate(row), *_speedup_cells(row)])
         lines += markdown_table("<>>>>", table)
     return "\n" + "\n".join(lines)
 
 
 def best_rows(rows: list[Row]) -> list[Row]:
     """Of each ladder the fastest variant that isn't withheld; probes and placebos have none."""
-    best: dict[tuple, Row] = {}
+    best: dict[LadderKey, tuple[float, Row]] = {}
     for row in rows:
         kernel, key = row.cell.kernel, row.cell.ladder()
         if kernel["probe"] or kernel["placebo"] or row.impossible or not row.ns or not row.speedup:
             continue
-        if key not in best or row.ns < best[key].ns:
-            best[key] = row
-    return list(best.values())
+        if key not in best or row.ns < best[key][0]:
+            best[key] = row.ns, row
+    return [row for _, row in best.values()]
 
 
 def _best(records: Records, request: Request, document: Path) -> Figure:
@@ -183,7 +191,8 @@ def _best(records: Records, request: Request, document: Path) -> Figure:
     for name in sorted(chosen):
         for row in chosen[name][1]:
             variant = escaped(row.cell.variant) + (" (peer)" if row.cell.role == "peer" else "")
-            table.append([escaped(name), escaped(_where(row)), variant, time_of(row.ns_per_item),
+            time = "-" if row.ns_per_item is None else time_of(row.ns_per_item)
+            table.append([escaped(name), escaped(_where(row)), variant, time,
                           *_speedup_cells(row)])  # fmt: skip
     used = [(loaded, {name}) for name, (loaded, _) in chosen.items()]
     links = dict.fromkeys(link_to(loaded, document) for loaded, _ in chosen.values())
@@ -197,8 +206,8 @@ def _compare(records: Records, request: Request, document: Path) -> Figure:
     named = any(one.folder.name == asked.run for one, asked in zip(loaded, request.machines))
     base, *news = read_sides([one.folder for one in loaded], pool=not named)
     trees = [compared(base, new) for new in news]
-    kernels = {subject.kernel for subject in request.subjects}
-    if None in kernels:
+    kernels = {subject.kernel for subject in request.subjects if subject.kernel is not None}
+    if any(subject.kernel is None for subject in request.subjects):
         raise HeadroomError("compare takes KERNELs, GROUP/KERNEL, not a group", 1)
     lines: list[str] = []
     if "axes" in request.options or not kernels:
@@ -215,7 +224,7 @@ def _compare(records: Records, request: Request, document: Path) -> Figure:
     return Figure("\n" + "\n".join(lines), [(one, used) for one in loaded])
 
 
-def new_name(news: list) -> str:
+def new_name(news: list[Side]) -> str:
     """The names of the sides that are held against the base."""
     return ", ".join(side.name for side in news)
 

@@ -131,7 +131,7 @@ def request_of(body: str) -> Request:
 
 def markers_of(text: str, shown: str) -> list[Marker]:
     """The markers of a document. HeadroomError (status 1) where one is not closed."""
-    found = []
+    found: list[Marker] = []
     at = 0
     while True:
         token = _TOKEN.search(text, at)

@@ -74,7 +74,7 @@ def _matches(subject: Subject, cell: Cell) -> bool:
 class Records:
     """The runs of results/, read when they are needed."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._runs: dict[Path, Loaded] = {}
         self._sources: dict[str, str | None] = {}
 

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from headroom_tools.base import paths
 from headroom_tools.base.errors import HeadroomError, cure_of
@@ -19,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
 class _Parser(argparse.ArgumentParser):
     """argparse whose errors are one line with exit status 2."""
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         raise HeadroomError(f"{safe(message)}; see `{self.prog} --help`")
 
 
@@ -61,9 +62,9 @@ def _parser() -> argparse.ArgumentParser:
         "Exit status: 0 fine, 1 a check failed, 2 bad usage or input.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = _Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print one JSON document")
-    records = argparse.ArgumentParser(add_help=False)
+    records = _Parser(add_help=False)
     records.add_argument(
         "--results",
         type=Path,
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where latest and @MACHINE are looked for: the records of another repository "
         "(default: results/ of this checkout)",
     )
-    band = argparse.ArgumentParser(add_help=False)
+    band = _Parser(add_help=False)
     band.add_argument(
         "--band",
         type=_band,

@@ -6,7 +6,9 @@ import argparse
 import signal
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.text import Text
 
 from headroom_tools.base import paths, terminal
@@ -14,6 +16,11 @@ from headroom_tools.base.errors import FULL_DISK, HeadroomError
 from headroom_tools.base.text import duration, size
 from headroom_tools.machine.fingerprint import memory_available
 from headroom_tools.measure import bench, lock, scratch
+from headroom_tools.measure.cautions import Subject, found as cautions_found
+
+if TYPE_CHECKING:
+    from headroom_tools.measure.plan import Estimate, Selection
+    from headroom_tools.measure.progress import Reporter
 
 
 def selfcheck(arguments: argparse.Namespace) -> int:
@@ -42,7 +49,7 @@ def selfcheck(arguments: argparse.Namespace) -> int:
             signal.signal(number, _interrupted)
         with lock.measuring():
             ladders = plan.selfcheck_kernels(tree)
-            _cautions((tree, ladders, []), reporter, False)
+            _cautions(Subject(tree, ladders, []), reporter, False)
             scratch.prepare(scratch_folder)
             try:
                 measure.measure(tree, mode, arguments.only, file, scratch_folder, reporter)
@@ -71,7 +78,7 @@ def _interrupted(*_: object) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from headroom_tools.measure import plan, runner, unfinished
+    from headroom_tools.measure import plan, unfinished
     from headroom_tools.measure.progress import Reporter
 
     to = terminal.console(to_stderr=arguments.json)
@@ -97,9 +104,9 @@ def run(arguments: argparse.Namespace) -> int:
         with lock.measuring():
             reporter = Reporter(to)
             state = unfinished.state_of(folder)
-            subject = (state["catalogue"], state["selection"], state["missing"])
+            subject = Subject(state["catalogue"], state["selection"], state["missing"])
             unfinished.add_notes(folder, _cautions(subject, reporter, arguments.strict))
-            return _measure(runner, folder, reporter, arguments)
+            return _measure(folder, reporter, arguments)
 
     profile = arguments.profile or "standard"
     tree, _ = bench.catalogue()
@@ -131,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with lock.measuring():
         reporter = Reporter(to)
-        subject = (tree, selection.ladders, selection.missing)
+        subject = Subject(tree, selection.ladders, selection.missing)
         notes = _cautions(subject, reporter, arguments.strict)
         folder = unfinished.create(options, tree, selection, notes)
         if selection.added:
@@ -142,14 +149,12 @@ def run(arguments: argparse.Namespace) -> int:
                 f"up to {size(estimate.memory_bytes)} of memory and "
                 f"{size(estimate.scratch_bytes)} of scratch space"
             )
-        return _measure(runner, folder, reporter, arguments)
+        return _measure(folder, reporter, arguments)
 
 
-def _cautions(subject: tuple, reporter, strict: bool) -> list[str]:
+def _cautions(subject: Subject, reporter: Reporter, strict: bool) -> list[str]:
     """Says what makes this machine unreliable now; HeadroomError for any of it where `strict`."""
-    from headroom_tools.measure import cautions
-
-    lines = cautions.found(cautions.Subject(*subject))
+    lines = cautions_found(subject)
     for line in lines:
         reporter.warn(line)
     if lines and strict:
@@ -159,7 +164,9 @@ def _cautions(subject: tuple, reporter, strict: bool) -> list[str]:
     return lines
 
 
-def _dry_run(profile: str, selection, estimate, as_json: bool, to) -> int:
+def _dry_run(
+    profile: str, selection: Selection, estimate: Estimate, as_json: bool, to: Console
+) -> int:
     ladders = sum(len(found) for found in selection.ladders.values())
     tree = {
         "profile": profile,
@@ -188,8 +195,9 @@ def _dry_run(profile: str, selection, estimate, as_json: bool, to) -> int:
     return 0
 
 
-def _measure(runner, folder: Path, reporter, arguments: argparse.Namespace) -> int:
+def _measure(folder: Path, reporter: Reporter, arguments: argparse.Namespace) -> int:
     """Measures what is left of the run in `folder`, prints its record, and judges it."""
+    from headroom_tools.measure import runner
     from headroom_tools.show import disturbance
     from headroom_tools.show.terminal import print_run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import HeadroomError
@@ -13,7 +14,7 @@ from headroom_tools.measure import bench
 
 
 def list_(arguments: argparse.Namespace) -> int:
-    from headroom_tools.show import catalogue
+    from headroom_tools.measure import catalogue
 
     kernels = catalogue.listed(bench.catalogue()[0])
     if arguments.json:
@@ -24,9 +25,11 @@ def list_(arguments: argparse.Namespace) -> int:
 
 
 def machine_(arguments: argparse.Namespace) -> int:
+    from headroom_tools.machine.terminal import print_machine
     from headroom_tools.record.validate import load
-    from headroom_tools.show import catalogue, probes
+    from headroom_tools.show import probes
 
+    folder: Path | None
     if arguments.run:
         folder = paths.find_run(arguments.run)
         tree = load(folder)[1]
@@ -36,12 +39,14 @@ def machine_(arguments: argparse.Namespace) -> int:
     run = load(folder)[0] if folder else None
     figures = probes.probes_of(run) if run else []
     if arguments.json:
-        found = [probe._asdict() for probe in figures]
-        terminal.print_json({**tree, "probes_of": run["name"] if run else None, "probes": found})
+        document: dict[str, object] = dict(tree.items())
+        document["probes_of"] = run["name"] if run else None
+        document["probes"] = [probe._asdict() for probe in figures]
+        terminal.print_json(document)
         return 0
     to = terminal.console()
-    catalogue.print_machine(tree, to)
-    if figures:
+    print_machine(tree, to)
+    if run and figures:
         probes.print_probes(figures, tree, run["name"], to)
     else:
         told = "this run measured no probes"

@@ -77,7 +77,7 @@ def report(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _pattern(text: str) -> re.Pattern:
+def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
@@ -89,23 +89,25 @@ def plot(arguments: argparse.Namespace) -> int:
     from headroom_tools.compare.comparison import compared
     from headroom_tools.compare.sides import read_sides
     from headroom_tools.plot import make, paper
+    from headroom_tools.plot.spec import Bars, Chart
 
     suffix = arguments.output.suffix[1:].lower()
     if suffix not in paper.FORMATS:
         raise HeadroomError(f"-o {paths.shown(arguments.output)}: ends with .svg, .png or .pdf")
     _regular(arguments.output)
     folders = [paths.find_run(name) for name in arguments.run]
+    panels: list[Chart | Bars] = []
     if arguments.kind == "axes":
         if len(folders) < 2:
             raise HeadroomError("axes compares: name a base and one or more other runs")
         base, *news = read_sides(folders)
         trees = [compared(base, new) for new in news]
-        panels = [make.axes(base, new, tree) for new, tree in zip(news, trees) if tree["axes"]]
+        panels += [make.axes(base, new, tree) for new, tree in zip(news, trees) if tree["axes"]]
         if not panels:
             raise HeadroomError("axes: the runs share no kernel but placebos and probes")
     else:
         pattern = _pattern(arguments.filter)
-        panels = make.panels_of(arguments.kind, [make.view_of(f) for f in folders], pattern)
+        panels += make.panels_of(arguments.kind, [make.view_of(f) for f in folders], pattern)
     files.write_atomic(arguments.output, paper.drawn(panels, suffix))
     told = paths.shown(arguments.output)
     if arguments.json:

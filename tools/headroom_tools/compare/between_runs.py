@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 
 from headroom_tools import stats
+from headroom_tools.compare.types import CellKey
 
 # THE defaults: by how much a side with too few runs is widened, by axis, in percent. With these, of
 # six quick runs of one commit on a 2-core virtual machine, over 16 minutes, compared in pairs, 0.6%
@@ -36,7 +37,7 @@ def default(axis: str) -> float:
     return math.log1p(DEFAULT_PERCENT[axis] / 100)
 
 
-def measured(runs: list[dict[tuple, tuple[str, float]]]) -> dict[str, float]:
+def measured(runs: list[dict[CellKey, tuple[str, float]]]) -> dict[str, float]:
     """The half-width by axis, in logs, that covers 95% of such runs; {} for fewer than three.
 
     runs: for each run {CELL: (axis, mean of the logs of its launches)}. Variances are pooled over

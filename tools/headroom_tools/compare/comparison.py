@@ -7,10 +7,11 @@ from headroom_tools.compare.axes import axes_of
 from headroom_tools.compare.differs import changed, controls, touched, warnings
 from headroom_tools.compare.rows import ladders_of, rows_of
 from headroom_tools.compare.sides import Side, spread_of
+from headroom_tools.compare.types import Axis, Comparison, Row, SideOf
 from headroom_tools.show.rows import BAND
 
 
-def compared(base: Side, new: Side, band: float = BAND) -> dict:
+def compared(base: Side, new: Side, band: float = BAND) -> Comparison:
     """`compare --json` for one NEW. HeadroomError where the runs share no cell."""
     rows = rows_of(base, new, band)
     if not rows:
@@ -29,7 +30,7 @@ def compared(base: Side, new: Side, band: float = BAND) -> dict:
     }
 
 
-def _told(side_: Side, axes: list[dict]) -> dict:
+def _told(side_: Side, axes: list[Axis]) -> SideOf:
     """A side as JSON: what was pooled, and how far its runs lie apart."""
     return {
         "machine": side_.run["machine"],
@@ -45,7 +46,7 @@ def _told(side_: Side, axes: list[dict]) -> dict:
     }
 
 
-def failing(trees: list[dict], verdict: str) -> list[dict]:
+def failing(trees: list[Comparison], verdict: str) -> list[Row]:
     """The rows with that verdict. HeadroomError where no row has any verdict."""
     rows = [row for tree in trees for row in tree["rows"]]
     if not any(row["verdict"] for row in rows):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Protocol, Sequence, cast
 
 from headroom_tools.base.text import safe, size
 from headroom_tools.compare import between_runs
 from headroom_tools.compare.sides import Side
+from headroom_tools.compare.types import Axis, AxisIndex, Difference, FactRow, Index
+from headroom_tools.machine.types import Machine
+from headroom_tools.record.types import Run
 
 STORAGE = ("storage-sequential", "storage-random", "storage-sync")
 # What an upgrade can touch; `cpu` and any other word touch everything.
@@ -28,19 +31,19 @@ def _or(value: object, unit: str = "") -> str:
     return _UNKNOWN if value is None else f"{value}{unit}"
 
 
-def _cpu(machine: dict) -> str:
+def _cpu(machine: Machine) -> str:
     cpu = machine["cpu"]
     name = cpu["model_name"] or cpu["vendor"] or _UNKNOWN
     return f"{name} ({cpu['microarchitecture']})" if cpu["microarchitecture"] else name
 
 
-def _cores(machine: dict) -> str:
+def _cores(machine: Machine) -> str:
     cpu = machine["cpu"]
     text = f"{_or(cpu['cores'])} cores, {_or(cpu['threads'])} threads"
     return f"{text}, {cpu['sockets']} sockets" if (cpu["sockets"] or 1) > 1 else text
 
 
-def _caches(machine: dict) -> str:
+def _caches(machine: Machine) -> str:
     parts = []
     for cache in machine["cpu"]["caches"]:
         if cache["bytes"] and cache["kind"] != "Instruction":
@@ -49,14 +52,14 @@ def _caches(machine: dict) -> str:
     return ", ".join(parts) or _UNKNOWN
 
 
-def _ram(machine: dict) -> str:
+def _ram(machine: Machine) -> str:
     ram = machine["ram"]
     if not ram["bytes"]:
         return _UNKNOWN
     return f"{-(-ram['bytes'] // (1 << 30))} GiB"
 
 
-def _ram_speed(machine: dict) -> str:
+def _ram_speed(machine: Machine) -> str:
     ram = machine["ram"]
     parts = [ram["type"], ram["mega_transfers"] and f"{ram['mega_transfers']} MT/s"]
     parts += [ram["channels"] and f"{ram['channels']} channels"]
@@ -64,38 +67,50 @@ def _ram_speed(machine: dict) -> str:
     return ", ".join(part for part in parts if part) or _UNKNOWN
 
 
-def _disk(machine: dict) -> str:
+def _disk(machine: Machine) -> str:
     disk = machine["disk"]
     parts = [disk["model"], disk["kind"], disk["bus"], disk["bytes"] and size(disk["bytes"])]
     return ", ".join(part for part in parts if part) or _UNKNOWN
 
 
-def _file_system(machine: dict) -> str:
+def _file_system(machine: Machine) -> str:
     disk = machine["disk"]
     return f"{_or(disk['file_system'])}, scheduler {_or(disk['scheduler'])}"
 
 
-def _boost(machine: dict) -> str:
+def _boost(machine: Machine) -> str:
     cpu = machine["cpu"]
     boost = {True: "on", False: "off", None: _UNKNOWN}[cpu["boost"]]
     return f"governor {_or(cpu['governor'])}, boost {boost}"
 
 
-def _mitigations(machine: dict) -> str:
+def _mitigations(machine: Machine) -> str:
     found = machine["cpu"]["mitigations"]
     active = sorted(name for name, state in found.items() if (state or "").startswith("Mitigation"))
     return ", ".join(active) or ("none" if found else _UNKNOWN)
 
 
-def _sources(run: dict) -> tuple:
+def _sources(run: Run) -> tuple[tuple[str, str | None], ...]:
     return tuple(sorted((kernel["name"], kernel["source_hash"]) for kernel in run["kernels"]))
+
+
+class Measured(Protocol):
+    """A run and its machine: a side, or what else has them."""
+
+    @property
+    def run(self) -> Run:
+        """The run.json."""
+
+    @property
+    def machine(self) -> Machine:
+        """The machine.json."""
 
 
 class Fact(NamedTuple):
     """Something a reader asks first. of: what it is on a side, in a few words."""
 
     name: str
-    of: Callable[[Side], str]
+    of: Callable[[Measured], str]
 
 
 FACTS = (
@@ -124,17 +139,23 @@ FACTS = (
 )  # fmt: skip
 
 
-def facts(sides: list[Side]) -> tuple[list[dict], list[dict]]:
+def facts(sides: list[Side]) -> tuple[list[FactRow], list[FactRow]]:
     """(what differs, what is the same): [{"name", "values": one a side}] of FACTS, libraries and
     the kernels' sources. Of what is the same there is one value."""
-    rows = [{"name": fact.name, "values": [safe(fact.of(s), 160) for s in sides]} for fact in FACTS]
+    rows: list[FactRow] = [
+        {"name": fact.name, "values": [safe(fact.of(s), 160) for s in sides]} for fact in FACTS
+    ]
     libraries = dict.fromkeys(name for side in sides for name in side.run["libraries"])
     for name in sorted(libraries):
         values = [safe(side.run["libraries"].get(name) or "none", 60) for side in sides]
         rows.append({"name": safe(name, 40), "values": values})
     rows.append({"name": "kernel sources", "values": _told_sources(sides)})
     differing = [row for row in rows if len(set(row["values"])) > 1]
-    same = [{**row, "values": row["values"][:1]} for row in rows if len(set(row["values"])) == 1]
+    same: list[FactRow] = [
+        {"name": row["name"], "values": row["values"][:1]}
+        for row in rows
+        if len(set(row["values"])) == 1
+    ]
     return differing, same
 
 
@@ -174,38 +195,45 @@ def _brief(value: object) -> object:
 
 def _same(field: str, old: object, now: object) -> bool:
     """Whether two facts are alike; kernels keep some RAM for themselves, and not all the same."""
-    if field == "ram.bytes" and old and now:
+    if field == "ram.bytes" and isinstance(old, int) and isinstance(now, int):
         return abs(old - now) <= 0.03 * max(old, now)
     return old == now
 
 
-def changed(base: Side, new: Side) -> list[dict]:
+def _choices(run: Run) -> dict[str, str | None]:
+    """What was chosen for a run, besides libraries."""
+    build = run["build"]
+    return {
+        "compiler": build["compiler"],
+        "flags": build["flags"],
+        "build_type": build["build_type"],
+        "isa": build["isa"],
+        "simd": ", ".join(run["simd"]["taken"]),
+        "simd_target": run["simd"]["asked"],
+        "profile": run["profile"],
+        "commit": (run["commit"] or "none")[:12],
+    }
+
+
+def changed(base: Side, new: Side) -> list[Difference]:
     """Every field that differs between two sides: [{"field", "base", "new"}]."""
-    found = []
+    found: list[Difference] = []
     old, now = _flat(base.machine), _flat(new.machine)
     for field in [f for f in dict.fromkeys([*old, *now]) if f not in _NO_FACT]:
         if not _same(field, old.get(field), now.get(field)):
             found.append(
                 {"field": field, "base": _brief(old.get(field)), "new": _brief(now.get(field))}
             )
-    for name, of in (
-        ("compiler", lambda run: run["build"]["compiler"]),
-        ("flags", lambda run: run["build"]["flags"]),
-        ("build_type", lambda run: run["build"]["build_type"]),
-        ("isa", lambda run: run["build"]["isa"]),
-        ("simd", lambda run: ", ".join(run["simd"]["taken"])),
-        ("simd_target", lambda run: run["simd"]["asked"]),
-        ("profile", lambda run: run["profile"]),
-        ("commit", lambda run: (run["commit"] or "none")[:12]),
-    ):
-        if of(base.run) != of(new.run):
-            found.append({"field": name, "base": of(base.run), "new": of(new.run)})
-    old, now = base.run["libraries"], new.run["libraries"]
-    for name in sorted({*old, *now}):
-        if old.get(name) != now.get(name):
-            found.append(
-                {"field": f"libraries.{name}", "base": old.get(name), "new": now.get(name)}
-            )
+    chosen, other_ = _choices(base.run), _choices(new.run)
+    for name in chosen:
+        if chosen[name] != other_[name]:
+            found.append({"field": name, "base": chosen[name], "new": other_[name]})
+    before, after = base.run["libraries"], new.run["libraries"]
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            found.append({
+                "field": f"libraries.{name}", "base": before.get(name), "new": after.get(name),
+            })  # fmt: skip
     other = differing_sources(base, new)
     if other:
         told = f"{len(other)} of {len(base.run['kernels'])}: {', '.join(other)}"
@@ -217,14 +245,14 @@ def _is_system(field: str) -> bool:
     return any(field == name or field.startswith(f"{name}.") for name in _SYSTEM)
 
 
-def parts_of(differences: list[dict]) -> dict[str, list[str]]:
+def parts_of(differences: list[Difference]) -> dict[str, list[str]]:
     """The parts of the hardware that differ, each with its fields."""
     fields = [entry["field"] for entry in differences if not _is_system(entry["field"])]
     found = {part: [f for f in fields if f.startswith(f"{part}.")] for part in PARTS}
     return {part: names for part, names in found.items() if names}
 
 
-def touched(new: Side, differences: list[dict]) -> tuple[set[str] | None, str]:
+def touched(new: Side, differences: list[Difference]) -> tuple[set[str] | None, str]:
     """(axes that the change can have touched, what it is): None where it can be any of them.
 
     The change is what was declared with --changed, or else the parts of the hardware that differ,
@@ -245,7 +273,9 @@ def touched(new: Side, differences: list[dict]) -> tuple[set[str] | None, str]:
     return set().union(*(TOUCHES[part] for part in parts)), ", ".join(parts)
 
 
-def _of_configuration(base: Side, new: Side, fields: dict[str, dict], hardware: bool) -> list[str]:
+def _of_configuration(
+    base: Side, new: Side, fields: dict[str, Difference], hardware: bool
+) -> list[str]:
     """Warnings about compiler, flags, SIMD, libraries, profile and system software."""
     lines = []
     chosen = [name for name in ("compiler", "flags", "build_type", "isa", "simd") if name in fields]
@@ -278,7 +308,7 @@ def _of_configuration(base: Side, new: Side, fields: dict[str, dict], hardware: 
     return lines
 
 
-def _of_sources(base: Side, new: Side, fields: dict[str, dict]) -> list[str]:
+def _of_sources(base: Side, new: Side, fields: dict[str, Difference]) -> list[str]:
     differing = differing_sources(base, new)
     if differing:
         more = f" and {len(differing) - 8} more" if len(differing) > 8 else ""
@@ -291,7 +321,7 @@ def _of_sources(base: Side, new: Side, fields: dict[str, dict]) -> list[str]:
     return []
 
 
-def _of_declared(base: Side, new: Side, fields: dict[str, dict]) -> list[str]:
+def _of_declared(base: Side, new: Side, fields: dict[str, Difference]) -> list[str]:
     """What was declared with --changed, held against what differs."""
     lines = []
     actual = parts_of(list(fields.values()))
@@ -316,18 +346,26 @@ def _of_declared(base: Side, new: Side, fields: dict[str, dict]) -> list[str]:
     return lines
 
 
-def controls(axes: list[dict], can_touch: set[str] | None) -> list[dict]:
+def moved_of(index: Index) -> bool:
+    """Whether the interval lies on one side of 1."""
+    lo, hi = index["lo"], index["hi"]
+    return lo is not None and hi is not None and (lo > 1 or hi < 1)
+
+
+def controls(axes: Sequence[AxisIndex], can_touch: set[str] | None) -> list[Axis]:
     """`axes` with what each is in this comparison: "control" is true for an axis that the change
     can't have touched, and "contaminated" for one of these that moved all the same."""
-    found = []
+    found: list[Axis] = []
     for axis in axes:
         control = can_touch is not None and axis["axis"] not in can_touch
-        moved = axis["lo"] is not None and (axis["lo"] > 1 or axis["hi"] < 1)
-        found.append({**axis, "control": control, "contaminated": control and moved})
+        told = cast(Axis, {**axis, "control": control, "contaminated": control and moved_of(axis)})
+        found.append(told)
     return found
 
 
-def warnings(base: Side, new: Side, differences: list[dict], axes: list[dict]) -> list[str]:
+def warnings(
+    base: Side, new: Side, differences: list[Difference], axes: Sequence[AxisIndex]
+) -> list[str]:
     """What a reader must know before believing the numbers, one line each."""
     fields = {entry["field"]: entry for entry in differences}
     lines = _of_configuration(base, new, fields, bool(parts_of(differences)))
@@ -353,7 +391,7 @@ def warnings(base: Side, new: Side, differences: list[dict], axes: list[dict]) -
     return lines
 
 
-def _of_spread(base: Side, new: Side, axes: list[dict]) -> list[str]:
+def _of_spread(base: Side, new: Side, axes: Sequence[AxisIndex]) -> list[str]:
     """Where the spread between runs that the intervals are widened by comes from."""
     unknown = [
         axis["axis"]

@@ -5,26 +5,34 @@ from __future__ import annotations
 import csv
 import io
 import re
+from typing import Mapping
 
 from headroom_tools.base.text import csv_text, safe, three_digits, time_of
 from headroom_tools.compare import tables
+from headroom_tools.compare.differs import moved_of
 from headroom_tools.compare.rows import CELL
 from headroom_tools.compare.sides import Side, label_of
+from headroom_tools.compare.types import Comparison
 
 CSV_COLUMNS = ("base", "new", *CELL, "axis", "role", "base_ns_per_item", "new_ns_per_item", "ratio",
                "lo", "hi", "verdict")  # fmt: skip
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#!|~])")
 
 
-def as_json(base: Side, news: list[Side], trees: list[dict]) -> dict:
+def as_json(
+    base: Side, news: list[Side], trees: list[Comparison]
+) -> Comparison | dict[str, object]:
     """`compare --json`: one comparison as it is, several under "comparisons"."""
     if len(trees) == 1:
         return trees[0]
-    named = [{"new": new.name, **tree} for new, tree in zip(news, trees)]
+    named: list[dict[str, object]] = []
+    for new, tree in zip(news, trees):
+        fields: Mapping[str, object] = tree
+        named.append({"new": new.name, **fields})
     return {"base": base.name, "comparisons": named}
 
 
-def as_csv(base: Side, news: list[Side], trees: list[dict]) -> str:
+def as_csv(base: Side, news: list[Side], trees: list[Comparison]) -> str:
     """A line for each cell and NEW, with CSV_COLUMNS; five significant digits."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -32,7 +40,8 @@ def as_csv(base: Side, news: list[Side], trees: list[dict]) -> str:
     for new, tree in zip(news, trees):
         names = (csv_text(base.name), csv_text(new.name))
         for row in tree["rows"]:
-            values = [row[name] for name in CSV_COLUMNS[2:]]
+            fields: Mapping[str, object] = row
+            values = [fields[name] for name in CSV_COLUMNS[2:]]
             told = [f"{v:.5g}" if isinstance(v, float) else "" if v is None else v for v in values]
             writer.writerow([*names, *told])
     return out.getvalue()
@@ -56,7 +65,7 @@ def _bold_if(moved: bool, text: str) -> str:
     return f"**{text}**" if moved else text
 
 
-def as_markdown(base: Side, news: list[Side], trees: list[dict], everything: bool) -> str:
+def as_markdown(base: Side, news: list[Side], trees: list[Comparison], everything: bool) -> str:
     """Tables for a pull request or a report: what differs, axes, kernels."""
     sides = [base, *news]
     names = ["base"] + (
@@ -91,13 +100,13 @@ def as_markdown(base: Side, news: list[Side], trees: list[dict], everything: boo
     return "\n".join(lines)
 
 
-def axes_table(tree: dict) -> list[str]:
+def axes_table(tree: Comparison) -> list[str]:
     """The axes of one comparison as a Markdown table."""
     table = [["axis", "ratio", "interval", "kernels from .. to", "naive", "best", "kernels", ""]]
     for axis in tree["axes"]:
         note = ("contaminated" if axis["contaminated"] else "control") if axis["control"] else ""
         naive, best = (
-            tables.factor(axis[name]["ratio"]) if axis[name] else "" for name in ("naive", "best")
+            tables.factor(one["ratio"]) if one else "" for one in (axis["naive"], axis["best"])
         )
         spread = f"{three_digits(axis['least'])} .. {three_digits(axis['most'])}"
         of = f"{axis['kernels']} of {axis['of']}"
@@ -106,24 +115,28 @@ def axes_table(tree: dict) -> list[str]:
     return markdown_table("<>>>>>><", table)
 
 
-def _axes(trees: list[dict], names: list[str]) -> list[str]:
+def _axes(trees: list[Comparison], names: list[str]) -> list[str]:
     by_axis = [{axis["axis"]: axis for axis in tree["axes"]} for tree in trees]
     table = [["axis", *names[1:]]]
     for axis in sorted(dict.fromkeys(name for found in by_axis for name in found)):
         cells = []
         for found in by_axis:
             entry = found.get(axis)
-            moved = bool(entry and entry["lo"] and (entry["lo"] > 1 or entry["hi"] < 1))
-            cells.append(_bold_if(moved, tables.factor(entry["ratio"])) if entry else "-")
+            cells.append(_bold_if(moved_of(entry), tables.factor(entry["ratio"])) if entry else "-")
         table.append([axis, *cells])
     return markdown_table("<" + ">" * len(trees), table)
 
 
 def kernel_tables(
-    base: Side, trees: list[dict], names: list[str], everything: bool, only: set | None = None
+    base: Side,
+    trees: list[Comparison],
+    names: list[str],
+    everything: bool,
+    only: set[str] | None = None,
 ) -> list[str]:
     """The ladders of a comparison by axis as Markdown tables. only: the names of the kernels."""
-    lines, axis = [], ""
+    lines: list[str] = []
+    axis = ""
     by_key = [tables.by_key(tree) for tree in trees]
     single = len(trees) == 1
     for view in tables.ladder_views(base, trees, everything):
@@ -149,14 +162,13 @@ def kernel_tables(
                 table.append([name, first, *(tables.marked(row) for row in found)])
         changes = [tables.change_of(pair) for pair in view.pairs]
         if any(changes):
-            own = next(change for change in changes if change)["base_speedup"]
+            known_change = next(change for change in changes if change)
             told = [f"{three_digits(c['new_speedup'])}x" if c else "-" for c in changes]
-            cells = [f"{three_digits(own)}x", *told]
+            cells = [f"{three_digits(known_change['base_speedup'])}x", *told]
             if single:
-                change = changes[0]
-                verdict = {"higher": "ladder higher", "lower": "ladder lower"}
-                cells += [tables.factor(change["ratio"]), tables.interval(change),
-                          verdict.get(change["change"], "")]  # fmt: skip
+                words = {"higher": "ladder higher", "lower": "ladder lower"}
+                cells += [tables.factor(known_change["ratio"]), tables.interval(known_change),
+                          words.get(known_change["change"] or "", "")]  # fmt: skip
                 table.append([escaped(tables.pair_name(view.pairs[0])), *cells])
             else:
                 table.append(["best over baseline", *cells])

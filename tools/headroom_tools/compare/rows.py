@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy
 from scipy.special import stdtrit
 
 from headroom_tools import stats
 from headroom_tools.compare.sides import Side, columns, key_of, median_of, moments, spread_of
-from headroom_tools.record.cells import Cell
+from headroom_tools.compare.types import CellKey, LadderRow, Row
+from headroom_tools.record.cells import Cell, of_launches
+from headroom_tools.record.types import LadderKey
 from headroom_tools.show.rows import BAND
+
+if TYPE_CHECKING:
+    from headroom_tools.compare.sides import Floats, Moments
 
 CELL = ("kernel", "variant", "n", "input", "threads")
 
@@ -19,11 +24,11 @@ CELL = ("kernel", "variant", "n", "input", "threads")
 class Welch(NamedTuple):
     """Differences of means, with half-widths of 95%; NaN where a side has fewer than 2 launches."""
 
-    mean: numpy.ndarray
-    half: numpy.ndarray
+    mean: Floats
+    half: Floats
 
 
-def welch(base: tuple, new: tuple, within: float = stats.COVERAGE) -> Welch:
+def welch(base: Moments, new: Moments, within: float = stats.COVERAGE) -> Welch:
     """Welch's intervals for many rows at once: each side is (count, mean, variance)."""
     with numpy.errstate(invalid="ignore", divide="ignore"):
         a, b = base[2] / base[0], new[2] / new[0]
@@ -33,6 +38,11 @@ def welch(base: tuple, new: tuple, within: float = stats.COVERAGE) -> Welch:
     return Welch(base[1] - new[1], half)
 
 
+def key_of_row(row: Row | LadderRow) -> CellKey:
+    """CELL of a row, as the keys of Side.cells."""
+    return row["kernel"], row["variant"], row["n"], row["input"], row["threads"]
+
+
 def verdict_of(lo: float, hi: float, band: float) -> str | None:
     """The verdict on an interval in logs; None where it is NaN."""
     if math.isnan(lo):
@@ -40,13 +50,12 @@ def verdict_of(lo: float, hi: float, band: float) -> str | None:
     return stats.verdict([stats.Interval(lo, hi, stats.COVERAGE)], band)
 
 
-def floor_of(base: Side, new: Side, kernel: dict) -> float:
-    """The noise floor of a kernel on the two sides: the larger of the two."""
-    class_ = kernel["noise_class"]
+def floor_of(base: Side, new: Side, class_: str) -> float:
+    """The noise floor of a noise class on the two sides: the larger of the two."""
     return max(base.floors.get(class_, 1.0), new.floors.get(class_, 1.0))
 
 
-def rows_of(base: Side, new: Side, band: float = BAND) -> list[dict]:
+def rows_of(base: Side, new: Side, band: float = BAND) -> list[Row]:
     """One row for each cell that both sides have: ratio > 1 means that NEW is faster.
 
     The interval of a row is Welch's over launches, joined in quadrature by each side's spread
@@ -62,11 +71,11 @@ def rows_of(base: Side, new: Side, band: float = BAND) -> list[dict]:
     if not keys:
         return []
     at = [[side.numbers.index[key] for key in keys] for side in (base, new)]
-    moments_ = [
-        tuple(column[rows] for column in (n.count, n.mean, n.variance))
+    old, now = (
+        (n.count[rows], n.mean[rows], n.variance[rows])
         for n, rows in zip((base.numbers, new.numbers), at)
-    ]
-    found = welch(*moments_)
+    )
+    found = welch(old, now)
     axes = [new.cells[key].kernel["axis"] for key in keys]
     spread = {
         axis: spread_of(base, axis) ** 2 + spread_of(new, axis) ** 2 for axis in set(axes)
@@ -75,17 +84,21 @@ def rows_of(base: Side, new: Side, band: float = BAND) -> list[dict]:
     means = found.mean.tolist()
     base_ns, new_ns = base.numbers.ns[at[0]].tolist(), new.numbers.ns[at[1]].tolist()
     bands = {
-        class_: max(band, floor_of(base, new, {"noise_class": class_}) - 1)
+        class_: max(band, floor_of(base, new, class_) - 1)
         for class_ in {new.cells[key].kernel["noise_class"] for key in keys}
     }
-    rows = []
+    rows: list[Row] = []
     for index, key in enumerate(keys):
-        old, cell = base.cells[key], new.cells[key]
+        before, cell = base.cells[key], new.cells[key]
         mean, half = means[index], halves[index]
         known = not math.isnan(half)
         rows.append(
             {
-                **dict(zip(CELL, key)),
+                "kernel": key[0],
+                "variant": key[1],
+                "n": key[2],
+                "input": key[3],
+                "threads": key[4],
                 "axis": axes[index],
                 "base_ns": base_ns[index],
                 "new_ns": new_ns[index],
@@ -94,14 +107,14 @@ def rows_of(base: Side, new: Side, band: float = BAND) -> list[dict]:
                 "hi": stats.factor_of(mean + half) if known else None,
                 "verdict": verdict_of(mean - half, mean + half, bands[cell.kernel["noise_class"]]),
                 "role": cell.role,
-                "base_ns_per_item": base_ns[index] / old.items,
+                "base_ns_per_item": base_ns[index] / before.items,
                 "new_ns_per_item": new_ns[index] / cell.items,
             }
         )
     return rows
 
 
-def best_of(side: Side, ladder: tuple, among: set[tuple] | None = None) -> Cell | None:
+def best_of(side: Side, ladder: LadderKey, among: set[CellKey] | None = None) -> Cell | None:
     """The fastest rung of a ladder that is not its baseline; None where there is none.
 
     among: the cells (as key_of) that count.
@@ -122,15 +135,23 @@ def _claims(cell: Cell) -> bool:
     return not (cell.kernel["probe"] or cell.kernel["placebo"])
 
 
-def ladders_of(base: Side, new: Side, band: float = BAND) -> list[dict]:
+class _Pair(NamedTuple):
+    """A rung on both sides, and on which of them it is the ladder's fastest."""
+
+    base: Cell
+    new: Cell
+    best_base: bool
+    best_new: bool
+
+
+def ladders_of(base: Side, new: Side, band: float = BAND) -> list[LadderRow]:
     """How each pair's speedup over its baseline changed: 12x on BASE and 3x on NEW.
 
     A row for each rung that both sides have above the same baseline. Speedups are paired within
     their rounds, so the spread between runs doesn't enter; what their placebos strayed does.
     best_base and best_new say whether the rung is its side's fastest.
     """
-    rows: list[dict] = []
-    ratios: tuple[list, list] = ([], [])
+    found: list[_Pair] = []
     for where, rungs in base.rungs.items():
         others = {(cell.variant, cell.threads): cell for cell in new.rungs.get(where, ())}
         both = {key_of(cell) for cell in rungs if (cell.variant, cell.threads) in others}
@@ -141,42 +162,43 @@ def ladders_of(base: Side, new: Side, band: float = BAND) -> list[dict]:
                 continue
             if not _claims(cell) or cell.baseline != other.baseline:
                 continue
-            if not any(v is not None for v in cell.log_ratio) or not any(
-                v is not None for v in other.log_ratio
-            ):
+            if not of_launches(cell.log_ratio) or not of_launches(other.log_ratio):
                 continue
-            ratios[0].append(cell.log_ratio)
-            ratios[1].append(other.log_ratio)
             key = key_of(cell)
-            rows.append(
-                {
-                    **dict(zip(CELL, key)),
-                    "ladder_threads": cell.ladder_threads,
-                    "axis": cell.kernel["axis"],
-                    "baseline": cell.baseline,
-                    "floor": floor_of(base, new, cell.kernel),
-                    "best_base": best[0] is not None and key == key_of(best[0]),
-                    "best_new": best[1] is not None and key == key_of(best[1]),
-                }
-            )
-    if not rows:
+            is_best = [one is not None and key == key_of(one) for one in best]
+            found.append(_Pair(cell, other, is_best[0], is_best[1]))
+    if not found:
         return []
-    values = [columns(side) for side in ratios]
-    of_sides = [moments(side) for side in values]
+    old = columns([pair.base.log_ratio for pair in found])
+    now = columns([pair.new.log_ratio for pair in found])
     # welch gives base - new: the other way round here, so that above 1 means a higher ladder.
-    found = welch(of_sides[1], of_sides[0])
-    middles = [median_of(side).tolist() for side in values]
-    for index, row in enumerate(rows):
-        edge = max(band, row.pop("floor") - 1)
-        mean, half = float(found.mean[index]), float(found.half[index])
+    differences = welch(moments(now), moments(old))
+    middles = [median_of(values).tolist() for values in (old, now)]
+    rows: list[LadderRow] = []
+    for index, pair in enumerate(found):
+        cell = pair.base
+        edge = max(band, floor_of(base, new, cell.kernel["noise_class"]) - 1)
+        mean, half = float(differences.mean[index]), float(differences.half[index])
         known = not math.isnan(half)
         change = verdict_of(mean - half, mean + half, edge)
-        row.update(
-            base_speedup=stats.factor_of(middles[0][index]),
-            new_speedup=stats.factor_of(middles[1][index]),
-            ratio=stats.factor_of(mean),
-            lo=stats.factor_of(mean - half) if known else None,
-            hi=stats.factor_of(mean + half) if known else None,
-            change={"faster": "higher", "slower": "lower"}.get(change or "", change),
+        rows.append(
+            {
+                "kernel": cell.kernel["name"],
+                "variant": cell.variant,
+                "n": cell.n,
+                "input": cell.input,
+                "threads": cell.threads,
+                "ladder_threads": cell.ladder_threads,
+                "axis": cell.kernel["axis"],
+                "baseline": cell.baseline,
+                "best_base": pair.best_base,
+                "best_new": pair.best_new,
+                "base_speedup": stats.factor_of(middles[0][index]),
+                "new_speedup": stats.factor_of(middles[1][index]),
+                "ratio": stats.factor_of(mean),
+                "lo": stats.factor_of(mean - half) if known else None,
+                "hi": stats.factor_of(mean + half) if known else None,
+                "change": {"faster": "higher", "slower": "lower"}.get(change or "", change),
+            }
         )
     return rows

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Hashable, NamedTuple, TypeVar
 
 import numpy
 
@@ -13,29 +14,40 @@ from headroom_tools import stats
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.compare import between_runs
+from headroom_tools.compare.types import CellKey
+from headroom_tools.machine.types import Machine
 from headroom_tools.record.cells import Cell, cells_of, of_launches
 from headroom_tools.record.noise import noise_floors
+from headroom_tools.record.types import LadderKey, Launched, Run
 from headroom_tools.record.validate import load
 from headroom_tools.show.rows import ABOVE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[numpy.float64]
+    Moments = tuple[Floats, Floats, Floats]  # count, mean, variance
 
 NEIGHBOURS = 8  # runs beside a side's that are read at most, and the bytes of all sides' neighbours
 NEIGHBOUR_BYTES = 2 << 20
 ALL_NEIGHBOUR_BYTES = 8 << 20
+Key = TypeVar("Key", bound=Hashable)
 _NAME = re.compile(r"\d{8}T\d{6}Z-(?:[0-9a-f]{8}|nocommit)-(?P<label>.+)")
 
 
-class Numbers(NamedTuple):
+@dataclass(frozen=True)
+class Numbers:
     """Columns of a side, a row for each of `keys`; NaN where there is none.
 
     logs: of each launch's median time. ns: the median over launches. shape: (rows, launches).
     """
 
-    index: dict[tuple, int]
-    logs: numpy.ndarray
-    count: numpy.ndarray
-    mean: numpy.ndarray
-    variance: numpy.ndarray
-    ns: numpy.ndarray
+    index: dict[CellKey, int]
+    logs: Floats
+    count: Floats
+    mean: Floats
+    variance: Floats
+    ns: Floats
 
 
 class Side(NamedTuple):
@@ -48,23 +60,23 @@ class Side(NamedTuple):
     """
 
     name: str
-    runs: list[dict]
-    machine: dict
-    cells: dict[tuple, Cell]
-    rungs: dict[tuple, list[Cell]]
+    runs: list[Run]
+    machine: Machine
+    cells: dict[CellKey, Cell]
+    rungs: dict[LadderKey, list[Cell]]
     floors: dict[str, float]
     spread: dict[str, float]
     repeats: int
-    withheld: list[tuple]
+    withheld: list[CellKey]
     numbers: Numbers
 
     @property
-    def run(self) -> dict:
+    def run(self) -> Run:
         """The run that was named; what its pooled repeats share with it is read here."""
         return self.runs[0]
 
 
-def key_of(cell: Cell) -> tuple:
+def key_of(cell: Cell) -> CellKey:
     """CELL as a tuple: what both sides must have for a row."""
     return cell.kernel["name"], cell.variant, cell.n, cell.input, cell.threads
 
@@ -74,12 +86,12 @@ def logs(cell: Cell) -> list[float]:
     return [math.log(value) for value in of_launches(cell.median) if value > 0]
 
 
-def columns(rows: list[list]) -> numpy.ndarray:
+def columns(rows: list[Launched]) -> Floats:
     """Values by row and launch; None becomes NaN."""
     return numpy.array(rows, dtype=float) if rows else numpy.zeros((0, 1))
 
 
-def median_of(values: numpy.ndarray) -> numpy.ndarray:
+def median_of(values: Floats) -> Floats:
     """Each row's median over the values that are there; NaN for a row without any."""
     if not values.size:
         return numpy.zeros(len(values))
@@ -90,7 +102,7 @@ def median_of(values: numpy.ndarray) -> numpy.ndarray:
     return (low + ordered[rows, numpy.minimum(count // 2, values.shape[1] - 1)]) / 2
 
 
-def moments(values: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+def moments(values: Floats) -> Moments:
     """(count, mean, sample variance) of each row's values; NaN where they are too few."""
     there = ~numpy.isnan(values)
     count = there.sum(axis=1)
@@ -101,7 +113,7 @@ def moments(values: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, numpy.
     return count, mean, numpy.where(count > 1, variance, numpy.nan)
 
 
-def _numbers(cells: dict[tuple, Cell]) -> Numbers:
+def _numbers(cells: dict[CellKey, Cell]) -> Numbers:
     times = columns([cell.median for cell in cells.values()])
     with numpy.errstate(invalid="ignore", divide="ignore"):
         logarithms = numpy.log(times)
@@ -109,7 +121,7 @@ def _numbers(cells: dict[tuple, Cell]) -> Numbers:
     return Numbers(index, logarithms, *moments(logarithms), median_of(times))
 
 
-def configuration(run: dict) -> tuple:
+def configuration(run: Run) -> tuple[object, ...]:
     """What can be chosen on one machine, and the code that was measured."""
     build = run["build"]
     return (
@@ -126,17 +138,18 @@ def configuration(run: dict) -> tuple:
     )
 
 
-def _fingerprint(machine: dict) -> dict:
+def _fingerprint(machine: Machine) -> Machine:
     """A fingerprint for comparing: RAM by the GiB, as kernels keep more or less of it."""
-    ram = machine["ram"]
-    whole = -(-ram["bytes"] // (1 << 30)) if ram["bytes"] else None
-    return {**machine, "ram": {**ram, "bytes": whole}}
+    ram, alike = machine["ram"].copy(), machine.copy()
+    ram["bytes"] = -(-ram["bytes"] // (1 << 30)) if ram["bytes"] else None
+    alike["ram"] = ram
+    return alike
 
 
 class _Loaded(NamedTuple):
     folder: Path
-    run: dict
-    machine: dict
+    run: Run
+    machine: Machine
 
     def agrees(self, other: _Loaded) -> bool:
         """Whether both are repeats of one measurement, so that they pool."""
@@ -178,10 +191,10 @@ def _neighbours(of: _Loaded, named: set[Path], budget: list[int]) -> list[_Loade
     return found
 
 
-def _cells(run: dict) -> tuple[dict[tuple, Cell], list[Cell]]:
+def _cells(run: Run) -> tuple[dict[CellKey, Cell], list[Cell]]:
     """A run's cells by CELL, each once (of its own ladder where it stands in several), and all."""
     rows = cells_of(run)
-    chosen: dict[tuple, Cell] = {}
+    chosen: dict[CellKey, Cell] = {}
     for cell in rows:
         known = chosen.get(key_of(cell))
         own = cell.ladder_threads == cell.threads
@@ -190,23 +203,31 @@ def _cells(run: dict) -> tuple[dict[tuple, Cell], list[Cell]]:
     return chosen, rows
 
 
-def _pooled(tables: list[dict[tuple, Cell]], launches: list[int]) -> dict[tuple, Cell]:
+def _joined(columns_: list[Launched | None], launches: list[int]) -> Launched:
+    """The launches of several runs one after the other; None for those of a run without any."""
+    return [
+        value
+        for column, count in zip(columns_, launches)
+        for value in (column or [None] * count)
+    ]
+
+
+def _pooled(tables: list[dict[Key, Cell]], launches: list[int]) -> dict[Key, Cell]:
     """The tables' cells, each with the launches of all tables; None where one lacks the cell."""
     if len(tables) == 1:
         return tables[0]
     pooled = {}
     for key in dict.fromkeys(key for table in tables for key in table):
         found = [table.get(key) for table in tables]
-        joined = {
-            name: [
-                value
-                for cell, count in zip(found, launches)
-                for value in ((getattr(cell, name) if cell else None) or [None] * count)
-            ]
-            for name in ("median", "p10", "min", "log_ratio", "ceiling", "of_ceiling")
-        }
         first = next(cell for cell in found if cell is not None)
-        pooled[key] = first._replace(**joined)
+        pooled[key] = first._replace(
+            median=_joined([cell and cell.median for cell in found], launches),
+            p10=_joined([cell and cell.p10 for cell in found], launches),
+            min=_joined([cell and cell.min for cell in found], launches),
+            log_ratio=_joined([cell and cell.log_ratio for cell in found], launches),
+            ceiling=_joined([cell and cell.ceiling for cell in found], launches),
+            of_ceiling=_joined([cell and cell.of_ceiling for cell in found], launches),
+        )
     return pooled
 
 
@@ -226,7 +247,7 @@ def _side(pool: list[_Loaded], beside: list[_Loaded]) -> Side:
     rows = _pooled([{(*cell.ladder(), *key_of(cell)): cell for cell in all_} for _, all_ in read],
                    launches)  # fmt: skip
     withheld = {where for where, cell in rows.items() if _above_ceiling(cell)}
-    rungs: dict[tuple, list[Cell]] = {}
+    rungs: dict[LadderKey, list[Cell]] = {}
     for where, cell in rows.items():
         if where not in withheld:
             rungs.setdefault(cell.ladder(), []).append(cell)
@@ -251,7 +272,7 @@ def _side(pool: list[_Loaded], beside: list[_Loaded]) -> Side:
     )
 
 
-def _means(table: dict[tuple, Cell]) -> dict[tuple, tuple[str, float]]:
+def _means(table: dict[CellKey, Cell]) -> dict[CellKey, tuple[str, float]]:
     found = {}
     for key, cell in table.items():
         values = logs(cell)

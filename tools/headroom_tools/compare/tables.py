@@ -5,28 +5,33 @@ Cells are plain text, or (text, verdict) where a verdict colours them. Nothing i
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional, Sequence
 
 from headroom_tools.base.text import ladder_label, three_digits
 from headroom_tools.compare.differs import facts
-from headroom_tools.compare.rows import CELL
+from headroom_tools.compare.rows import key_of_row
 from headroom_tools.compare.sides import Side, key_of
+from headroom_tools.compare.types import CellKey, Comparison, Index, LadderRow, Row
+from headroom_tools.record.types import Kernel, LadderKey
 
 MARKS = {"faster": "▲", "slower": "▼", "equivalent": "=", "unresolved": "?"}
+
+
+# The rows of `ladders_of` for what is best on BASE and on NEW, or None where there is none.
+Pair = tuple[Optional[LadderRow], Optional[LadderRow]]
 
 
 class LadderView(NamedTuple):
     """What is shown of a ladder of BASE.
 
-    rungs: the keys of its lines, in order. pairs: for each NEW the rows of `ladders_of` for what is
-    best on BASE and on NEW, or None where there is none.
+    rungs: the keys of its lines, in order. pairs: for each NEW what is best.
     """
 
     axis: str
-    kernel: dict
+    kernel: Kernel
     label: str
-    rungs: list[tuple]
-    pairs: list[tuple[dict | None, dict | None]]
+    rungs: list[CellKey]
+    pairs: list[Pair]
 
 
 def letters(index: int) -> str:
@@ -39,13 +44,14 @@ def letters(index: int) -> str:
     return text
 
 
-def interval(entry: dict) -> str:
+def interval(entry: Index | Row | LadderRow) -> str:
     """The interval of a row or an axis, or nothing."""
-    if entry["lo"] is None:
+    lo, hi = entry["lo"], entry["hi"]
+    if lo is None or hi is None:
         return ""
-    if entry["hi"] < 1.1 and entry["lo"] > 0.9:
-        return f"{entry['lo']:.3f} .. {entry['hi']:.3f}"
-    return f"{three_digits(entry['lo'])} .. {three_digits(entry['hi'])}"
+    if hi < 1.1 and lo > 0.9:
+        return f"{lo:.3f} .. {hi:.3f}"
+    return f"{three_digits(lo)} .. {three_digits(hi)}"
 
 
 def factor(value: float) -> str:
@@ -53,14 +59,9 @@ def factor(value: float) -> str:
     return f"{value:.3f}x" if 0.1 <= value < 10 else f"{three_digits(value)}x"
 
 
-def key_of_row(row: dict) -> tuple:
-    """CELL of a row, as the keys of Side.cells."""
-    return tuple(row[name] for name in CELL)
-
-
-def _best_pairs(tree: dict) -> dict[tuple, tuple]:
+def _best_pairs(tree: Comparison) -> dict[LadderKey, Pair]:
     """By ladder, the rows of `ladders_of` for what is best on BASE and on NEW."""
-    pairs: dict[tuple, tuple] = {}
+    pairs: dict[LadderKey, Pair] = {}
     for row in tree["ladders"]:
         if row["best_base"] or row["best_new"]:
             where = (row["kernel"], row["n"], row["input"], row["ladder_threads"])
@@ -69,7 +70,7 @@ def _best_pairs(tree: dict) -> dict[tuple, tuple]:
     return pairs
 
 
-def ladder_views(base: Side, trees: list[dict], everything: bool) -> list[LadderView]:
+def ladder_views(base: Side, trees: list[Comparison], everything: bool) -> list[LadderView]:
     """The ladders of BASE by axis and kernel: the baseline and the best, or every rung."""
     shared = {key_of_row(row) for tree in trees for row in tree["rows"]}
     by_tree = [_best_pairs(tree) for tree in trees]
@@ -93,22 +94,24 @@ def ladder_views(base: Side, trees: list[dict], everything: bool) -> list[Ladder
     return sorted(views, key=lambda view: view.axis)
 
 
-def pair_name(pair: tuple[dict, dict]) -> str:
+def pair_name(pair: Pair) -> str:
     """`speedup of highway`, or of what is best on each side."""
-    old, new = pair[0]["variant"], pair[1]["variant"]
+    old, new = (row["variant"] if row else "none" for row in pair)
     return f"speedup of {old}" if old == new else f"speedup of {old} / {new}"
 
 
-def change_of(pair: tuple[dict | None, dict | None]) -> dict | None:
+def change_of(pair: Pair) -> LadderRow | None:
     """How a ladder's best speedup changed: as a row of `ladders_of`, without an interval where
     another variant is the best one on the other side."""
     if pair[0] is None or pair[1] is None:
         return None
     if pair[0] is pair[1]:
         return pair[0]
-    old, new = pair[0]["base_speedup"], pair[1]["new_speedup"]
-    return {**pair[0], "new_speedup": new, "ratio": new / old, "lo": None, "hi": None,
-            "change": None}  # fmt: skip
+    made = pair[0].copy()
+    made["new_speedup"] = pair[1]["new_speedup"]
+    made["ratio"] = made["new_speedup"] / made["base_speedup"]
+    made["lo"] = made["hi"] = made["change"] = None
+    return made
 
 
 def differing_facts(sides: list[Side]) -> tuple[list[list[str]], str]:
@@ -118,25 +121,25 @@ def differing_facts(sides: list[Side]) -> tuple[list[list[str]], str]:
     return rows, ", ".join(row["name"] for row in same)
 
 
-def by_key(tree: dict) -> dict[tuple, dict]:
+def by_key(tree: Comparison) -> dict[CellKey, Row]:
     """A comparison's rows by CELL."""
     return {key_of_row(row): row for row in tree["rows"]}
 
 
-def rung_name(key: tuple, rows: list[dict | None]) -> str:
+def rung_name(key: CellKey, rows: Sequence[Row | None]) -> str:
     """The variant, marked where it is a library's."""
     role = next((row["role"] for row in rows if row is not None), "")
     return f"{key[1]} (peer)" if role == "peer" else key[1]
 
 
-def marked(row: dict | None) -> str:
+def marked(row: Row | None) -> str:
     """`1.503x ▲`: ratio and verdict in one cell."""
     if row is None:
         return "-"
     return f"{factor(row['ratio'])} {MARKS.get(row['verdict'] or '', ' ')}"
 
 
-def summary(tree: dict) -> str:
+def summary(tree: Comparison) -> str:
     """`1,003 rows: 6 faster, 1 slower, 996 unresolved`."""
     counts: dict[str, int] = {}
     for row in tree["rows"]:

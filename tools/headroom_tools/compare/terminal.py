@@ -9,6 +9,7 @@ from headroom_tools.base import terminal
 from headroom_tools.base.text import safe, shortened, three_digits, time_of
 from headroom_tools.compare import tables
 from headroom_tools.compare.sides import Side, label_of
+from headroom_tools.compare.types import Axis, CellKey, Comparison, Row
 from headroom_tools.show.rows import MOVED
 
 LEGEND = (
@@ -66,7 +67,7 @@ def _facts(base: Side, news: list[Side], to: Console) -> None:
         terminal.paragraph(to, f"the same: {same}", "dim")
 
 
-def _warnings(news: list[Side], trees: list[dict], to: Console) -> None:
+def _warnings(news: list[Side], trees: list[Comparison], to: Console) -> None:
     """Each warning once, with the sides that it holds for."""
     whose: dict[str, list[str]] = {}
     for at, tree in enumerate(trees):
@@ -77,7 +78,7 @@ def _warnings(news: list[Side], trees: list[dict], to: Console) -> None:
         terminal.paragraph(to, f"! {told}{line}", "yellow", 0)
 
 
-def _axis_pair(tree: dict, to: Console) -> None:
+def _axis_pair(tree: Comparison, to: Console) -> None:
     to.print()
     if not tree["axes"]:
         terminal.title(to, "axes", "none: both have no kernel in common but probes and placebos")
@@ -87,18 +88,15 @@ def _axis_pair(tree: dict, to: Console) -> None:
     head = ("", "ratio", "interval", "kernels from .. to", "naive", "best", "of", "")
     table.row(*((name, "dim") for name in head))
     for axis in tree["axes"]:
-        note = ""
-        if axis["control"]:
-            note = ("moved: contaminated", "bold red") if axis["contaminated"] else "control"
+        note = ("control" if axis["control"] else "", "")
+        if axis["contaminated"]:
+            note = ("moved: contaminated", "bold red")
         table.row(
             axis["axis"],
             (tables.factor(axis["ratio"]), "bold"),
             tables.interval(axis),
             f"{three_digits(axis['least'])} .. {three_digits(axis['most'])}",
-            *(
-                tables.factor(axis[name]["ratio"]) if axis[name] else ""
-                for name in ("naive", "best")
-            ),
+            *(tables.factor(one["ratio"]) if one else "" for one in (axis["naive"], axis["best"])),
             (f"{axis['kernels']} of {axis['of']} kernels", "dim"),
             note,
         )
@@ -124,7 +122,7 @@ class _Headings:
             self._table.heading((self._kernel, "bold"), (f"  {technique}", "dim"))
 
 
-def _kernels_pair(base: Side, tree: dict, everything: bool, to: Console) -> None:
+def _kernels_pair(base: Side, tree: Comparison, everything: bool, to: Console) -> None:
     table = terminal.Table("<<>>>><", limits={0: NAME_WIDTH})
     headings = _Headings(table)
     rows = tables.by_key(tree)
@@ -147,6 +145,7 @@ def _kernels_pair(base: Side, tree: dict, everything: bool, to: Console) -> None
         change = tables.change_of(view.pairs[0])
         if change is not None:
             told = {"higher": "ladder higher", "lower": "ladder lower"}
+            how = change["change"] or ""
             table.row(
                 (f"  {tables.pair_name(view.pairs[0])}", "dim"),
                 "",
@@ -154,12 +153,12 @@ def _kernels_pair(base: Side, tree: dict, everything: bool, to: Console) -> None
                 (f"{three_digits(change['new_speedup'])}x", "dim"),
                 (tables.factor(change["ratio"]), "dim"),
                 (tables.interval(change), "dim"),
-                (told.get(change["change"], ""), CHANGE_STYLE.get(change["change"], "")),
+                (told.get(how, ""), CHANGE_STYLE.get(how, "")),
             )
     table.print(to)
 
 
-def _axis_matrix(trees: list[dict], block: range, to: Console) -> None:
+def _axis_matrix(trees: list[Comparison], block: range, to: Console) -> None:
     axes = dict.fromkeys(axis["axis"] for tree in trees for axis in tree["axes"])
     table = terminal.Table("<" + ">" * len(block))
     table.row("", *((tables.letters(at), "bold") for at in block))
@@ -173,18 +172,19 @@ def _axis_matrix(trees: list[dict], block: range, to: Console) -> None:
     table.print(to)
 
 
-def _coloured(axis: dict) -> tuple[str, str]:
+def _coloured(axis: Axis) -> tuple[str, str]:
     """An axis index, coloured where its interval lies on one side of 1."""
-    if axis["lo"] is None:
+    lo, hi = axis["lo"], axis["hi"]
+    if lo is None or hi is None:
         return tables.factor(axis["ratio"]), ""
-    moved = "faster" if axis["lo"] > 1 else "slower" if axis["hi"] < 1 else "unresolved"
+    moved = "faster" if lo > 1 else "slower" if hi < 1 else "unresolved"
     style = terminal.VERDICT_STYLE[moved] if moved in MOVED else ""
     mark = "!" if axis["contaminated"] else tables.MARKS[moved]
     return f"{tables.factor(axis['ratio'])} {mark}", style
 
 
 def _kernels_matrix(
-    views: list[tables.LadderView], rows: list[dict[tuple, dict]], block: range, to: Console
+    views: list[tables.LadderView], rows: list[dict[CellKey, Row]], block: range, to: Console
 ) -> None:
     """Ratios against BASE, a column for each NEW of `block`. rows: by CELL, for each NEW."""
     table = terminal.Table("<>" + ">" * len(block), limits={0: NAME_WIDTH})
@@ -196,11 +196,9 @@ def _kernels_matrix(
         for key in view.rungs:
             found = [table_.get(key) for table_ in rows]
             known = next(row for row in found if row is not None)
+            verdicts = [row["verdict"] or "" if row else "" for row in found]
             cells = [
-                (
-                    tables.marked(found[at]),
-                    terminal.VERDICT_STYLE.get((found[at] or {}).get("verdict") or "", "dim"),
-                )
+                (tables.marked(found[at]), terminal.VERDICT_STYLE.get(verdicts[at], "dim"))
                 for at in block
             ]
             name = "  " + tables.rung_name(key, found)
@@ -209,8 +207,8 @@ def _kernels_matrix(
         if any(changes):
             own = next(change for change in changes if change)["base_speedup"]
             told = [
-                f"{three_digits(changes[at]['new_speedup'])}x  " if changes[at] else "-  "
-                for at in block
+                f"{three_digits(change['new_speedup'])}x  " if change else "-  "
+                for change in (changes[at] for at in block)
             ]
             first = f"{three_digits(own)}x"
             table.row(("  best over baseline", "dim"), (first, "dim"), *((t, "dim") for t in told))
@@ -218,7 +216,7 @@ def _kernels_matrix(
 
 
 def print_all(
-    base: Side, news: list[Side], trees: list[dict], everything: bool, to: Console
+    base: Side, news: list[Side], trees: list[Comparison], everything: bool, to: Console
 ) -> None:
     """Prints the comparison of BASE with each of `news`, whose trees are `compared`'s."""
     _heading(base, news, to)

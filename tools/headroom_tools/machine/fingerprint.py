@@ -18,6 +18,7 @@ from pathlib import Path
 
 from headroom_tools.base.text import without_paths
 from headroom_tools.machine.microarchitecture import microarchitecture
+from headroom_tools.machine.types import Cache, Cpu, Disk, Machine, Ram
 
 VERSION = 1
 _SYS = Path("/sys")
@@ -67,7 +68,8 @@ def _lscpu() -> dict[str, str]:
     """lscpu's fields by name, without the colon; {} where it is missing."""
     try:
         tree = json.loads(_output("lscpu", "-J") or "")
-        flat, todo = {}, list(tree["lscpu"])
+        flat: dict[str, str | None] = {}
+        todo = list(tree["lscpu"])
         while todo:
             entry = todo.pop(0)
             flat.setdefault(entry["field"].rstrip(":"), entry.get("data"))
@@ -87,9 +89,9 @@ def _hwloc() -> dict[str, int]:
     return {kind: kinds.count(kind) for kind in ("Package", "Core", "PU", "NUMANode")}
 
 
-def _caches() -> list[dict]:
+def _caches() -> list[Cache]:
     """The first core's caches: level, kind, size in bytes, line in bytes, threads that share it."""
-    caches = []
+    caches: list[Cache] = []
     for folder in sorted((_SYS / "devices/system/cpu/cpu0/cache").glob("index*")):
         size = re.fullmatch(r"(\d+)([KM]?)", _read(folder / "size") or "")
         shared = _read(folder / "shared_cpu_list") or ""
@@ -110,7 +112,7 @@ def _caches() -> list[dict]:
     return caches
 
 
-def _cpu() -> dict:
+def _cpu() -> Cpu:
     facts = _lscpu()
     topology = _hwloc()
     info: dict[str, str] = {}
@@ -168,9 +170,9 @@ def memory_available() -> int | None:
     return int(match[1]) * 1024 if match else None
 
 
-def _ram() -> dict:
+def _ram() -> Ram:
     total = re.search(r"^MemTotal:\s+(\d+) kB", _read(_PROC / "meminfo") or "", re.M)
-    ram = {
+    ram: Ram = {
         "bytes": int(total[1]) * 1024 if total else None,
         "type": None,
         "mega_transfers": None,
@@ -179,7 +181,7 @@ def _ram() -> dict:
     }
     if os.geteuid() != 0:
         return ram
-    modules, channels = 0, set()
+    modules, channels = 0, set[str]()
     for block in (_output("dmidecode", "-t", "17") or "").split("\n\n"):
         fields = dict(re.findall(r"^\s+([A-Za-z ]+): (.*)$", block, re.M))
         if not re.match(r"\d+ [MG]B", fields.get("Size", "")):
@@ -214,14 +216,14 @@ def _file_system(folder: Path) -> tuple[str | None, str | None]:
     return best[1], best[2]
 
 
-def _disk(folder: Path) -> dict:
+def _disk(folder: Path) -> Disk:
     """The disk below `folder`: kind, bus, model, size, scheduler, file system; nulls if unknown."""
     folder = folder.absolute()
     while not folder.exists():
         folder = folder.parent
     folder = folder.resolve()
     kind, number = _file_system(folder)
-    disk = {
+    disk: Disk = {
         "file_system": _words(kind, 20),
         "kind": "ram" if kind in ("tmpfs", "ramfs") else None,
         "bus": None,
@@ -236,7 +238,7 @@ def _disk(folder: Path) -> dict:
         device = device.parent
     if not (device / "queue").is_dir():
         return disk
-    listed: dict = {}
+    listed: dict[str, str | None] = {}
     try:
         todo = json.loads(_output("lsblk", "-J", "-o", "NAME,MODEL,TRAN") or "")["blockdevices"]
         listed = next(entry for entry in todo if entry.get("name") == device.name)
@@ -253,13 +255,12 @@ def _disk(folder: Path) -> dict:
     sectors = _number(_read(device / "size"))
     # A virtual disk reports "rotational" whatever it lies on: that says nothing.
     known = rotational is not None and bus not in ("virtio", "xen")
-    disk.update(
-        kind=("hdd" if rotational == "1" else "ssd") if known else None,
-        bus=_words(bus, 20),
-        model=_words(listed.get("model") or _read(device / "device/model"), 60),
-        bytes=sectors * 512 if sectors else None,
-        scheduler=chosen[1] if chosen else _words(_read(device / "queue/scheduler"), 20),
-    )
+    scheduler = chosen[1] if chosen else _words(_read(device / "queue/scheduler"), 20)
+    disk["kind"] = ("hdd" if rotational == "1" else "ssd") if known else None
+    disk["bus"] = _words(bus, 20)
+    disk["model"] = _words(listed.get("model") or _read(device / "device/model"), 60)
+    disk["bytes"] = sectors * 512 if sectors else None
+    disk["scheduler"] = scheduler
     return disk
 
 
@@ -269,13 +270,13 @@ def _virtualization(facts: dict[str, str]) -> str | None:
     )
 
 
-def fingerprint(scratch: Path) -> dict:
+def fingerprint(scratch: Path) -> Machine:
     """machine.json's tree (schemas/machine-1.json) for this computer.
 
     scratch: the folder that the I/O kernels use; its disk is the one described.
     """
     pages = re.search(r"\[(\w+)\]", _read(_SYS / "kernel/mm/transparent_hugepage/enabled") or "")
-    tree = {
+    tree: Machine = {
         "format": "headroom-machine",
         "version": VERSION,
         "slug": "",
@@ -291,7 +292,7 @@ def fingerprint(scratch: Path) -> dict:
     return tree
 
 
-def slug(tree: dict) -> str:
+def slug(tree: Machine) -> str:
     """A short name of the hardware, like `epyc-zen4-2c-24g-virtio`."""
     cpu = tree["cpu"]
     name = (cpu["model_name"] or "").lower()
@@ -310,7 +311,7 @@ def slug(tree: dict) -> str:
     return joined.strip("-.") or "machine"
 
 
-def unreadable(tree: dict) -> list[str]:
+def unreadable(tree: Machine) -> list[str]:
     """One line for each source that is missing here, with what would provide it."""
     lines = []
     for program, package in (("lscpu", "util-linux"), ("lsblk", "util-linux")):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
-from typing import Callable
+from typing import cast
 
 from headroom_tools.base import files
 from headroom_tools.measure import bench, plan as planning, scratch as scratch_space
 from headroom_tools.measure.progress import Reporter
+from headroom_tools.measure.types import Alone, CatalogueKernel, CatalogueLadder, KernelPlan, State
 
 
 def path_of(folder: Path, kernel: str) -> Path:
@@ -16,8 +18,16 @@ def path_of(folder: Path, kernel: str) -> Path:
     return folder / "alone" / f"{kernel.replace('/', '.')}.json"
 
 
+def read(folder: Path, kernel: str) -> Alone:
+    """What is kept there of the kernel's variants."""
+    return cast(Alone, files.read_json(path_of(folder, kernel)))
+
+
 def budget_s(
-    profile: planning.Profile, kernels: dict[str, dict], selection: dict, spent_s: float = 0.0
+    profile: planning.Profile,
+    kernels: dict[str, CatalogueKernel],
+    selection: dict[str, list[CatalogueLadder]],
+    spent_s: float = 0.0,
 ) -> float:
     """Seconds for the variants run alone: what the profile gives, less where they are few, and what
     `spent_s` seconds leave of the profile's time."""
@@ -32,7 +42,7 @@ def budget_s(
     return min(profile.alone_s, 1.0 * arms, left)
 
 
-def _pattern(kernel: dict, planned: dict) -> str | None:
+def _pattern(kernel: CatalogueKernel, planned: KernelPlan) -> str | None:
     """A regular expression for the ordinary benchmarks of the kernel's headline ladders."""
     sizes = {
         str(ladder["n"])
@@ -49,9 +59,9 @@ def _pattern(kernel: dict, planned: dict) -> str | None:
 
 def run(
     folder: Path,
-    state: dict,
-    kernels: dict[str, dict],
-    plans: dict[str, dict],
+    state: State,
+    kernels: dict[str, CatalogueKernel],
+    plans: dict[str, KernelPlan],
     budget: float,
     report: Reporter,
 ) -> None:
@@ -63,15 +73,15 @@ def run(
     left = budget
     for name in names:
         if path_of(folder, name).exists():
-            left -= files.read_json(path_of(folder, name))["seconds"]
+            left -= read(folder, name)["seconds"]
     for index, name in enumerate(todo):
         pattern = _pattern(kernels[name], plans[name])
         # No kernel takes the time of many others: a disk's variants take seconds each.
         share = min(left, max(1.0, 4 * left / (len(todo) - index)))
-        kept = {"status": "skipped", "message": "no time left", "seconds": 0.0, "cells": {}}
+        kept: Alone = {"status": "skipped", "message": "no time left", "seconds": 0.0, "cells": {}}
         if pattern is not None and left > 0.5:
             report.update(f"alone {name}", 0.98, left)
-            tick: Callable[[], None] = lambda left=left: report.tick(left)
+            tick = functools.partial(report.tick, left)
             label = f"alone-{name.replace('/', '.')}"
             with scratch_space.for_launch(Path(state["scratch"]), label) as own:
                 ended, cells = bench.alone(

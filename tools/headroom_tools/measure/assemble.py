@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import re
 from statistics import median
+from typing import Collection, NamedTuple, cast
 
 from headroom_tools.base import paths
 from headroom_tools.base.text import five, flags_without_paths, safe
 from headroom_tools.measure import disturbance
+from headroom_tools.measure.plan import rounds_key
+from headroom_tools.measure.types import Catalogue, KeptArm, KeptLadder, Launch, RunPlan, State
 from headroom_tools.record import counters, source
+from headroom_tools.record.types import (
+    Ceilings,
+    Cells,
+    Failure,
+    Kernel,
+    LadderKey,
+    Ladders,
+    Launched,
+    Launches as LaunchTable,
+    LeftOut,
+    Missing,
+    Quantities,
+    Run,
+)
 
 VERSION = 1
 
@@ -18,8 +35,8 @@ def _hash(file: str) -> str | None:
     return source.source_hash(kernels / file, kernels)
 
 
-def _kernels(catalogue: dict, names: list[str]) -> list[dict]:
-    kept = []
+def _kernels(catalogue: Catalogue, names: Collection[str]) -> list[Kernel]:
+    kept: list[Kernel] = []
     for kernel in catalogue["kernels"]:
         if kernel["name"] not in names:
             continue
@@ -59,97 +76,182 @@ def _log(value: float | None) -> float | None:
     return None if value is None else five(round(value, 6))
 
 
-def run_json(state: dict, plan: dict, launches: list[dict], alone: dict, extra: dict) -> dict:
-    """run.json's tree (schemas/run-1.json).
+class End(NamedTuple):
+    """What a record says besides what was planned and measured. withheld: ladders whose answers
+    were wrong in some launch."""
 
-    state: what was fixed at the start. plan: what the pilot fixed. launches: each finished launch
-    as runner.py keeps it. alone: {kernel: {CELL name: ns}}. extra: further top-level
-    fields (failures, missing, left_out, finished, seconds, notes).
-    """
-    catalogue = state["catalogue"]
-    kernels = _kernels(catalogue, list(state["selection"]))
-    number = {kernel["name"]: index for index, kernel in enumerate(kernels)}
-    by_name = {kernel["name"]: kernel for kernel in catalogue["kernels"]}
-    count = plan["launches"]
-    withheld = {tuple(key) for key in extra.pop("withheld")}
+    withheld: set[LadderKey]
+    finished: str
+    seconds: float
+    missing: list[Missing]
+    left_out: list[LeftOut]
+    failures: list[Failure]
+    notes: list[str]
 
-    columns = ("kernel", "n", "input", "threads", "group", "baseline", "items", "bytes", "flops",
-               "clock", "working_set", "rounds", "empty_ns", "setup_s")  # fmt: skip
-    ladders: dict[str, list] = {name: [] for name in columns}
-    columns = ("ladder", "variant", "threads", "calls", "held_bytes", "alone_ns", "median", "p10",
-               "min", "log_ratio")  # fmt: skip
-    cells: dict[str, list] = {name: [] for name in columns}
-    columns = ("ladder", "probe", "threads", "median", "log_ratio")
-    ceilings: dict[str, list] = {name: [] for name in columns}
-    quantities: dict[str, list] = {name: [] for name in ("cell", "name", "unit", "value")}
-    gathered: dict[tuple[int, str], tuple[str, list[float]]] = {}
-    counted: dict[int, list[dict[str, float]]] = {}
-    ladder_index: dict[tuple, int] = {}
-    cell_index: dict[tuple, int] = {}
 
-    for launch in sorted(launches, key=lambda item: (number[item["kernel"]], item["launch"])):
-        kernel = by_name[launch["kernel"]]
-        recorded = kernels[number[launch["kernel"]]]
-        variants = [variant["name"] for variant in recorded["variants"]]
+class _Tables:
+    """The tables of run.json, filled launch by launch."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        kernels: list[Kernel],
+        plan: RunPlan,
+        alone: dict[str, dict[str, float]],
+    ):
+        self._known = {kernel["name"]: kernel for kernel in catalogue["kernels"]}
+        self._kernels = kernels
+        self._number = {kernel["name"]: index for index, kernel in enumerate(kernels)}
+        self._plan = plan
+        self._alone = alone
+        self.ladders: Ladders = {
+            "kernel": [], "n": [], "input": [], "threads": [], "group": [], "baseline": [],
+            "items": [], "bytes": [], "flops": [], "clock": [], "working_set": [], "rounds": [],
+            "empty_ns": [], "setup_s": [],
+        }  # fmt: skip
+        self.cells: Cells = {
+            "ladder": [], "variant": [], "threads": [], "calls": [], "held_bytes": [],
+            "alone_ns": [], "median": [], "p10": [], "min": [], "log_ratio": [],
+        }  # fmt: skip
+        self.ceilings: Ceilings = {
+            "ladder": [], "probe": [], "threads": [], "median": [], "log_ratio": [],
+        }  # fmt: skip
+        self._ladder_index: dict[tuple[str, int, str, int, int], int] = {}
+        self._cell_index: dict[tuple[int, str, int], int] = {}
+        self._counted: dict[int, list[dict[str, float]]] = {}
+        self._gathered: dict[tuple[int, str], tuple[str, list[float]]] = {}
+
+    def add(self, launch: Launch, withheld: set[LadderKey]) -> None:
+        """Adds the ladders of a launch that are to be told."""
         for ladder in launch["ladders"]:
-            key = (kernel["name"], ladder["n"], ladder["input"], ladder["threads"])
+            key = (launch["kernel"], ladder["n"], ladder["input"], ladder["threads"])
             if ladder["status"] != "ok" or key in withheld:
                 continue
-            known = next(
-                entry
-                for entry in kernel["ladders"]
-                if (entry["n"], entry["input"], entry["threads"]) == key[1:]
-            )
-            group = (*key, ladder["group"])
-            if group not in ladder_index:
-                ladder_index[group] = len(ladders["kernel"])
-                row = (
-                    number[kernel["name"]], ladder["n"], recorded["inputs"].index(ladder["input"]),
-                    ladder["threads"], ladder["group"], variants.index(ladder["baseline"]),
-                    five(known["items"]), five(known["bytes"]), five(known["flops"]),
-                    ladder["clock"], ladder["working_set"],
-                    plan["rounds"].get("/".join(map(str, group)), 0),
-                    five(max(0.0, ladder["empty_ns"])), five(max(0.0, ladder["setup_s"])),
-                )  # fmt: skip
-                for name, value in zip(ladders, row):
-                    ladders[name].append(value)
+            where = self._ladder(launch["kernel"], ladder)
             # The baseline is measured again in every group; its row is the first group's.
             for arm in ladder["arms"][1 if ladder["group"] > 0 else 0 :]:
-                at = launch["launch"] - 1
                 if arm.get("probe"):
-                    if ladder_index[group] not in ceilings["ladder"]:
-                        row = (ladder_index[group], safe(arm["probe"], 120), arm["threads"],
-                               [None] * count, [None] * count)  # fmt: skip
-                        for name, value in zip(ceilings, row):
-                            ceilings[name].append(value)
-                    index = ceilings["ladder"].index(ladder_index[group])
-                    ceilings["median"][index][at] = five(arm["median"])
-                    ceilings["log_ratio"][index][at] = _log(arm["log_ratio"])
-                    continue
-                where = (*group, arm["variant"], arm["threads"])
-                if where not in cell_index:
-                    cell_index[where] = len(cells["ladder"])
-                    row = (
-                        ladder_index[group], variants.index(arm["variant"]), arm["threads"],
-                        arm["calls"], arm["held_bytes"],
-                        _alone(alone, kernel, ladder, arm), *([None] * count for _ in range(4)),
-                    )  # fmt: skip
-                    for name, value in zip(cells, row):
-                        cells[name].append(value)
-                index = cell_index[where]
-                for name in ("median", "p10", "min"):
-                    cells[name][index][at] = five(arm[name])
-                cells["log_ratio"][index][at] = _log(arm["log_ratio"])
-                counted.setdefault(index, []).append(arm.get("counters", {}))
-                for name, entry in arm["quantities"].items():
-                    name = re.sub(r"[^A-Za-z0-9_.+-]", "_", name).lstrip("_.+-")[:60] or "other"
-                    pair = gathered.setdefault((index, name), (entry["unit"], []))
-                    pair[1].append(entry["value"])
-    for (index, name), (unit, values) in gathered.items():
-        for column, value in zip(quantities, (index, name, safe(unit, 40), five(median(values)))):
-            quantities[column].append(value)
-    cells.update(counters.columns(counted, len(cells["ladder"])))
+                    self._ceiling(where, arm, launch["launch"] - 1)
+                else:
+                    self._cell(where, launch["kernel"], ladder, arm, launch["launch"] - 1)
 
+    def _ladder(self, kernel: str, ladder: KeptLadder) -> int:
+        """The row of a ladder's group, which is made where there is none."""
+        group = (kernel, ladder["n"], ladder["input"], ladder["threads"], ladder["group"])
+        if group in self._ladder_index:
+            return self._ladder_index[group]
+        known = next(
+            entry
+            for entry in self._known[kernel]["ladders"]
+            if (entry["n"], entry["input"], entry["threads"]) == group[1:4]
+        )
+        recorded = self._kernels[self._number[kernel]]
+        variants = [variant["name"] for variant in recorded["variants"]]
+        table = self.ladders
+        table["kernel"].append(self._number[kernel])
+        table["n"].append(ladder["n"])
+        table["input"].append(recorded["inputs"].index(ladder["input"]))
+        table["threads"].append(ladder["threads"])
+        table["group"].append(ladder["group"])
+        table["baseline"].append(variants.index(ladder["baseline"]))
+        table["items"].append(five(known["items"]))
+        table["bytes"].append(five(known["bytes"]))
+        table["flops"].append(five(known["flops"]))
+        table["clock"].append(ladder["clock"])
+        table["working_set"].append(ladder["working_set"])
+        table["rounds"].append(self._plan["rounds"].get(rounds_key(kernel, ladder), 0))
+        table["empty_ns"].append(five(max(0.0, ladder["empty_ns"])))
+        table["setup_s"].append(five(max(0.0, ladder["setup_s"])))
+        self._ladder_index[group] = len(self._ladder_index)
+        return self._ladder_index[group]
+
+    def _ceiling(self, ladder: int, arm: KeptArm, at: int) -> None:
+        """Adds what launch `at` measured of a ladder's probe."""
+        table = self.ceilings
+        if ladder not in table["ladder"]:
+            table["ladder"].append(ladder)
+            table["probe"].append(safe(arm["probe"], 120))
+            table["threads"].append(arm["threads"])
+            table["median"].append(self._no_launches())
+            table["log_ratio"].append(self._no_launches())
+        index = table["ladder"].index(ladder)
+        table["median"][index][at] = five(arm["median"])
+        table["log_ratio"][index][at] = _log(arm["log_ratio"])
+
+    def _cell(self, where: int, kernel: str, ladder: KeptLadder, arm: KeptArm, at: int) -> None:
+        """Adds what launch `at` measured of a variant."""
+        table = self.cells
+        key = (where, arm["variant"], arm["threads"])
+        if key not in self._cell_index:
+            recorded = self._kernels[self._number[kernel]]
+            variants = [variant["name"] for variant in recorded["variants"]]
+            self._cell_index[key] = len(self._cell_index)
+            table["ladder"].append(where)
+            table["variant"].append(variants.index(arm["variant"]))
+            table["threads"].append(arm["threads"])
+            table["calls"].append(arm["calls"])
+            table["held_bytes"].append(arm["held_bytes"])
+            table["alone_ns"].append(_alone(self._alone, recorded, ladder, arm))
+            table["median"].append(self._no_launches())
+            table["p10"].append(self._no_launches())
+            table["min"].append(self._no_launches())
+            table["log_ratio"].append(self._no_launches())
+        index = self._cell_index[key]
+        table["median"][index][at] = five(arm["median"])
+        table["p10"][index][at] = five(arm["p10"])
+        table["min"][index][at] = five(arm["min"])
+        table["log_ratio"][index][at] = _log(arm["log_ratio"])
+        self._counted.setdefault(index, []).append(arm.get("counters", {}))
+        for name, entry in arm["quantities"].items():
+            name = re.sub(r"[^A-Za-z0-9_.+-]", "_", name).lstrip("_.+-")[:60] or "other"
+            self._gathered.setdefault((index, name), (entry["unit"], []))[1].append(entry["value"])
+
+    def _no_launches(self) -> Launched:
+        return [None] * self._plan["launches"]
+
+    def with_counters(self) -> Cells:
+        """The cells with the columns of the hardware counters that counted."""
+        columns = counters.columns(self._counted, len(self.cells["ladder"]))
+        return cast(Cells, {**self.cells, **columns})
+
+    def quantities(self) -> Quantities:
+        """What variants told besides times, medians over launches."""
+        made: Quantities = {"cell": [], "name": [], "unit": [], "value": []}
+        for (index, name), (unit, values) in self._gathered.items():
+            made["cell"].append(index)
+            made["name"].append(name)
+            made["unit"].append(safe(unit, 40))
+            made["value"].append(five(median(values)))
+        return made
+
+
+def run_json(
+    state: State,
+    plan: RunPlan,
+    launches: list[Launch],
+    alone: dict[str, dict[str, float]],
+    end: End,
+) -> Run:
+    """run.json's tree (record/schemas/run-1.json), but for its noise floor.
+
+    state: what was fixed at the start. plan: what the pilot fixed. launches: each finished launch
+    as runner.py keeps it. alone: {kernel: {CELL name: ns}}.
+    """
+    catalogue = state["catalogue"]
+    kernels = _kernels(catalogue, state["selection"])
+    number = {kernel["name"]: index for index, kernel in enumerate(kernels)}
+    tables = _Tables(catalogue, kernels, plan, alone)
+    for launch in sorted(launches, key=lambda item: (number[item["kernel"]], item["launch"])):
+        tables.add(launch, end.withheld)
+    told: LaunchTable = {
+        "kernel": [number[item["kernel"]] for item in launches],
+        "launch": [item["launch"] for item in launches],
+        "status": [item["status"] for item in launches],
+        "seconds": [five(round(item["seconds"], 3)) for item in launches],
+        "load": [five(round(item["load"], 2)) for item in launches],
+        "steal": [five(round(item["steal"], 4)) for item in launches],
+    }
+    columns = disturbance.columns({k["name"]: k for k in catalogue["kernels"]}, launches)
     return {
         "format": "headroom-run",
         "version": VERSION,
@@ -157,8 +259,8 @@ def run_json(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
         "label": state["label"],
         "profile": state["profile"],
         "started": state["started"],
-        "finished": extra["finished"],
-        "seconds": five(extra["seconds"]),
+        "finished": end.finished,
+        "seconds": five(end.seconds),
         "machine": state["machine"],
         "changed": state["changed"],
         "commit": state["commit"],
@@ -179,35 +281,29 @@ def run_json(state: dict, plan: dict, launches: list[dict], alone: dict, extra: 
         },
         "threads_available": catalogue["threads_available"],
         "plan": {
-            "launches": count,
+            "launches": plan["launches"],
             "budget_s": plan["budget_s"],
             "rounds_max": plan["rounds_max"],
             "scale": five(plan["scale"]),
             "seed": plan["seed"],
         },
         "kernels": kernels,
-        "ladders": ladders,
-        "cells": cells,
-        "ceilings": ceilings,
-        "quantities": quantities,
-        "launches": {
-            "kernel": [number[item["kernel"]] for item in launches],
-            "launch": [item["launch"] for item in launches],
-            "status": [item["status"] for item in launches],
-            "seconds": [five(round(item["seconds"], 3)) for item in launches],
-            "load": [five(round(item["load"], 2)) for item in launches],
-            "steal": [five(round(item["steal"], 4)) for item in launches],
-            **disturbance.columns(by_name, launches),
-        },
-        "missing": extra["missing"],
-        "left_out": extra["left_out"],
-        "failures": extra["failures"],
+        "ladders": tables.ladders,
+        "cells": tables.with_counters(),
+        "ceilings": tables.ceilings,
+        "quantities": tables.quantities(),
+        "launches": cast(LaunchTable, {**told, **columns}),
+        "missing": end.missing,
+        "left_out": end.left_out,
+        "failures": end.failures,
         "noise_floor": {},
-        "notes": extra["notes"],
+        "notes": end.notes,
     }
 
 
-def _alone(alone: dict, kernel: dict, ladder: dict, arm: dict) -> float | None:
+def _alone(
+    alone: dict[str, dict[str, float]], kernel: Kernel, ladder: KeptLadder, arm: KeptArm
+) -> float | None:
     """Nanoseconds a call of an arm's variant run alone; None if not run."""
     name = f"{kernel['name']}/{arm['variant']}/n:{ladder['n']}"
     if len(kernel["inputs"]) > 1:

@@ -23,6 +23,7 @@ from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe, without_paths
 from headroom_tools.machine.fingerprint import steal_ticks
+from headroom_tools.measure.types import Catalogue, KernelPlan, Output, PilotPlan
 
 _REBUILD = "build it anew with `make`"
 
@@ -52,7 +53,7 @@ def _die_with_parent() -> None:
         _libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
-def _wait(process: subprocess.Popen, limit: float, tick: Callable[[], None] | None) -> bool:
+def _wait(process: subprocess.Popen[bytes], limit: float, tick: Callable[[], None] | None) -> bool:
     """Waits, asleep, until `process` ends (True) or `limit` seconds are over (False)."""
     end = time.monotonic() + limit
     try:
@@ -82,7 +83,7 @@ def _wait(process: subprocess.Popen, limit: float, tick: Callable[[], None] | No
             os.close(descriptor)
 
 
-def _kill(process: subprocess.Popen) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kills `process` and all that it started (it leads a session of its own)."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -115,7 +116,7 @@ def start(
     folder: where its `stdout` and `stderr` are kept. environment: what it gets beside ours, None
     for what it must not have. tick: called about once a second meanwhile.
     """
-    wanted = {**os.environ, **(environment or {})}
+    wanted: dict[str, str | None] = {**os.environ, **(environment or {})}
     stolen, ticks = steal_ticks()
     began = time.monotonic()
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
@@ -156,7 +157,7 @@ def start(
     return Ended(status, safe(message), seconds, os.getloadavg()[0], max(0.0, steal))
 
 
-def environment(catalogue: dict) -> dict[str, str | None]:
+def environment(catalogue: Catalogue) -> dict[str, str | None]:
     """What the program would set and start itself a second time for, by its catalogue.
 
     A start costs more than 10 ms, most of it for finding and linking libraries.
@@ -169,7 +170,7 @@ def environment(catalogue: dict) -> dict[str, str | None]:
     return {**told, "HEADROOM_CPUS": cpus} if good else {}
 
 
-def catalogue() -> tuple[dict, str]:
+def catalogue() -> tuple[Catalogue, str]:
     """(the program's catalogue, its text). HeadroomError where it gives none."""
     program = paths.bench()
     try:
@@ -217,7 +218,7 @@ def time_limit(default: float) -> float:
 
 
 def launch(
-    plan: dict,
+    plan: PilotPlan | KernelPlan,
     index: int,
     folder: Path,
     scratch: Path,
@@ -226,7 +227,7 @@ def launch(
     simd_target: str | None = None,
     tick: Callable[[], None] | None = None,
     environment: dict[str, str | None] | None = None,
-) -> tuple[Ended, dict | None]:
+) -> tuple[Ended, Output | None]:
     """One process for one kernel; index 0 is the pilot.
 
     plan: the plan for the pilot, or what the pilot made of it. folder: for the program's files.
@@ -282,12 +283,12 @@ def alone(
     simd_target: str | None = None,
     tick: Callable[[], None] | None = None,
     environment: dict[str, str | None] | None = None,
-) -> tuple[Ended, dict[str, dict[str, float]]]:
+) -> tuple[Ended, dict[str, float]]:
     """The ordinary benchmarks that match `pattern`, each variant run alone.
 
-    Returns how it ended, and for each CELL name the ns of a call, the median of the repetitions that
-    finished. It is the benchmark's own (manual) time: Google Benchmark's CPU time would include the
-    untimed refilling.
+    Returns how it ended, and for each CELL name the ns of a call, the median of the repetitions
+    that finished. It is the benchmark's own (manual) time: Google Benchmark's CPU time would
+    include the untimed refilling.
     """
     arguments = [
         f"--benchmark_filter={pattern}",
@@ -312,7 +313,7 @@ def alone(
         if ended.status == "ok":
             ended = ended._replace(status="error", message=without_paths(error))
         return ended, {}
-    return ended, {name: median(times) for name, times in found.items()}
+    return ended, {name: median(values) for name, values in found.items()}
 
 
 def strip_suffixes(name: str) -> str:

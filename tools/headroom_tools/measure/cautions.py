@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Iterator, NamedTuple
 
 from headroom_tools.base.text import safe, size
+from headroom_tools.measure.types import Catalogue, CatalogueLadder
+from headroom_tools.record.types import Missing
 
 # HEADROOM_SYSTEM names a folder with a made-up proc/ and sys/ (tests).
 _ROOT = Path(os.environ.get("HEADROOM_SYSTEM", "/"))
@@ -34,13 +36,13 @@ BENCHMARKS = re.compile(
 class Subject(NamedTuple):
     """What is about to be measured. ladders: by kernel. missing: what can't be."""
 
-    catalogue: dict
-    ladders: dict[str, list[dict]]
-    missing: list[dict]
+    catalogue: Catalogue
+    ladders: dict[str, list[CatalogueLadder]]
+    missing: list[Missing]
 
     @property
     def several_threads(self) -> bool:
-        return any(l["threads"] > 1 for found in self.ladders.values() for l in found)
+        return any(one["threads"] > 1 for found in self.ladders.values() for one in found)
 
     @property
     def storage(self) -> bool:
@@ -52,7 +54,8 @@ class Subject(NamedTuple):
     @property
     def memory(self) -> int:
         """Bytes of the largest ladder."""
-        return max((l["memory_bytes"] for found in self.ladders.values() for l in found), default=0)
+        ladders = [ladder for found in self.ladders.values() for ladder in found]
+        return max((ladder["memory_bytes"] for ladder in ladders), default=0)
 
 
 def _read(path: str) -> str | None:
@@ -124,9 +127,9 @@ def _heat(_: Subject) -> Iterator[str]:
 def _clock(subject: Subject) -> Iterator[str]:
     folder = "sys/devices/system/cpu/cpufreq"
     policies = sorted((_ROOT / folder).glob("policy*"))
-    drivers = {_read(f"{policy}/scaling_driver") for policy in policies}
-    governors = {_read(f"{policy}/scaling_governor") for policy in policies} - {None}
-    saving = {_read(f"{policy}/energy_performance_preference") for policy in policies}
+    drivers = {_read(f"{policy}/scaling_driver") or "" for policy in policies}
+    governors = {_read(f"{policy}/scaling_governor") or "" for policy in policies} - {""}
+    saving = {_read(f"{policy}/energy_performance_preference") or "" for policy in policies}
     saving &= {"power", "balance_power"}
     # With these drivers "powersave" is the usual governor, and does not hold the clock down.
     if drivers & {"intel_pstate", "amd-pstate-epp"}:
@@ -207,7 +210,8 @@ def _space(subject: Subject) -> Iterator[str]:
             needed = [
                 ladder["memory_bytes"]
                 for ladder in by_name[entry["kernel"]]["ladders"]
-                if all(ladder[key] == entry[key] for key in ("n", "input", "threads"))
+                if (ladder["n"], ladder["input"], ladder["threads"])
+                == (entry["n"], entry["input"], entry["threads"])
             ]
             lost += bool(needed) and needed[0] <= 0.7 * total  # it would fit an empty machine
     if lost:

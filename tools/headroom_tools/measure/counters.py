@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 from headroom_tools.base.text import safe
+from headroom_tools.measure.types import Launch, NoCounters, Output
 from headroom_tools.record.counters import NAMES
 
 
-def of_arm(arm: dict) -> dict[str, float]:
+def of_arm(arm: Output) -> dict[str, float]:
     """What a call of an arm of the program's output counted, by counter; {} without counters.
 
     Raises TypeError, ValueError or AttributeError for what the interface doesn't allow.
@@ -20,7 +21,7 @@ def of_arm(arm: dict) -> dict[str, float]:
     return found
 
 
-def missing_note(launches: list[dict]) -> list[str]:
+def missing_note(launches: list[Launch]) -> list[str]:
     """One line on why the launches counted nothing, with the cure; [] where they did."""
     for tree in launches:
         why = tree.get("no_counters")
@@ -29,9 +30,9 @@ def missing_note(launches: list[dict]) -> list[str]:
     return []
 
 
-def read_missing(out: dict) -> dict | None:
+def read_missing(out: Output) -> NoCounters | None:
     """Why a launch's output has no counters: {"why", "cure"}, or None where it has."""
     why = out.get("no_counters")
     if not isinstance(why, dict):
         return None
-    return {name: safe(why.get(name, ""), 200) for name in ("why", "cure")}
+    return {"why": safe(why.get("why", ""), 200), "cure": safe(why.get("cure", ""), 200)}

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import math
 from statistics import median
+from typing import TypedDict
 
 from headroom_tools.base.text import five
+from headroom_tools.measure.types import CatalogueKernel, Conditions, Launch, LaunchKey, Output
+from headroom_tools.record.types import Launched
 
 # By kind of disturbance: the largest share of a launch, and the seconds that it must come to at
 # least (ticks of 10 ms, and a launch of 20 ms, tell nothing of smaller ones).
@@ -21,28 +24,47 @@ LIMITS = {"waited": (0.025, 0.002), "stolen": (0.05, 0.03), "others": (0.10, 0.0
 REPEAT_SHARE = 0.2  # of the launches so far that may be measured again
 
 
-def read(out: dict) -> dict | None:
+def read(out: Output) -> Conditions | None:
     """The conditions in a launch's output as the run keeps them; None where it has none.
 
     {"seconds", "waited", "stolen", "others": shares of the seconds or None, "switches"}
     """
     told = out.get("conditions")
-    if not isinstance(told, dict) or not _number(told.get("seconds")) or told["seconds"] <= 0:
+    if not isinstance(told, dict):
         return None
-    kept = {"seconds": float(told["seconds"])}
-    for name in LIMITS:
-        value = told.get(f"{name}_s")
-        kept[name] = float(value) / kept["seconds"] if _number(value) else None
-    kept["switches"] = int(told["switches"]) if _number(told.get("switches")) else None
-    return kept
+    seconds, switches = _number(told.get("seconds")), _number(told.get("switches"))
+    if not seconds:
+        return None
+    spent = [_number(told.get(f"{name}_s")) for name in ("waited", "stolen", "others")]
+    waited, stolen, others = (None if value is None else value / seconds for value in spent)
+    return {
+        "seconds": seconds,
+        "waited": waited,
+        "stolen": stolen,
+        "others": others,
+        "switches": None if switches is None else int(switches),
+    }
 
 
-def _number(value: object) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value >= 0
+def _number(value: object) -> float | None:
+    """`value` where it is a number that can be a count or a time."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return float(value) if math.isfinite(value) and value >= 0 else None
 
 
-def conditions_of(tree: dict) -> list[dict]:
+def _shares(conditions: Conditions | None) -> dict[str, float | None]:
+    """The shares that LIMITS has limits for; {} where nothing is known."""
+    if conditions is None:
+        return {}
+    return {
+        "waited": conditions["waited"],
+        "stolen": conditions["stolen"],
+        "others": conditions["others"],
+    }
+
+
+def conditions_of(tree: Launch) -> list[Conditions]:
     """The conditions of a launch's attempts, the one that was kept first."""
     found = [tree.get("conditions"), tree.get("discarded")]
     return [conditions for conditions in found if conditions]
@@ -51,10 +73,10 @@ def conditions_of(tree: dict) -> list[dict]:
 class Judge:
     """Judges launches (as runner.py keeps them) by all that is known so far."""
 
-    def __init__(self, kernels: dict[str, dict], launches: dict[tuple[str, int], dict]):
+    def __init__(self, kernels: dict[str, CatalogueKernel], launches: dict[LaunchKey, Launch]):
         self._kernels = kernels
         self._launches = launches
-        seen: dict[str, list[dict]] = {}
+        seen: dict[str, list[Conditions]] = {}
         for (name, index), tree in launches.items():
             if index > 0:
                 seen.setdefault(name, []).extend(conditions_of(tree))
@@ -68,23 +90,26 @@ class Judge:
         """
         if kind == "stolen" or self._kernels[kernel]["noise_class"] not in ("storage", "threads"):
             return 0.0
-        values = [c[kind] for c in self._seen.get(kernel, ()) if c[kind] is not None]
-        return median(values) if values else math.inf  # a pilot: nothing to compare it with yet
+        values = [_shares(conditions)[kind] for conditions in self._seen.get(kernel, ())]
+        known = [value for value in values if value is not None]
+        return median(known) if known else math.inf  # a pilot: nothing to compare it with yet
 
-    def score(self, kernel: str, conditions: dict | None) -> float:
+    def score(self, kernel: str, conditions: Conditions | None) -> float:
         """How far beyond its limit the worst share is: above 1 for a launch that was disturbed."""
         worst = 0.0
         several = self._kernels[kernel]["noise_class"] == "threads"
         several = several or len(self._kernels[kernel]["threads"]) > 1
+        shares = _shares(conditions)
         for kind, (share, seconds) in LIMITS.items():
-            if not conditions or conditions[kind] is None or (kind == "waited" and several):
+            found = shares.get(kind)
+            if conditions is None or found is None or (kind == "waited" and several):
                 continue
-            excess = conditions[kind] - self._own(kernel, kind)
+            excess = found - self._own(kernel, kind)
             if excess * conditions["seconds"] >= seconds:
                 worst = max(worst, excess / share)
         return worst
 
-    def attempts(self, tree: dict) -> tuple[int, int]:
+    def attempts(self, tree: Launch) -> tuple[int, int]:
         """(attempts of a launch, how many of them were disturbed)."""
         scores = [self.score(tree["kernel"], conditions) for conditions in conditions_of(tree)]
         return tree.get("attempts", 1), sum(score > 1 for score in scores)
@@ -105,31 +130,32 @@ class Judge:
                     found.append((-score, key))
         return [key for _, key in sorted(found)[: max(0, allowed)]]
 
-    def better(self, first: dict, again: dict) -> dict:
+    def better(self, first: Launch, again: Launch) -> Launch:
         """What is kept of two attempts: the one under better conditions, or the one that failed."""
         kept, other = first, again
         scores = [self.score(tree["kernel"], tree.get("conditions")) for tree in (first, again)]
         if again["status"] != "ok" or scores[1] < scores[0]:
             kept, other = again, first
-        return {
-            **kept,
-            "attempts": 2,
-            "discarded": other.get("conditions"),
-            "extra_seconds": other["seconds"],
-        }
+        made = kept.copy()
+        made["attempts"] = 2
+        made["discarded"] = other.get("conditions")
+        made["extra_seconds"] = other["seconds"]
+        return made
 
 
-def seconds_of(tree: dict) -> float:
+def seconds_of(tree: Launch) -> float:
     """Seconds that a launch took, all its attempts together."""
     return tree["seconds"] + extra_seconds_of(tree)
 
 
-def extra_seconds_of(tree: dict) -> float:
+def extra_seconds_of(tree: Launch) -> float:
     """Of them, those of the attempt that was not kept."""
     return tree.get("extra_seconds", 0.0)
 
 
-def pilots_note(kernels: dict[str, dict], launches: dict[tuple[str, int], dict]) -> str | None:
+def pilots_note(
+    kernels: dict[str, CatalogueKernel], launches: dict[LaunchKey, Launch]
+) -> str | None:
     """What the record says of disturbed pilots; None where there was none."""
     judge = Judge(kernels, launches)
     judged = [judge.attempts(tree) for (_, index), tree in launches.items() if index == 0]
@@ -143,18 +169,34 @@ def pilots_note(kernels: dict[str, dict], launches: dict[tuple[str, int], dict])
     )
 
 
-def columns(kernels: dict[str, dict], launches: list[dict]) -> dict[str, list]:
-    """The columns of run.json's `launches` that say how each went; {} where nothing is known."""
+class Columns(TypedDict, total=False):
+    """The columns of run.json's `launches` that say how each went."""
+
+    attempts: list[int]
+    disturbed: list[int]
+    waited: Launched
+    stolen: Launched
+    others: Launched
+    switches: list[int | None]
+
+
+def columns(kernels: dict[str, CatalogueKernel], launches: list[Launch]) -> Columns:
+    """How each launch went; {} where nothing is known."""
     if not any(tree.get("conditions") for tree in launches):
         return {}
     judge = Judge(kernels, {(tree["kernel"], tree["launch"]): tree for tree in launches})
     judged = [judge.attempts(tree) for tree in launches]
-    known = [tree.get("conditions") or {} for tree in launches]
-    made: dict[str, list] = {
+    known = [tree.get("conditions") for tree in launches]
+
+    def shares(name: str) -> Launched:
+        values = [_shares(conditions).get(name) for conditions in known]
+        return [None if value is None else five(round(value, 3)) for value in values]
+
+    return {
         "attempts": [attempts for attempts, _ in judged],
         "disturbed": [disturbed for _, disturbed in judged],
+        "waited": shares("waited"),
+        "stolen": shares("stolen"),
+        "others": shares("others"),
+        "switches": [conditions["switches"] if conditions else None for conditions in known],
     }
-    for name in LIMITS:
-        made[name] = [None if c.get(name) is None else five(round(c[name], 3)) for c in known]
-    made["switches"] = [c.get("switches") for c in known]
-    return made

@@ -11,11 +11,13 @@ from typing import NamedTuple
 from headroom_tools.base import files
 from headroom_tools.base.text import rounded, safe, without_paths
 from headroom_tools.measure import alone as alone_variants, counters, disturbance, plan as planning
-from headroom_tools.measure.assemble import run_json
+from headroom_tools.measure.assemble import End, run_json
+from headroom_tools.measure.types import Launch, LaunchKey, RunPlan, State
 from headroom_tools.measure.unfinished import check_folder
 from headroom_tools.record import validate
 from headroom_tools.record.cells import cells_of
 from headroom_tools.record.noise import noise_floors
+from headroom_tools.record.types import Failure, LadderKey, Missing, Run
 from headroom_tools.record.validate import load
 
 
@@ -23,26 +25,29 @@ class Finished(NamedTuple):
     """Where the record lies, and what it says of how the run went."""
 
     folder: Path
-    run: dict
+    run: Run
 
 
 def _now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _problems(launches: dict) -> tuple[list[dict], list[dict], set]:
+def _problems(
+    launches: dict[LaunchKey, Launch]
+) -> tuple[list[Failure], list[Missing], set[LadderKey]]:
     """(failures, ladders missing, keys of withheld ladders) that the launches tell of."""
-    failures, missing, withheld = [], [], set()
+    failures: list[Failure] = []
+    missing: list[Missing] = []
+    withheld: set[LadderKey] = set()
     for (name, index), tree in sorted(launches.items()):
         reported = False
         for ladder in tree["ladders"]:
             if ladder["status"] == "ok":
                 continue
-            coordinates = planning.where(ladder)
             message = without_paths(ladder["message"]) or ladder["status"]
             if ladder["status"] in ("no-memory", "no-space") and index == 0:
-                entry = {"kernel": name, "variant": None, **coordinates}
-                entry.update(needs=ladder["status"].replace("no-", "more "), cure=message)
+                needs = ladder["status"].replace("no-", "more ")
+                entry = planning.missing_ladder(name, ladder, needs, message)
                 if entry not in missing:
                     missing.append(entry)
                 continue
@@ -50,27 +55,32 @@ def _problems(launches: dict) -> tuple[list[dict], list[dict], set]:
                 withheld.add((name, ladder["n"], ladder["input"], ladder["threads"]))
             reported = True
             kind = ladder["status"] if ladder["status"] in validate.KINDS else "error"
-            entry = {"kernel": name, "launch": index, "kind": kind, **coordinates}
-            failures.append({**entry, "message": message})
+            failures.append({
+                "kernel": name, "launch": index, "kind": kind, "n": ladder["n"],
+                "input": ladder["input"], "threads": ladder["threads"], "message": message,
+            })  # fmt: skip
         if tree["status"] == "no-space":
-            entry = {"kernel": name, "variant": None, "n": None, "input": None}
             missing.append({
-                **entry, "threads": None, "needs": "more space", "cure": tree["message"],
+                "kernel": name, "variant": None, "n": None, "input": None, "threads": None,
+                "needs": "more space", "cure": tree["message"],
             })  # fmt: skip
         elif tree["status"] != "ok" and not reported:
-            entry = {"kernel": name, "launch": index, "kind": tree["status"]}
-            entry.update(n=None, input=None, threads=None, message=tree["message"])
-            failures.append(entry)
+            failures.append({
+                "kernel": name, "launch": index, "kind": tree["status"], "n": None,
+                "input": None, "threads": None, "message": tree["message"],
+            })  # fmt: skip
     return failures, missing, withheld
 
 
-def assemble(folder: Path, state: dict, plan: dict, launches: dict) -> None:
+def assemble(
+    folder: Path, state: State, plan: RunPlan, launches: dict[LaunchKey, Launch]
+) -> None:
     """Writes record/run.json and record/machine.json, valid by their schemas."""
     failures, missing, withheld = _problems(launches)
     alone = {
-        name: files.read_json(path)
+        name: alone_variants.read(folder, name)
         for name in state["selection"]
-        if (path := alone_variants.path_of(folder, name)).exists()
+        if alone_variants.path_of(folder, name).exists()
     }
     notes = list(state["notes"]) + plan["notes"]
     skipped = [name for name, tree in alone.items() if tree["status"] != "ok"]
@@ -85,15 +95,15 @@ def assemble(folder: Path, state: dict, plan: dict, launches: dict) -> None:
         plan,
         evidence,
         {name: tree["cells"] for name, tree in alone.items()},
-        {
-            "withheld": withheld,
-            "failures": failures,
-            "missing": state["missing"] + missing,
-            "left_out": plan["left_out"],
-            "finished": _now(),
-            "seconds": spent + sum(tree["seconds"] for tree in alone.values()),
-            "notes": [safe(note) for note in notes],
-        },
+        End(
+            withheld,
+            _now(),
+            spent + sum(tree["seconds"] for tree in alone.values()),
+            state["missing"] + missing,
+            plan["left_out"],
+            failures,
+            [safe(note) for note in notes],
+        ),
     )
     run["noise_floor"] = rounded(noise_floors(cells_of(run)))
     fingerprint = state["fingerprint"]
@@ -107,7 +117,7 @@ def assemble(folder: Path, state: dict, plan: dict, launches: dict) -> None:
     files.write_atomic(made / "run.json", files.dump(run))
 
 
-def place(folder: Path, state: dict) -> Finished:
+def place(folder: Path, state: State) -> Finished:
     """Moves the record to its place (or, for a smoke run, leaves it here), and cleans up."""
     made = folder / "record"
     if state["out"] is None:
@@ -135,7 +145,7 @@ def place(folder: Path, state: dict) -> Finished:
     return Finished(target, load(target)[0])
 
 
-def _raw(launches: list[dict]) -> dict:
+def _raw(launches: list[Launch]) -> dict[str, object]:
     """raw.json: every round of every launch, ns a call."""
     return {
         "format": "headroom-raw",

@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import sys
+from typing import Iterator
 
 from headroom_tools.base import paths
 from headroom_tools.base.errors import HeadroomError
@@ -18,7 +19,7 @@ _TAKEN = (
 
 
 @contextlib.contextmanager
-def measuring():
+def measuring() -> Iterator[None]:
     """Holds the lock while the block runs; HeadroomError where another run holds it.
 
     On Linux the lock is a socket in the abstract namespace, so that it covers every checkout,

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import NamedTuple
+from typing import Iterable, NamedTuple
 
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import duration, ladder_label, safe, size
+from headroom_tools.measure.types import (
+    Catalogue,
+    CatalogueKernel,
+    CatalogueLadder,
+    Coordinates,
+    KeptLadder,
+    KernelPlan,
+    Launch,
+    Output,
+    PilotPlan,
+    PlannedLadder,
+    RunPlan,
+)
+from headroom_tools.record.types import LadderKey, LeftOut, Missing
 
 SEED = 1  # of every run: inputs must be the same on every machine
 START_S = 0.05  # what a process costs before and after its ladders
@@ -17,6 +31,10 @@ ROUNDS_MIN = 5
 PROBE_SHARE = 0.5  # of a ladder's budget: a probe has one figure to give, not many ratios
 SELFCHECK = "selfcheck"  # the group that only `headroom selfcheck` measures
 REPEAT_RESERVE = 0.05  # of a profile's time, for launches that are disturbed and repeated
+
+
+# A planned ladder, and (seconds to set up, seconds of rounds) of a launch.
+Costed = tuple[PlannedLadder, tuple[float, float]]
 
 
 class Profile(NamedTuple):
@@ -42,17 +60,17 @@ class Selection(NamedTuple):
     """ladders: by kernel, those to measure. missing: variants and ladders that this host can't run.
     added: placebos that ride along."""
 
-    ladders: dict[str, list[dict]]
-    missing: list[dict]
+    ladders: dict[str, list[CatalogueLadder]]
+    missing: list[Missing]
     added: list[str]
 
 
-def where(ladder: dict) -> dict:
+def where(ladder: Coordinates) -> Coordinates:
     """The coordinates of a ladder."""
     return {"n": ladder["n"], "input": ladder["input"], "threads": ladder["threads"]}
 
 
-def matching(catalogue: dict, pattern: str | None) -> list[dict]:
+def matching(catalogue: Catalogue, pattern: str | None) -> list[CatalogueKernel]:
     """The kernels whose name the regular expression finds; HeadroomError where it finds none."""
     kernels = [kernel for kernel in catalogue["kernels"] if kernel["group"] != SELFCHECK]
     if pattern is None:
@@ -72,7 +90,7 @@ def matching(catalogue: dict, pattern: str | None) -> list[dict]:
     return found
 
 
-def selfcheck_kernels(catalogue: dict) -> dict[str, list[dict]]:
+def selfcheck_kernels(catalogue: Catalogue) -> dict[str, list[CatalogueLadder]]:
     """The ladders of each kernel of group selfcheck; HeadroomError where the build has none."""
     found = {
         kernel["name"]: kernel["ladders"]
@@ -84,7 +102,9 @@ def selfcheck_kernels(catalogue: dict) -> dict[str, list[dict]]:
     return found
 
 
-def select(catalogue: dict, profile: str, pattern: str | None, memory: int | None) -> Selection:
+def select(
+    catalogue: Catalogue, profile: str, pattern: str | None, memory: int | None
+) -> Selection:
     """What `profile` measures of the kernels that `pattern` finds.
 
     memory: bytes available, None where unknown. A filtered run takes along the placebos of its
@@ -100,8 +120,8 @@ def select(catalogue: dict, profile: str, pattern: str | None, memory: int | Non
                 added.append(kernel["name"])
         chosen = [k for k in catalogue["kernels"] if k["name"] in names or k["name"] in added]
 
-    ladders: dict[str, list[dict]] = {}
-    missing: list[dict] = []
+    ladders: dict[str, list[CatalogueLadder]] = {}
+    missing: list[Missing] = []
     for kernel in chosen:
         for variant in kernel["variants"]:
             lacking = [need for need in variant["needs"] if not need["available"]]
@@ -125,8 +145,7 @@ def select(catalogue: dict, profile: str, pattern: str | None, memory: int | Non
                 reason = f"needs {size(ladder['memory_bytes'])} of memory"
                 cure = f"{size(memory)} free, of which 70% may be taken"
             if reason:
-                entry = {"kernel": kernel["name"], "variant": None, **where(ladder)}
-                missing.append({**entry, "needs": _bare(reason), "cure": cure})
+                missing.append(missing_ladder(kernel["name"], ladder, _bare(reason), cure))
             else:
                 kept.append(ladder)
         if kept:
@@ -134,11 +153,24 @@ def select(catalogue: dict, profile: str, pattern: str | None, memory: int | Non
     return Selection(ladders, missing, added)
 
 
+def missing_ladder(kernel: str, ladder: Coordinates, needs: str, cure: str) -> Missing:
+    """The record's entry for a ladder that this host can't run."""
+    return {
+        "kernel": kernel,
+        "variant": None,
+        "n": ladder["n"],
+        "input": ladder["input"],
+        "threads": ladder["threads"],
+        "needs": needs,
+        "cure": cure,
+    }
+
+
 def _bare(reason: str) -> str:
     return reason[len("needs ") :] if reason.startswith("needs ") else reason
 
 
-def _in_profile(kernel: dict, ladder: dict, profile: str) -> bool:
+def _in_profile(kernel: CatalogueKernel, ladder: CatalogueLadder, profile: str) -> bool:
     if profile == "thorough":
         return True
     if profile == "smoke":
@@ -147,9 +179,11 @@ def _in_profile(kernel: dict, ladder: dict, profile: str) -> bool:
     return ladder["headline"]
 
 
-def pilot_plan(kernel: str, ladders: list[dict], profile: Profile, smoke: bool) -> dict:
+def pilot_plan(
+    kernel: str, ladders: list[CatalogueLadder], profile: Profile, smoke: bool
+) -> PilotPlan:
     """The plan that the pilot of `kernel` gets."""
-    plan = {
+    plan: PilotPlan = {
         "version": 1,
         "kernel": kernel,
         "ladders": [where(ladder) for ladder in ladders],
@@ -195,7 +229,9 @@ def estimate(selection: Selection, name: str) -> Estimate:
     return Estimate(seconds, launches, cells, memory, scratch, written)
 
 
-def cost_of_ladder(planned: dict, measured: dict, budget_s: float) -> tuple[float, float]:
+def cost_of_ladder(
+    planned: PlannedLadder, measured: Output, budget_s: float
+) -> tuple[float, float]:
     """(seconds to set up, seconds of rounds) that one launch of a planned ladder takes.
 
     planned: from the pilot's plan; measured: the same ladder in the pilot's output. The pilot
@@ -216,14 +252,19 @@ def cost_of_ladder(planned: dict, measured: dict, budget_s: float) -> tuple[floa
     return float(measured.get("setup_s") or 0.0), seconds
 
 
-def shrink(plans: dict[str, dict], scale: float) -> None:
+def shrink(plans: dict[str, KernelPlan], scale: float) -> None:
     """Cuts the rounds of every planned ladder to `scale` of them, at least 5."""
     for plan in plans.values():
         for ladder in plan["ladders"]:
             ladder["rounds"] = min(ladder["rounds"], max(ROUNDS_MIN, int(ladder["rounds"] * scale)))
 
 
-def ladder_name(kernel: dict, coordinates: dict) -> str:
+def rounds_key(kernel: str, ladder: PlannedLadder | KeptLadder) -> str:
+    """What RunPlan.rounds calls a ladder's group."""
+    return f"{kernel}/{ladder['n']}/{ladder['input']}/{ladder['threads']}/{ladder['group']}"
+
+
+def ladder_name(kernel: CatalogueKernel, coordinates: Coordinates) -> str:
     """`simd/sum n 4,096 · 2 threads`, with what the kernel varies."""
     sweep = len(kernel["threads"]) > 1
     label = ladder_label(
@@ -236,39 +277,39 @@ def ladder_name(kernel: dict, coordinates: dict) -> str:
     return f"{kernel['name']} {label}"
 
 
-def _dropped(plans: dict[str, list], room_s: float, time_s: float) -> list[dict]:
+def _dropped(plans: dict[str, list[Costed]], room_s: float, time_s: float) -> list[LeftOut]:
     """Takes the dearest ladders out of `plans` until a pass of least rounds fits into `room_s`.
 
     plans: by kernel [(planned ladder, its cost)]. A kernel keeps one ladder at least. Returns what
     was taken out, for the record.
     """
-    least: dict[tuple, float] = {}
+    least: dict[LadderKey, float] = {}
     for name, kept in plans.items():
         for planned, (setup, rounds) in kept:
             key = (name, planned["n"], planned["input"], planned["threads"])
             floor = setup + rounds * min(1.0, ROUNDS_MIN / planned["rounds"])
             least[key] = least.get(key, 0.0) + floor
     total = sum(least.values()) + START_S * len(plans)
-    gone = []
+    gone: list[LeftOut] = []
     for key, seconds in sorted(least.items(), key=lambda item: -item[1]):
         if total <= room_s:
             break
-        name, at = key[0], key[1:]
-        kept = [
+        name, n, input_name, threads = key
+        others = [
             item
             for item in plans[name]
-            if (item[0]["n"], item[0]["input"], item[0]["threads"]) != at
+            if (item[0]["n"], item[0]["input"], item[0]["threads"]) != (n, input_name, threads)
         ]
-        if not kept:
+        if not others:
             continue
-        plans[name] = kept
+        plans[name] = others
         total -= seconds
         gone.append(
             {
                 "kernel": name,
-                "n": at[0],
-                "input": at[1],
-                "threads": at[2],
+                "n": n,
+                "input": input_name,
+                "threads": threads,
                 "reason": f"{seconds:.1f} s a launch are too long for {time_s / 60:.0f} minutes",
             }
         )
@@ -276,31 +317,42 @@ def _dropped(plans: dict[str, list], room_s: float, time_s: float) -> list[dict]
 
 
 def fit(
-    pilots: dict[str, dict], selection: dict, profile: str, spent_s: float, alone_s: float
-) -> dict:
+    pilots: dict[str, Launch],
+    selection: Iterable[str],
+    profile: str,
+    spent_s: float,
+    alone_s: float,
+) -> RunPlan:
     """plan.json: what every later launch does, fitted into the profile's time.
 
-    pilots: the first launch of each kernel. spent_s: seconds that went already. alone_s: seconds
-    kept for the variants run alone.
+    pilots: the first launch of each kernel. selection: their names. spent_s: seconds that went
+    already. alone_s: seconds kept for the variants run alone.
     """
     own = PROFILES[profile]
-    plans, setup, variable, left_out = {}, {}, {}, []
+    fitting: dict[str, list[Costed]] = {}
+    left_out: list[LeftOut] = []
     short = profile in ("quick", "standard")
     for name in selection:
         pilot = pilots[name]
-        if pilot["plan"] is None:
+        own_plan = pilot["plan"]
+        if own_plan is None:
             continue
-        measured = {(l["n"], l["input"], l["threads"], l["group"]): l for l in pilot["measured"]}
-        slow: dict[tuple, float] = {}
+        measured = {
+            (ladder["n"], ladder["input"], ladder["threads"], ladder["group"]): ladder
+            for ladder in pilot["measured"]
+        }
+        slow: dict[tuple[int, str, int], float] = {}
         for key, ladder in measured.items():
             slow[key[:3]] = slow.get(key[:3], 0.0) + float(ladder.get("setup_s") or 0.0)
         kept = []
-        for planned in pilot["plan"]["ladders"]:
+        for planned in own_plan["ladders"]:
             coordinates = (planned["n"], planned["input"], planned["threads"])
             if short and slow[coordinates] > SETUP_LIMIT_S:
-                entry = {
+                entry: LeftOut = {
                     "kernel": name,
-                    **where(planned),
+                    "n": planned["n"],
+                    "input": planned["input"],
+                    "threads": planned["threads"],
                     "reason": f"set-up takes {slow[coordinates]:.1f} s a launch",
                 }
                 if entry not in left_out:
@@ -309,24 +361,32 @@ def fit(
             ladder = measured[(*coordinates, planned["group"])]
             kept.append((planned, cost_of_ladder(planned, ladder, own.budget_s)))
         if kept:
-            plans[name] = kept
-    scale, notes = 1.0, []
-    room = (1 - REPEAT_RESERVE) * own.time_s - spent_s - alone_s if short and own.time_s else None
-    if room is not None:
+            fitting[name] = kept
+    scale, notes = 1.0, list[str]()
+    limit = own.time_s if short else None
+    room = 0.0
+    if limit is not None:
+        room = (1 - REPEAT_RESERVE) * limit - spent_s - alone_s
         # Every headline size comes before the check alone, which takes what time is left.
-        left_out += _dropped(plans, (room + alone_s) / own.launches, own.time_s)
-    for name, kept in plans.items():
+        left_out += _dropped(fitting, (room + alone_s) / own.launches, limit)
+    plans: dict[str, KernelPlan] = {}
+    setup: dict[str, float] = {}
+    variable: dict[str, float] = {}
+    for name, kept in fitting.items():
         setup[name] = START_S + sum(cost[0] for _, cost in kept)
         variable[name] = sum(cost[1] for _, cost in kept)
-        plans[name] = {**pilots[name]["plan"], "ladders": [planned for planned, _ in kept]}
-    if room is not None:
+        whole = pilots[name]["plan"]
+        assert whole is not None  # what fits comes from a plan
+        plans[name] = whole.copy()
+        plans[name]["ladders"] = [planned for planned, _ in kept]
+    if limit is not None:
         room -= own.launches * sum(setup.values())
         wanted = own.launches * sum(variable.values())
         if wanted > room > 0 or room <= 0 < wanted:
             scale = max(room / wanted, 0.05)
             shrink(plans, scale)
             notes.append(
-                f"rounds were cut to {scale:.2f} of the plan, to end within {duration(own.time_s)}"
+                f"rounds were cut to {scale:.2f} of the plan, to end within {duration(limit)}"
             )
     return {
         "launches": own.launches,
@@ -339,8 +399,8 @@ def fit(
         "left_out": left_out,
         "notes": notes,
         "rounds": {
-            f"{name}/{l['n']}/{l['input']}/{l['threads']}/{l['group']}": l["rounds"]
+            rounds_key(name, ladder): ladder["rounds"]
             for name, plan in plans.items()
-            for l in plan["ladders"]
+            for ladder in plan["ladders"]
         },
     }

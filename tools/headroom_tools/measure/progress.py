@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from headroom_tools.base.text import duration, safe
@@ -18,7 +18,7 @@ class Reporter:
     def __init__(self, console: Console):
         self._console = console
         self._bar: Progress | None = None
-        self._task = None
+        self._task = TaskID(0)
         self._drawn = 0.0
         self._began = time.monotonic()
 

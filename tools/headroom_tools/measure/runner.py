@@ -10,6 +10,7 @@ import random
 import shutil
 import time
 from pathlib import Path
+from typing import Callable, cast
 
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
@@ -26,6 +27,15 @@ from headroom_tools.measure import (
     unfinished,
 )
 from headroom_tools.measure.progress import Reporter
+from headroom_tools.measure.types import (
+    KeptLadder,
+    KernelPlan,
+    Launch,
+    LaunchKey,
+    Output,
+    PilotPlan,
+    RunPlan,
+)
 
 PILOT_LIMIT_S = 300.0
 LAUNCH_LIMIT_S = 60.0
@@ -49,11 +59,17 @@ class Run:
         self._work.mkdir(exist_ok=True)
         scratch_space.prepare(self._scratch)
         self._launches = unfinished.read_launches(folder)
-        self._plan: dict | None = None
+        self._fixed: RunPlan | None = None
+
+    @property
+    def _plan(self) -> RunPlan:
+        """What every launch does, once the pilots are through."""
+        assert self._fixed is not None
+        return self._fixed
 
     # --- what is on disk
 
-    def _keep(self, tree: dict) -> None:
+    def _keep(self, tree: Launch) -> None:
         """Puts a launch on disk: from here on it is never measured again."""
         unfinished.keep_launch(self._folder, tree)
         self._launches[tree["kernel"], tree["launch"]] = tree
@@ -64,7 +80,14 @@ class Run:
 
     # --- one launch
 
-    def _launch(self, kernel: str, index: int, plan: dict, limit: float, tick) -> dict:
+    def _launch(
+        self,
+        kernel: str,
+        index: int,
+        plan: PilotPlan | KernelPlan,
+        limit: float,
+        tick: Callable[[], None],
+    ) -> Launch:
         """Runs one process; what it gave, also where that is a failure."""
         label = f"{index}-{kernel.replace('/', '.')}"
         chance = random.Random(f"{self._state['started']} {kernel}").getrandbits(32)
@@ -87,7 +110,7 @@ class Run:
                 tick,
                 self._environment,
             )
-        ladders: list[dict] = []
+        ladders: list[KeptLadder] = []
         if out is not None:
             try:
                 ladders = summary.launch(out, self._state["raw"] and index > 0)
@@ -96,7 +119,7 @@ class Run:
                 out, ended = None, ended._replace(status="error", message=without_paths(error))
         if out is None:
             self._check_space()
-        tree = {
+        tree: Launch = {
             "kernel": kernel,
             "launch": index,
             "status": ended.status,
@@ -117,7 +140,7 @@ class Run:
                 tree["status"], tree["message"] = "error", "gave no plan"
         return tree
 
-    def _check_known(self, kernel: str, ladders: list[dict]) -> None:
+    def _check_known(self, kernel: str, ladders: list[KeptLadder]) -> None:
         """ValueError for a ladder or variant that the catalogue doesn't have."""
         known = [planning.where(ladder) for ladder in self._selection[kernel]]
         variants = {variant["name"] for variant in self._kernels[kernel]["variants"]}
@@ -137,10 +160,10 @@ class Run:
             )
 
     @staticmethod
-    def _usable_plan(out: dict, ladders: list[dict]) -> dict | None:
+    def _usable_plan(out: Output, ladders: list[KeptLadder]) -> KernelPlan | None:
         """The pilot's plan without the ladders that it found unfit; None where none is left."""
         try:
-            plan = out["plan"]
+            plan = cast(KernelPlan, out["plan"])
             good = {
                 (entry["n"], entry["input"], entry["threads"], entry["group"])
                 for entry in ladders
@@ -218,7 +241,7 @@ class Run:
             self._keep(tree)
             self._tell(tree)
 
-    def _one_pilot(self, name: str, left: float | None) -> dict:
+    def _one_pilot(self, name: str, left: float | None) -> Launch:
         plan = planning.pilot_plan(name, self._selection[name], self._profile, self._smoke)
         return self._launch(name, 0, plan, PILOT_LIMIT_S, lambda: self._report.tick(left))
 
@@ -246,12 +269,13 @@ class Run:
 
     def _guess_s(self) -> float:
         """Seconds that the passes take, as far as that is known before the pilot's end."""
-        groups = sum(len(l["groups"]) for ladders in self._selection.values() for l in ladders)
+        ladders = [ladder for found in self._selection.values() for ladder in found]
+        groups = sum(len(ladder["groups"]) for ladder in ladders)
         each = planning.START_S * len(self._selection) + groups * self._profile.budget_s
         guess = each * self._profile.launches + self._alone_guess_s()
         return min(guess, self._profile.time_s or guess)
 
-    def _tell(self, tree: dict) -> None:
+    def _tell(self, tree: Launch) -> None:
         """Says aloud what went wrong in a launch."""
         what = "pilot" if tree["launch"] == 0 else f"launch {tree['launch']}"
         wrong = [ladder for ladder in tree["ladders"] if ladder["status"] == "mismatch"]
@@ -267,10 +291,10 @@ class Run:
         """plan.json: made once, when all pilots are through."""
         path = self._folder / "plan.json"
         if path.exists():
-            self._plan = files.read_json(path)
+            self._fixed = cast(RunPlan, files.read_json(path))
             return
         pilots = {name: self._launches[name, 0] for name in self._selection}
-        self._plan = planning.fit(
+        plan = planning.fit(
             pilots,
             self._selection,
             self._state["profile"],
@@ -279,26 +303,27 @@ class Run:
         )
         note = disturbance.pilots_note(self._kernels, self._launches)
         if note:
-            self._plan["notes"].append(note)
-        files.write_atomic(path, files.dump(self._plan))
-        for note in self._plan["notes"]:
-            self._report.warn(note)
-        if self._plan["left_out"]:
+            plan["notes"].append(note)
+        files.write_atomic(path, files.dump(plan))
+        self._fixed = plan
+        for line in plan["notes"]:
+            self._report.warn(line)
+        if plan["left_out"]:
             self._report.line(
-                f"{len(self._plan['left_out'])} ladders are left to a longer profile: "
+                f"{len(plan['left_out'])} ladders are left to a longer profile: "
                 "they take too long"
             )
 
     def _given_up(self, name: str, index: int) -> bool:
         """Whether the launches before `index` failed so often that a further one is pointless."""
         last = [self._launches.get((name, i)) for i in range(max(1, index - GIVE_UP_AFTER), index)]
-        if any(l["status"] == "mismatch" for tree in last if tree for l in tree["ladders"]):
+        if any(one["status"] == "mismatch" for tree in last if tree for one in tree["ladders"]):
             return True
         return len(last) == GIVE_UP_AFTER and all(
             tree is None or tree["status"] not in ("ok", "mismatch") for tree in last
         )
 
-    def _left_s(self, done: set) -> float:
+    def _left_s(self, done: set[LaunchKey]) -> float:
         """Seconds that the launches not in `done` take: as measured where a kernel's are known."""
         total = self._alone_guess_s()
         for name, guess in self._plan["seconds"].items():
@@ -328,7 +353,7 @@ class Run:
                 f"about {duration(left)} left"
             )
 
-    def _timed(self, name: str, index: int, again: str) -> dict:
+    def _timed(self, name: str, index: int, again: str) -> Launch:
         """One launch by the plan."""
         count = self._plan["launches"]
         left = self._left_s(set(self._launches))

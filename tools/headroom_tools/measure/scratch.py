@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Iterator
 
 from headroom_tools.base import paths
 from headroom_tools.base.errors import HeadroomError
@@ -61,7 +62,7 @@ def lacks_space(folder: Path, needed: int) -> str | None:
 
 
 @contextlib.contextmanager
-def for_launch(folder: Path, label: str):
+def for_launch(folder: Path, label: str) -> Iterator[Path]:
     """A new folder below `folder` for one launch; it and all in it is removed at the end."""
     own = folder / f"headroom-{os.getpid()}-{_started(os.getpid())}-{label}"
     try:

@@ -6,9 +6,10 @@ import math
 from statistics import median
 
 from headroom_tools.measure import counters
+from headroom_tools.measure.types import KeptLadder, Output
 
 
-def _times(arm: dict, clock: str) -> list[float | None]:
+def _times(arm: Output, clock: str) -> list[float | None]:
     """Nanoseconds a call by round; None for a round that was skipped or has no usable time."""
     times = arm["wall_ns" if clock == "wall" else "cpu_ns"]
     return [
@@ -34,7 +35,7 @@ def p10(values: list[float]) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-def ladder(measured: dict, keep_raw: bool = False) -> dict:
+def ladder(measured: Output, keep_raw: bool = False) -> KeptLadder:
     """One ladder of the program's output as the run keeps it (times in ns a call).
 
     Raises KeyError, TypeError, ValueError or AttributeError for what the interface doesn't allow.
@@ -42,7 +43,7 @@ def ladder(measured: dict, keep_raw: bool = False) -> dict:
     clock = measured["clock"]
     if clock not in ("cpu", "wall"):
         raise ValueError(f"clock {clock}")
-    kept = {
+    kept: KeptLadder = {
         "n": int(measured["n"]),
         "input": str(measured["input"]),
         "threads": int(measured["threads"]),
@@ -88,7 +89,7 @@ def ladder(measured: dict, keep_raw: bool = False) -> dict:
     return kept
 
 
-def launch(out: dict, keep_raw: bool = False) -> list[dict]:
+def launch(out: Output, keep_raw: bool = False) -> list[KeptLadder]:
     """All ladders of a launch's output; ValueError for what the interface doesn't allow."""
     try:
         return [ladder(measured, keep_raw) for measured in out["ladders"]]

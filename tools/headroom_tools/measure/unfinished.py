@@ -13,14 +13,15 @@ import shutil
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.machine.fingerprint import fingerprint
 from headroom_tools.measure import plan as planning, scratch as scratch_space
-from headroom_tools.measure.assemble import run_json
+from headroom_tools.measure.assemble import End, run_json
+from headroom_tools.measure.types import Catalogue, Launch, LaunchKey, RunPlan, State
 from headroom_tools.record import source, validate
 
 LABEL_LENGTH = 36  # so that the name of a run is at most 64
@@ -59,7 +60,7 @@ def check_folder(folder: Path, what: str, cure: str) -> None:
 
 
 def create(
-    options: Options, catalogue: dict, selection: planning.Selection, notes: list[str]
+    options: Options, catalogue: Catalogue, selection: planning.Selection, notes: list[str]
 ) -> Path:
     """Makes the folder of a new run and writes its state.json; returns the folder.
 
@@ -81,14 +82,16 @@ def create(
         if not folder.exists() and not (out and (out / slug / name).exists()):
             break
         time.sleep(0.1)  # another run began in this second and is through already
-    state = {
+    fingerprint_ = tree.copy()
+    fingerprint_["slug"] = slug
+    state: State = {
         "version": 1,
         "name": name,
         "label": label,
         "profile": options.profile,
         "started": began.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "machine": slug,
-        "fingerprint": {**tree, "slug": slug},
+        "fingerprint": fingerprint_,
         "changed": options.changed,
         "commit": commit,
         "dirty": dirty,
@@ -114,13 +117,15 @@ def create(
     return folder
 
 
-def _check_catalogue(state: dict) -> None:
+def _check_catalogue(state: State) -> None:
     """HeadroomError unless a record of `state` would be valid: better now than after measuring."""
-    plan = {"launches": 1, "budget_s": 0.0, "rounds_max": 1, "scale": 1.0, "seed": planning.SEED}
-    extra = {"withheld": (), "finished": state["started"], "seconds": 0.0, "missing": [],
-             "left_out": [], "failures": [], "notes": state["notes"]}  # fmt: skip
+    plan: RunPlan = {
+        "launches": 1, "budget_s": 0.0, "rounds_max": 1, "scale": 1.0, "seed": planning.SEED,
+        "plans": {}, "seconds": {}, "left_out": [], "notes": [], "rounds": {},
+    }  # fmt: skip
     try:
-        run = run_json(state, plan, [], {}, {**extra, "missing": state["missing"]})
+        end = End(set(), state["started"], 0.0, state["missing"], [], [], state["notes"])
+        run = run_json(state, plan, [], {}, end)
         validate.run_tree(run, "the benchmark program's catalogue")
         validate.machine_tree(state["fingerprint"], "this machine's fingerprint")
     except (KeyError, TypeError) as error:
@@ -143,22 +148,22 @@ def newest() -> Path:
     return found[-1].parent
 
 
-def read_launches(folder: Path) -> dict[tuple[str, int], dict]:
+def read_launches(folder: Path) -> dict[LaunchKey, Launch]:
     """The launches that are on disk, by kernel and number; number 0 is the pilot."""
-    found = {}
+    found: dict[LaunchKey, Launch] = {}
     for path in sorted((folder / "launches").glob("[0-9]*.json")):
-        tree = files.read_json(path)
+        tree = cast(Launch, files.read_json(path))
         found[tree["kernel"], tree["launch"]] = tree
     return found
 
 
-def keep_launch(folder: Path, tree: dict) -> None:
+def keep_launch(folder: Path, tree: Launch) -> None:
     """Puts a launch on disk, in the place of what was there of it."""
     name = f"{tree['launch']:03d}-{tree['kernel'].replace('/', '.')}.json"
     files.write_atomic(folder / "launches" / name, files.dump(tree))
 
 
-def state_of(folder: Path) -> dict:
+def state_of(folder: Path) -> State:
     """What was fixed at the start of the run in `folder`, if this program can go on with it."""
     state = files.read_json(folder / "state.json")
     if not isinstance(state, dict) or state.get("version") != 1:
@@ -170,7 +175,7 @@ def state_of(folder: Path) -> dict:
             f"{paths.shown(folder)}: the benchmark program was built anew since this run "
             "began, and two programs don't mix: start a new run, or remove the folder"
         )
-    return state
+    return cast(State, state)
 
 
 def add_notes(folder: Path, notes: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
+from pathlib import Path
 from statistics import median
 from typing import Callable, NamedTuple
 
@@ -13,11 +14,15 @@ from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import ladder_label, rate_of, safe, size, three_digits, time_of
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.tables import factor as ratio_of, interval as interval_of
+from headroom_tools.compare.types import Comparison
+from headroom_tools.machine.types import Machine
 from headroom_tools.plot.spec import Axis, Bar, Bars, Chart, Point, Series
 from headroom_tools.plot.style import BASELINE, LIMIT
 from headroom_tools.record.cells import of_launches
+from headroom_tools.record.types import Kernel, LadderKey, Run
 from headroom_tools.record.validate import load
 from headroom_tools.scale.laws import fits
+from headroom_tools.scale.types import Fit
 from headroom_tools.show import probes as probes_
 from headroom_tools.show.probes import Probe
 from headroom_tools.show.rows import Row, rows_of
@@ -36,13 +41,13 @@ LABELS = 12  # points of the roofline that are named in it
 class View:
     """A run, and what pictures need of it, computed once. probes_from: the run that has them."""
 
-    def __init__(self, run: dict, machine: dict, probes_run: dict | None = None):
+    def __init__(self, run: Run, machine: Machine, probes_run: Run | None = None):
         self.run, self.machine = run, machine
         self.rows = rows_of(run)
         own = probes_.probes_of(run)
         self.probes: list[Probe] = own or (probes_.probes_of(probes_run) if probes_run else [])
         self.probes_from = run["name"] if own or not probes_run else probes_run["name"]
-        self._fits: list[dict] | None = None
+        self._fits: list[Fit] | None = None
 
     @property
     def claims(self) -> list[Row]:
@@ -53,14 +58,14 @@ class View:
         ]  # fmt: skip
 
     @property
-    def fits(self) -> list[dict]:
+    def fits(self) -> list[Fit]:
         """`scale`'s fits."""
         if self._fits is None:
             self._fits = fits(self.run, self.machine)
         return self._fits
 
 
-def view_of(folder) -> View:
+def view_of(folder: Path) -> View:
     """The run in `folder`; where it measured no probes, those of its machine's newest run."""
     run, machine = load(folder)
     if any(kernel.get("unit") for kernel in run["kernels"]):
@@ -69,7 +74,7 @@ def view_of(folder) -> View:
     return View(run, machine, load(other)[0] if other else None)
 
 
-def caches_of(machine: dict) -> list[tuple[float, str]]:
+def caches_of(machine: Machine) -> list[tuple[float, str]]:
     """(bytes, name) of the data caches."""
     found = {}
     for cache in machine["cpu"]["caches"]:
@@ -90,14 +95,14 @@ def _usable(points: list[Point]) -> list[Point]:
 def memory(view: View) -> list[Chart]:
     """The memory mountain: bandwidth and latency against working set."""
     name = safe(view.run["machine"])
-    by_probe: dict[tuple, list[Probe]] = defaultdict(list)
+    by_probe: dict[tuple[str, str, int], list[Probe]] = defaultdict(list)
     for probe in view.probes:
         by_probe[probe.probe, probe.input, probe.threads].append(probe)
-    series = []
+    series: list[Series] = []
     counts = sorted({p.threads for p in view.probes if p.probe in dict(_BANDWIDTHS).values()})
     for dash, threads in enumerate((counts[:1] + counts[-1:])[: len(counts)]):
-        for index, (words, probe) in enumerate(_BANDWIDTHS):
-            points = _usable([_point(p) for p in by_probe.get((probe, "default", threads), [])])
+        for index, (words, name_) in enumerate(_BANDWIDTHS):
+            points = _usable([_point(p) for p in by_probe.get((name_, "default", threads), [])])
             on = "1 thread" if threads == 1 else f"{threads} threads"
             if points:
                 series.append(Series(f"{words}, {on}", sorted(points), index, dash))
@@ -110,8 +115,8 @@ def memory(view: View) -> list[Chart]:
             set_, Axis("bandwidth", "B/s", True), series, guides,
         ))  # fmt: skip
     series = []
-    for index, (words, probe, input_) in enumerate(_LATENCIES):
-        points = _usable([_point(p) for p in by_probe.get((probe, input_, 1), [])])
+    for index, (words, name_, input_) in enumerate(_LATENCIES):
+        points = _usable([_point(p) for p in by_probe.get((name_, input_, 1), [])])
         if points:
             series.append(Series(words, sorted(points), index))
     if series:
@@ -137,6 +142,14 @@ class Roof(NamedTuple):
     threads: int
 
 
+class _Work(NamedTuple):
+    """A row that does floating-point work. flops: a second."""
+
+    row: Row
+    intensity: float
+    flops: float
+
+
 def roofs_of(view: View) -> list[Roof]:
     """The machine's ceilings: read bandwidth by level, multiply-adds by type and threads."""
     found = []
@@ -159,17 +172,21 @@ def roofline(view: View) -> list[Chart]:
     roofs = roofs_of(view)
     peaks = [roof.value for roof in roofs if roof.peak]
     slopes = [roof.value for roof in roofs if not roof.peak]
-    rows = [row for row in view.claims if row.intensity and row.flops_per_second
-            and not row.impossible]  # fmt: skip
+    works = [
+        _Work(row, row.intensity, row.flops_per_second)
+        for row in view.claims
+        if row.intensity and row.flops_per_second and not row.impossible
+    ]
     if not (peaks and slopes):
         return []
     ridge = max(peaks) / min(slopes)
-    xs = [row.intensity for row in rows]
+    xs = [work.intensity for work in works]
     lo = min([*xs, min(peaks) / max(slopes)]) / 16  # room for the names of the roofs
     hi = max([*xs, ridge]) * 2
     if not (0 < lo < hi < math.inf) or hi / lo > 1e12:
         return []
-    series, labels = [], []
+    series: list[Series] = []
+    labels: list[Point] = []
     for roof in roofs:
         top = max((p.value for p in roofs if p.peak and p.threads == roof.threads), default=None)
         if top is None:
@@ -182,29 +199,26 @@ def roofline(view: View) -> list[Chart]:
             ends = [(lo, min(top, lo * roof.value)), (corner, min(top, corner * roof.value))]
         on = "1 thread" if roof.threads == 1 else f"{roof.threads} threads"
         points = [Point(x, y, name=f"{roof.name}, {on}") for x, y in ends]
-        known = {one.name for one in series}
         name = f"limits of {on}"
-        name = "" if name in known else name
+        name = "" if name in {one.name for one in series} else name
         series.append(Series(name, points, LIMIT, 0 if first else 1, False))
         # Slopes lie close together: how they are drawn tells the threads.
         labels.append(points[0] if roof.peak else points[0]._replace(name=roof.name))
     for at, role in enumerate(ROLES):
         points = [
-            Point(row.intensity, row.flops_per_second, name=_full_name(row))
-            for row in rows if row.cell.role == role
+            Point(work.intensity, work.flops, name=_full_name(work.row))
+            for work in works if work.row.cell.role == role
         ]  # fmt: skip
         if points:
             series.append(Series(role, _usable(points), BASELINE if at == 0 else at - 1, None))
-    best: dict[str, Row] = {}
-    for row in rows:
-        known = best.get(row.cell.kernel["name"])
-        if known is None or row.flops_per_second > known.flops_per_second:
-            best[row.cell.kernel["name"]] = row
-    named = sorted(best.values(), key=lambda row: -row.flops_per_second)[:LABELS]
-    labels = [
-        Point(row.intensity, row.flops_per_second, name=row.cell.kernel["name"]) for row in named
-    ] + labels
-    about = f"Roofline of {len(rows)} variants: arithmetic intensity against operations a second."
+    best: dict[str, _Work] = {}
+    for work in works:
+        kernel = work.row.cell.kernel["name"]
+        if kernel not in best or work.flops > best[kernel].flops:
+            best[kernel] = work
+    named = sorted(best.items(), key=lambda item: -item[1].flops)[:LABELS]
+    labels = [Point(work.intensity, work.flops, name=kernel) for kernel, work in named] + labels
+    about = f"Roofline of {len(works)} variants: arithmetic intensity against operations a second."
     return [Chart(
         f"{safe(view.run['machine'])} · {safe(view.run['label'])}: roofline", about,
         Axis("FLOP a byte that has to move", "number", True), Axis("FLOP/s", "FLOP/s", True),
@@ -230,7 +244,7 @@ def _name(row: Row) -> str:
 
 def ladders_of(rows: list[Row]) -> list[list[Row]]:
     """Rows by ladder, in their order."""
-    found: dict[tuple, list[Row]] = {}
+    found: dict[LadderKey, list[Row]] = {}
     for row in rows:
         found.setdefault(row.cell.ladder(), []).append(row)
     return list(found.values())
@@ -241,7 +255,7 @@ def speedup_told(row: Row) -> str:
     if row.speedup is None:
         return "-"
     text = f"{three_digits(row.speedup)}x"
-    if row.lo is not None:
+    if row.lo is not None and row.hi is not None:
         text += f" [{three_digits(row.lo)}, {three_digits(row.hi)}]"
     return f"{text} {row.verdict}" if row.verdict not in (None, "faster") else text
 
@@ -278,7 +292,7 @@ def ladder(rows: list[Row]) -> Bars:
         if row.impossible:
             bars.append(Bar(_name(row), None, None, None, "withheld: above its ceiling"))
             continue
-        note = f"{time_of(row.ns_per_item)} an item"
+        note = "" if row.ns_per_item is None else f"{time_of(row.ns_per_item)} an item"
         if row.share:
             note += f", {share_told(row.share.of_ceiling)} of its ceiling"
         bars.append(Bar(_name(row), row.speedup, row.lo, row.hi, speedup_told(row),
@@ -319,7 +333,7 @@ def launches(rows: list[Row]) -> Bars:
                 bars=False)  # fmt: skip
 
 
-def sizes(rows: list[Row], machine: dict) -> list[Chart]:
+def sizes(rows: list[Row], machine: Machine) -> list[Chart]:
     """A kernel's time of an item by size: a chart for each input, on the fewest threads."""
     charts = []
     usable = [row for row in rows if row.ns and not row.impossible]
@@ -337,10 +351,11 @@ def sizes(rows: list[Row], machine: dict) -> list[Chart]:
         for variant in dict.fromkeys(row.cell.variant for row in own):
             points = []
             for row in own:
-                if row.cell.variant == variant and not row.cell.beside:
+                ns = row.ns_per_item
+                if row.cell.variant == variant and not row.cell.beside and ns is not None:
                     x = float(sets[row.cell.n] if by_bytes else row.cell.n)
-                    points.append(Point(x, row.ns_per_item, name=f"{variant} n {row.cell.n:,}: "
-                                        f"{time_of(row.ns_per_item)}"))  # fmt: skip
+                    told = f"{variant} n {row.cell.n:,}: {time_of(ns)}"
+                    points.append(Point(x, ns, name=told))
             points = _usable(sorted(points))
             index = colours[variant]
             if points:
@@ -352,13 +367,14 @@ def sizes(rows: list[Row], machine: dict) -> list[Chart]:
         axis = Axis("working set", "bytes", True) if by_bytes else Axis("n", "number", True)
         charts.append(Chart(
             f"{kernel['name']}{more}: by size",
-            "Time of an item by size: " + _told(series, time_of), axis, Axis("time of an item", "ns", True), series,
+            "Time of an item by size: " + _told(series, time_of), axis,
+            Axis("time of an item", "ns", True), series,
             caches_of(machine) if by_bytes else [],
         ))  # fmt: skip
     return charts
 
 
-def _speedup_on(entry: dict, threads: float) -> float | None:
+def _speedup_on(entry: Fit, threads: float) -> float | None:
     """The speedup that the fitted law gives: the Universal Scalability Law, or Amdahl's."""
     if entry["usl"]:
         contention = entry["usl"]["contention"]["value"] or 0.0
@@ -371,18 +387,19 @@ def _speedup_on(entry: dict, threads: float) -> float | None:
     return threads / below if below > 0 else None
 
 
-def law_told(entry: dict) -> str:
+def law_told(entry: Fit) -> str:
     """The fitted law in a few words."""
     if entry["usl"]:
-        a, b = entry["usl"]["contention"]["value"], entry["usl"]["coherence"]["value"]
+        a = entry["usl"]["contention"]["value"] or 0.0
+        b = entry["usl"]["coherence"]["value"] or 0.0
         best = f", best on {entry['predicted_best']}" if entry["predicted_best"] else ""
         return f"contention {100 * a:.3g}%, coherence {100 * b:.3g}%{best}"
     if entry["amdahl"]:
-        return f"serial {100 * entry['amdahl']['serial']['value']:.3g}%"
+        return f"serial {100 * (entry['amdahl']['serial']['value'] or 0.0):.3g}%"
     return "no law fits"
 
 
-def threads(fits: list[dict], kernel: dict) -> list[Chart]:
+def threads(fits: list[Fit], kernel: Kernel) -> list[Chart]:
     """A kernel's thread sweeps: points with intervals, the fitted law dashed."""
     charts = []
     mine = [entry for entry in fits if entry["kernel"] == kernel["name"]]
@@ -423,7 +440,7 @@ def threads(fits: list[dict], kernel: dict) -> list[Chart]:
     return charts
 
 
-def axes(base: Side, new: Side, tree: dict) -> Bars:
+def axes(base: Side, new: Side, tree: Comparison) -> Bars:
     """The axis indices of a comparison."""
     rows = []
     for axis in tree["axes"]:
@@ -452,7 +469,7 @@ KINDS = {
 PANELS = 24
 
 
-def _by_kernel(view: View, pattern: re.Pattern) -> list[list[Row]]:
+def _by_kernel(view: View, pattern: re.Pattern[str]) -> list[list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in view.claims:
         if pattern.search(row.cell.kernel["name"]):
@@ -460,7 +477,7 @@ def _by_kernel(view: View, pattern: re.Pattern) -> list[list[Row]]:
     return list(found.values())
 
 
-def panels_of(kind: str, views: list[View], pattern: re.Pattern) -> list[Chart | Bars]:
+def panels_of(kind: str, views: list[View], pattern: re.Pattern[str]) -> list[Chart | Bars]:
     """The pictures of one kind, except `axes`. HeadroomError for none, or too many for one page."""
     panels: list[Chart | Bars] = []
     for view in views:

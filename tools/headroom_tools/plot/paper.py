@@ -7,6 +7,7 @@ import math
 import os
 import tempfile
 from pathlib import Path
+from typing import Any, Sequence
 
 from headroom_tools.base import paths
 from headroom_tools.base.errors import HeadroomError
@@ -28,7 +29,7 @@ _STYLE = {
 }  # fmt: skip
 
 
-def _matplotlib():
+def _matplotlib() -> Any:
     """matplotlib, with its cache inside the checkout. HeadroomError where there is none."""
     if "MPLCONFIGDIR" not in os.environ:
         folder = paths.root() / "build" / "matplotlib"
@@ -47,7 +48,7 @@ def _matplotlib():
     return matplotlib
 
 
-def _axis(axes, which: str, axis: Axis, lo: float, hi: float) -> None:
+def _axis(axes: Any, which: str, axis: Axis, lo: float, hi: float) -> None:
     """Scale, limits, ticks and label of x or y."""
     names = ("scale", "lim", "ticks", "label")
     set_ = {name: getattr(axes, f"set_{which}{name}") for name in names}
@@ -60,7 +61,7 @@ def _axis(axes, which: str, axis: Axis, lo: float, hi: float) -> None:
     set_["label"](axis.label)
 
 
-def _chart(axes, chart: Chart) -> None:
+def _chart(axes: Any, chart: Chart) -> None:
     x_limits, y_limits = limits_of(chart)
     for series in chart.series:
         dash = None if series.dash is None else _DASHES[style.DASHES[series.dash]]
@@ -85,14 +86,14 @@ def _chart(axes, chart: Chart) -> None:
         at = axes.transData.transform((point.x, point.y))
         if any(abs(at[0] - x) < 120 and abs(at[1] - y) < 12 for x, y in placed):
             continue
-        placed.append(tuple(at))
+        placed.append((at[0], at[1]))
         axes.annotate(point.name, (point.x, point.y), xytext=(4, 2), textcoords="offset points",
                       fontsize=6.5)  # fmt: skip
     axes.set_title(chart.title)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
 
 
-def _bars(axes, bars: Bars) -> None:
+def _bars(axes: Any, bars: Bars) -> None:
     lo, hi = bar_limits(bars)
     for at, row in enumerate(bars.rows):
         colour = style.colour(row.colour)
@@ -117,7 +118,7 @@ def _bars(axes, bars: Bars) -> None:
     axes.set_title(title)
 
 
-def drawn(panels: list[Chart | Bars], suffix: str) -> bytes:
+def drawn(panels: Sequence[Chart | Bars], suffix: str) -> bytes:
     """All panels on one page, as a file of one of FORMATS."""
     matplotlib = _matplotlib()
     charts = [panel for panel in panels if isinstance(panel, Chart)]

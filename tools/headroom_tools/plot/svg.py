@@ -7,7 +7,7 @@ from html import escape
 
 from headroom_tools.plot import style
 from headroom_tools.plot.layout import bar_limits, limits_of
-from headroom_tools.plot.spec import Axis, Bar, Bars, Chart
+from headroom_tools.plot.spec import Axis, Bar, Bars, Chart, Series
 
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 84, 12, 16, 44
@@ -56,9 +56,9 @@ def chart(picture: Chart, number: int) -> str:
     ]
     grid, bottom = [], HEIGHT - BOTTOM
     for tick in _ticks(picture.x, *limits[0], 5):
-        at = f"{x(tick):.1f}"
-        grid.append(f"M{at} {TOP}V{bottom}")
-        parts.append(f'<text class="m" x="{at}" y="{bottom + 15}">'
+        across = f"{x(tick):.1f}"
+        grid.append(f"M{across} {TOP}V{bottom}")
+        parts.append(f'<text class="m" x="{across}" y="{bottom + 15}">'
                      f"{escape(style.tick(tick, picture.x.kind))}</text>")  # fmt: skip
     for tick in _ticks(picture.y, *limits[1], 6):
         at = y(tick)
@@ -70,8 +70,8 @@ def chart(picture: Chart, number: int) -> str:
                  f"{escape(picture.x.label)}</text>")  # fmt: skip
     for where, label in picture.guides:
         if limits[0][0] < where < limits[0][1]:
-            at = f"{x(where):.1f}"
-            parts.append(f'<path class="gu" d="M{at} {TOP}V{bottom}"/>'
+            across = f"{x(where):.1f}"
+            parts.append(f'<path class="gu" d="M{across} {TOP}V{bottom}"/>'
                          f'<text class="s" x="{x(where) + 3:.1f}" y="{TOP + 8}">'
                          f"{escape(label)}</text>")  # fmt: skip
     for series in picture.series:
@@ -80,14 +80,16 @@ def chart(picture: Chart, number: int) -> str:
     return "".join(parts) + "</svg>"
 
 
-def _series(series, x: _Scale, y: _Scale) -> str:
+def _series(series: Series, x: _Scale, y: _Scale) -> str:
     css, parts = _css(series.colour), []
     places = [(x(p.x), y(p.y), p) for p in series.points]
     if series.dash is not None and len(places) > 1:
         path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b, _ in places)
         parts.append(f'<path class="l {css} d{series.dash}" d="{path}"/>')
     bounds = "".join(
-        f"M{a:.1f} {y(p.lo):.1f}V{y(p.hi):.1f}" for a, _, p in places if p.lo is not None
+        f"M{a:.1f} {y(p.lo):.1f}V{y(p.hi):.1f}"
+        for a, _, p in places
+        if p.lo is not None and p.hi is not None
     )
     if bounds:
         parts.append(f'<path class="l {css}" d="{bounds}"/>')
@@ -99,7 +101,8 @@ def _series(series, x: _Scale, y: _Scale) -> str:
 
 def _labels(picture: Chart, x: _Scale, y: _Scale) -> list[str]:
     """Names beside their points; one that would lie on another is left out."""
-    parts, taken = [], []
+    parts: list[str] = []
+    taken: list[tuple[float, float, float]] = []
     for point in picture.labels:
         a, b = x(point.x) + 5, y(point.y) - 4
         width = _CHARACTER * len(point.name)
@@ -138,7 +141,7 @@ def _bar(bars: Bars, row: Bar, scale: _Scale, grid: str) -> str:
     if bars.bars and row.value is not None:
         parts.append(f'<path class="b {css}" d="M{origin:.0f} 2H{scale(row.value):.0f}V10'
                      f'H{origin:.0f}z"/>')  # fmt: skip
-        if row.lo is not None:
+        if row.lo is not None and row.hi is not None:
             parts.append(f'<path class="e" d="M{scale(row.lo):.0f} 6H{scale(row.hi):.0f}"/>')
     if row.mark is not None:
         parts.append(f'<path class="k" d="M{scale(row.mark):.0f} 0V12"/>')
@@ -155,7 +158,7 @@ def _breakable(name: str) -> str:
 
 
 def _tick(axis: Axis, tick: float, percent: float, at: int, of: int) -> str:
-    """The label of a tick: within the picture at its edges, and every other one where it's narrow."""
+    """A tick's label: within the picture at its edges, and every other one where it's narrow."""
     anchor = "" if percent < 8 else "r" if percent > 92 else "m"
     classes = f"{anchor} o" if of > 3 and at % 2 else anchor
     label = escape(style.tick(tick, axis.kind))
@@ -185,4 +188,3 @@ def table(bars: Bars, caption: str) -> str:
         f'height="14">{places}</svg></td><td class="dim">{escape(bars.axis.label)}</td></tr>'
         "</tfoot></table>"
     )
-

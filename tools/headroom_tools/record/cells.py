@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from headroom_tools.record import counters
+from headroom_tools.record.types import Ceilings, CellKey, Kernel, LadderKey, Launched, Run
 
 
 class Cell(NamedTuple):
     """One row of a record. Times are ns a call, one a launch, None where a launch failed;
     log_ratio is ln(baseline / this variant) of each launch."""
 
-    kernel: dict
+    kernel: Kernel
     variant: str
     role: str
     n: int
@@ -21,30 +22,30 @@ class Cell(NamedTuple):
     group: int
     baseline: str
     clock: str
-    items: int
-    bytes: int
-    flops: int
+    items: float
+    bytes: float
+    flops: float
     working_set: int
-    median: list
-    p10: list
-    min: list
-    log_ratio: list
+    median: Launched
+    p10: Launched
+    min: Launched
+    log_ratio: Launched
     alone_ns: float | None
     probe: str | None  # what its ladder's ceiling was measured with
-    ceiling: list  # ns a call that the ceiling leaves at least
-    of_ceiling: list  # ln(ceiling / this variant) of each launch, within its group; [] if unknown
-    counters: dict  # what a call counted, by hardware counter; {} where there were none
+    ceiling: Launched  # ns a call that the ceiling leaves at least
+    of_ceiling: Launched  # ln(ceiling / this variant) by launch, within its group; [] if unknown
+    counters: dict[str, float]  # what a call counted, by hardware counter; {} where there were none
     beside: bool  # the one-thread row of a variant that the ladder also runs on all its threads
 
     def is_baseline(self, baseline: str | None) -> bool:
         """Whether this is the row that `baseline`, a variant, means in its ladder."""
         return self.variant == baseline and not self.beside
 
-    def ladder(self) -> tuple:
+    def ladder(self) -> LadderKey:
         """The ladder's key."""
         return self.kernel["name"], self.n, self.input, self.ladder_threads
 
-    def key(self) -> dict:
+    def key(self) -> CellKey:
         """CELL, and the ladder it stands in."""
         return {
             "kernel": self.kernel["name"],
@@ -55,7 +56,9 @@ class Cell(NamedTuple):
         }
 
 
-def _ceiling_of(ceilings: dict, index: int | None, log_ratio: list) -> tuple:
+def _ceiling_of(
+    ceilings: Ceilings, index: int | None, log_ratio: Launched
+) -> tuple[str | None, Launched, Launched]:
     """(probe, ceiling, of_ceiling) of a cell whose ladder has ceiling `index`, or none."""
     if index is None:
         return None, [], []
@@ -64,12 +67,14 @@ def _ceiling_of(ceilings: dict, index: int | None, log_ratio: list) -> tuple:
     return ceilings["probe"][index], ceilings["median"][index], shares
 
 
-def cells_of(run: dict) -> list[Cell]:
+def cells_of(run: Run) -> list[Cell]:
     """The rows of a (valid) run.json: by kernel and ladder, the baseline first."""
-    ladders, cells, rows = run["ladders"], run["cells"], []
-    most: dict[tuple, int] = {}
+    ladders, cells = run["ladders"], run["cells"]
+    rows: list[Cell] = []
+    most: dict[tuple[int, int, int, int, int], int] = {}
     key = [
-        (*(ladders[name][at] for name in ("kernel", "n", "input", "threads")), variant)
+        (ladders["kernel"][at], ladders["n"][at], ladders["input"][at], ladders["threads"][at],
+         variant)  # fmt: skip
         for at, variant in zip(cells["ladder"], cells["variant"])
     ]
     for where, threads in zip(key, cells["threads"]):
@@ -114,6 +119,6 @@ def cells_of(run: dict) -> list[Cell]:
     return rows
 
 
-def of_launches(values: list) -> list[float]:
+def of_launches(values: Launched) -> list[float]:
     """The launches that gave something."""
     return [value for value in values if value is not None]

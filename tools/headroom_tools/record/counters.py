@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from headroom_tools.base.text import five
+from headroom_tools.record.types import Cells, Launched
 
 # The columns of `cells` in run.json that a machine with counters has, and how they are headed.
 NAMES = {
@@ -16,14 +17,14 @@ NAMES = {
 }
 
 
-def columns(by_cell: dict[int, list[dict[str, float]]], cells: int) -> dict[str, list]:
+def columns(by_cell: dict[int, list[dict[str, float]]], cells: int) -> dict[str, Launched]:
     """The columns of the counters that any launch has, medians over launches; {} without any.
 
     by_cell: for a cell's index what its launches counted a call. cells: how many there are.
     """
     made = {}
     for name in NAMES:
-        column = []
+        column: Launched = []
         for index in range(cells):
             values = [counts[name] for counts in by_cell.get(index, ()) if name in counts]
             column.append(five(median(values)) if values else None)
@@ -32,13 +33,17 @@ def columns(by_cell: dict[int, list[dict[str, float]]], cells: int) -> dict[str,
     return made
 
 
-def of_cell(cells: dict[str, list], index: int) -> dict[str, float]:
+def of_cell(cells: Cells, index: int) -> dict[str, float]:
     """What a call of the cell counted, of a record's `cells`; {} without counters."""
-    return {
-        name: cells[name][index]
-        for name in NAMES
-        if name in cells and cells[name][index] is not None
+    columns_ = {
+        "cycles": cells.get("cycles"),
+        "instructions": cells.get("instructions"),
+        "branch_misses": cells.get("branch_misses"),
+        "cache_misses": cells.get("cache_misses"),
+        "l1d_misses": cells.get("l1d_misses"),
     }
+    values = ((name, column[index]) for name, column in columns_.items() if column is not None)
+    return {name: value for name, value in values if value is not None}
 
 
 def per_item(counts: dict[str, float], items: float) -> dict[str, float]:

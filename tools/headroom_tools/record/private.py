@@ -11,6 +11,8 @@ import re
 import socket
 from typing import Iterator
 
+from headroom_tools.record.types import Run
+
 # The system's own interfaces are the same for everyone: /proc/sys/kernel/... names nobody.
 _PATH = r"(?<![\w.:/])~?/(?!(?:proc|sys|dev)\b)[A-Za-z_.~][^\s:;,'\"()]*|\b[A-Za-z]:\\\w"
 _TOP_LEVELS = (
@@ -53,7 +55,7 @@ def texts(tree: object, field: str = "") -> Iterator[tuple[str, str]]:
         yield field, tree
 
 
-def found(tree: dict) -> tuple[str, str] | None:
+def found(tree: object) -> tuple[str, str] | None:
     """(field, what it holds) of the first text that names a person, a place or a very box."""
     for field, text in texts(tree):
         versions = field.startswith("libraries.") or field.rpartition(".")[2] in _DOTTED
@@ -74,13 +76,19 @@ def own_names() -> list[tuple[str, str]]:
     return [(what, name) for what, name in names if len(name) > 4 and name.lower() not in _COMMON]
 
 
-def own_found(run: dict, hardware: str) -> tuple[str, str] | None:
+def own_found(run: Run, hardware: str) -> tuple[str, str] | None:
     """(field, what it holds) where a run names the computer or the user that checks it.
 
     hardware: the slug that the hardware alone gives; words of it name nobody.
     """
     known = set(hardware.lower().split("-"))
-    free = {name: run[name] for name in ("machine", "label", "notes", "failures", "missing")}
+    free = {
+        "machine": run["machine"],
+        "label": run["label"],
+        "notes": run["notes"],
+        "failures": run["failures"],
+        "missing": run["missing"],
+    }
     for what, name in own_names():
         word = re.compile(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])", re.I)
         for field, text in texts(free) if name.lower() not in known else ():

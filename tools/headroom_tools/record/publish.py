@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.machine.fingerprint import slug
+from headroom_tools.machine.types import Machine
 from headroom_tools.record import private
+from headroom_tools.record.types import Run
 from headroom_tools.record.validate import (
     LISTS_LIMIT,
     RECORD_LIMIT,
@@ -34,7 +36,7 @@ def _time(shown: str, field: str, text: str) -> datetime:
         raise fail(shown, field, f"{text} is no date") from None
 
 
-def _publishable(shown: str, tree: dict) -> None:
+def _publishable(shown: str, tree: object) -> None:
     """HeadroomError for a valid record that names somebody."""
     named = private.found(tree)
     if named is not None:
@@ -42,9 +44,10 @@ def _publishable(shown: str, tree: dict) -> None:
         raise fail(shown, named[0], f"holds {named[1]}", cure)
 
 
-def _possible_run(shown: str, run: dict) -> None:
+def _possible_run(shown: str, run: Run) -> None:
     """HeadroomError for a valid run that can't have been measured as it says."""
-    started, finished = (_time(shown, name, run[name]) for name in ("started", "finished"))
+    started = _time(shown, "started", run["started"])
+    finished = _time(shown, "finished", run["finished"])
     if finished < started:
         raise fail(shown, "finished", "lies before the start")
     commit = run["commit"][:8] if run["commit"] else "nocommit"
@@ -54,12 +57,14 @@ def _possible_run(shown: str, run: dict) -> None:
         raise fail(shown, "cells.threads", "more threads than threads_available")
 
 
-def _possible_machine(shown: str, tree: dict) -> None:
+def _possible_machine(shown: str, tree: Machine) -> None:
     """HeadroomError for a valid fingerprint that no machine has."""
     cpu = tree["cpu"]
-    for name in ("sockets", "cores", "threads"):
-        if cpu[name] == 0 or (cpu[name] or 1) > 100_000:
-            raise fail(shown, f"cpu.{name}", f"{cpu[name]} is impossible")
+    for name, count in (
+        ("sockets", cpu["sockets"]), ("cores", cpu["cores"]), ("threads", cpu["threads"])
+    ):  # fmt: skip
+        if count == 0 or (count or 1) > 100_000:
+            raise fail(shown, f"cpu.{name}", f"{count} is impossible")
     if (cpu["cores"] or 0) > (cpu["threads"] or math.inf):
         raise fail(shown, "cpu.cores", "are more than the threads")
     for index, cache in enumerate(cpu["caches"]):
@@ -81,9 +86,10 @@ def _pair(folder: Path, in_place: bool = False) -> list[Path]:
     run, fingerprint = run_file(pair[0]), machine_file(pair[1])
     if run["machine"] != fingerprint["slug"]:
         raise fail(paths.shown(folder), "machine", "run.json and machine.json differ in it")
-    for own, where in (("machine", folder.parent), ("name", folder)) if in_place else ():
-        if run[own] != where.name:
-            cure = f"call the folder {run[own]}"
+    places = (("machine", run["machine"], folder.parent), ("name", run["name"], folder))
+    for own, named, where in places if in_place else ():
+        if named != where.name:
+            cure = f"call the folder {named}"
             problem = f"is not its folder's name, {where.name}"
             raise fail(paths.shown(pair[0]), own, problem, cure)
     names = [paths.shown(path) for path in pair]
@@ -91,10 +97,10 @@ def _pair(folder: Path, in_place: bool = False) -> list[Path]:
     _possible_machine(names[1], fingerprint)
     _publishable(names[1], fingerprint)
     _publishable(names[0], run)
-    named = private.own_found(run, slug(fingerprint))
-    if named is not None:
+    found = private.own_found(run, slug(fingerprint))
+    if found is not None:
         cure = "measure with other words for --machine and --label, or take it out"
-        raise fail(names[0], named[0], f"holds {named[1]}", cure)
+        raise fail(names[0], found[0], f"holds {found[1]}", cure)
     return pair
 
 
@@ -124,7 +130,9 @@ def checked(path: Path) -> Iterator[tuple[Path, HeadroomError | None]]:
     """(file, None or what is wrong with it) for a run.json, a machine.json, a run's folder, a
     folder of these, or results/ as a whole."""
 
-    def of(folder: Path, check, *more) -> Iterator[tuple[Path, HeadroomError | None]]:
+    def of(
+        folder: Path, check: Callable[..., list[Path]], *more: object
+    ) -> Iterator[tuple[Path, HeadroomError | None]]:
         try:
             yield from [(valid, None) for valid in check(folder, *more)]
         except HeadroomError as error:
@@ -158,8 +166,10 @@ def _file(path: Path) -> list[Path]:
     kind = _FORMATS.get(str(tree.get("format"))) if isinstance(tree, dict) else None
     if kind is None:
         raise fail(shown, "format", "is neither headroom-run nor headroom-machine")
-    (run_tree if kind == "run" else machine_tree)(tree, shown)
-    (_possible_run if kind == "run" else _possible_machine)(shown, tree)
+    if kind == "run":
+        _possible_run(shown, run_tree(tree, shown))
+    else:
+        _possible_machine(shown, machine_tree(tree, shown))
     _publishable(shown, tree)
     return [path]
 

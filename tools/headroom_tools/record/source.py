@@ -37,8 +37,11 @@ def _with_headers(path: Path, kernels: Path) -> list[str]:
 
 
 def source_hash(path: Path, kernels: Path) -> str | None:
-    """The first 16 hexadecimal digits of SHA-256 of a kernel's bare source, with the headers that it
-    has in its group's folder; None if it can't be read. `kernels` is the folder of the groups."""
+    """The first 16 hexadecimal digits of SHA-256 of a kernel's bare source, with the headers that
+    it has in its group's folder; None if it can't be read.
+
+    kernels: the folder of the groups.
+    """
     try:
         bare = _with_headers(path, kernels)
     except (OSError, ValueError, RecursionError):

@@ -14,12 +14,15 @@ import re
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
+from typing import Any, Callable, Sequence, cast
 
 import fastjsonschema
 
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
+from headroom_tools.machine.types import Machine
+from headroom_tools.record.types import Run
 
 # The largest catalogue, every size and input on 256 threads, makes 10^4 cells and 10 MiB.
 RECORD_LIMIT = 32 << 20  # bytes
@@ -37,12 +40,12 @@ _TABLES = ("ladders", "cells", "ceilings", "quantities", "launches")
 
 
 @lru_cache(maxsize=None)
-def _published(kind: str) -> dict:
+def _published(kind: str) -> dict[str, Any]:
     return files.read_json(_SCHEMAS / f"{kind}-{_VERSION}.json")
 
 
 @lru_cache(maxsize=None)
-def _check(kind: str):
+def _check(kind: str) -> Callable[[object], object]:
     return fastjsonschema.compile(_published(kind))
 
 
@@ -53,7 +56,8 @@ def fail(
     return HeadroomError(f"{shown}: {safe(field, 80)}: {safe(problem, 160)}; {cure}", 1)
 
 
-def _schema(tree: object, kind: str, shown: str) -> dict:
+def _schema(tree: object, kind: str, shown: str) -> None:
+    """HeadroomError unless `tree` is what the schema says."""
     if not isinstance(tree, dict):
         raise fail(shown, "the whole file", "is no JSON object")
     version = tree.get("version")
@@ -76,10 +80,9 @@ def _schema(tree: object, kind: str, shown: str) -> dict:
         raise fail(shown, field, problem) from None
     except RecursionError:
         raise fail(shown, "the whole file", "is nested too deeply") from None
-    return tree
 
 
-def _plain(values: object, rule: dict) -> bool:
+def _plain(values: object, rule: dict[str, Any]) -> bool:
     """Whether `values` surely satisfy `rule`, an array of numbers or of arrays of them.
 
     False says nothing: the schema decides. It takes a microsecond a number, this a tenth of that.
@@ -96,7 +99,7 @@ def _plain(values: object, rule: dict) -> bool:
     known = {"type", "minimum", "maximum", "exclusiveMinimum"}
     if not set(kinds) <= {"number", "integer", "null"} or not set(items) <= known:
         return False
-    allowed = {int} if kinds else set()
+    allowed: set[type] = {int} if kinds else set()
     allowed |= {float} if "number" in kinds else set()
     allowed |= {type(None)} if "null" in kinds else set()
     types = set(map(type, values))
@@ -120,7 +123,7 @@ _right_kernels: set[bytes] = set()
 _KERNELS_KEPT, _KERNEL_BYTES = 20_000, 8192
 
 
-def _kernel_marks(tree: dict) -> list[bytes | None]:
+def _kernel_marks(tree: dict[str, Any]) -> list[bytes | None]:
     """For each kernel of a run what it equals another by, or None for one too large to keep."""
     kernels = tree.get("kernels")
     try:
@@ -130,7 +133,7 @@ def _kernel_marks(tree: dict) -> list[bytes | None]:
     return [mark if len(mark) <= _KERNEL_BYTES else None for mark in marks]
 
 
-def _check_run(tree: dict) -> None:
+def _check_run(tree: dict[str, Any]) -> None:
     """The schema's check of a run, on the parts that aren't surely right already."""
     marks = _kernel_marks(tree)
     fresh = _without_plain_columns(tree)
@@ -146,7 +149,7 @@ def _check_run(tree: dict) -> None:
         _right_kernels.update(mark for mark in marks if mark is not None)
 
 
-def _without_plain_columns(tree: dict) -> dict:
+def _without_plain_columns(tree: dict[str, Any]) -> dict[str, Any]:
     """A run without the columns of numbers that need no schema to be found right."""
     kept = dict(tree)
     for table in _TABLES:
@@ -159,25 +162,27 @@ def _without_plain_columns(tree: dict) -> dict:
     return kept
 
 
-def machine_tree(tree: object, shown: str) -> dict:
+def machine_tree(tree: object, shown: str) -> Machine:
     """`tree` if it is a machine.json; `shown` is its name in errors."""
-    return _schema(tree, "machine", shown)
+    _schema(tree, "machine", shown)
+    return cast(Machine, tree)
 
 
-def run_tree(tree: object, shown: str) -> dict:
+def run_tree(tree: object, shown: str) -> Run:
     """`tree` if it is a run.json; `shown` is its name in errors."""
-    for table in _TABLES if isinstance(tree, dict) else ():
-        columns = tree[table].items() if isinstance(tree.get(table), dict) else ()
-        for name, column in columns:
-            if isinstance(column, list) and len(column) > ROWS_LIMIT:
-                limit = f"has {len(column):,} rows, and no record has over {ROWS_LIMIT:,}"
-                raise fail(shown, f"{table}.{name}", limit)
-    run = _schema(tree, "run", shown)
+    tables = tree if isinstance(tree, dict) else {}
     for table in _TABLES:
-        lengths = {name: len(column) for name, column in run[table].items()}
+        for name, column in tables[table].items() if isinstance(tables.get(table), dict) else ():
+            if isinstance(column, list) and len(column) > ROWS_LIMIT:
+                problem = f"has {len(column):,} rows, and no record has over {ROWS_LIMIT:,}"
+                raise fail(shown, f"{table}.{name}", problem)
+    _schema(tree, "run", shown)
+    for table in _TABLES:
+        lengths = {name: len(column) for name, column in tables[table].items()}
         if len(set(lengths.values())) > 1:
-            name = min(lengths, key=lengths.get)
+            name = min(lengths, key=lambda column: lengths[column])
             raise fail(shown, f"{table}.{name}", "columns of one table differ in length")
+    run = cast(Run, tree)
     kernels, ladders, cells = run["kernels"], run["ladders"], run["cells"]
     _unique(shown, "kernels", [kernel["name"] for kernel in kernels])
     for index, kernel in enumerate(kernels):
@@ -193,11 +198,11 @@ def run_tree(tree: object, shown: str) -> dict:
     _in_range(shown, "quantities.cell", run["quantities"]["cell"], len(cells["ladder"]))
     for index, number in enumerate(ladders["kernel"]):
         kernel = kernels[number]
-        for name, limit in (
-            ("input", len(kernel["inputs"])),
-            ("baseline", len(kernel["variants"])),
+        for name, at, limit in (
+            ("input", ladders["input"][index], len(kernel["inputs"])),
+            ("baseline", ladders["baseline"][index], len(kernel["variants"])),
         ):
-            if ladders[name][index] >= limit:
+            if at >= limit:
                 raise fail(shown, f"ladders.{name}[{index}]", "index out of range")
         if ladders["n"][index] not in kernel["sizes"]:
             raise fail(shown, f"ladders.n[{index}]", "is no size of its kernel")
@@ -208,7 +213,7 @@ def run_tree(tree: object, shown: str) -> dict:
     columns = [("cells", name) for name in ("median", "p10", "min", "log_ratio")]
     columns += [("ceilings", name) for name in ("median", "log_ratio")]
     for table, name in columns:
-        for index, values in enumerate(run[table][name]):
+        for index, values in enumerate(tables[table][name]):
             if len(values) != launches:
                 raise fail(
                     shown,
@@ -219,7 +224,9 @@ def run_tree(tree: object, shown: str) -> dict:
         for a, b, c in zip(low, tenth, middle):
             if (a is None) != (c is None) or (b is None) != (c is None):
                 raise fail(shown, f"cells.median[{index}]", "a launch has only some of its times")
-            if c is not None and not LEAST_NS <= a <= b <= c:
+            if a is None or b is None or c is None:
+                continue
+            if not LEAST_NS <= a <= b <= c:
                 ordered = a <= b <= c
                 problem = "is no time" if ordered else "min, p10 and median are out of order"
                 raise fail(shown, f"cells.median[{index}]", problem)
@@ -230,7 +237,9 @@ def run_tree(tree: object, shown: str) -> dict:
     ):
         if min((value for value in values if value is not None), default=least) < least:
             raise fail(shown, field, f"a value below {least:g} is impossible")
-    coordinates = zip(*(ladders[name] for name in ("kernel", "n", "input", "threads", "group")))
+    coordinates = zip(
+        ladders["kernel"], ladders["n"], ladders["input"], ladders["threads"], ladders["group"]
+    )
     _unique(shown, "ladders", list(coordinates))
     _unique(shown, "cells", list(zip(cells["ladder"], cells["variant"], cells["threads"])))
     _unique(shown, "launches", list(zip(run["launches"]["kernel"], run["launches"]["launch"])))
@@ -242,27 +251,27 @@ def run_tree(tree: object, shown: str) -> dict:
     return run
 
 
-def _unique(shown: str, field: str, keys: list) -> None:
+def _unique(shown: str, field: str, keys: Sequence[object]) -> None:
     if len(set(keys)) != len(keys):
         raise fail(shown, field, "an entry occurs twice")
 
 
-def _in_range(shown: str, field: str, indexes: list, limit: int) -> None:
+def _in_range(shown: str, field: str, indexes: list[int], limit: int) -> None:
     for position, index in enumerate(indexes):
         if index >= limit:
             raise fail(shown, f"{field}[{position}]", "index out of range")
 
 
-def run_file(path: Path) -> dict:
+def run_file(path: Path) -> Run:
     """The valid run.json in `path`."""
     return run_tree(files.read_json(path, RECORD_LIMIT, LISTS_LIMIT), paths.shown(path))
 
 
-def machine_file(path: Path) -> dict:
+def machine_file(path: Path) -> Machine:
     """The valid machine.json in `path`."""
     return machine_tree(files.read_json(path, MACHINE_LIMIT), paths.shown(path))
 
 
-def load(folder: Path) -> tuple[dict, dict]:
+def load(folder: Path) -> tuple[Run, Machine]:
     """(run.json, machine.json) of a run folder, validated. HeadroomError names what is wrong."""
     return run_file(folder / "run.json"), machine_file(folder / "machine.json")

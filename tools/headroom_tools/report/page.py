@@ -1,7 +1,7 @@
 """`headroom report`: one page that needs nothing but itself.
 
 Text of records reaches the page through jinja2 with autoescape, or through html.escape in
-`pictures.svg`; the page's policy lets only its own script and style sheet run, by their hashes.
+`plot.svg`; the page's policy lets only its own script and style sheet run, by their hashes.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from statistics import median
+from typing import Any, Callable, NamedTuple
 
 from headroom_tools import stats
 from headroom_tools.base import paths
@@ -19,22 +21,28 @@ from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import duration, rate_of, safe, size, three_digits, time_of
 from headroom_tools.compare import tables
 from headroom_tools.compare.comparison import compared
-from headroom_tools.compare.differs import FACTS
+from headroom_tools.compare.differs import FACTS, moved_of
 from headroom_tools.compare.sides import label_of, read_sides
+from headroom_tools.compare.types import Comparison
 from headroom_tools.plot import make, svg
 from headroom_tools.plot.make import View
+from headroom_tools.plot.spec import Chart
 from headroom_tools.record.noise import noise_floors
+from headroom_tools.record.types import LadderKey
 from headroom_tools.show import probes
 from headroom_tools.show.remarks import needs_of
 from headroom_tools.show.rows import MOVED, Row
 
+# Marks text as HTML already, for jinja2.
+Markup = Callable[[str], object]
 LIMIT = 2_000_000  # bytes of a page
 _HERE = Path(__file__).resolve().parent
 # What is left out, in this order, of a page that would be larger than LIMIT.
 DETAIL = ("", "the launches and sweeps of all runs but the first",
           "all launches and sweeps",
           "all launches and sweeps, and the ladders of all runs but the first",
-          "all launches, sweeps and ladders, and of the table what is no ladder's best")  # fmt: skip
+          "all launches, sweeps and ladders, and of the table what is no ladder's best",
+          )  # fmt: skip
 _MOST_MOVED = 12
 
 
@@ -76,34 +84,40 @@ def _sentence_of_runs(views: list[View]) -> str:
 
 def best_of(view: View) -> list[Row]:
     """Each ladder's fastest variant, of the kernels' headline sizes where they have any."""
-    best: dict[tuple, Row] = {}
+    best: dict[LadderKey, tuple[float, Row]] = {}
     for row in view.claims:
         key = row.cell.ladder()
-        if not row.impossible and row.speedup and (key not in best or row.ns < best[key].ns):
-            best[key] = row
-    rows = list(best.values())
+        if row.impossible or not row.speedup or row.ns is None:
+            continue
+        if key not in best or row.ns < best[key][0]:
+            best[key] = row.ns, row
+    rows = [row for _, row in best.values()]
     return [row for row in rows if row.cell.n in row.cell.kernel["headline"]] or rows
 
 
 def _sentence_of_gains(views: list[View]) -> str:
-    rows = best_of(views[0])
-    if not rows:
+    speedups = [
+        (row.speedup, row.cell.kernel["name"])
+        for row in best_of(views[0])
+        if row.speedup is not None
+    ]
+    if not speedups:
         return "No ladder has a speedup."
-    middle = median(row.speedup for row in rows)
-    most, least = (f(rows, key=lambda row: row.speedup) for f in (max, min))
+    middle = median(speedup for speedup, _ in speedups)
+    most, least = (f(speedups, key=lambda pair: pair[0]) for f in (max, min))
     where = "In the first run the" if len(views) > 1 else "The"
     return (
-        f"{where} best variant of a ladder is {three_digits(middle)} times as fast as its baseline in "
-        f"the middle, from {three_digits(least.speedup)} times ({least.cell.kernel['name']}) to "
-        f"{three_digits(most.speedup)} times ({most.cell.kernel['name']})."
+        f"{where} best variant of a ladder is {three_digits(middle)} times as fast as its baseline "
+        f"in the middle, from {three_digits(least[0])} times ({least[1]}) to "
+        f"{three_digits(most[0])} times ({most[1]})."
     )
 
 
-def _sentence_of_rest(view: View, trees: list[dict], names: list[str]) -> str:
+def _sentence_of_rest(view: View, trees: list[Comparison], names: list[str]) -> str:
     for tree, name in zip(trees, names):
         axes = [axis for axis in tree["axes"] if axis["lo"] is not None]
         if axes:
-            sure = [axis for axis in axes if axis["lo"] > 1 or axis["hi"] < 1]
+            sure = [axis for axis in axes if moved_of(axis)]
             sure.sort(key=lambda axis: -abs(axis["ratio"] - 1))
             told = ", ".join(f"{three_digits(a['ratio'])} times on {a['axis']}" for a in sure[1:3])
             if not sure:
@@ -128,27 +142,42 @@ def _sentence_of_rest(view: View, trees: list[dict], names: list[str]) -> str:
     return "No kernel was held against a ceiling, and no placebo was measured."
 
 
-def _machines(views: list[View]) -> list[dict]:
+class MachineRow(NamedTuple):
+    """A row of the table of machines. label: of its runs here; runs: kept in all."""
+
+    name: str
+    cpu: str
+    cores: str
+    memory: str
+    system: str
+    runs: int
+    label: str
+
+
+def _machines(views: list[View]) -> list[MachineRow]:
     kept = Counter(folder.parent.name for folder in paths.complete_runs(paths.results()))
-    rows = []
+    rows: list[MachineRow] = []
     for view in views:
         cpu, ram = view.machine["cpu"], view.machine["ram"]
         core = f" ({cpu['microarchitecture']})" if cpu["microarchitecture"] else ""
         name = view.run["machine"]
-        row = {
-            "name": name, "cpu": f"{cpu['model_name'] or cpu['vendor'] or 'unknown'}{core}",
-            "cores": f"{cpu['cores'] or '?'} cores, {cpu['threads'] or '?'} threads",
-            "memory": size(ram["bytes"]) if ram["bytes"] else "unknown",
-            "system": f"{view.machine['system'] or ''} {view.machine['kernel'] or ''}"
-            + (f", {view.machine['virtualization']}" if view.machine["virtualization"] else ""),
-            "runs": kept.get(name, 0),
-        }  # fmt: skip
-        told = f"{view.run['label']}, {view.run['started'][:10]}"
-        known = next((one for one in rows if {**row, "label": one["label"]} == one), None)
-        if known:
-            known["label"] += f"; {told}"
+        virtual = view.machine["virtualization"]
+        row = MachineRow(
+            name,
+            f"{cpu['model_name'] or cpu['vendor'] or 'unknown'}{core}",
+            f"{cpu['cores'] or '?'} cores, {cpu['threads'] or '?'} threads",
+            size(ram["bytes"]) if ram["bytes"] else "unknown",
+            f"{view.machine['system'] or ''} {view.machine['kernel'] or ''}"
+            + (f", {virtual}" if virtual else ""),
+            kept.get(name, 0),
+            f"{view.run['label']}, {view.run['started'][:10]}",
+        )
+        same = (at for at, one in enumerate(rows) if one._replace(label=row.label) == row)
+        known = next(same, None)
+        if known is None:
+            rows.append(row)
         else:
-            rows.append({**row, "label": told})
+            rows[known] = rows[known]._replace(label=f"{rows[known].label}; {row.label}")
     return rows
 
 
@@ -164,22 +193,49 @@ def _name(view: View, views: list[View]) -> str:
     return f"{short(view)} · {view.run['started']}" if same > 1 else short(view)
 
 
+@dataclass
+class KernelEntry:
+    """What is shown of a kernel: pictures, as HTML."""
+
+    name: str
+    axis: str
+    technique: str
+    ladders: list[object] = field(default_factory=list)
+    launches: list[object] = field(default_factory=list)
+    charts: list[object] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """What a link to it says."""
+        return "k-" + self.name.replace("/", "-")
+
+    @property
+    def more(self) -> bool:
+        """Whether there is more than ladders."""
+        return bool(self.launches or self.charts)
+
+    @property
+    def what(self) -> str:
+        """What more there is."""
+        return "Launches" + (", and by size and threads" if self.charts else "")
+
+
 class _Page:
     """Numbers the pictures, and knows how much detail there is to be."""
 
     def __init__(self, views: list[View], level: int):
         self.views, self.level, self._count = views, level, 0
 
-    def chart(self, chart) -> str:
+    def chart(self, chart: Chart) -> str:
         self._count += 1
         return svg.figure(chart, self._count)
 
     def _detailed(self, at: int) -> bool:
         return self.level == 0 or (self.level == 1 and at == 0)
 
-    def kernels(self, markup) -> list[tuple[str, list[dict]]]:
+    def kernels(self, markup: Markup) -> list[tuple[str, list[KernelEntry]]]:
         """By axis, what is shown of each kernel."""
-        found: dict[str, dict] = {}
+        found: dict[str, KernelEntry] = {}
         several = len(self.views) > 1
         for at, view in enumerate(self.views):
             if self.level >= 4 or (self.level >= 3 and at > 0):
@@ -190,30 +246,26 @@ class _Page:
             whose = f" · {_name(view, self.views)}" if several else ""
             for name, rows in by_kernel.items():
                 kernel = rows[0].cell.kernel
-                entry = found.setdefault(name, {
-                    "name": name, "id": "k-" + name.replace("/", "-"), "axis": kernel["axis"],
-                    "technique": kernel["technique"], "ladders": [], "launches": [], "charts": [],
-                })  # fmt: skip
+                entry = found.setdefault(
+                    name, KernelEntry(name, kernel["axis"], kernel["technique"])
+                )
                 for own in make.ladders_of(rows):
                     bars = make.ladder(own)
-                    entry["ladders"].append(markup(svg.table(bars, make.label_of(own[0]) + whose)))
+                    entry.ladders.append(markup(svg.table(bars, make.label_of(own[0]) + whose)))
                     if self._detailed(at):
                         bars = make.launches(own)
                         if bars.rows:
                             caption = f"launches, {make.label_of(own[0])}{whose}"
-                            entry["launches"].append(markup(svg.table(bars, caption)))
+                            entry.launches.append(markup(svg.table(bars, caption)))
                 if self._detailed(at):
                     charts = make.sizes(rows, view.machine) + make.threads(view.fits, kernel)
-                    entry["charts"] += [
+                    entry.charts += [
                         markup(self.chart(chart._replace(title=chart.title + whose)))
                         for chart in charts
                     ]
+        by_axis: dict[str, list[KernelEntry]] = {}
         for entry in found.values():
-            entry["more"] = bool(entry["launches"] or entry["charts"])
-            entry["what"] = "Launches" + (", and by size and threads" if entry["charts"] else "")
-        by_axis: dict[str, list[dict]] = {}
-        for entry in found.values():
-            by_axis.setdefault(entry["axis"], []).append(entry)
+            by_axis.setdefault(entry.axis, []).append(entry)
         return sorted(by_axis.items())
 
     def rows(self) -> tuple[list[str], str]:
@@ -252,25 +304,49 @@ def _row(row: Row, run: str | None, linked: bool) -> str:
         parts += ["<td></td><td></td><td></td><td></td>"]
     else:
         rate = row.bytes_per_second
-        parts.append(_cell(time_of(row.ns_per_item), row.ns_per_item))
+        ns = row.ns_per_item
+        parts.append("<td></td>" if ns is None else _cell(time_of(ns), ns))
         parts.append(_cell(rate_of(rate), rate) if rate else "<td></td>")
         speedup = f"{three_digits(row.speedup)}x" if row.speedup else ""
         parts.append(_cell(speedup, row.speedup))
-        known = row.lo is not None
-        bounds = f"{three_digits(row.lo)} .. {three_digits(row.hi)}" if known else ""
-        parts += [_cell(bounds, row.lo) if known else "<td></td>"]
+        if row.lo is None or row.hi is None:
+            parts.append("<td></td>")
+        else:
+            parts.append(_cell(f"{three_digits(row.lo)} .. {three_digits(row.hi)}", row.lo))
     parts += [f'<td class="{verdict}">{verdict}</td>' if verdict else "<td></td>"]
     share = row.share.of_ceiling if row.share else None
     parts.append("<td></td>" if share is None else _cell(make.share_told(share), share))
     return "".join(parts) + "</tr>"
 
 
-def _comparison(folders: list[Path]) -> tuple[dict | None, list[dict], list[str]]:
+class Part(NamedTuple):
+    """The comparison with one NEW. facts: what differs; moved: (row, ratio, verdict)."""
+
+    name: str
+    warnings: list[str]
+    table: object
+    facts: list[list[str]]
+    moved: list[tuple[str, str, str]]
+
+
+class Section(NamedTuple):
+    """The comparison of all runs. lines: what can't be compared."""
+
+    parts: list[Part]
+    lines: list[str]
+
+
+def _comparison(
+    folders: list[Path], markup: Markup
+) -> tuple[Section | None, list[Comparison], list[str]]:
     """(the section, trees, names of the NEWs); None for a single run."""
     if len(folders) < 2:
         return None, [], []
     base, *news = read_sides(folders)
-    parts, trees, names, lines = [], [], [], []
+    parts: list[Part] = []
+    trees: list[Comparison] = []
+    names: list[str] = []
+    lines: list[str] = []
     for new in news:
         name = label_of(new)
         try:
@@ -284,20 +360,18 @@ def _comparison(folders: list[Path]) -> tuple[dict | None, list[dict], list[str]
         moved = [row for row in tree["rows"] if row["verdict"] in MOVED]
         moved.sort(key=lambda row: -max(row["ratio"], 1 / row["ratio"]))
         bars = make.axes(base, new, tree)
-        parts.append({
-            "name": f"{name} against {label_of(base)}", "warnings": tree["warnings"],
-            "table": svg.table(bars, f"Axis indices. {tables.summary(tree)}") if bars.rows else "",
-            "facts": facts,
-            "moved": [
-                (f"{row['kernel']}/{row['variant']} n {row['n']:,}",
-                 f"{tables.factor(row['ratio'])} [{tables.interval(row)}]", row["verdict"])
-                for row in moved[:_MOST_MOVED]
-            ],
-        })  # fmt: skip
-    return {"parts": parts, "lines": lines}, trees, names
+        table = svg.table(bars, f"Axis indices. {tables.summary(tree)}") if bars.rows else ""
+        told = [
+            (f"{row['kernel']}/{row['variant']} n {row['n']:,}",
+             f"{tables.factor(row['ratio'])} [{tables.interval(row)}]", row["verdict"] or "")
+            for row in moved[:_MOST_MOVED]
+        ]  # fmt: skip
+        about = f"{name} against {label_of(base)}"
+        parts.append(Part(about, tree["warnings"], markup(table), facts, told))
+    return Section(parts, lines), trees, names
 
 
-def _figures(view: View) -> list[tuple]:
+def _figures(view: View) -> list[tuple[str, str, str, str, str]]:
     """The probes as rows of a table."""
     rows = []
     sizes = Counter(name for name, _ in {(probe.probe, probe.n) for probe in view.probes})
@@ -306,7 +380,7 @@ def _figures(view: View) -> list[tuple]:
         of += [size(probe.n)] if sizes[probe.probe] > 1 else []
         of.append(f"{probe.threads} thread" + ("s" if probe.threads > 1 else ""))
         bounds = ""
-        if probe.lo is not None:
+        if probe.lo is not None and probe.hi is not None:
             bounds = " .. ".join(
                 probes.value_of(probe._replace(value=v)) for v in (probe.lo, probe.hi)
             )
@@ -315,7 +389,16 @@ def _figures(view: View) -> list[tuple]:
     return rows
 
 
-def _provenance(view: View, name: str) -> dict:
+class Provenance(NamedTuple):
+    """Where the figures of a run come from."""
+
+    name: str
+    facts: list[tuple[str, str]]
+    missing: list[str]
+    warnings: list[str]
+
+
+def _provenance(view: View, name: str) -> Provenance:
     run = view.run
     plan = run["plan"]
     ranks = stats.order_ranks(plan["launches"])
@@ -338,14 +421,15 @@ def _provenance(view: View, name: str) -> dict:
     warnings += [
         f"{row.cell.kernel['name']}/{row.cell.variant} n {row.cell.n:,} is withheld: "
         f"{row.share.of_ceiling:.2f} of {row.cell.probe}"
-        for row in view.rows if row.impossible
+        for row in view.rows if row.share and row.impossible
     ]  # fmt: skip
     warnings += [
         f"{row.cell.kernel['name']} was judged {row.verdict} than its own copy: something "
-        "disturbed this run" for row in view.rows if row.cell.kernel["placebo"] and row.verdict in MOVED
+        "disturbed this run"
+        for row in view.rows if row.cell.kernel["placebo"] and row.verdict in MOVED
     ]  # fmt: skip
     warnings += [f"note: {note}" for note in run["notes"]]
-    return {"name": name, "facts": facts, "missing": missing[:200], "warnings": warnings[:50]}
+    return Provenance(name, facts, missing[:200], warnings[:50])
 
 
 def _hash(text: str) -> str:
@@ -353,7 +437,8 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
-def _jinja():
+def _jinja() -> tuple[Any, Markup]:
+    """The template, and what marks text as HTML already."""
     try:
         import jinja2
         import markupsafe
@@ -371,10 +456,7 @@ def page(folders: list[Path]) -> str:
     """The report of these runs, the first being the base: at most LIMIT bytes of HTML."""
     template, markup = _jinja()
     views = [make.view_of(folder) for folder in folders]
-    comparison, trees, names = _comparison(folders)
-    if comparison:
-        for part in comparison["parts"]:
-            part["table"] = markup(part["table"])
+    comparison, trees, names = _comparison(folders, markup)
     summary = " ".join((_sentence_of_runs(views), _sentence_of_gains(views),
                         _sentence_of_rest(views[0], trees, names)))  # fmt: skip
     style, script = ((_HERE / name).read_text("utf-8") for name in ("style.css", "script.js"))

@@ -16,13 +16,23 @@ launches: one measures all thread counts of a kernel, and what disturbs it distu
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy
 
 from headroom_tools import stats
+from headroom_tools.machine.types import Machine
 from headroom_tools.record.cells import Cell, cells_of
+from headroom_tools.record.types import Kernel, LadderKey, Launched, Run
+from headroom_tools.scale.types import Amdahl, Fit, Parameter, Point, Usl
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[numpy.float64]
+
+# (p, q, r) of the module's formula
+Parameters = tuple[float, float, float]
 RESAMPLES = 400
 SEED = 1
 LEAST_LAUNCHES = 6  # as for every interval
@@ -37,14 +47,21 @@ class Sweep(NamedTuple):
     the one-thread baseline of the same rounds, so that a machine that drifts slows both alike.
     """
 
-    kernel: dict
+    kernel: Kernel
     variant: str
     role: str
     n: int
     input: str
     threads: list[int]
-    ns: numpy.ndarray
+    ns: Floats
     paired: bool
+
+
+class _Fitted(NamedTuple):
+    """A law's parameters by name, and by point how far it misses, in logs."""
+
+    parameters: dict[str, Parameter]
+    misses: list[float]
 
 
 def _reference(cells: list[Cell]) -> Cell | None:
@@ -55,18 +72,18 @@ def _reference(cells: list[Cell]) -> Cell | None:
     return None
 
 
-def _log(values: list) -> numpy.ndarray:
+def _log(values: Launched) -> Floats:
     with numpy.errstate(invalid="ignore", divide="ignore"):
         return numpy.log(numpy.array(values, dtype=float))
 
 
-def sweeps(run: dict) -> list[Sweep]:
+def sweeps(run: Run) -> list[Sweep]:
     """The sweeps of a run with at least two thread counts. Probes and placebos are none."""
-    ladders: dict[tuple, list[Cell]] = {}
+    ladders: dict[LadderKey, list[Cell]] = {}
     for cell in cells_of(run):
         if not (cell.kernel["probe"] or cell.kernel["placebo"]):
             ladders.setdefault(cell.ladder(), []).append(cell)
-    points: dict[tuple, dict[int, tuple[Cell, Cell | None]]] = {}
+    points: dict[tuple[str, str, int, str], dict[int, tuple[Cell, Cell | None]]] = {}
     for cells in ladders.values():
         reference = _reference(cells)
         for cell in cells:
@@ -79,15 +96,16 @@ def sweeps(run: dict) -> list[Sweep]:
             continue
         threads = sorted(by_threads)
         pairs = [by_threads[count] for count in threads]
-        paired = all(reference is not None for _, reference in pairs)
+        referred = [(cell, one) for cell, one in pairs if one is not None]
+        paired = len(referred) == len(pairs)
         if paired:  # from ratios to times by the one-thread baseline of all ladders together
-            every = [_log(one.median) - math.log(cell.items) for cell, one in pairs]
+            every = [_log(one.median) - math.log(cell.items) for cell, one in referred]
             if numpy.isnan(every).all():
                 continue
             rows = [
                 numpy.array(one.log_ratio, float) - numpy.array(cell.log_ratio, float)
                 + numpy.nanmedian(every)
-                for cell, one in pairs
+                for cell, one in referred
             ]  # fmt: skip
         else:
             rows = [_log(cell.median) - math.log(cell.items) for cell, _ in pairs]
@@ -101,7 +119,7 @@ def sweeps(run: dict) -> list[Sweep]:
     return found
 
 
-def fitted(threads: list[int], times: numpy.ndarray, law: str) -> list[tuple]:
+def fitted(threads: list[int], times: Floats, law: str) -> list[Parameters]:
     """For each row of `times` (ns an item by thread count) the (p, q, r) of the module's formula
     that fit best, by relative error; r is 0 for "amdahl"."""
     from scipy.optimize import nnls  # a tenth of a second to import
@@ -117,13 +135,13 @@ def fitted(threads: list[int], times: numpy.ndarray, law: str) -> list[tuple]:
     return found
 
 
-def time_at(parameters: tuple[float, float, float], threads: float) -> float:
+def time_at(parameters: Parameters, threads: float) -> float:
     """ns an item on that many threads, by the law."""
     p, q, r = parameters
     return (p + q * threads + r * threads * (threads - 1)) / threads
 
 
-def best_threads(parameters: tuple[float, float, float]) -> float:
+def best_threads(parameters: Parameters) -> float:
     """The whole thread count at which the law is fastest; inf where more is always faster."""
     p, _, r = parameters
     if r <= 0:
@@ -134,7 +152,7 @@ def best_threads(parameters: tuple[float, float, float]) -> float:
     return min((low, low + 1), key=lambda count: time_at(parameters, count))
 
 
-def _described(parameters: tuple[float, float, float], law: str) -> dict[str, float]:
+def _described(parameters: Parameters, law: str) -> dict[str, float]:
     """The law's own parameters."""
     p, q, r = parameters
     one = p + q
@@ -150,12 +168,12 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _central(ns: numpy.ndarray) -> numpy.ndarray:
+def _central(ns: Floats) -> Floats:
     """By thread count, the time that stands for its launches."""
     return numpy.exp(numpy.nanmedian(numpy.log(ns), axis=1))
 
 
-def _fit(sweep: Sweep, law: str, drawn: numpy.ndarray) -> dict | None:
+def _fit(sweep: Sweep, law: str, drawn: Floats) -> _Fitted | None:
     """A law's parameters with intervals, and how far it misses the points; None where time stood
     still (p + q = 0)."""
     middle = _central(sweep.ns)
@@ -165,22 +183,22 @@ def _fit(sweep: Sweep, law: str, drawn: numpy.ndarray) -> dict | None:
     values = _described(parameters, law)
     samples = fitted(sweep.threads, drawn, law) if len(drawn) else []
     told = [_described(sample, law) for sample in samples if sample[0] + sample[1] > 0]
-    entry: dict = {"parameters": {}}
+    parameters_: dict[str, Parameter] = {}
     for name, value in values.items():
         lo = hi = None
         if told:
             ordered = sorted(sample[name] for sample in told)
             lo = _finite(ordered[int(0.025 * len(ordered))])
             hi = _finite(ordered[min(len(ordered) - 1, int(0.975 * len(ordered)))])
-        entry["parameters"][name] = {"value": _finite(value), "lo": lo, "hi": hi}
-    entry["misses"] = [
+        parameters_[name] = {"value": _finite(value), "lo": lo, "hi": hi}
+    misses = [
         float(math.log(ns / time_at(parameters, count)))
         for count, ns in zip(sweep.threads, middle)
     ]
-    return entry
+    return _Fitted(parameters_, misses)
 
 
-def _resampled(sweep: Sweep) -> numpy.ndarray:
+def _resampled(sweep: Sweep) -> Floats:
     """Times by draw and thread count, of launches drawn with replacement; empty for too few."""
     whole = numpy.log(sweep.ns[:, ~numpy.isnan(sweep.ns).any(axis=0)])
     count = whole.shape[1]
@@ -190,18 +208,23 @@ def _resampled(sweep: Sweep) -> numpy.ndarray:
     return numpy.exp(numpy.median(whole[:, draws], axis=2).T)
 
 
-def _points(sweep: Sweep) -> list[dict]:
+def _points(sweep: Sweep) -> list[Point]:
     """Time and speedup over one thread by thread count. Speedups are paired by launch."""
-    points = []
+    points: list[Point] = []
     for at, count in enumerate(sweep.threads):
-        ratios = numpy.log(sweep.ns[0]) - numpy.log(sweep.ns[at])
-        ratios = [float(value) for value in ratios if not math.isnan(value)]
+        both = numpy.log(sweep.ns[0]) - numpy.log(sweep.ns[at])
+        ratios = [float(value) for value in both if not math.isnan(value)]
         speedup = stats.speedup_of(ratios)
         ns = float(_central(sweep.ns)[at])
-        point = {"threads": count, "ns_per_item": ns, "speedup": None, "lo": None, "hi": None}
-        if speedup:
-            point.update(speedup=speedup.speedup, lo=speedup.lo, hi=speedup.hi)
-        points.append(point)
+        points.append(
+            {
+                "threads": count,
+                "ns_per_item": ns,
+                "speedup": speedup.speedup if speedup else None,
+                "lo": speedup.lo if speedup else None,
+                "hi": speedup.hi if speedup else None,
+            }
+        )
     return points
 
 
@@ -217,10 +240,10 @@ def _noise(sweep: Sweep) -> list[float]:
     return errors
 
 
-def _misfit(sweep: Sweep, entry: dict) -> str | None:
+def _misfit(sweep: Sweep, entry: _Fitted) -> str | None:
     """Words for the point that a law misses farthest, where that is more than noise."""
     worst, count = 0.0, 0
-    for miss, error, threads in zip(entry["misses"], _noise(sweep), sweep.threads):
+    for miss, error, threads in zip(entry.misses, _noise(sweep), sweep.threads):
         if abs(miss) > max(MISFIT, 3 * error) and abs(miss) > abs(worst):
             worst, count = miss, threads
     if not count:
@@ -231,7 +254,9 @@ def _misfit(sweep: Sweep, entry: dict) -> str | None:
     return f"it takes {percent:.0f}% {more} on {on} than the law says"
 
 
-def _words(sweep: Sweep, amdahl: dict | None, usl: dict | None, machine: dict) -> list[str]:
+def _words(
+    sweep: Sweep, amdahl: _Fitted | None, usl: _Fitted | None, machine: Machine
+) -> list[str]:
     """What a reader must know before believing the fits."""
     lines = []
     counts = len(sweep.threads)
@@ -262,20 +287,20 @@ def _words(sweep: Sweep, amdahl: dict | None, usl: dict | None, machine: dict) -
     if cores and sweep.threads[-1] > cores:
         lines.append(f"beyond {cores} threads two of them share a core, which bends the curve")
     if usl:
-        best = usl["parameters"]["best_threads"]
+        best = usl.parameters["best_threads"]
         largest = sweep.threads[-1]
         if best["value"] is not None and best["value"] > largest:
             lines.append(
                 f"the best thread count lies beyond the {largest} that were measured: extrapolated"
             )
-        if usl["parameters"]["coherence"]["lo"] == 0 and best["value"] is not None:
+        if usl.parameters["coherence"]["lo"] == 0 and best["value"] is not None:
             lines.append("a coherence of 0 is within the interval: there may be no best count")
     return lines
 
 
-def fits(run: dict, machine: dict) -> list[dict]:
+def fits(run: Run, machine: Machine) -> list[Fit]:
     """`scale --json`'s fits: one entry for each sweep, with the laws that its points can fix."""
-    entries = []
+    entries: list[Fit] = []
     for sweep in sweeps(run):
         drawn = _resampled(sweep)
         counts = len(sweep.threads)
@@ -294,8 +319,8 @@ def fits(run: dict, machine: dict) -> list[dict]:
                 "paired": sweep.paired,
                 "points": points,
                 "fastest_measured": fastest["threads"],
-                "amdahl": _told(amdahl, counts - 2),
-                "usl": _told(_beyond(usl, sweep.threads[-1]), counts - 3),
+                "amdahl": _amdahl(amdahl, counts - 2),
+                "usl": _usl(usl, sweep.threads[-1], counts - 3),
                 "predicted_best": _predicted(usl, sweep.threads[-1]),
                 "notes": _words(sweep, amdahl, usl, machine),
             }
@@ -303,31 +328,49 @@ def fits(run: dict, machine: dict) -> list[dict]:
     return entries
 
 
-def _beyond(usl: dict | None, largest: int) -> dict | None:
-    """`usl` without a best thread count that lies too far out to be told."""
-    if usl is None:
-        return None
-    parameters = dict(usl["parameters"])
+def _beyond(usl: _Fitted, largest: int) -> dict[str, Parameter]:
+    """The parameters without a best thread count that lies too far out to be told."""
+    parameters = dict(usl.parameters)
     best = parameters["best_threads"]
     if best["value"] is not None and best["value"] > FAR * largest:
-        parameters["best_threads"] = {**best, "value": None, "hi": None}
-        parameters["best_speedup"] = {**parameters["best_speedup"], "value": None, "hi": None}
-    return {**usl, "parameters": parameters}
+        for name in ("best_threads", "best_speedup"):
+            parameters[name] = {"value": None, "lo": parameters[name]["lo"], "hi": None}
+    return parameters
 
 
-def _predicted(usl: dict | None, largest: int) -> int | None:
+def _predicted(usl: _Fitted | None, largest: int) -> int | None:
     """The best thread count by the Universal Scalability Law, where it can be told."""
-    best = _beyond(usl, largest)["parameters"]["best_threads"]["value"] if usl else None
+    best = _beyond(usl, largest)["best_threads"]["value"] if usl else None
     return None if best is None else int(best)
 
 
-def _told(entry: dict | None, spare: int) -> dict | None:
-    """A fit as JSON. checked: whether there were more points than parameters (its one-thread time
+def _worst_miss(entry: _Fitted) -> float:
+    return max(abs(math.expm1(miss)) for miss in entry.misses)
+
+
+def _amdahl(entry: _Fitted | None, spare: int) -> Amdahl | None:
+    """A fit as JSON. spare: by how many the points outnumber the parameters (its one-thread time
     is one of them)."""
     if entry is None:
         return None
     return {
-        **entry["parameters"],
-        "worst_miss": max(abs(math.expm1(miss)) for miss in entry["misses"]),
+        "serial": entry.parameters["serial"],
+        "limit": entry.parameters["limit"],
+        "worst_miss": _worst_miss(entry),
+        "checked": spare > 0,
+    }
+
+
+def _usl(entry: _Fitted | None, largest: int, spare: int) -> Usl | None:
+    """A fit as JSON, as _amdahl."""
+    if entry is None:
+        return None
+    parameters = _beyond(entry, largest)
+    return {
+        "contention": parameters["contention"],
+        "coherence": parameters["coherence"],
+        "best_threads": parameters["best_threads"],
+        "best_speedup": parameters["best_speedup"],
+        "worst_miss": _worst_miss(entry),
         "checked": spare > 0,
     }

@@ -6,27 +6,28 @@ from rich.console import Console
 
 from headroom_tools.base import terminal
 from headroom_tools.base.text import ladder_label, safe, shortened, three_digits
+from headroom_tools.record.types import Run
+from headroom_tools.scale.types import Fit, Parameter
 
 
-def _percent(parameter: dict) -> str:
-    text = f"{100 * parameter['value']:.3g}%"
+def _percent(parameter: Parameter) -> str:
+    text = "unknown" if parameter["value"] is None else f"{100 * parameter['value']:.3g}%"
     if parameter["lo"] is None or parameter["hi"] is None:
         return text
     return f"{text} [{100 * parameter['lo']:.3g}, {100 * parameter['hi']:.3g}]"
 
 
-def _count(parameter: dict, unit: str = "") -> str:
+def _count(parameter: Parameter) -> str:
     if parameter["value"] is None:
         return "none"
-    text = f"{three_digits(parameter['value'])}{unit}" if unit else f"{parameter['value']:.0f}"
+    text = f"{parameter['value']:.0f}"
     if parameter["lo"] is None:
         return text
-    high = parameter["hi"]
-    form = (lambda v: three_digits(v)) if unit else (lambda v: f"{v:.0f}")
-    return f"{text} [{form(parameter['lo'])}, {'no end' if high is None else form(high)}]"
+    high = "no end" if parameter["hi"] is None else f"{parameter['hi']:.0f}"
+    return f"{text} [{parameter['lo']:.0f}, {high}]"
 
 
-def _laws(entry: dict) -> list[tuple[str, str]]:
+def _laws(entry: Fit) -> list[tuple[str, str]]:
     lines = []
     amdahl, usl = entry["amdahl"], entry["usl"]
     if amdahl:
@@ -46,7 +47,7 @@ def _laws(entry: dict) -> list[tuple[str, str]]:
     return lines
 
 
-def print_fits(run: dict, fits: list[dict], to: Console) -> None:
+def print_fits(run: Run, fits: list[Fit], to: Console) -> None:
     """Prints the fits by kernel and ladder."""
     kernels = {kernel["name"]: kernel for kernel in run["kernels"]}
     terminal.title(to, f"{run['machine']} · {run['label']}", "how kernels scale with threads")

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
+from typing import TypedDict
 
 from rich.console import Console
 
@@ -27,7 +28,39 @@ def _quantile(values: list[float], at: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-def spreads(folders: list[Path]) -> dict:
+class FalseVerdicts(TypedDict):
+    """A Share as JSON."""
+
+    hits: int
+    trials: int
+    lo: float
+    hi: float
+
+
+class AxisSpread(TypedDict):
+    """How far runs differ in an axis."""
+
+    axis: str
+    kernels: int
+    spread: float
+    typical: float
+    false_verdicts: FalseVerdicts
+
+
+class Spreads(TypedDict):
+    """What was found over all pairs of runs."""
+
+    runs: list[str]
+    pairs: int
+    axes: list[AxisSpread]
+    false_verdicts: FalseVerdicts
+
+
+def _told(found: Share) -> FalseVerdicts:
+    return {"hits": found.hits, "trials": found.trials, "lo": found.lo, "hi": found.hi}
+
+
+def spreads(folders: list[Path]) -> Spreads:
     """`selfcheck --between --json`.
 
     By axis: `spread`, the deviation of a cell's log time from its mean over the runs that 95% of
@@ -45,8 +78,8 @@ def spreads(folders: list[Path]) -> dict:
             )
         if side.run["commit"] != first.run["commit"]:
             raise HeadroomError(f"--between: {side.name} is of another commit than {first.name}")
-    deviations = defaultdict(list)
-    kernels = defaultdict(set)
+    deviations: dict[str, list[float]] = defaultdict(list)
+    kernels: dict[str, set[str]] = defaultdict(set)
     correction = math.sqrt(len(sides) / (len(sides) - 1))
     shared = set.intersection(*(set(side.cells) for side in sides))
     for key in shared:
@@ -61,7 +94,7 @@ def spreads(folders: list[Path]) -> dict:
         axis = cells[0].kernel["axis"]
         kernels[axis].add(cells[0].kernel["name"])
         deviations[axis] += [correction * abs(centre - mean) for centre in centres]
-    moved = defaultdict(list)
+    moved: dict[str, list[bool]] = defaultdict(list)
     for base, new in itertools.combinations(sides, 2):
         for row in compared(base, new, BAND)["rows"]:
             moved[row["axis"]].append(row["verdict"] in MOVED)
@@ -74,15 +107,15 @@ def spreads(folders: list[Path]) -> dict:
                 "kernels": len(kernels[axis]),
                 "spread": math.expm1(_quantile(values, 0.95)),
                 "typical": math.expm1(_quantile(values, 0.5)),
-                "false_verdicts": share(moved[axis])._asdict(),
+                "false_verdicts": _told(share(moved[axis])),
             }
             for axis, values in sorted(deviations.items())
         ],
-        "false_verdicts": share(flag for flags in moved.values() for flag in flags)._asdict(),
+        "false_verdicts": _told(share(flag for flags in moved.values() for flag in flags)),
     }
 
 
-def print_spreads(found: dict, to: Console) -> None:
+def print_spreads(found: Spreads, to: Console) -> None:
     """The same as a table."""
     terminal.title(
         to, "between runs", f"{len(found['runs'])} runs, {found['pairs']} pairs by `compare`"
@@ -90,14 +123,18 @@ def print_spreads(found: dict, to: Console) -> None:
     table = terminal.Table("<>>>>>")
     names = ("axis", "kernels", "typical", "95% within", "faster or slower", "95%")
     table.row(*((name, "dim") for name in names))
-    for row in [*found["axes"], {"axis": "all", "false_verdicts": found["false_verdicts"]}]:
-        moved = Share(**row["false_verdicts"])
+    for row in found["axes"]:
         table.row(
             row["axis"],
-            f"{row['kernels']}" if "kernels" in row else "",
-            f"±{100 * row['typical']:.1f}%" if "typical" in row else "",
-            f"±{100 * row['spread']:.1f}%" if "spread" in row else "",
-            f"{moved.hits} of {moved.trials}",
-            f"{100 * moved.lo:.1f}% .. {100 * moved.hi:.1f}%",
+            f"{row['kernels']}",
+            f"±{100 * row['typical']:.1f}%",
+            f"±{100 * row['spread']:.1f}%",
+            *_moved(row["false_verdicts"]),
         )
+    table.row("all", "", "", "", *_moved(found["false_verdicts"]))
     table.print(to)
+
+
+def _moved(found: FalseVerdicts) -> tuple[str, str]:
+    bounds = f"{100 * found['lo']:.1f}% .. {100 * found['hi']:.1f}%"
+    return f"{found['hits']} of {found['trials']}", bounds

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
 
 from headroom_tools import stats
+
+if TYPE_CHECKING:
+    import numpy as np
 
 DRAWS = 10_000
 LAUNCHES = (6, 10, 20)  # of the profiles quick, standard and thorough
@@ -25,7 +28,9 @@ class Covered(NamedTuple):
         return self.measured >= self.stated - ALLOWED
 
 
-def _scenarios(rng, shape):
+def _scenarios(
+    rng: np.random.Generator, shape: tuple[int, int]
+) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """(name, log ratios less the truth), in units of the launch-to-launch spread."""
     import numpy as np
 
@@ -46,7 +51,9 @@ def covered(draws: int = DRAWS, seed: int = 1) -> list[Covered]:
     rng = np.random.default_rng(seed)
     found = []
     for launches in LAUNCHES:
-        rank, stated = stats.order_ranks(launches)
+        ranks = stats.order_ranks(launches)
+        assert ranks is not None  # LAUNCHES are enough for an interval
+        rank, stated = ranks
         for name, values in _scenarios(rng, (draws, launches)):
             ordered = np.sort(values, axis=1)
             holds = (ordered[:, rank - 1] <= 0) & (ordered[:, launches - rank] >= 0)

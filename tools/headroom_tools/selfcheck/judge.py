@@ -11,9 +11,10 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
-from typing import Callable, Iterable, NamedTuple
+from typing import Callable, Iterable, NamedTuple, Optional, Sequence, TypedDict
 
 from headroom_tools import stats
+from headroom_tools.record.cells import of_launches
 from headroom_tools.selfcheck.measure import Sample
 from headroom_tools.show.rows import BAND, MOVED
 
@@ -21,10 +22,17 @@ SAME = "copy"
 PLUS = {"plus_0.5": 0.005, "plus_1": 0.01, "plus_2": 0.02, "plus_5": 0.05}
 CACHED = ("selfcheck/chain", "selfcheck/lookup")  # kernels whose data stay in caches
 COMPUTE = "selfcheck/chain"
-# A goal counts as missed only beyond this interval: some ten goals are judged at every change, and at
-# 95% one sound change in five or so would be refused.
+# A goal counts as missed only beyond this interval: some ten goals are judged at every change, and
+# at 95% one sound change in five or so would be refused.
 SURE = 0.999
-GBENCH_COMPARE = ("/usr/share/benchmark/compare.py", "/usr/local/share/googlebenchmark/tools/compare.py")
+GBENCH_COMPARE = (
+    "/usr/share/benchmark/compare.py",
+    "/usr/local/share/googlebenchmark/tools/compare.py",
+)
+
+
+# The times of a sample that a test looks at.
+Times = Callable[[Sample], Sequence[Optional[float]]]
 
 
 class Share(NamedTuple):
@@ -73,8 +81,10 @@ def complete(sample: Sample) -> bool:
 
 
 def judged(sample: Sample) -> Judged:
-    """A sample as `show` would judge a row."""
-    found = stats.speedup_of(sample.log_ratio)
+    """A complete sample as `show` would judge a row."""
+    found = stats.speedup_of(of_launches(sample.log_ratio))
+    if found is None or found.lo is None or found.hi is None or found.p is None:
+        raise ValueError("an incomplete sample")
     half = (math.log(found.hi) - math.log(found.lo)) / 2
     return Judged(sample, found.p < stats.ALPHA, stats.verdict(found.intervals, BAND), half)
 
@@ -121,18 +131,48 @@ def of_widths(what: str, limit: float, widths: list[float]) -> Goal:
     return Goal(what, limit, True, value, lo, hi, len(widths), status)
 
 
-def effects(all_judged: list[Judged]) -> list[dict]:
+class Effect(TypedDict):
+    """A kernel with known further work: nominal and calibrated, as shares."""
+
+    kernel: str
+    variant: str
+    nominal: float
+    calibrated: float
+    detected: Share
+    slower: Share
+
+
+class Null(TypedDict):
+    """Identical code under one condition."""
+
+    condition: str
+    kernel: str
+    detected: Share
+    false_verdict: Share
+    half_width: float
+
+
+class Test(TypedDict):
+    """A test, and how often it detects."""
+
+    test: str
+    same: Share
+    one_per_cent: Share
+
+
+def effects(all_judged: list[Judged]) -> list[Effect]:
     """By kernel and variant of known size: the calibrated effect, and how often it was detected.
 
     The calibrated effect is the median over all quiet launches: what the further steps really cost.
     """
-    found = []
-    by_variant = defaultdict(list)
+    found: list[Effect] = []
+    by_variant: dict[tuple[str, str], list[Judged]] = defaultdict(list)
     for item in all_judged:
         if item.sample.variant in PLUS and item.sample.condition == "quiet":
             by_variant[item.sample.kernel, item.sample.variant].append(item)
-    for (kernel, variant), items in sorted(by_variant.items(), key=lambda at: (at[0][0], PLUS[at[0][1]])):
-        logs = [value for item in items for value in item.sample.log_ratio]
+    order = sorted(by_variant.items(), key=lambda at: (at[0][0], PLUS[at[0][1]]))
+    for (kernel, variant), items in order:
+        logs = [value for item in items for value in of_launches(item.sample.log_ratio)]
         found.append(
             {
                 "kernel": kernel,
@@ -146,9 +186,9 @@ def effects(all_judged: list[Judged]) -> list[dict]:
     return found
 
 
-def null(all_judged: list[Judged]) -> list[dict]:
+def null(all_judged: list[Judged]) -> list[Null]:
     """By condition and kernel: how often identical code was `detected`, or got a verdict."""
-    by_place = defaultdict(list)
+    by_place: dict[tuple[str, str], list[Judged]] = defaultdict(list)
     for item in all_judged:
         if item.sample.variant == SAME:
             by_place[item.sample.condition, item.sample.kernel].append(item)
@@ -184,7 +224,8 @@ def goals(all_judged: list[Judged]) -> list[Goal]:
     runs = defaultdict(list)
     for item in same:
         runs[item.sample.condition, item.sample.group].append(item.verdict in MOVED)
-    found.append(of_share("whole runs with a false verdict", 0.05, True, share(map(any, runs.values()))))
+    whole = share(map(any, runs.values()))
+    found.append(of_share("whole runs with a false verdict", 0.05, True, whole))
     for variant, limit in (("plus_0.5", 0.80), ("plus_1", 0.95)):
         for kernel in CACHED:
             own = [
@@ -217,7 +258,10 @@ def _welch_detects(sample: Sample) -> bool:
     """Welch's t over the launches' medians, unpaired: launches as the unit, no pairing."""
     from scipy.special import stdtr
 
-    found = stats.welch([math.log(x) for x in sample.base], [math.log(x) for x in sample.new])
+    base, new = (of_launches(times) for times in (sample.base, sample.new))
+    found = stats.welch([math.log(x) for x in base], [math.log(x) for x in new])
+    if found is None:
+        return False
     if not found.error:
         return found.mean != 0
     return 2 * stdtr(found.freedom, -abs(found.mean) / found.error) < stats.ALPHA
@@ -231,7 +275,7 @@ def _paired_rounds_detect(sample: Sample) -> bool:
     return p is not None and p < stats.ALPHA
 
 
-def _as_gbench(samples: list[Sample], times: Callable[[Sample], list[float]]) -> dict:
+def _as_gbench(samples: list[Sample], times: Times) -> dict[str, object]:
     """Google Benchmark's JSON: a benchmark a sample, a repetition a time."""
     entries = []
     for index, sample in enumerate(samples):
@@ -264,7 +308,7 @@ def gbench_compare() -> Path | None:
 
 
 def _u_test_detects(
-    tool: Path, samples: list[Sample], base: Callable, new: Callable
+    tool: Path, samples: list[Sample], base: Times, new: Times
 ) -> list[bool]:
     """Whether compare.py's own U test has p < 0.05, for each sample."""
     with tempfile.TemporaryDirectory() as folder:
@@ -290,7 +334,7 @@ def _u_test_detects(
     return [p.get(f"sample:{index}", 1.0) < stats.ALPHA for index in range(len(samples))]
 
 
-def others(all_judged: list[Judged]) -> tuple[list[dict], str | None]:
+def others(all_judged: list[Judged]) -> tuple[list[Test], str | None]:
     """(tests, why Google Benchmark's is missing): how often each detects on the same samples.
 
     same: share of identical code detected. one_per_cent: share of a true 1% detected, in caches.
@@ -315,7 +359,7 @@ def others(all_judged: list[Judged]) -> tuple[list[dict], str | None]:
             ]  # fmt: skip
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             why = f"Google Benchmark's compare.py failed: {error}"
-    found = []
+    found: list[Test] = []
     for name, flags in methods:
         pairs = list(zip(samples, flags))
         found.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import subprocess
@@ -9,13 +10,15 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple, TypedDict, cast
 
 from headroom_tools.base import files
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.measure import bench, plan as planning, scratch, summary
 from headroom_tools.measure.progress import Reporter
+from headroom_tools.measure.types import Catalogue, KeptArm, KeptLadder, KernelPlan, PilotPlan
+from headroom_tools.record.types import Launched
 
 VERSION = 1
 LIMIT_S = 60.0
@@ -42,6 +45,14 @@ _LOADS = {
 }
 
 
+class Head(TypedDict):
+    """The first line of a file of samples."""
+
+    version: int
+    mode: str
+    profile: str
+
+
 class Sample(NamedTuple):
     """One comparison: a variant against its baseline over the launches of one group.
 
@@ -53,15 +64,19 @@ class Sample(NamedTuple):
     group: int
     kernel: str
     variant: str
-    log_ratio: list[float]
-    base: list[float]
-    new: list[float]
+    log_ratio: Launched
+    base: Launched
+    new: Launched
     base_rounds: list[float]
     new_rounds: list[float]
 
 
+# log_ratio, base, new, base_rounds, new_rounds of a Sample
+_Columns = tuple[Launched, Launched, Launched, list[float], list[float]]
+
+
 @contextmanager
-def _load(condition: str):
+def _load(condition: str) -> Iterator[None]:
     """Runs the condition's background load while the block runs."""
     code = _LOADS.get(condition)
     if code is None:
@@ -76,23 +91,33 @@ def _load(condition: str):
         process.wait()
 
 
-def _launches(catalogue: dict, mode: Mode, condition: str, group: int, folders, tick) -> list[Sample]:
+def _launches(
+    catalogue: Catalogue,
+    mode: Mode,
+    condition: str,
+    group: int,
+    folders: tuple[Path, Path],
+    tick: Callable[[], None],
+) -> list[Sample]:
     """One group: a pilot and the launches of each kernel, pass by pass."""
     work, scratch_folder = folders
     began = time.time_ns()
     profile = planning.PROFILES[mode.profile]
     kernels = planning.selfcheck_kernels(catalogue)
-    plans, found = {}, {}
+    plans: dict[str, KernelPlan] = {}
+    found: dict[tuple[str, str], _Columns] = {}
     for index in range(profile.launches + 1):
         order = list(kernels)
         random.Random(f"{condition} {group} {index}").shuffle(order)
         for name in order:
-            plan = plans.get(name) or planning.pilot_plan(name, kernels[name], profile, False)
+            plan: PilotPlan | KernelPlan | None = plans.get(name)
+            plan = plan or planning.pilot_plan(name, kernels[name], profile, False)
             chance = random.Random(f"{began} {name}").getrandbits(32)
             with scratch.for_launch(scratch_folder, f"{index}-{name.replace('/', '.')}") as own:
                 ended, out = bench.launch(
-                    plan, index, work, own, chance, LIMIT_S, None, tick, bench.environment(catalogue)
-                )
+                    plan, index, work, own, chance, LIMIT_S, None, tick,
+                    bench.environment(catalogue),
+                )  # fmt: skip
             if ended.status != "ok" or out is None:
                 raise HeadroomError(f"{name}: {ended.status}: {ended.message}", 1)
             if index == 0:
@@ -110,9 +135,8 @@ def _launches(catalogue: dict, mode: Mode, condition: str, group: int, folders, 
     ]
 
 
-def _add(found: dict, kernel: str, ladder: dict) -> None:
+def _add(found: dict[tuple[str, str], _Columns], kernel: str, ladder: KeptLadder) -> None:
     """Appends one launch of a ladder to the samples of its variants."""
-    clock = f"{ladder['clock']}_ns"
     base, *others = ladder["arms"]
     for arm in others:
         first = (kernel, arm["variant"]) not in found
@@ -121,12 +145,17 @@ def _add(found: dict, kernel: str, ladder: dict) -> None:
         columns[1].append(base["median"])
         columns[2].append(arm["median"])
         if first:
-            columns[3].extend(base["raw"][clock])
-            columns[4].extend(arm["raw"][clock])
+            columns[3].extend(_rounds(base, ladder["clock"]))
+            columns[4].extend(_rounds(arm, ladder["clock"]))
+
+
+def _rounds(arm: KeptArm, clock: str) -> list[float]:
+    raw = arm["raw"]
+    return raw["wall_ns"] if clock == "wall" else raw["cpu_ns"]
 
 
 def measure(
-    catalogue: dict,
+    catalogue: Catalogue,
     mode_name: str,
     only: str | None,
     file: Path,
@@ -135,7 +164,8 @@ def measure(
 ) -> None:
     """Takes all samples of a mode into `file`, a line of JSON each, the finished groups kept.
 
-    only: the one condition wanted, None for all. The conditions take turns through the whole time, so that a machine that drifts favours none.
+    only: the one condition wanted, None for all. The conditions take turns
+    through the whole time, so that a machine that drifts favours none.
     """
     mode = MODES[mode_name]
     schedule = [
@@ -151,7 +181,7 @@ def measure(
     began = time.monotonic()
     try:
         with open(file, "w", encoding="utf-8") as stream, report:
-            head = {"version": VERSION, "mode": mode_name, "profile": mode.profile}
+            head: Head = {"version": VERSION, "mode": mode_name, "profile": mode.profile}
             stream.write(files.dump(head) + "\n")
             for done, (condition, group) in enumerate(schedule):
                 each = (time.monotonic() - began) / done if done else None
@@ -160,7 +190,7 @@ def measure(
                 with _load(condition):
                     samples = _launches(
                         catalogue, mode, condition, group, (work, scratch_folder),
-                        lambda left=left: report.tick(left),
+                        functools.partial(report.tick, left),
                     )  # fmt: skip
                 for sample in samples:
                     stream.write(files.dump(sample._asdict()) + "\n")
@@ -173,7 +203,7 @@ def measure(
         work.rmdir()
 
 
-def read_all(files: list[Path]) -> tuple[dict, list[Sample]]:
+def read_all(files: list[Path]) -> tuple[Head, list[Sample]]:
     """(head, samples) of several files of one mode; HeadroomError where their modes differ."""
     head, samples = read(files[0])
     for file in files[1:]:
@@ -184,7 +214,7 @@ def read_all(files: list[Path]) -> tuple[dict, list[Sample]]:
     return head, samples
 
 
-def read(file: Path) -> tuple[dict, list[Sample]]:
+def read(file: Path) -> tuple[Head, list[Sample]]:
     """(head, samples) of a file that `measure` wrote; a last line that was cut off is left out."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -194,17 +224,17 @@ def read(file: Path) -> tuple[dict, list[Sample]]:
     return _parsed(file, lines)
 
 
-def _parsed(file: Path, lines: list[str]) -> tuple[dict, list[Sample]]:
+def _parsed(file: Path, lines: list[str]) -> tuple[Head, list[Sample]]:
     trees = list(_trees(file, lines))
     if not trees or trees[0].get("version") != VERSION or "mode" not in trees[0]:
         raise HeadroomError(f"{safe(file)}: holds no samples of `headroom selfcheck`", 1)
     try:
-        return trees[0], [Sample(**tree) for tree in trees[1:]]
+        return cast(Head, trees[0]), [Sample(**tree) for tree in trees[1:]]
     except TypeError as error:
         raise HeadroomError(f"{safe(file)}: damaged: {safe(error, 120)}", 1) from None
 
 
-def _trees(file: Path, lines: list[str]) -> Iterator[dict]:
+def _trees(file: Path, lines: list[str]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines):
         try:
             tree = json.loads(line)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Mapping
+
 from rich.console import Console
 
 from headroom_tools import stats
@@ -9,11 +11,14 @@ from headroom_tools.base import terminal
 from headroom_tools.base.text import three_digits
 from headroom_tools.selfcheck.coverage import Covered
 from headroom_tools.selfcheck.judge import Goal, Judged, Share, effects, goals, null, others
+from headroom_tools.selfcheck.measure import Head
 
 _STYLE = {"met": "green", "open": "yellow", "missed": "bold red"}
 
 
-def as_json(head: dict, all_judged: list[Judged], covered: list[Covered]) -> dict:
+def as_json(
+    head: Head, all_judged: list[Judged], covered: list[Covered]
+) -> dict[str, object]:
     """`selfcheck --json`."""
     tests, missing = others(all_judged)
     return {
@@ -28,7 +33,7 @@ def as_json(head: dict, all_judged: list[Judged], covered: list[Covered]) -> dic
     }
 
 
-def _plain(row: dict) -> dict:
+def _plain(row: Mapping[str, object]) -> dict[str, object]:
     return {
         key: {**value._asdict(), "share": value.value} if isinstance(value, Share) else value
         for key, value in row.items()
@@ -48,7 +53,7 @@ def _bounds(found: Share) -> str:
     return f"{_percent(found.lo)} .. {_percent(found.hi)}"
 
 
-def print_all(head: dict, all_judged: list[Judged], covered: list[Covered], to: Console) -> None:
+def print_all(head: Head, all_judged: list[Judged], covered: list[Covered], to: Console) -> None:
     """All tables, the goals last."""
     _print_null(all_judged, to)
     _print_effects(all_judged, to)
@@ -60,9 +65,8 @@ def print_all(head: dict, all_judged: list[Judged], covered: list[Covered], to: 
 def _print_null(all_judged: list[Judged], to: Console) -> None:
     terminal.title(to, "identical code", "what the rules make of a kernel against its own copy")
     table = terminal.Table("<<>>>>>")
-    dim = [(name, "dim") for name in
-           ("load", "kernel", "detected", "95%", "faster or slower", "95%", "half-width")]  # fmt: skip
-    table.row(*dim)
+    names = ("load", "kernel", "detected", "95%", "faster or slower", "95%", "half-width")
+    table.row(*((name, "dim") for name in names))
     for row in null(all_judged):
         table.row(
             row["condition"],
@@ -80,7 +84,8 @@ def _print_null(all_judged: list[Judged], to: Console) -> None:
 def _print_effects(all_judged: list[Judged], to: Console) -> None:
     terminal.title(to, "differences of known size", "quiet; calibrated: what the steps really cost")
     table = terminal.Table("<<>>>>")
-    table.row(*((name, "dim") for name in ("kernel", "more work", "calibrated", "detected", "95%", "slower")))
+    names = ("kernel", "more work", "calibrated", "detected", "95%", "slower")
+    table.row(*((name, "dim") for name in names))
     for row in effects(all_judged):
         table.row(
             row["kernel"],
@@ -98,7 +103,8 @@ def _print_others(all_judged: list[Judged], to: Console) -> None:
     tests, missing = others(all_judged)
     terminal.title(to, "other tests on the same samples", "p < 0.05 of each")
     table = terminal.Table("<>>>>")
-    table.row(*((name, "dim") for name in ("test", "identical: detected", "95%", "1%: detected", "95%")))
+    names = ("test", "identical: detected", "95%", "1%: detected", "95%")
+    table.row(*((name, "dim") for name in names))
     for row in tests:
         same, one = row["same"], row["one_per_cent"]
         table.row(row["test"], _share(same), _bounds(same), _share(one), _bounds(one))

@@ -7,9 +7,11 @@ from rich.console import Console
 from headroom_tools.base import terminal
 from headroom_tools.base.text import ladder_label, three_digits
 from headroom_tools.record.counters import NAMES, per_item
+from headroom_tools.record.types import Kernel, LadderKey
+from headroom_tools.show.rows import Row
 
 
-def print_table(rows: list, to: Console) -> None:
+def print_table(rows: list[Row], to: Console) -> None:
     """Prints the counters of all rows that have some, a ladder below the other."""
     counted = [row for row in rows if row.cell.counters and not row.cell.kernel["placebo"]]
     to.print()
@@ -24,10 +26,11 @@ def print_table(rows: list, to: Console) -> None:
     )
     names = [name for name in NAMES if any(name in row.cell.counters for row in counted)]
     table = terminal.Table("<" + ">" * (len(names) + 1), limits={0: 34})
-    kernel = ladder = None
+    kernel: Kernel | None = None
+    ladder: LadderKey | None = None
     for row in counted:
         cell = row.cell
-        if cell.kernel is not kernel:
+        if kernel is None or cell.kernel is not kernel:
             kernel, ladder = cell.kernel, None
             heads = [*(NAMES[name] for name in names), "IPC"]
             table.heading()

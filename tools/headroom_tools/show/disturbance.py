@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
 
-def totals(run: dict) -> dict | None:
+from headroom_tools.record.types import Run
+
+
+class Totals(TypedDict):
+    """remaining: launches all of whose attempts were disturbed."""
+
+    launches: int
+    disturbed: int
+    repeated: int
+    remaining: int
+
+
+def totals(run: Run) -> Totals | None:
     """How many launches of a record were disturbed, repeated, and stay disturbed."""
     columns_ = run["launches"]
     if "disturbed" not in columns_:
@@ -17,7 +30,7 @@ def totals(run: dict) -> dict | None:
     }
 
 
-def line(run: dict) -> str | None:
+def line(run: Run) -> str | None:
     """What `show` says of it; None where no launch was disturbed."""
     found = totals(run)
     if not found or not found["disturbed"]:

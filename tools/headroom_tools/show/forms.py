@@ -5,12 +5,13 @@ from __future__ import annotations
 from headroom_tools.record import counters
 from headroom_tools.record.cells import cells_of
 from headroom_tools.record.noise import noise_floors
+from headroom_tools.record.types import Run
 from headroom_tools.show import disturbance
 from headroom_tools.show.remarks import alone_differs, needs_of, short_calls
 from headroom_tools.show.rows import Row
 
 
-def as_json(run: dict, rows: list[Row]) -> dict:
+def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
     """`show --json`. A row names its ladder (ladder_threads), and has `counters` where the machine
     had some."""
     kernels = {kernel["name"]: kernel for kernel in run["kernels"]}

@@ -11,7 +11,9 @@ from headroom_tools import stats
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import rate_of, size, three_digits, time_of
+from headroom_tools.machine.types import Machine
 from headroom_tools.record.cells import Cell, cells_of, of_launches
+from headroom_tools.record.types import Run
 from headroom_tools.record.validate import load
 
 RUNS_READ = 20  # the newest runs that are looked through for probes of this machine
@@ -43,9 +45,9 @@ def _figure(cell: Cell, ns: float) -> float:
     return amount / ns * 1e9
 
 
-def probes_of(run: dict) -> list[Probe]:
+def probes_of(run: Run) -> list[Probe]:
     """The figures of a run, in the catalogue's order."""
-    best: dict[tuple, Probe] = {}
+    best: dict[tuple[str, int, str, int, str], Probe] = {}
     for cell in cells_of(run):
         values = of_launches(cell.median)
         if not cell.kernel["probe"] or not cell.kernel.get("unit") or not values:
@@ -134,21 +136,21 @@ def scaled(value: float, unit: str) -> str:
     return f"{three_digits(value)} T{unit}"
 
 
-def level_of(n: int, threads: int, machine: dict) -> str:
+def level_of(n: int, threads: int, machine: Machine) -> str:
     """The smallest data cache that holds n bytes, shared out to threads; or memory."""
     caches = [
         cache
         for cache in machine["cpu"]["caches"]
         if cache["bytes"] and (cache["kind"] or "").lower() != "instruction"
     ]
-    for cache in sorted(caches, key=lambda cache: cache["level"]):
+    for cache in sorted(caches, key=lambda cache: cache["level"] or 0):
         own = n / threads if cache["shared_by"] in (None, 1) else n
-        if own <= cache["bytes"]:
+        if own <= (cache["bytes"] or 0):
             return f"L{cache['level']}"
     return "memory"
 
 
-def print_probes(probes: list[Probe], machine: dict, name: str, to: Console) -> None:
+def print_probes(probes: list[Probe], machine: Machine, name: str, to: Console) -> None:
     """The figures as two tables: memory by working set, then all others."""
     to.print()
     terminal.title(to, "measured", f"medians of {name}; of several ways to one thing, the best")
@@ -171,7 +173,7 @@ def print_probes(probes: list[Probe], machine: dict, name: str, to: Console) -> 
             label.append(f"{probe.threads} thread" + ("s" if probe.threads > 1 else ""))
         variant = "" if probe.variant == "probe" else probe.variant
         bounds = ""
-        if probe.lo is not None:
+        if probe.lo is not None and probe.hi is not None:
             bounds = " .. ".join(value_of(probe._replace(value=v)) for v in (probe.lo, probe.hi))
         table.row(
             "" if words == last else words, (" · ".join(label), "cyan"), (variant, "dim"),
@@ -181,7 +183,7 @@ def print_probes(probes: list[Probe], machine: dict, name: str, to: Console) -> 
     table.print(to)
 
 
-def _print_memory(probes: list[Probe], machine: dict, to: Console) -> None:
+def _print_memory(probes: list[Probe], machine: Machine, to: Console) -> None:
     by_key = {(p.probe, p.input, p.n, p.threads): p for p in probes}
     rows = sorted(
         {(p.threads, p.n) for p in probes if p.probe in {probe for _, probe, _ in _MEMORY}}
@@ -189,7 +191,8 @@ def _print_memory(probes: list[Probe], machine: dict, to: Console) -> None:
     if not rows:
         return
     table = terminal.Table("<<<" + ">" * len(_MEMORY))
-    table.row(*((text, "dim") for text in ("", "set", "threads", *(name for name, _, _ in _MEMORY))))
+    heads = ("", "set", "threads", *(name for name, _, _ in _MEMORY))
+    table.row(*((text, "dim") for text in heads))
     for threads, n in rows:
         found = [by_key.get((probe, name, n, threads)) for _, probe, name in _MEMORY]
         table.row(

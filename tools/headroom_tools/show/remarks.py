@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from headroom_tools.base.text import ladder_label
+from headroom_tools.record.types import CellKey, Kernel, Missing
 from headroom_tools.show.rows import Row
 
 ALONE_LIMIT = 1.15  # ratio of a ladder's speedup to that of the variants run alone
@@ -12,14 +13,29 @@ OVERHEAD_KERNEL = "machine/overhead"
 OVERHEAD_TIMES = 20  # a call shorter than this many empty calls is flagged
 
 
-def alone_differs(rows: list[Row]) -> list[dict]:
+class AloneDiffers(CellKey):
+    """A speedup, and what it was of the variants run alone."""
+
+    ladder_threads: int
+    speedup: float
+    alone: float
+
+
+class ShortCall(CellKey):
+    """A call of `ns` that is too short to be told from an empty one."""
+
+    ladder_threads: int
+    ns: float
+
+
+def alone_differs(rows: list[Row]) -> list[AloneDiffers]:
     """The rows whose speedup in the ladder is over 15% off that of the variants run alone."""
     bases = {
         row.cell.ladder(): row.cell.alone_ns
         for row in rows
         if row.cell.is_baseline(row.baseline)
     }
-    found = []
+    found: list[AloneDiffers] = []
     for row in rows:
         base, own = bases.get(row.cell.ladder()), row.cell.alone_ns
         if not base or not own or not row.speedup or row.cell.is_baseline(row.baseline):
@@ -28,7 +44,11 @@ def alone_differs(rows: list[Row]) -> list[dict]:
         if abs(math.log(row.speedup / ratio)) > math.log(ALONE_LIMIT):
             found.append(
                 {
-                    **row.cell.key(),
+                    "kernel": row.cell.kernel["name"],
+                    "variant": row.cell.variant,
+                    "n": row.cell.n,
+                    "input": row.cell.input,
+                    "threads": row.cell.threads,
                     "ladder_threads": row.cell.ladder_threads,
                     "speedup": row.speedup,
                     "alone": ratio,
@@ -53,23 +73,31 @@ def alone_checked(rows: list[Row]) -> int:
     )
 
 
-def short_calls(rows: list[Row]) -> list[dict]:
+def short_calls(rows: list[Row]) -> list[ShortCall]:
     """The cells whose call takes under 20 times an empty kernel's."""
     empty = [row.ns for row in rows if row.cell.kernel["name"] == OVERHEAD_KERNEL and row.ns]
     if not empty:
         return []
     limit = OVERHEAD_TIMES * min(empty)
     return [
-        {**row.cell.key(), "ladder_threads": row.cell.ladder_threads, "ns": row.ns}
+        {
+            "kernel": row.cell.kernel["name"],
+            "variant": row.cell.variant,
+            "n": row.cell.n,
+            "input": row.cell.input,
+            "threads": row.cell.threads,
+            "ladder_threads": row.cell.ladder_threads,
+            "ns": row.ns,
+        }
         for row in rows
         if row.ns is not None and row.ns < limit and not row.cell.kernel["probe"]
     ]
 
 
-def needs_of(entry: dict, kernels: dict[str, dict]) -> str:
+def needs_of(entry: Missing, kernels: dict[str, Kernel]) -> str:
     """What a missing variant or ladder needs, and the cure, in one line."""
     needs = entry["needs"]
-    if entry["n"] is not None:
+    if entry["n"] is not None and entry["input"] is not None and entry["threads"] is not None:
         kernel = kernels.get(entry["kernel"])
         inputs = len(kernel["inputs"]) if kernel else 2
         label = ladder_label(entry["n"], entry["input"], entry["threads"], inputs)

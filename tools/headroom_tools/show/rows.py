@@ -10,6 +10,7 @@ from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.record.cells import Cell, cells_of, of_launches
 from headroom_tools.record.noise import noise_floors
+from headroom_tools.record.types import Run
 
 BAND = 0.02
 MOVED = ("faster", "slower")
@@ -102,7 +103,7 @@ def _rebased(cells: list[Cell], baseline: str | None) -> list[tuple[Cell, str | 
     return rebased
 
 
-def rows_of(run: dict, baseline: str | None = None, band: float = BAND) -> list[Row]:
+def rows_of(run: Run, baseline: str | None = None, band: float = BAND) -> list[Row]:
     """All rows of a run. A verdict's band is `band` or its class's noise floor, the larger.
 
     Placebos are judged by `band` alone: a verdict there says that the run is not to be trusted.
@@ -125,7 +126,8 @@ def rows_of(run: dict, baseline: str | None = None, band: float = BAND) -> list[
         if speedup is None:
             is_base = cell.is_baseline(base) and not cell.kernel["probe"]
             own = 1.0 if is_base and ns else None
-            rows.append(Row(cell, base, ns, own, *[None] * 5, share_of(cell)))
+            share = share_of(cell)
+            rows.append(Row(cell, base, ns, own, None, None, None, None, None, share))
             continue
         floor = 1.0 if cell.kernel["placebo"] else floors.get(cell.kernel["noise_class"], 1.0)
         rows.append(

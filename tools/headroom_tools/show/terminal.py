@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +20,7 @@ from headroom_tools.base.text import (
     time_of,
 )
 from headroom_tools.record.noise import noise_floors
+from headroom_tools.record.types import Kernel, LadderKey, Run
 from headroom_tools.show import counters, disturbance
 from headroom_tools.show.remarks import (
     OVERHEAD_TIMES,
@@ -35,14 +37,14 @@ def _factor(value: float) -> str:
 
 
 def _bounds(row: Row) -> str:
-    if row.lo is None:
+    if row.lo is None or row.hi is None:
         return ""
     if row.hi < 1.1 and row.lo > 0.9:
         return f"{row.lo:.3f} .. {row.hi:.3f}"
     return f"{three_digits(row.lo)} .. {three_digits(row.hi)}"
 
 
-def _head(run: dict, rows: list[Row], band: float, to: Console) -> None:
+def _head(run: Run, rows: list[Row], band: float, to: Console) -> None:
     build, plan = run["build"], run["plan"]
     commit = run["commit"][:8] if run["commit"] else "no commit"
     commit += " + changes" if run["dirty"] else ""
@@ -54,16 +56,16 @@ def _head(run: dict, rows: list[Row], band: float, to: Console) -> None:
     simd = ", ".join(run["simd"]["taken"]) or "none"
     line = f"{build['compiler']} {build['flags']} · {build['preset']} · SIMD {simd} · {commit}"
     to.print(Text(safe(line), style="dim"), soft_wrap=True)
-    how = next((row for row in rows if row.coverage is not None), None)
+    how = next((row.coverage for row in rows if row.coverage is not None), None)
     if how is None:
         count = f"{plan['launches']} launch" + ("es" if plan["launches"] > 1 else "")
         text = f"{count}: too few for an interval or a verdict"
     else:
-        rank, coverage = stats.order_ranks(plan["launches"]) or (1, how.coverage)
+        rank, coverage = stats.order_ranks(plan["launches"]) or (1, how)
         text = (
             f"speedup: median of {plan['launches']} launches [{rank} to "
-            f"{plan['launches'] + 1 - rank} in order: {100 * coverage:.1f}%], band ±{100 * band:g}%, "
-            "✓ detected: p < 0.05 (Holm)"
+            f"{plan['launches'] + 1 - rank} in order: {100 * coverage:.1f}%], "
+            f"band ±{100 * band:g}%, ✓ detected: p < 0.05 (Holm)"
         )
     to.print(Text(text, style="dim"), soft_wrap=True)
 
@@ -71,25 +73,19 @@ def _head(run: dict, rows: list[Row], band: float, to: Console) -> None:
 def print_ladders(rows: list[Row], to: Console) -> None:
     """Prints rows as ladders, with what bounds each."""
     table = terminal.Table("<<>>>><<>", limits={0: 30})
-    kernel = ladder = None
-    slowest: dict[tuple, float] = {}
+    kernel: Kernel | None = None
+    slowest: dict[LadderKey, float] = {}
     for row in rows:
         if row.ns:
             key = row.cell.ladder()
             slowest[key] = max(slowest.get(key, 0.0), row.ns)
-    last: Row | None = None
-    for row in [*rows, None]:
-        if last and (row is None or row.cell.ladder() != last.cell.ladder()):
-            _ceiling(table, last, slowest.get(last.cell.ladder(), 0.0))
-        last = None
-        if row is None:
-            break
-        cell = row.cell
-        if cell.kernel["placebo"]:
-            continue
-        last = row
+    shown = [row for row in rows if not row.cell.kernel["placebo"]]
+    for where, found in groupby(shown, key=lambda row: row.cell.ladder()):
+        rungs = list(found)
+        cell = rungs[0].cell
+        header = [""] * 8
         if cell.kernel is not kernel:
-            kernel, ladder = cell.kernel, None
+            kernel = cell.kernel
             header = ["time", "per item", "rate", "speedup", "interval", "verdict", ""]
             header.append("ceiling" if any(cell.ceiling) else "")
             about = f"{kernel['axis']} · {kernel['technique']}"
@@ -98,51 +94,51 @@ def print_ladders(rows: list[Row], to: Console) -> None:
                 (kernel["name"], "bold"),
                 ("  " + shortened(about, 98 - len(kernel["name"])), "dim"),
             )
-        if cell.ladder() != ladder:
-            ladder = cell.ladder()
-            label = ladder_label(
-                cell.n,
-                cell.input,
-                cell.ladder_threads,
-                len(kernel["inputs"]),
-                len(kernel["threads"]) > 1,
-            )
-            table.row((label, "cyan"), *((name, "dim") for name in header))
-            header = [""] * len(header)
-        name = f"  {cell.variant}" + (f", {cell.threads} thread" if cell.beside else "")
-        if cell.role == "peer":
-            name += " (peer)"
-        if row.ns is None:
-            table.row(name, "", "-", "", "", "", ("no launch", "red"), "", "")
-            continue
-        if row.impossible:
-            share = f"{row.share.of_ceiling:.2f}"
-            table.row(name, "", "withheld", "", "", "", ("above its ceiling", "bold red"), "", share)
-            continue
-        is_base = cell.is_baseline(row.baseline)
-        rate = row.bytes_per_second
-        table.row(
-            (name, "" if is_base else "bold"),
-            (terminal.bar(row.ns / slowest[ladder]), "blue"),
-            time_of(row.ns_per_item),
-            rate_of(rate) if rate else "",
-            (_factor(row.speedup) if row.speedup else "", "" if is_base else "bold"),
-            _bounds(row),
-            (row.verdict or "", terminal.VERDICT_STYLE.get(row.verdict or "", "")),
-            ("✓" if row.detected else "", "green"),
-            f"{row.share.of_ceiling:.2f}" if row.share else "",
-        )
+        inputs, sweep = len(cell.kernel["inputs"]), len(cell.kernel["threads"]) > 1
+        label = ladder_label(cell.n, cell.input, cell.ladder_threads, inputs, sweep)
+        table.row((label, "cyan"), *((name, "dim") for name in header))
+        for row in rungs:
+            _rung(table, row, slowest.get(where, 0.0))
+        _ceiling(table, rungs[-1], slowest.get(where, 0.0))
     table.print(to)
+
+
+def _rung(table: terminal.Table, row: Row, slowest: float) -> None:
+    """The line of a variant."""
+    cell = row.cell
+    name = f"  {cell.variant}" + (f", {cell.threads} thread" if cell.beside else "")
+    if cell.role == "peer":
+        name += " (peer)"
+    if row.ns is None or row.ns_per_item is None:
+        table.row(name, "", "-", "", "", "", ("no launch", "red"), "", "")
+        return
+    share = f"{row.share.of_ceiling:.2f}" if row.share else ""
+    if row.impossible:
+        table.row(name, "", "withheld", "", "", "", ("above its ceiling", "bold red"), "", share)
+        return
+    is_base = cell.is_baseline(row.baseline)
+    rate = row.bytes_per_second
+    table.row(
+        (name, "" if is_base else "bold"),
+        (terminal.bar(row.ns / slowest), "blue"),
+        time_of(row.ns_per_item),
+        rate_of(rate) if rate else "",
+        (_factor(row.speedup) if row.speedup else "", "" if is_base else "bold"),
+        _bounds(row),
+        (row.verdict or "", terminal.VERDICT_STYLE.get(row.verdict or "", "")),
+        ("✓" if row.detected else "", "green"),
+        share,
+    )
 
 
 def _ceiling(table: terminal.Table, row: Row, slowest: float) -> None:
     """The last line of a ladder: what the machine's own probe leaves."""
-    least = row.ceiling_per_item
-    if least is None or not slowest:
+    least, probe = row.ceiling_per_item, row.cell.probe
+    if least is None or probe is None or not slowest:
         return
     rate = row.cell.bytes / row.cell.items / least * 1e9
     table.row(
-        (f"  ceiling: {row.cell.probe.removeprefix('machine/')}", "dim"),
+        (f"  ceiling: {probe.removeprefix('machine/')}", "dim"),
         (terminal.bar(least * row.cell.items / slowest), "dim"),
         (time_of(least), "dim"),
         (rate_of(rate) if rate else "", "dim"),
@@ -153,9 +149,9 @@ def _ceiling(table: terminal.Table, row: Row, slowest: float) -> None:
 def _withheld(rows: list[Row], to: Console) -> None:
     """Figures above their ceiling, loudly."""
     for row in rows:
-        if not row.impossible:
-            continue
         share, names = row.share, row.cell.key()
+        if share is None or not share.impossible:
+            continue
         terminal.paragraph(
             to,
             f"!! {names['kernel']}/{row.cell.variant} n:{row.cell.n:,} is withheld: at "
@@ -167,7 +163,7 @@ def _withheld(rows: list[Row], to: Console) -> None:
         )
 
 
-def _noise(run: dict, rows: list[Row], to: Console) -> None:
+def _noise(run: Run, rows: list[Row], to: Console) -> None:
     floors = noise_floors([row.cell for row in rows])
     to.print()
     terminal.title(to, "noise floor", "a kernel against its own copy: no claim below this")
@@ -251,7 +247,7 @@ def _cure_of(reason: str) -> str:
     return ": --filter, or --profile thorough" if "too long for" in reason else ""
 
 
-def _absent(run: dict, to: Console) -> None:
+def _absent(run: Run, to: Console) -> None:
     kernels = {kernel["name"]: kernel for kernel in run["kernels"]}
     if run["missing"]:
         to.print()
@@ -265,23 +261,22 @@ def _absent(run: dict, to: Console) -> None:
         to.print()
         terminal.title(to, "left out", "and what measures it")
         table = terminal.Table("<<<")
-        for entry in run["left_out"]:
-            label = ladder_label(entry["n"], entry["input"], entry["threads"], 2)
-            table.row(entry["kernel"], label, entry["reason"] + _cure_of(entry["reason"]))
+        for left in run["left_out"]:
+            label = ladder_label(left["n"], left["input"], left["threads"], 2)
+            table.row(left["kernel"], label, left["reason"] + _cure_of(left["reason"]))
         table.print(to)
     if run["failures"]:
         to.print()
         to.print(Text("failures", style="bold red"), soft_wrap=True)
-        for entry in run["failures"]:
-            what = "pilot" if entry["launch"] == 0 else f"launch {entry['launch']}"
-            where = f" n {entry['n']:,}" if entry["n"] is not None else ""
-            terminal.paragraph(
-                to, f"{entry['kernel']}{where} {what}: {entry['kind']}: {entry['message']}", "red"
-            )
+        for failure in run["failures"]:
+            what = "pilot" if failure["launch"] == 0 else f"launch {failure['launch']}"
+            where = f" n {failure['n']:,}" if failure["n"] is not None else ""
+            told = f"{failure['kind']}: {failure['message']}"
+            terminal.paragraph(to, f"{failure['kernel']}{where} {what}: {told}", "red")
 
 
 def print_run(
-    run: dict,
+    run: Run,
     folder: Path,
     to: Console,
     baseline: str | None = None,

@@ -1,0 +1,112 @@
+"""What a comparison is made of, as `compare --json` has it."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from headroom_tools.record.types import CellKey as _Cell
+
+# kernel, variant, n, input, threads: CELL as a tuple
+CellKey = tuple[str, str, int, str, int]
+
+
+class Row(_Cell):
+    """A cell on both sides. ratio: base's time over new's; lo, hi: its interval."""
+
+    axis: str
+    base_ns: float
+    new_ns: float
+    ratio: float
+    lo: float | None
+    hi: float | None
+    verdict: str | None
+    role: str
+    base_ns_per_item: float
+    new_ns_per_item: float
+
+
+class LadderRow(_Cell):
+    """How a pair's speedup over its baseline changed. change: `higher`, `lower` or as a verdict."""
+
+    ladder_threads: int
+    axis: str
+    baseline: str
+    best_base: bool
+    best_new: bool
+    base_speedup: float
+    new_speedup: float
+    ratio: float
+    lo: float | None
+    hi: float | None
+    change: str | None
+
+
+class Index(TypedDict):
+    """A geometric mean of ratios, with its interval."""
+
+    ratio: float
+    lo: float | None
+    hi: float | None
+
+
+class AxisIndex(Index):
+    """An axis. kernels: that both sides have, of those that either has; least, most: their own
+    ratios. naive, best: the index of baselines, and of each side's best."""
+
+    axis: str
+    kernels: int
+    of: int
+    least: float
+    most: float
+    naive: Index | None
+    best: Index | None
+
+
+class Axis(AxisIndex):
+    """An axis in a comparison. control: the change can't have touched it; contaminated: and it
+    moved all the same."""
+
+    control: bool
+    contaminated: bool
+
+
+class Difference(TypedDict):
+    """A field that differs between two sides."""
+
+    field: str
+    base: object
+    new: object
+
+
+class FactRow(TypedDict):
+    """A fact, with its value on each side."""
+
+    name: str
+    values: list[str]
+
+
+class Spread(TypedDict):
+    """How far runs lie apart in an axis, in logs."""
+
+    half_width: float
+    measured: bool
+
+
+class SideOf(TypedDict):
+    """A side: what was pooled. spread: by axis."""
+
+    machine: str
+    label: str
+    runs: list[str]
+    spread: dict[str, Spread]
+
+
+class Comparison(TypedDict):
+    """`compare --json` of one NEW."""
+
+    rows: list[Row]
+    axes: list[Axis]
+    changed: list[Difference]
+    warnings: list[str]
+    ladders: list[LadderRow]
+    sides: list[SideOf]

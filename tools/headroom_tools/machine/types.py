@@ -1,0 +1,75 @@
+"""machine.json, version 1, as schemas/machine-1.json of the record room has it."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class Cache(TypedDict):
+    """One of the first core's caches."""
+
+    level: int | None
+    kind: str | None
+    bytes: int | None
+    line_bytes: int | None
+    shared_by: int | None
+
+
+class Cpu(TypedDict):
+    """The CPU, and how it is set."""
+
+    architecture: str | None
+    vendor: str | None
+    model_name: str | None
+    family: int | None
+    model: int | None
+    stepping: int | None
+    microarchitecture: str | None
+    microcode: str | None
+    sockets: int | None
+    cores: int | None
+    threads: int | None
+    smt: bool | None
+    isa: list[str]
+    caches: list[Cache]
+    governor: str | None
+    boost: bool | None
+    max_mhz: int | None
+    mitigations: dict[str, str | None]
+    numa_nodes: int | None
+
+
+class Ram(TypedDict):
+    """The memory; what only root is told is null for others."""
+
+    bytes: int | None
+    type: str | None
+    mega_transfers: int | None
+    modules: int | None
+    channels: int | None
+
+
+class Disk(TypedDict):
+    """The disk that holds the scratch folder."""
+
+    file_system: str | None
+    kind: str | None
+    bus: str | None
+    model: str | None
+    bytes: int | None
+    scheduler: str | None
+
+
+class Machine(TypedDict):
+    """A fingerprint."""
+
+    format: str
+    version: int
+    slug: str
+    cpu: Cpu
+    ram: Ram
+    disk: Disk
+    virtualization: str | None
+    system: str | None
+    kernel: str | None
+    transparent_huge_pages: str | None

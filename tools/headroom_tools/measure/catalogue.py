@@ -1,0 +1,86 @@
+"""`headroom list`: the kernels of this build."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from rich.console import Console
+
+from headroom_tools.base import terminal
+from headroom_tools.measure.types import Catalogue
+from headroom_tools.record.types import Variant
+
+
+class Listed(TypedDict):
+    """A kernel as `list --json` gives it."""
+
+    name: str
+    group: str
+    axis: str
+    technique: str
+    sizes: list[int]
+    headline: list[int]
+    inputs: list[str]
+    threads: list[int]
+    ceiling: str | None
+    variants: list[Variant]
+
+
+def listed(catalogue: Catalogue) -> list[Listed]:
+    """The kernels as `list --json` gives them."""
+    return [
+        {
+            "name": kernel["name"],
+            "group": kernel["group"],
+            "axis": kernel["axis"],
+            "technique": kernel["technique"],
+            "sizes": kernel["sizes"],
+            "headline": kernel["headline"],
+            "inputs": kernel["inputs"],
+            "threads": kernel["threads"],
+            "ceiling": kernel["ceiling"] or None,
+            "variants": [
+                {
+                    "name": variant["name"],
+                    "role": variant["role"],
+                    "what": variant["what"],
+                    "needs": [need["name"] for need in variant["needs"]],
+                    "available": variant["available"],
+                }
+                for variant in kernel["variants"]
+            ],
+        }
+        for kernel in catalogue["kernels"]
+    ]
+
+
+def print_list(kernels: list[Listed], to: Console) -> None:
+    """Prints the kernels with their variants."""
+    table = terminal.Table("<<<", limits={0: 22, 2: 68})
+    for kernel in kernels:
+        table.heading()
+        sizes = ", ".join(f"{n:,}" for n in kernel["sizes"])
+        table.heading(
+            (kernel["name"], "bold"), (f"  {kernel['axis']} · {kernel['technique']}", "dim")
+        )
+        more = f" · inputs {', '.join(kernel['inputs'])}" if len(kernel["inputs"]) > 1 else ""
+        if len(kernel["threads"]) > 1:
+            more += f" · threads {', '.join(map(str, kernel['threads']))}"
+        above = f" · ceiling {kernel['ceiling']}" if kernel["ceiling"] else ""
+        if not (above or kernel["name"].startswith("machine/")):
+            above = " · no ceiling"
+        table.heading((f"  n {sizes}{more}{above}", "cyan"))
+        for variant in kernel["variants"]:
+            what = variant["what"]
+            if not variant["available"]:
+                what = f"missing: needs {', '.join(variant['needs'])}; {what}"
+            style = "" if variant["available"] else "yellow"
+            role = "" if variant["role"] == "optimized" else variant["role"]
+            table.row(variant["name"], (role, "dim"), (what, style))
+    variants = [variant for kernel in kernels for variant in kernel["variants"]]
+    here = sum(variant["available"] for variant in variants)
+    table.heading()
+    table.heading(
+        f"{len(kernels)} kernels, {len(variants)} variants, {here} of them available here"
+    )
+    table.print(to)

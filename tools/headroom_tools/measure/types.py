@@ -1,0 +1,279 @@
+"""What the benchmark program says and is told, and what an unfinished run keeps on disk.
+
+The program's output (`--headroom_out`) is no type here: summary.py, counters.py and disturbance.py
+read it as anyone's, and make of it what is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from headroom_tools.machine.types import Machine
+from headroom_tools.record.types import Build, LeftOut, Missing
+
+# What the program wrote, before anything of it was looked at.
+Output = dict[str, Any]
+# kernel, number of the launch; number 0 is the pilot
+LaunchKey = tuple[str, int]
+
+
+class Coordinates(TypedDict):
+    """Which of its kernel's ladders it is."""
+
+    n: int
+    input: str
+    threads: int
+
+
+# --- the program's catalogue
+
+
+class Need(TypedDict):
+    """What a variant needs of the host, and what provides it."""
+
+    name: str
+    available: bool
+    cure: str
+
+
+class CatalogueVariant(TypedDict):
+    """A variant, as the program has it."""
+
+    name: str
+    role: str
+    what: str
+    available: bool
+    needs: list[Need]
+
+
+class CatalogueLadder(Coordinates):
+    """A ladder, as the program would measure it. blocked: why it can't be, or nothing."""
+
+    headline: bool
+    groups: list[list[str]]
+    items: float
+    bytes: float
+    flops: float
+    memory_bytes: int
+    scratch_bytes: int
+    written_bytes: int
+    blocked: str
+
+
+class CatalogueKernel(TypedDict):
+    """A kernel, as the program has it."""
+
+    name: str
+    group: str
+    axis: str
+    placebo: str
+    noise_class: str
+    probe: bool
+    unit: str
+    ceiling: str
+    technique: str
+    source: str
+    cache: str
+    sizes: list[int]
+    headline: list[int]
+    inputs: list[str]
+    threads: list[int]
+    variants: list[CatalogueVariant]
+    ladders: list[CatalogueLadder]
+
+
+class Catalogue(TypedDict):
+    """`--headroom_catalogue`."""
+
+    version: int
+    build: Build
+    libraries: dict[str, str]
+    simd_targets: list[str]
+    threads_available: int
+    kernels: list[CatalogueKernel]
+    environment: dict[str, str | None]
+
+
+# --- what the program is told
+
+
+class PlannedArm(TypedDict):
+    """calls: in a round."""
+
+    variant: str
+    threads: int
+    calls: int
+
+
+class PlannedLadder(Coordinates):
+    """A group of a ladder, as the pilot planned it."""
+
+    group: int
+    rounds: int
+    arms: list[PlannedArm]
+
+
+class _PlanOfAll(TypedDict):
+    version: int
+    kernel: str
+    budget_s: float
+    rounds_max: int
+    seed: int
+    deadline_s: float
+
+
+class PilotPlan(_PlanOfAll, total=False):
+    """What the pilot gets."""
+
+    ladders: list[Coordinates]
+    rounds: int
+
+
+class KernelPlan(_PlanOfAll):
+    """What the pilot made of it, for every later launch."""
+
+    ladders: list[PlannedLadder]
+
+
+# --- what is kept
+
+
+class Conditions(TypedDict):
+    """How a launch was disturbed: shares of `seconds`, None where unknown; context switches."""
+
+    seconds: float
+    waited: float | None
+    stolen: float | None
+    others: float | None
+    switches: int | None
+
+
+class NoCounters(TypedDict):
+    """Why there are no hardware counters."""
+
+    why: str
+    cure: str
+
+
+class Quantity(TypedDict):
+    """What a variant told besides times."""
+
+    value: float
+    unit: str
+
+
+class Rounds(TypedDict):
+    """Every round of an arm."""
+
+    wall_ns: list[float]
+    cpu_ns: list[float]
+
+
+class _ArmOfAll(TypedDict):
+    variant: str
+    probe: str
+    threads: int
+    calls: int
+    rounds: int
+    held_bytes: int
+    median: float | None
+    p10: float | None
+    min: float | None
+    log_ratio: float | None
+    counters: dict[str, float]
+    quantities: dict[str, Quantity]
+
+
+class KeptArm(_ArmOfAll, total=False):
+    """What is kept of an arm, times in ns a call. raw: with --raw."""
+
+    raw: Rounds
+
+
+class KeptLadder(Coordinates):
+    """What is kept of a group of a ladder."""
+
+    group: int
+    baseline: str
+    clock: str
+    working_set: int
+    empty_ns: float
+    setup_s: float
+    skipped_rounds: int
+    status: str
+    message: str
+    arms: list[KeptArm]
+
+
+class _LaunchOfAll(TypedDict):
+    kernel: str
+    launch: int
+    status: str
+    message: str
+    seconds: float
+    load: float
+    steal: float
+    simd_target: str | None
+    ladders: list[KeptLadder]
+
+
+class Launch(_LaunchOfAll, total=False):
+    """launches/*.json: a process and what it gave. plan, measured: of a pilot. discarded,
+    extra_seconds: of the attempt that was not kept."""
+
+    no_counters: NoCounters | None
+    conditions: Conditions | None
+    plan: KernelPlan | None
+    measured: list[Output]
+    attempts: int
+    discarded: Conditions | None
+    extra_seconds: float
+
+
+class Alone(TypedDict):
+    """alone/*.json: what the variants of a kernel took alone, ns a call by CELL name."""
+
+    status: str
+    message: str
+    seconds: float
+    cells: dict[str, float]
+
+
+class RunPlan(TypedDict):
+    """plan.json: what the pilot fixed. plans, seconds (of a launch): by kernel. rounds: by
+    `kernel/n/input/threads/group`."""
+
+    launches: int
+    budget_s: float
+    rounds_max: int
+    seed: int
+    scale: float
+    plans: dict[str, KernelPlan]
+    seconds: dict[str, float]
+    left_out: list[LeftOut]
+    notes: list[str]
+    rounds: dict[str, int]
+
+
+class State(TypedDict):
+    """state.json: what is fixed at the start of a run."""
+
+    version: int
+    name: str
+    label: str
+    profile: str
+    started: str
+    machine: str
+    fingerprint: Machine
+    changed: list[str]
+    commit: str | None
+    dirty: bool | None
+    simd_target: str | None
+    binary: str
+    catalogue: Catalogue
+    selection: dict[str, list[CatalogueLadder]]
+    missing: list[Missing]
+    notes: list[str]
+    out: str | None
+    scratch: str
+    raw: bool

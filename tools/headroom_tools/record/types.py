@@ -1,0 +1,230 @@
+"""run.json, version 1, as schemas/run-1.json has it: tables are columns of one length."""
+
+from __future__ import annotations
+
+from typing import Optional, TypedDict
+
+# One value a launch; None where it gave nothing.
+Launched = list[Optional[float]]
+# kernel, n, input, threads
+LadderKey = tuple[str, int, str, int]
+
+
+class CellKey(TypedDict):
+    """CELL: what a time is of."""
+
+    kernel: str
+    variant: str
+    n: int
+    input: str
+    threads: int
+
+
+class Build(TypedDict):
+    """How the benchmark program was built."""
+
+    compiler: str
+    flags: str
+    build_type: str
+    isa: str
+    preset: str
+    benchmark_library_debug: bool
+
+
+class Simd(TypedDict):
+    """SIMD targets: the one asked for, those the program has, those that were taken."""
+
+    asked: str | None
+    supported: list[str]
+    taken: list[str]
+
+
+class Plan(TypedDict):
+    """What every launch did. launches: without the pilot."""
+
+    launches: int
+    budget_s: float
+    rounds_max: int
+    scale: float
+    seed: int
+
+
+class Variant(TypedDict):
+    """One way to solve a kernel's problem."""
+
+    name: str
+    role: str
+    what: str
+    available: bool
+    needs: list[str]
+
+
+class _KernelOfAll(TypedDict):
+    name: str
+    group: str
+    axis: str
+    placebo: str
+    noise_class: str
+    probe: bool
+    technique: str
+    source_hash: str | None
+    cache: str
+    sizes: list[int]
+    headline: list[int]
+    inputs: list[str]
+    threads: list[int]
+    variants: list[Variant]
+
+
+class Kernel(_KernelOfAll, total=False):
+    """What was measured of a kernel."""
+
+    unit: str
+
+
+class Ladders(TypedDict):
+    """A row for each ladder's group of variants; kernel, input, baseline: indexes."""
+
+    kernel: list[int]
+    n: list[int]
+    input: list[int]
+    threads: list[int]
+    group: list[int]
+    baseline: list[int]
+    items: list[float]
+    bytes: list[float]
+    flops: list[float]
+    clock: list[str]
+    working_set: list[int]
+    rounds: list[int]
+    empty_ns: list[float]
+    setup_s: list[float]
+
+
+class _CellsOfAll(TypedDict):
+    ladder: list[int]
+    variant: list[int]
+    threads: list[int]
+    calls: list[int]
+    held_bytes: list[int]
+    alone_ns: Launched
+    median: list[Launched]
+    p10: list[Launched]
+    min: list[Launched]
+    log_ratio: list[Launched]
+
+
+class Cells(_CellsOfAll, total=False):
+    """A row for each variant of a ladder; ladder, variant: indexes."""
+
+    cycles: Launched
+    instructions: Launched
+    branch_misses: Launched
+    cache_misses: Launched
+    l1d_misses: Launched
+
+
+class Ceilings(TypedDict):
+    """What ladders' probes measured; ladder: an index."""
+
+    ladder: list[int]
+    probe: list[str]
+    threads: list[int]
+    median: list[Launched]
+    log_ratio: list[Launched]
+
+
+class Quantities(TypedDict):
+    """What variants told besides times; cell: an index."""
+
+    cell: list[int]
+    name: list[str]
+    unit: list[str]
+    value: list[float]
+
+
+class _LaunchesOfAll(TypedDict):
+    kernel: list[int]
+    launch: list[int]
+    status: list[str]
+    seconds: list[float]
+    load: list[float]
+    steal: list[float]
+
+
+class Launches(_LaunchesOfAll, total=False):
+    """A row for each process; kernel: an index."""
+
+    attempts: list[int]
+    disturbed: list[int]
+    waited: Launched
+    stolen: Launched
+    others: Launched
+    switches: list[int | None]
+
+
+class Missing(TypedDict):
+    """A variant, or where `n` is known a ladder, that the host can't run."""
+
+    kernel: str
+    variant: str | None
+    n: int | None
+    input: str | None
+    threads: int | None
+    needs: str
+    cure: str
+
+
+class LeftOut(TypedDict):
+    """A ladder that takes too long for the profile."""
+
+    kernel: str
+    n: int
+    input: str
+    threads: int
+    reason: str
+
+
+class Failure(TypedDict):
+    """What went wrong in a launch, of a ladder where `n` is known."""
+
+    kernel: str
+    launch: int
+    kind: str
+    n: int | None
+    input: str | None
+    threads: int | None
+    message: str
+
+
+class Run(TypedDict):
+    """A run.json."""
+
+    format: str
+    version: int
+    name: str
+    label: str
+    profile: str
+    started: str
+    finished: str
+    seconds: float
+    machine: str
+    changed: list[str]
+    commit: str | None
+    dirty: bool | None
+    build: Build
+    libraries: dict[str, str]
+    simd: Simd
+    threads_available: int
+    plan: Plan
+    kernels: list[Kernel]
+    ladders: Ladders
+    cells: Cells
+    ceilings: Ceilings
+    quantities: Quantities
+    launches: Launches
+    missing: list[Missing]
+    left_out: list[LeftOut]
+    failures: list[Failure]
+    noise_floor: dict[str, float]
+    notes: list[str]
