@@ -53,6 +53,6 @@ def test_mistake_is_one_line(case):
         return
     assert errors, "it compiles"
     # Some compilers tell in a note which function a constant expression may not call.
-    said = errors[0] + "".join(l for l in done.stderr.splitlines()[:12] if "note:" in l)
+    said = errors[0] + "".join(line for line in done.stderr.splitlines()[:12] if "note:" in line)
     assert wanted.group(1) in said
     assert len(errors) <= 2, "more than the mistake itself:\n" + "\n".join(errors)

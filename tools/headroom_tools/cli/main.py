@@ -83,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("list", parents=[shared], help="the kernels and variants of this build")
     add = commands.add_parser(
-        "machine", parents=[shared, records], help="the fingerprint of this computer, and what it measured"
+        "machine",
+        parents=[shared, records],
+        help="the fingerprint of this computer, and what it measured",
     )
     add.add_argument(
         "run", metavar="RUN", nargs="?", help="a run's machine (default: this, and its newest run)"
