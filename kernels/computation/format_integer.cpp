@@ -10,8 +10,6 @@
 // C++", 2012). Splitting in halves (8 digits, 4, 2, 1) has a chain of four, and does many digits
 // with each multiplication (Khuong, "How to print integers really fast", 2017; Mula, "SSE: integer
 // to ASCII conversion", 2011). The code is our own.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "computation/format_integer.cpp"
 #include <algorithm>
 #include <bit>
 #include <charconv>
@@ -21,253 +19,17 @@
 #include <sstream>
 #include <string>
 
-#include "core/simd.h"
-
-#ifndef HEADROOM_COMPUTATION_FORMAT_INTEGER_ONCE_
-#define HEADROOM_COMPUTATION_FORMAT_INTEGER_ONCE_
-namespace headroom {
-namespace {
-
-constexpr std::size_t kMost = 21;   // characters of a number, '\n' included
-constexpr std::size_t kSpare = 64;  // bytes behind the text that may be overwritten
-constexpr std::uint64_t kTen8 = 100'000'000;
-constexpr std::uint64_t kTen16 = kTen8 * kTen8;
-
-struct Pairs {
-  char text[200];  // "00010203 ... 99"
-  constexpr Pairs() : text() {
-    for (int i = 0; i < 100; ++i) {
-      text[2 * i] = static_cast<char>('0' + i / 10);
-      text[2 * i + 1] = static_cast<char>('0' + i % 10);
-    }
-  }
-};
-constexpr Pairs kPairs;
-
-// How many digits x has, from how many bits it has (1 for 0): 1233 / 4096 is log10(2), a little
-// less. The guess is one too low where x reaches the next power of ten.
-inline std::size_t digit_count(std::uint64_t x, int bits) {
-  static constexpr std::uint64_t kTen[20] = {0,
-                                             10,
-                                             100,
-                                             1000,
-                                             10000,
-                                             100000,
-                                             1000000,
-                                             10000000,
-                                             kTen8,
-                                             kTen8 * 10,
-                                             kTen8 * 100,
-                                             kTen8 * 1000,
-                                             kTen8 * 10000,
-                                             kTen8 * 100000,
-                                             kTen8 * 1000000,
-                                             kTen8 * 10000000,
-                                             kTen16,
-                                             kTen16 * 10,
-                                             kTen16 * 100,
-                                             kTen16 * 1000};
-  const std::size_t guess = static_cast<std::size_t>(bits) * 1233 >> 12;
-  return guess + (x >= kTen[guess]);
-}
-inline std::size_t digit_count(std::uint64_t x) {
-  return digit_count(x, static_cast<int>(std::bit_width(x | 1)));
-}
-
-// Eight digits in a 64-bit register, in three splits of all of its numbers at once; the first in
-// the lowest byte. For x < 10^8.
-inline std::uint64_t swar_eight(std::uint64_t x) {
-  const std::uint64_t by4 = x / 10000;
-  x = by4 | (x - by4 * 10000) << 32;
-  const std::uint64_t by2 = ((x * 10486) >> 20) & 0x0000007f0000007f;
-  x = by2 | (x - by2 * 100) << 16;
-  const std::uint64_t by1 = ((x * 103) >> 10) & 0x000f000f000f000f;
-  return by1 | (x - by1 * 10) << 8;
-}
-
-inline void store_eight(char* to, std::uint64_t bytes) {
-  if constexpr (std::endian::native == std::endian::big) bytes = __builtin_bswap64(bytes);
-  std::memcpy(to, &bytes, 8);
-}
-
-// Groups of eight digits, without leading zeros by a shift. Only how many groups there are is a
-// branch.
-inline std::size_t swar_format(const std::uint64_t* numbers, std::size_t count, char* text) {
-  constexpr std::uint64_t kZeros = 0x3030303030303030;
-  char* to = text;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint64_t x = numbers[i];
-    const std::size_t length = digit_count(x);
-    char* const end = to + length;
-    std::uint64_t first = x;
-    if (x >= kTen8) {
-      first = x / kTen8;
-      char* at = end - 8;
-      store_eight(at, swar_eight(x % kTen8) + kZeros);
-      if (first >= kTen8) {
-        at -= 8;
-        store_eight(at, swar_eight(first % kTen8) + kZeros);
-        first /= kTen8;
-      }
-      // Four digits at most when there are two groups behind, and no place to write eight to.
-      const std::size_t left = static_cast<std::size_t>(at - to);
-      std::uint64_t digits = (swar_eight(first) + kZeros) >> 8 * (8 - left);
-      for (std::size_t k = 0; k < left; ++k, digits >>= 8) to[k] = static_cast<char>(digits);
-    } else {
-      store_eight(to, (swar_eight(first) + kZeros) >> 8 * (8 - length));
-    }
-    to = end;
-    *to++ = '\n';
-  }
-  return static_cast<std::size_t>(to - text);
-}
-
-}  // namespace
-}  // namespace headroom
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-#if HWY_TARGET != HWY_SCALAR
-#if HWY_HAVE_SCALABLE
-using Words = hn::CappedTag<uint64_t, 2>;
-#else
-using Words = hn::ScalableTag<uint64_t>;
-#endif
-constexpr size_t kBlock = 256;  // numbers
-constexpr size_t kRecord = 32;  // bytes for one of up to 20 digits; the last is in the last one
-
-// Eight digits from each number below 10^8, the first in the lowest byte. Every step splits numbers
-// in two, the upper half of the digits in the lower half of the lane: upper = x / 10^k by a
-// multiplication, and lower = x - upper * 10^k, which x << half - upper * (10^k << half) + upper
-// puts where it belongs.
-template <class D>
-HWY_INLINE hn::Vec<D> EightDigits(D d64, hn::Vec<D> x) {
-  const hn::Repartition<uint32_t, D> d32;
-  const hn::Repartition<uint16_t, D> d16;
-  // x / 10^4 for x < 10^8: 3518437209 is 2^45 / 10^4, rounded up.
-  const auto by4 = hn::ShiftRight<45>(
-      hn::MulEven(hn::BitCast(d32, x), hn::BitCast(d32, hn::Set(d64, 3518437209))));
-  const auto fours =
-      hn::Sub(hn::Add(hn::ShiftLeft<32>(x), by4),
-              hn::ShiftLeft<32>(hn::MulEven(hn::BitCast(d32, by4),
-                                            hn::BitCast(d32, hn::Set(d64, uint64_t{10000})))));
-  // x / 100 for x < 10^4: 5243 is 2^19 / 100, rounded up.
-  const auto fours32 = hn::BitCast(d32, fours);
-  const auto by2 = hn::BitCast(
-      d32, hn::ShiftRight<3>(hn::MulHigh(hn::BitCast(d16, fours32), hn::Set(d16, 5243))));
-  const auto twos = hn::Sub(
-      hn::Add(hn::ShiftLeft<16>(fours32), by2),
-      hn::ShiftLeft<16>(hn::BitCast(d32, hn::Mul(hn::BitCast(d16, by2), hn::Set(d16, 100)))));
-  // x / 10 for x < 100: 6554 is 2^16 / 10, rounded up.
-  const auto twos16 = hn::BitCast(d16, twos);
-  const auto by1 = hn::MulHigh(twos16, hn::Set(d16, 6554));
-  const auto ones = hn::Sub(hn::Add(hn::ShiftLeft<8>(twos16), by1),
-                            hn::ShiftLeft<8>(hn::Mul(by1, hn::Set(d16, 10))));
-  return hn::BitCast(d64, ones);
-}
-
-HWY_INLINE size_t DigitCount(uint64_t x) {
-#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2 && !defined(__LZCNT__)
-  // Every CPU with AVX2 has it, but the compiler isn't told; its bsr takes AMD's eight steps.
-  uint64_t zeros;
-  asm("lzcnt %1, %0" : "=r"(zeros) : "r"(x | 1) : "cc");
-  return digit_count(x, 64 - static_cast<int>(zeros));
-#else
-  return digit_count(x, static_cast<int>(std::bit_width(x | 1)));
-#endif
-}
-
-// Digits without leading zeros into the text: a copy of constant size from where they begin, whose
-// rest the next number overwrites, so that no branch depends on a length. A number's digits end at
-// every kStride bytes.
-template <size_t kStride>
-HWY_INLINE char* CopyDigits(const uint64_t* HWY_RESTRICT numbers, size_t count,
-                            const uint8_t* HWY_RESTRICT digits, char* HWY_RESTRICT to) {
-  for (size_t j = 0; j < count; ++j) {
-    const size_t length = DigitCount(numbers[j]);
-    std::memcpy(to, digits + (j + 1) * kStride - length, kStride);
-    to += length;
-    *to++ = '\n';
-  }
-  return to;
-}
-
-// Whole vectors of groups of eight digits to characters.
-HWY_INLINE void ToCharacters(const uint64_t* HWY_RESTRICT eights, size_t count,
-                             uint8_t* HWY_RESTRICT digits) {
-  const Words d;
-  const hn::Repartition<uint8_t, Words> d8;
-  for (size_t j = 0; j < count; j += hn::Lanes(d)) {
-    const auto ones = EightDigits(d, hn::LoadU(d, eights + j));
-    hn::Store(hn::Add(hn::BitCast(d8, ones), hn::Set(d8, '0')), d8, digits + 8 * j);
-  }
-}
-
-// Blocks of numbers, in several loops: numbers to groups of eight digits, those to characters, and
-// these to the text. The blocks are so large because reading back what was just written, in other
-// pieces, stalls. What the largest number of a block needs is done for all of them.
-size_t Format(const uint64_t* HWY_RESTRICT numbers, size_t count, char* HWY_RESTRICT text) {
-  constexpr size_t kRound = hn::MaxLanes(Words());
-  char* to = text;
-  HWY_ALIGN uint64_t eights[2 * kBlock + kRound] = {};
-  HWY_ALIGN uint8_t digits[(2 * kBlock + kRound) * 8 + kRecord];
-  uint8_t records[(kBlock + 1) * kRecord];
-  for (size_t i = 0; i < count; i += kBlock) {
-    const size_t block = HWY_MIN(kBlock, count - i);
-    const uint64_t* HWY_RESTRICT x = numbers + i;
-    uint64_t largest = 0;
-    for (size_t j = 0; j < block; ++j) largest = HWY_MAX(largest, x[j]);
-    if (largest < kTen8) {
-      const size_t whole = block / kRound * kRound;
-      ToCharacters(x, whole, digits);
-      for (size_t j = whole; j < block; ++j) eights[j - whole] = x[j];
-      if (whole != block) ToCharacters(eights, block - whole, digits + 8 * whole);
-      to = CopyDigits<8>(x, block, digits, to);
-    } else if (largest < kTen16) {
-      for (size_t j = 0; j < block; ++j) {
-        eights[2 * j] = x[j] / kTen8;
-        eights[2 * j + 1] = x[j] % kTen8;
-      }
-      ToCharacters(eights, 2 * block, digits);
-      to = CopyDigits<16>(x, block, digits, to);
-    } else {
-      for (size_t j = 0; j < block; ++j) {
-        const uint64_t top = x[j] / kTen16, rest = x[j] % kTen16;
-        eights[2 * j] = rest / kTen8;
-        eights[2 * j + 1] = rest % kTen8;
-        uint8_t* const record = records + j * kRecord;
-        std::memcpy(record + kRecord - 20, kPairs.text + 2 * (top / 100), 2);
-        std::memcpy(record + kRecord - 18, kPairs.text + 2 * (top % 100), 2);
-      }
-      ToCharacters(eights, 2 * block, digits);
-      for (size_t j = 0; j < block; ++j)
-        std::memcpy(records + j * kRecord + kRecord - 16, digits + 16 * j, 16);
-      to = CopyDigits<kRecord>(x, block, records, to);
-    }
-  }
-  return static_cast<size_t>(to - text);
-}
-#else
-size_t Format(const uint64_t* numbers, size_t count, char* text) {
-  return swar_format(numbers, count, text);
-}
-#endif
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include "absl/strings/str_cat.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
 
-HWY_EXPORT(Format);
-
 constexpr std::size_t kNumbers = std::size_t{1} << 18;  // carried, so that lengths can't be learned
+constexpr std::size_t kMost = 21;                       // characters of a number, '\n' included
+constexpr std::size_t kSpare = 64;  // bytes behind the text that may be overwritten
+constexpr std::uint64_t kTen8 = 100'000'000;
+constexpr std::uint64_t kTen16 = kTen8 * kTen8;
 
 struct FormatInteger {
   using Call = std::span<const std::uint64_t>;
@@ -381,6 +143,50 @@ void absl_append(const Call& in, Output& out) {
   append(text, out);
 }
 
+// ------------------------------------------------------------------------------------------------
+// By hand.
+
+struct Pairs {
+  char text[200];  // "00010203 ... 99"
+  constexpr Pairs() : text() {
+    for (int i = 0; i < 100; ++i) {
+      text[2 * i] = static_cast<char>('0' + i / 10);
+      text[2 * i + 1] = static_cast<char>('0' + i % 10);
+    }
+  }
+};
+constexpr Pairs kPairs;
+
+// How many digits x has, from how many bits it has (1 for 0): 1233 / 4096 is log10(2), a little
+// less. The guess is one too low where x reaches the next power of ten.
+inline std::size_t digit_count(std::uint64_t x, int bits) {
+  static constexpr std::uint64_t kTen[20] = {0,
+                                             10,
+                                             100,
+                                             1000,
+                                             10000,
+                                             100000,
+                                             1000000,
+                                             10000000,
+                                             kTen8,
+                                             kTen8 * 10,
+                                             kTen8 * 100,
+                                             kTen8 * 1000,
+                                             kTen8 * 10000,
+                                             kTen8 * 100000,
+                                             kTen8 * 1000000,
+                                             kTen8 * 10000000,
+                                             kTen16,
+                                             kTen16 * 10,
+                                             kTen16 * 100,
+                                             kTen16 * 1000};
+  const std::size_t guess = static_cast<std::size_t>(bits) * 1233 >> 12;
+  return guess + (x >= kTen[guess]);
+}
+inline std::size_t digit_count(std::uint64_t x) {
+  return digit_count(x, static_cast<int>(std::bit_width(x | 1)));
+}
+
 // Two digits a division, from the last on, into a known place: the length is counted first.
 void two_digits(const Call& in, Output& out) {
   char* to = out.text.data();
@@ -401,10 +207,70 @@ void two_digits(const Call& in, Output& out) {
   out.size = static_cast<std::size_t>(to - out.text.data());
 }
 
-// Groups of eight digits: swar_format, at the top.
+// Eight digits in a 64-bit register, in three splits of all of its numbers at once; the first in
+// the lowest byte. For x < 10^8.
+inline std::uint64_t swar_eight(std::uint64_t x) {
+  const std::uint64_t by4 = x / 10000;
+  x = by4 | (x - by4 * 10000) << 32;
+  const std::uint64_t by2 = ((x * 10486) >> 20) & 0x0000007f0000007f;
+  x = by2 | (x - by2 * 100) << 16;
+  const std::uint64_t by1 = ((x * 103) >> 10) & 0x000f000f000f000f;
+  return by1 | (x - by1 * 10) << 8;
+}
+
+inline void store_eight(char* to, std::uint64_t bytes) {
+  if constexpr (std::endian::native == std::endian::big) bytes = __builtin_bswap64(bytes);
+  std::memcpy(to, &bytes, 8);
+}
+
+// Groups of eight digits, without leading zeros by a shift. Only how many groups there are is a
+// branch.
+inline std::size_t swar_format(const std::uint64_t* numbers, std::size_t count, char* text) {
+  constexpr std::uint64_t kZeros = 0x3030303030303030;
+  char* to = text;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t x = numbers[i];
+    const std::size_t length = digit_count(x);
+    char* const end = to + length;
+    std::uint64_t first = x;
+    if (x >= kTen8) {
+      first = x / kTen8;
+      char* at = end - 8;
+      store_eight(at, swar_eight(x % kTen8) + kZeros);
+      if (first >= kTen8) {
+        at -= 8;
+        store_eight(at, swar_eight(first % kTen8) + kZeros);
+        first /= kTen8;
+      }
+      // Four digits at most when there are two groups behind, and no place to write eight to.
+      const std::size_t left = static_cast<std::size_t>(at - to);
+      std::uint64_t digits = (swar_eight(first) + kZeros) >> 8 * (8 - left);
+      for (std::size_t k = 0; k < left; ++k, digits >>= 8) to[k] = static_cast<char>(digits);
+    } else {
+      store_eight(to, (swar_eight(first) + kZeros) >> 8 * (8 - length));
+    }
+    to = end;
+    *to++ = '\n';
+  }
+  return static_cast<std::size_t>(to - text);
+}
+
+// Only how many groups of eight digits there are is a branch.
 void swar(const Call& in, Output& out) {
   out.size = swar_format(in.data(), in.size(), out.text.data());
 }
+
+}  // namespace
+}  // namespace headroom
+
+// Format, for each SIMD target.
+#define HWY_TARGET_INCLUDE "computation/format_integer-inl.h"
+#include "computation/format_integer-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(Format);
 
 void highway(const Call& in, Output& out) {
   out.size = HWY_DYNAMIC_DISPATCH(Format)(in.data(), in.size(), out.text.data());
@@ -458,4 +324,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE
