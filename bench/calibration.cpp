@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "bench/ladder_session.h"
-#include "core/cpu.h"
 
 namespace headroom {
 namespace {
@@ -21,8 +20,8 @@ constexpr double kSurelyOneCall = 4;  // times kEpochNs: whatever noise there wa
 
 // The variants take turns, each warmed as in a round: one that goes over its memory again and again
 // undisturbed finds more of it in the last cache than it will in the ladder, and then variants
-// differ less, or the other way. The median decides, lest it be the luck of one call; of long calls
-// three tell enough.
+// differ less, or the other way. The median decides, because a single call can be lucky; of long
+// calls three are enough.
 std::size_t LadderSession::fastest_variant(const Measured& ceiling) const {
   constexpr std::size_t kRepeats = 5, kRepeatsOfLong = 3;
   constexpr double kLongNs = 1'000'000;
@@ -32,9 +31,9 @@ std::size_t LadderSession::fastest_variant(const Measured& ceiling) const {
     std::vector<double> ns;
   };
   std::vector<Candidate> candidates;
-  set_threads(ceiling.rung.threads);
   for (std::size_t i = 0; i < ceiling.kernel->variants.size(); ++i)
-    if (ceiling.kernel->variants[i].available()) candidates.push_back({i, probe_->arm(i), {}});
+    if (ceiling.kernel->variants[i].available())
+      candidates.push_back({i, probe_->arm(i, ceiling.rung.threads), {}});
   std::size_t repeats = kRepeats;
   for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
     for (Candidate& c : candidates) {
@@ -90,8 +89,10 @@ void LadderSession::calibrate() {
                     : Reported::kCpu;
   empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
 
-  std::vector<std::pair<double, std::size_t>> by_cost;  // ns a call, arm
-  for (std::size_t i = 0; i < arms_.size(); ++i) by_cost.push_back({ns_per_call(arms_[i]), i});
+  for (Measured& m : arms_) attempt(m, [&] { m.call_ns = ns_per_call(m); });
+  drop_failed();
+  std::vector<std::pair<double, std::size_t>> by_cost;  // ns per call, arm
+  for (std::size_t i = 0; i < arms_.size(); ++i) by_cost.push_back({arms_[i].call_ns, i});
   std::sort(by_cost.begin(), by_cost.end());
   // Variants within 2x of each other share k, so that the length of an epoch can't favour one.
   double shortest_epoch = kEpochNs;

@@ -5,10 +5,10 @@
 #include <sstream>
 #include <string>
 
+#include "bench/ladder.h"
 #include "bench/plan.h"
 #include "bench/simd_target.h"
 #include "core/cpu.h"
-#include "core/ladder.h"
 
 namespace headroom {
 namespace {
@@ -37,13 +37,28 @@ ordered_json libraries() {
   return all;
 }
 
-ordered_json describe_variant(const VariantInfo& v) {
+ordered_json describe_promise(Promise promise) {
+  ordered_json all = ordered_json::array();
+  for (std::string_view word : words(promise)) all.push_back(word);
+  return all;
+}
+
+ordered_json describe_params(const std::vector<Param>& params) {
+  ordered_json all = ordered_json::object();
+  for (const Param& param : params) all[param.name] = param.values;
+  return all;
+}
+
+ordered_json describe_variant(const VariantInfo& v, Promise baseline) {
   ordered_json needs = ordered_json::array();
   for (const Need& need : v.needs)
     needs.push_back({{"name", need.name}, {"available", need.met()}, {"cure", need.cure}});
   return {{"name", v.name},
           {"role", v.role},
           {"what", v.what},
+          {"promise", describe_promise(v.promise)},
+          {"lacks", describe_promise(without(baseline, v.promise))},
+          {"promise_note", v.promise_note},
           {"available", v.available()},
           {"single_thread", v.single_thread},
           {"max_n", v.max_n == kNoLimit ? ordered_json() : ordered_json(v.max_n)},
@@ -62,6 +77,7 @@ ordered_json describe_ladder(const Ladder& ladder) {
   return {{"n", ladder.n},
           {"input", ladder.input},
           {"threads", ladder.threads},
+          {"params", to_json(ladder.params)},
           {"headline", ladder.headline},
           {"groups", std::move(groups)},
           {"items", demand.items},
@@ -76,7 +92,8 @@ ordered_json describe_ladder(const Ladder& ladder) {
 ordered_json describe_kernel(const Kernel& kernel) {
   const Metadata& meta = kernel.meta;
   ordered_json variants = ordered_json::array(), all_ladders = ordered_json::array();
-  for (const VariantInfo& v : kernel.variants) variants.push_back(describe_variant(v));
+  for (const VariantInfo& v : kernel.variants)
+    variants.push_back(describe_variant(v, meta.promise));
   for (const Ladder& ladder : ladders(kernel)) all_ladders.push_back(describe_ladder(ladder));
   return {{"name", meta.name},
           {"group", kernel.group()},
@@ -90,12 +107,19 @@ ordered_json describe_kernel(const Kernel& kernel) {
                           ? meta.ceiling.probe
                           : meta.ceiling.probe + " " + meta.ceiling.input},
           {"technique", meta.technique},
+          {"measure",
+           {{"name", meta.measure.name},
+            {"unit", meta.measure.unit},
+            {"better", meta.measure.more_is_better ? "more" : "less"}}},
+          {"promise", describe_promise(meta.promise)},
+          {"fixtures", meta.fixtures},
           {"source", kernel.source},
           {"cache", meta.warm == Warm::kNone ? "cold" : "warm"},
           {"sizes", meta.sizes},
           {"headline", meta.headline},
           {"inputs", meta.inputs},
           {"threads", meta.sweeps_threads ? thread_counts() : std::vector<int>{1}},
+          {"params", describe_params(meta.params)},
           {"variants", std::move(variants)},
           {"ladders", std::move(all_ladders)}};
 }

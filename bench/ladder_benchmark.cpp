@@ -45,15 +45,20 @@ bool past_deadline() {
   return deadline > 0 && static_cast<double>(wall_ns() - launch().started) * 1e-9 > deadline;
 }
 
-double median_log_ratio(const Measured& baseline, const Measured& arm, Reported clock) {
-  const std::vector<double>& b = clock == Reported::kCpu ? baseline.cpu : baseline.wall;
-  const std::vector<double>& a = clock == Reported::kCpu ? arm.cpu : arm.wall;
+// How much better than the baseline, as the median over rounds; by the kernel's measure.
+double median_speedup(const Measured& baseline, const Measured& arm, Reported clock) {
+  const Measure& measure = baseline.kernel->meta.measure;
+  const auto of = [&](const Measured& m) -> const std::vector<double>& {
+    return !m.values.empty() ? m.values : clock == Reported::kCpu ? m.cpu : m.wall;
+  };
+  const std::vector<double>&b = of(baseline), &a = of(arm);
   std::vector<double> logs;
-  for (std::size_t i = 0; i < a.size(); ++i) logs.push_back(std::log(b[i] / a[i]));
-  if (logs.empty()) return 0;
-  std::nth_element(logs.begin(), logs.begin() + static_cast<std::ptrdiff_t>(logs.size() / 2),
-                   logs.end());
-  return logs[logs.size() / 2];
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    logs.push_back(std::log(b[i] / a[i]));
+  if (logs.empty()) return 1;
+  const auto middle = logs.begin() + static_cast<std::ptrdiff_t>(logs.size() / 2);
+  std::nth_element(logs.begin(), middle, logs.end());
+  return std::exp(measure.more_is_better ? -*middle : *middle);
 }
 
 void run_ladder(benchmark::State& state, Job& job) {
@@ -117,25 +122,28 @@ void run_ladder(benchmark::State& state, Job& job) {
   if (status == "ok") {
     const std::vector<Measured>& arms = session.arms();
     for (std::size_t i = 1; i < arms.size(); ++i)
-      state.counters["speedup:" + variant_name(arms[i])] =
-          std::exp(median_log_ratio(arms.front(), arms[i], session.clock()));
+      if (arms[i].arm != nullptr)
+        state.counters["speedup:" + variant_name(arms[i])] =
+            median_speedup(arms.front(), arms[i], session.clock());
   }
   launch().results.push_back(session.result(status, message));
 }
 
-// True if the plan's arms are those that this build would run.
+// True if the plan's arms are among those that this build would run, in their order.
 bool plan_fits(const Job& job) {
   const Kernel& kernel = *job.ladder.kernel;
   const std::vector<Rung>& rungs = job.ladder.groups[static_cast<std::size_t>(job.plan.group)];
-  const bool ceiling = !job.plan.arms.empty() && job.plan.arms.back().variant == "ceiling";
-  if (job.plan.arms.size() != rungs.size() + ceiling) return false;
-  for (std::size_t i = 0; i < rungs.size(); ++i) {
-    const ArmPlan& arm = job.plan.arms[i];
-    if (kernel.variants[rungs[i].variant].name != arm.variant || rungs[i].threads != arm.threads ||
-        arm.calls == 0)
-      return false;
+  auto next = rungs.begin();
+  for (const ArmPlan& arm : job.plan.arms) {
+    if (arm.calls == 0) return false;
+    if (arm.variant == "ceiling") continue;
+    next = std::find_if(next, rungs.end(), [&](const Rung& rung) {
+      return kernel.variants[rung.variant].name == arm.variant && rung.threads == arm.threads;
+    });
+    if (next == rungs.end()) return false;
+    ++next;
   }
-  return true;
+  return next != rungs.begin();
 }
 
 void register_job(Job& job, const std::string& name) {
@@ -163,9 +171,11 @@ void register_ladders(const Plan& plan, const LaunchOptions& options) {
   const std::vector<Ladder> known = ladders(*kernel);
   for (const LadderPlan& wanted : plan.ladders) {
     const auto ladder = std::find_if(known.begin(), known.end(), [&](const Ladder& l) {
-      return l.n == wanted.n && l.input == wanted.input && l.threads == wanted.threads;
+      return l.n == wanted.n && l.input == wanted.input && l.threads == wanted.threads &&
+             l.params == wanted.params;
     });
-    const std::string name = cell_name(*kernel, "", wanted.n, wanted.input, wanted.threads);
+    const std::string name =
+        cell_name(*kernel, "", {wanted.n, wanted.input, plan.seed, wanted.threads, wanted.params});
     if (ladder == known.end()) throw std::runtime_error("no ladder " + name);
     if (!ladder->blocked.empty()) throw std::runtime_error(name + ": " + ladder->blocked);
     for (std::size_t g = 0; g < ladder->groups.size(); ++g) {

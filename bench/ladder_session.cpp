@@ -37,74 +37,106 @@ std::size_t working_set(const Demand& demand) {
       1, demand.working_set != 0 ? demand.working_set : static_cast<std::size_t>(demand.bytes));
 }
 
-void LadderSession::prepare() {
-  const Instance& instance = bound_instance(kernel_, setting_);
-  const std::vector<Rung>& rungs = ladder_.groups.at(static_cast<std::size_t>(plan_.group));
-  for (const Rung& rung : rungs) {
+// The arms of this ladder's group, or those of the plan: the pilot leaves out what failed.
+void LadderSession::add_arms() {
+  for (const Rung& rung : ladder_.groups.at(static_cast<std::size_t>(plan_.group))) {
+    const std::string_view name = kernel_.variants[rung.variant].name;
+    const auto planned = std::find_if(plan_.arms.begin(), plan_.arms.end(), [&](const ArmPlan& a) {
+      return a.variant == name && a.threads == rung.threads;
+    });
+    if (!plan_.arms.empty() && planned == plan_.arms.end()) continue;
     Measured& m = arms_.emplace_back();
     m.kernel = &kernel_;
     m.rung = rung;
     m.demand = demand_;
   }
   add_ceiling();
-  const auto index = static_cast<std::uint64_t>(options_.launch);
-  order_.emplace(arms_.size(), options_.chance + index);
   for (std::size_t i = 0; i < std::min(arms_.size(), plan_.arms.size()); ++i) {
     arms_[i].calls = plan_.arms[i].calls;
     arms_[i].long_call = plan_.arms[i].long_call;
   }
-  // Where memory happens to lie is part of the result. Each pair of launches has an order of its
-  // own, one of them the other way round. Only to swap the table's order would favour an arm: its
-  // ends are not like its middle.
+}
+
+// In which order the arms are made and first used. Where memory happens to lie is part of the
+// result. Each pair of launches has an order of its own, one of them the other way round. Only to
+// swap the table's order would favour an arm: its ends are not like its middle.
+std::vector<std::size_t> LadderSession::placement() const {
+  const auto index = static_cast<std::uint64_t>(options_.launch);
   RoundOrder pairs(arms_.size(), options_.chance);
-  std::vector<std::size_t> placement;
+  std::vector<std::size_t> order;
   for (std::uint64_t pair = 0; pair <= (index + 1) / 2; ++pair) {
     const auto next = pairs.next();
-    placement.assign(next.begin(), next.end());
+    order.assign(next.begin(), next.end());
   }
-  if (index % 2 == 1) std::reverse(placement.begin(), placement.end());
-  for (std::size_t i : placement) {
+  if (index % 2 == 1) std::reverse(order.begin(), order.end());
+  return order;
+}
+
+void LadderSession::fail(Measured& m, const std::string& why) {
+  failed_.push_back({variant_name(m), m.rung.threads, why});
+  m.arm.reset();
+}
+
+// Takes the arms that failed out of the ladder. Throws std::runtime_error where it can't go on.
+void LadderSession::drop_failed() {
+  const bool baseline_failed = arms_.front().arm == nullptr;
+  std::erase_if(arms_, [](const Measured& m) { return m.arm == nullptr; });
+  const bool none = arms_.empty() || arms_.front().ceiling;
+  if (none || (baseline_failed && !options_.calibrates()))
+    throw std::runtime_error(failed_.front().variant + ": " + failed_.front().message);
+  order_.emplace(arms_.size(), options_.chance + static_cast<std::uint64_t>(options_.launch));
+}
+
+void LadderSession::prepare() {
+  const Instance& instance = bound_instance(kernel_, setting_);
+  add_arms();
+  for (std::size_t i : placement()) {
     Measured& m = arms_[i];
-    set_threads(m.rung.threads);
     const std::size_t before = allocated_bytes();
-    m.arm = (m.ceiling ? *probe_ : instance).arm(m.rung.variant);
+    attempt(m,
+            [&] { m.arm = (m.ceiling ? *probe_ : instance).arm(m.rung.variant, m.rung.threads); });
     m.held = allocated_since(before);
   }
   build_s_ = static_cast<double>(wall_ns() - began_) * 1e-9;
-  if (options_.calibrates()) check();
-  for (std::size_t i : placement) {
-    set_threads(arms_[i].rung.threads);
-    arms_[i].arm->set_turn(0);
-    // What was checked has made its first call.
-    if (arms_[i].kernel->meta.warm != Warm::kNone && !arms_[i].long_call && !options_.calibrates())
-      run_untimed(*arms_[i].arm, 1);
-  }
-  set_threads(arms_.front().rung.threads);
+  do {
+    drop_failed();
+  } while (!check(placement()));
+  for (Measured& m : arms_) m.arm->set_turn(0);
   arms_.front().arm->refill(0);
   empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
   ended_ = wall_ns();
 }
 
 void LadderSession::require_agreement(const Measured& m) const {
-  if (const absl::Status status = m.arm->agrees_with(*arms_.front().arm); !status.ok())
-    throw Mismatch(std::string(
-        disagreement(kernel_, m.rung.variant, setting_, m.rung.threads, status).message()));
+  if (const absl::Status status = m.arm->agrees_with(*arms_.front().arm); !status.ok()) {
+    Setting setting = setting_;
+    setting.threads = m.rung.threads;
+    throw Mismatch(std::string(disagreement(kernel_, m.rung.variant, setting, status).message()));
+  }
 }
 
-// Compares every arm's output with the baseline's over the first turns. Where they take long one
-// turn has to do: the outputs of the last epoch are compared too.
-void LadderSession::check() {
+// Compares every arm's output with the baseline's, in a pilot over the first turns. Where they take
+// long one turn has to do: the outputs of the last epoch are compared too. False where an arm
+// failed: the others have to be checked without it. Throws Mismatch.
+bool LadderSession::check(const std::vector<std::size_t>& order) {
   const std::int64_t start = wall_ns();
-  for (std::size_t turn = 0; turn < kCheckTurns; ++turn) {
+  const std::size_t turns = options_.calibrates() ? kCheckTurns : 1;
+  for (std::size_t turn = 0; turn < turns; ++turn) {
     if (turn > 0 && static_cast<double>(wall_ns() - start) > kCheckNs) break;
-    for (Measured& m : arms_) {
-      if (m.ceiling) continue;
-      set_threads(m.rung.threads);
-      const double ns = run_turn(*m.arm, turn);
-      m.checked_ns = turn == 0 ? ns : std::min(m.checked_ns, ns);
-      if (&m != &arms_.front()) require_agreement(m);
+    bool all = true;
+    for (std::size_t i : order) {
+      Measured& m = arms_[i];
+      all &= attempt(m, [&] {
+        if (m.ceiling) return run_untimed(*m.arm, 1);
+        const double ns = run_turn(*m.arm, turn);
+        m.checked_ns = turn == 0 ? ns : std::min(m.checked_ns, ns);
+      });
     }
+    if (!all) return false;
+    for (std::size_t i = 1; i < arms_.size(); ++i)
+      if (!arms_[i].ceiling) require_agreement(arms_[i]);
   }
+  return true;
 }
 
 // All arms' last epochs end at one turn, so that the baseline's output is there to be compared
@@ -115,12 +147,10 @@ void LadderSession::check_again() {
   baseline.arm->settle();
   for (std::size_t i = 1; i < arms_.size(); ++i) {
     const Measured& m = arms_[i];
-    if (m.ceiling || m.wall.empty()) continue;
+    if (m.ceiling || m.arm == nullptr || m.wall.empty()) continue;
     m.arm->settle();
-    if (baseline.arm->rotates() && baseline.arm->turn() != m.arm->turn()) {
-      set_threads(baseline.rung.threads);
+    if (baseline.arm->rotates() && baseline.arm->turn() != m.arm->turn())
       run_turn(*baseline.arm, m.arm->turn() - 1);
-    }
     require_agreement(m);
   }
 }
@@ -134,17 +164,19 @@ void LadderSession::add_ceiling() {
   const std::size_t n = probe->meta.sizes.size() > 1 ? std::max<std::size_t>(1, demand_.working_set)
                                                      : probe->meta.sizes.front();
   const Setting setting{n, ceiling.input.empty() ? probe->meta.inputs.front() : ceiling.input,
-                        setting_.seed};
+                        setting_.seed, probe->meta.sweeps_threads ? ladder_.threads : 1};
   Measured m;
   m.kernel = probe;
   m.ceiling = true;
   m.demand = probe->meta.demand(setting);
-  m.rung.threads = probe->meta.sweeps_threads ? ladder_.threads : 1;
+  m.rung.threads = setting.threads;
   const std::string& unit = probe->meta.unit;
   m.scale = unit == "B/s"      ? demand_.bytes / m.demand.bytes
             : unit == "FLOP/s" ? demand_.flops / m.demand.flops
                                : demand_.accesses / m.demand.items;
   if (!(m.scale > 0)) return;
+  // Without one in the plan, the pilot could not use it.
+  if (!plan_.arms.empty() && plan_.arms.back().probe.empty()) return;
   probe_ = &bound_instance(*probe, setting, Slot::kCeiling);
   m.rung.variant =
       plan_.arms.empty() ? fastest_variant(m) : variant_named(*probe, plan_.arms.back().probe);
@@ -170,7 +202,6 @@ std::size_t LadderSession::warm_calls(const Measured& m) const {
 
 // All that comes before an epoch.
 void LadderSession::make_ready(Measured& m) {
-  set_threads(m.rung.threads);
   const std::size_t warm = warm_calls(m);
   if (last_turn_ != 0 && !m.ceiling) m.arm->set_turn(last_turn_ - warm - m.calls);
   if (warm != 0) run_untimed(*m.arm, warm);
@@ -182,7 +213,18 @@ void LadderSession::make_ready(Measured& m) {
 void LadderSession::meet_at_one_turn() {
   last_turn_ = 0;
   for (const Measured& m : arms_)
-    if (!m.ceiling) last_turn_ = std::max(last_turn_, m.arm->turn() + warm_calls(m) + m.calls);
+    if (!m.ceiling && m.arm != nullptr)
+      last_turn_ = std::max(last_turn_, m.arm->turn() + warm_calls(m) + m.calls);
+}
+
+// What the last epoch came to by the kernel's measure.
+void LadderSession::keep_value(Measured& m) const {
+  const std::string& name = kernel_.meta.measure.name;
+  if (m.ceiling || name == "time") return;
+  const Quantities all = m.arm->quantities();
+  const auto found = all.find(name);
+  if (found == all.end()) throw std::runtime_error("reports no " + name);
+  m.values.push_back(found->second.value);
 }
 
 EpochTime LadderSession::epoch(Measured& m) {
@@ -203,10 +245,16 @@ double LadderSession::round(bool last) {
   double timed = 0;
   for (std::size_t i : order_->next()) {
     Measured& m = arms_[i];
-    const EpochTime t = epoch(m);
-    m.wall.push_back(t.wall);
-    m.cpu.push_back(t.cpu);
-    timed += t.wall / m.scale * static_cast<double>(m.calls) * 1e-9;
+    if (m.arm == nullptr) continue;
+    attempt(m, [&] {
+      const EpochTime t = epoch(m);
+      keep_value(m);
+      m.wall.push_back(t.wall);
+      m.cpu.push_back(t.cpu);
+      timed += t.wall / m.scale * static_cast<double>(m.calls) * 1e-9;
+    });
+    if (arms_.front().arm == nullptr)
+      throw std::runtime_error("the baseline failed: " + failed_.back().message);
   }
   ended_ = wall_ns();
   return timed;
@@ -217,7 +265,6 @@ CountersOpened LadderSession::count() {
   const std::unique_ptr<CounterSource> source = std::move(opened.source);
   if (source == nullptr) return opened;
   Measured& baseline = arms_.front();
-  set_threads(baseline.rung.threads);
   const std::vector<double> empty = count_empty_epoch(*source, *baseline.arm);
   std::vector<std::vector<std::vector<double>>> epochs(arms_.size());
   const std::size_t rounds =
@@ -226,7 +273,7 @@ CountersOpened LadderSession::count() {
   for (std::size_t round = 0; round < rounds; ++round) {
     if (round + 1 == rounds) meet_at_one_turn();
     for (std::size_t i : order_->next()) {
-      if (arms_[i].ceiling) continue;
+      if (arms_[i].ceiling || arms_[i].arm == nullptr) continue;
       make_ready(arms_[i]);
       epochs[i].push_back(count_epoch(*source, *arms_[i].arm, arms_[i].calls));
     }
@@ -239,33 +286,42 @@ CountersOpened LadderSession::count() {
 }
 
 ordered_json LadderSession::result(const std::string& status, const std::string& message) const {
-  ordered_json arms = ordered_json::array();
+  ordered_json arms = ordered_json::array(), failed = ordered_json::array();
   std::size_t working_set = bound_input_bytes();
   for (const Measured& m : arms_) {
+    if (m.arm == nullptr) continue;  // among the failed
     if (!m.ceiling) working_set += m.held;
     ordered_json quantities = ordered_json::object();
-    if (m.arm != nullptr)
-      for (const auto& [name, q] : m.arm->quantities())
-        quantities[name] = {{"value", q.value}, {"unit", q.unit}};
+    for (const auto& [name, q] : m.arm->quantities())
+      quantities[name] = {{"value", q.value}, {"unit", q.unit}};
     const VariantInfo& v = m.kernel->variants[m.rung.variant];
-    arms.push_back({{"variant", variant_name(m)},
-                    {"role", m.ceiling ? "ceiling" : v.role},
-                    {"threads", m.rung.threads},
-                    {"calls", m.calls},
-                    {"wall_ns", m.wall},
-                    {"cpu_ns", m.cpu},
-                    {"held_bytes", m.held},
-                    {"quantities", std::move(quantities)}});
+    arms.push_back(
+        {{"variant", variant_name(m)},
+         {"role", m.ceiling ? "ceiling" : v.role},
+         {"threads", m.rung.threads},
+         {"calls", m.calls},
+         {"wall_ns", m.wall},
+         {"cpu_ns", m.cpu},
+         {"held_bytes", m.held},
+         {"build_ns", m.arm->build_ns() > 0 ? ordered_json(m.arm->build_ns()) : ordered_json()},
+         {"quantities", std::move(quantities)}});
+    if (!m.values.empty()) arms.back()["values"] = m.values;
     if (!m.counts.empty()) arms.back()["counters"] = m.counts;
     if (m.ceiling) arms.back()["probe"] = m.kernel->meta.name + "/" + std::string(v.name);
   }
+  for (const Failed& f : failed_)
+    failed.push_back({{"variant", f.variant}, {"threads", f.threads}, {"message", f.message}});
   const std::size_t first =
       ladder_.groups.at(static_cast<std::size_t>(plan_.group)).front().variant;
+  const std::string baseline = arms_.empty() || arms_.front().ceiling
+                                   ? std::string(kernel_.variants[first].name)
+                                   : variant_name(arms_.front());
   return {{"n", ladder_.n},
           {"input", ladder_.input},
           {"threads", ladder_.threads},
+          {"params", to_json(ladder_.params)},
           {"group", plan_.group},
-          {"baseline", kernel_.variants[first].name},
+          {"baseline", baseline},
           {"clock", plan_.clock == Reported::kCpu ? "cpu" : "wall"},
           {"working_set", working_set},
           {"empty_wall_ns", empty_.wall},
@@ -275,6 +331,7 @@ ordered_json LadderSession::result(const std::string& status, const std::string&
           {"seconds", static_cast<double>(ended_ - began_) * 1e-9},
           {"status", status},
           {"message", message},
+          {"failed", std::move(failed)},
           {"arms", std::move(arms)}};
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -13,10 +14,10 @@
 
 #include "bench/clocks.h"
 #include "bench/counters.h"
+#include "bench/ladder.h"
 #include "bench/plan.h"
 #include "bench/round_order.h"
 #include "core/kernel.h"
-#include "core/ladder.h"
 #include "core/random.h"
 #include "nlohmann/json.hpp"
 
@@ -42,6 +43,13 @@ struct Mismatch : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A variant that threw: it is lost to the ladder, which goes on without it.
+struct Failed {
+  std::string variant;
+  int threads = 1;
+  std::string message;
+};
+
 // One arm with what it measured: nanoseconds a call, round by round. A ceiling is an arm of a
 // probe's kernel; its times are scaled to what a call of the ladder's kernel takes at least.
 struct Measured {
@@ -54,9 +62,11 @@ struct Measured {
   std::size_t calls = 0;
   bool long_call = false;
   double checked_ns = 0;  // the quickest call of the check, whatever it found in the caches
+  double call_ns = 0;     // what calibration found, unscaled
   double epoch_s = 0;     // what an epoch takes with all that comes before it; 0: not known yet
   std::size_t held = 0;   // bytes
   std::vector<double> wall, cpu;
+  std::vector<double> values = {};            // the measure, where it isn't time
   std::map<std::string, double> counts = {};  // of a call, by counter
 };
 
@@ -78,7 +88,9 @@ class LadderSession {
         setting_(ladder.setting(whole.seed)),
         demand_(kernel_.meta.demand(setting_)) {}
 
-  // Builds the arms and checks them. Throws Mismatch, or what kept it from being built.
+  // Builds the arms and checks them. A variant that throws is dropped; where it was the baseline, a
+  // pilot goes on with the next as the baseline, a later launch doesn't. Throws Mismatch, or what
+  // kept the ladder from being built.
   void prepare();
   // Chooses calls and rounds; only in a pilot or without a plan.
   void calibrate();
@@ -98,13 +110,31 @@ class LadderSession {
   Reported clock() const { return plan_.clock; }
 
  private:
+  void add_arms();
   void add_ceiling();
+  std::vector<std::size_t> placement() const;
   std::size_t fastest_variant(const Measured& ceiling) const;
-  void check();
+  // Does something with one arm; false where it threw, which costs the ladder that arm alone.
+  template <class Body>
+  bool attempt(Measured& m, Body&& body) {
+    try {
+      body();
+      return true;
+    } catch (const std::bad_alloc&) {
+      fail(m, "out of memory");
+    } catch (const std::exception& error) {
+      fail(m, error.what());
+    }
+    return false;
+  }
+  void fail(Measured& m, const std::string& why);
+  void drop_failed();
+  bool check(const std::vector<std::size_t>& order);
   void require_agreement(const Measured& m) const;
   std::size_t warm_calls(const Measured& m) const;
   void make_ready(Measured& m);
   EpochTime epoch(Measured& m);
+  void keep_value(Measured& m) const;
   void meet_at_one_turn();
   double ns_per_call(Measured& m);
 
@@ -117,6 +147,7 @@ class LadderSession {
   const Demand demand_;
   const Instance* probe_ = nullptr;  // the ceiling's, where there is one
   std::vector<Measured> arms_;       // the baseline first, the ceiling last
+  std::vector<Failed> failed_;
   std::optional<RoundOrder> order_;
   std::size_t last_turn_ = 0;  // where the epochs of the round end; 0: wherever they come
   EpochTime empty_;

@@ -60,8 +60,8 @@ constexpr EnvironmentEntry kEnvironment[] = {
     {"OPENBLAS_CORETYPE", nullptr, true},
 };
 
-// The same as JSON, for who starts this program often: with it, and the CPUs in HEADROOM_CPUS, one
-// start is enough.
+// The same as JSON, for a caller that starts this program often: with it, and the CPUs in
+// HEADROOM_CPUS, one start is enough.
 nlohmann::ordered_json environment() {
   nlohmann::ordered_json all = nlohmann::ordered_json::object();
   for (const EnvironmentEntry& e : kEnvironment) {
@@ -118,7 +118,8 @@ void register_all_ladders() {
     Plan plan;
     plan.kernel = kernel.meta.name;
     for (const Ladder& ladder : ladders(kernel))
-      if (ladder.blocked.empty()) plan.ladders.push_back({ladder.n, ladder.input, ladder.threads});
+      if (ladder.blocked.empty())
+        plan.ladders.push_back({ladder.n, ladder.input, ladder.threads, ladder.params});
     register_ladders(plan, {});
   }
 }

@@ -11,14 +11,31 @@
 
 namespace headroom {
 
-using nlohmann::json;
 using nlohmann::ordered_json;
+
+namespace {
+
+// In the order of the file, which is the kernel's.
+Params read_params(const ordered_json& object) {
+  std::vector<Params::Entry> entries;
+  for (const auto& [name, value] : object.items())
+    entries.emplace_back(name, value.get<std::int64_t>());
+  return Params(std::move(entries));
+}
+
+}  // namespace
+
+ordered_json to_json(const Params& params) {
+  ordered_json object = ordered_json::object();
+  for (const auto& [name, value] : params.entries()) object[name] = value;
+  return object;
+}
 
 Plan read_plan(const std::string& file) {
   std::ifstream stream(file);
   if (!stream) throw std::runtime_error("plan " + file + ": can't be read");
   try {
-    const json j = json::parse(stream);
+    const ordered_json j = ordered_json::parse(stream);
     if (j.at("version") != kFileVersion)
       throw std::runtime_error("version is " + j.at("version").dump() + ", this program reads " +
                                std::to_string(kFileVersion));
@@ -29,16 +46,17 @@ Plan read_plan(const std::string& file) {
     plan.rounds_fixed = j.value("rounds", std::size_t{0});
     plan.seed = j.at("seed").get<std::uint64_t>();
     plan.deadline_s = j.value("deadline_s", 0.0);
-    for (const json& l : j.at("ladders")) {
+    for (const ordered_json& l : j.at("ladders")) {
       LadderPlan ladder;
       ladder.n = l.at("n").get<std::size_t>();
       ladder.input = l.at("input").get<std::string>();
       ladder.threads = l.at("threads").get<int>();
+      ladder.params = read_params(l.value("params", ordered_json::object()));
       ladder.group = l.value("group", -1);
       ladder.rounds = l.value("rounds", std::size_t{0});
       ladder.estimate_s = l.value("estimate_s", 0.0);
       ladder.clock = l.value("clock", "cpu") == "wall" ? Reported::kWall : Reported::kCpu;
-      for (const json& a : l.value("arms", json::array()))
+      for (const ordered_json& a : l.value("arms", ordered_json::array()))
         ladder.arms.push_back({a.at("variant").get<std::string>(), a.at("threads").get<int>(),
                                a.at("calls").get<std::size_t>(), a.value("long_call", false),
                                a.value("probe", "")});
@@ -62,6 +80,7 @@ ordered_json to_json(const Plan& plan) {
     ladders.push_back({{"n", l.n},
                        {"input", l.input},
                        {"threads", l.threads},
+                       {"params", to_json(l.params)},
                        {"group", l.group},
                        {"rounds", l.rounds},
                        {"estimate_s", l.estimate_s},

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "bench/clocks.h"
-#include "core/ladder.h"
+#include "bench/ladder.h"
 #include "nlohmann/json.hpp"
 
 namespace headroom {
 
-inline constexpr int kFileVersion = 1;
+inline constexpr int kFileVersion = 2;
 
 struct ArmPlan {
   std::string variant;  // of the kernel, or "ceiling"
@@ -22,10 +22,12 @@ struct ArmPlan {
 };
 
 // One group of one ladder. In the pilot's request `group` is -1 (all groups) and there are no arms.
+// The pilot names those that it could run: a variant that failed is not among them.
 struct LadderPlan {
   std::size_t n = 0;
   std::string input;
   int threads = 1;
+  Params params = {};
   int group = -1;
   std::size_t rounds = 0;
   double estimate_s = 0;  // what a launch of it takes, set-up included
@@ -46,9 +48,11 @@ struct Plan {
 // Reads a plan. Throws std::runtime_error naming the file and the field.
 Plan read_plan(const std::string& file);
 nlohmann::ordered_json to_json(const Plan& plan);
+// {"clients": 16}
+nlohmann::ordered_json to_json(const Params& params);
 
 // Writes text to `file` by way of a temporary name, so that the file is whole or absent. It isn't
-// synced: who started this program reads it at once, and keeps what he wants.
+// synced: the caller reads it at once, and keeps a copy of what it needs.
 void write_whole(const std::string& file, const std::string& text);
 
 }  // namespace headroom

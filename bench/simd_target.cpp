@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <stdexcept>
 
-// As core/simd.h has it, so that the same targets count as built.
+// As support/simd.h has it, so that the same targets count as built.
 #define HWY_WANT_AVX3_DL 1
 #include "hwy/targets.h"
 

@@ -10,9 +10,9 @@
 #include <string>
 
 #include "bench/clocks.h"
+#include "bench/ladder.h"
 #include "bench/slot.h"
 #include "core/agreement.h"
-#include "core/cpu.h"
 
 namespace headroom {
 namespace {
@@ -22,7 +22,11 @@ constexpr double kEpochNs = 100'000;
 struct Single {
   Ladder ladder;
   Rung rung;
-  Setting setting() const { return ladder.setting(1); }
+  Setting setting() const {
+    Setting own = ladder.setting(1);
+    own.threads = rung.threads;
+    return own;
+  }
 };
 
 // The arm that ran last: Google Benchmark calls the function again with more iterations.
@@ -44,15 +48,13 @@ CurrentArm& arm_of(const Single& single) {
   c = {};
   const Kernel& kernel = *single.ladder.kernel;
   const Instance& instance = bound_instance(kernel, single.setting());
-  set_threads(single.rung.threads);
-  c.arm = instance.arm(single.rung.variant);
+  c.arm = instance.arm(single.rung.variant, single.rung.threads);
   const std::size_t reference = single.ladder.groups.front().front().variant;
   if (reference != single.rung.variant) {
-    const std::unique_ptr<Arm> baseline = instance.arm(reference);
+    const std::unique_ptr<Arm> baseline = instance.arm(reference, single.rung.threads);
     if (const absl::Status status = check_turn(*c.arm, *baseline, 0); !status.ok())
       throw std::runtime_error(std::string(
-          disagreement(kernel, single.rung.variant, single.setting(), single.rung.threads, status)
-              .message()));
+          disagreement(kernel, single.rung.variant, single.setting(), status).message()));
   }
   for (double ns = 0; ns < kEpochNs / 2 && c.calls < (std::size_t{1} << 24);) {
     c.arm->refill(c.calls);
@@ -75,7 +77,6 @@ void run_single(benchmark::State& state, const Single& single) {
     state.SkipWithError(error.what());
     return;
   }
-  set_threads(single.rung.threads);
   const auto calls = static_cast<benchmark::IterationCount>(c->calls);
   while (state.KeepRunningBatch(calls)) {
     c->arm->refill(c->calls);
@@ -98,11 +99,12 @@ void register_single_benchmarks() {
     for (const Ladder& ladder : ladders(kernel)) {
       for (const std::vector<Rung>& group : ladder.groups) {
         for (const Rung& rung : group) {
-          const std::string name = cell_name(kernel, kernel.variants[rung.variant].name, ladder.n,
-                                             ladder.input, rung.threads);
+          Single one{ladder, rung};
+          const std::string name =
+              cell_name(kernel, kernel.variants[rung.variant].name, one.setting());
           // A one-thread variant stands in the ladders of every thread count, but runs alone once.
           if (!names.insert(name).second) continue;
-          const Single& single = all.emplace_back(Single{ladder, rung});
+          const Single& single = all.emplace_back(std::move(one));
           benchmark::RegisterBenchmark(name.c_str(), [&single](benchmark::State& state) {
             run_single(state, single);
           })->UseManualTime();

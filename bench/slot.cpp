@@ -14,9 +14,10 @@ namespace {
 
 struct Bound {
   const Kernel* kernel = nullptr;
-  std::string input;  // outlives the Setting's view of it
+  std::string input;
   std::size_t n = 0;
   std::uint64_t seed = 0;
+  Params params;
   std::unique_ptr<Instance> instance;
   std::size_t bytes = 0;
 };
@@ -73,16 +74,17 @@ std::size_t allocated_since(std::size_t before) {
 const Instance& bound_instance(const Kernel& kernel, const Setting& setting, Slot slot) {
   Bound& s = bound(slot);
   if (s.instance != nullptr && s.kernel == &kernel && s.n == setting.n &&
-      s.input == setting.input && s.seed == setting.seed)
+      s.input == setting.input.text() && s.seed == setting.seed && s.params == setting.params)
     return *s.instance;
   s.instance.reset();
   require_room(kernel, setting);
   s.kernel = &kernel;
-  s.input = setting.input;
+  s.input = setting.input.text();
   s.n = setting.n;
   s.seed = setting.seed;
+  s.params = setting.params;
   const std::size_t before = allocated_bytes();
-  s.instance = kernel.bind({s.n, s.input, s.seed});
+  s.instance = kernel.bind(setting);
   s.bytes = allocated_since(before);
   return *s.instance;
 }

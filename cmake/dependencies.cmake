@@ -1,9 +1,10 @@
 # Libraries: the system's where there are any, else a pinned download.
 #
-# Each optional one defines HEADROOM_HAVE_<NAME> as 0 or 1; a variant that needs a missing one is
-# built as "missing" and says what to install (kernels/core/need.h).
+# Each optional one is a target headroom_<name>, which links it where it is there and defines
+# HEADROOM_HAVE_<NAME> as 0 or 1. A kernel names those that it uses in a line "// Links: <name>" and
+# gets no others (kernels.cmake); a variant that needs a missing one is built as "missing" and says
+# what to install (kernels/core/need.h).
 include(FetchContent)
-find_package(PkgConfig)
 find_package(Threads REQUIRED)
 
 # What a download must not build. The policies let plain variables speak for its options.
@@ -65,8 +66,11 @@ foreach(library hwy hwy_contrib)
   endif()
 endforeach()
 
-# headroom_optional(NAME group [TARGET target | LIBRARY name] [HEADER header])
-# Links what was found and defines HEADROOM_HAVE_<NAME>. `group` is what HEADROOM_WITHOUT names.
+# What kernels/core/need.cpp is compiled with: which of all optional libraries are there.
+add_library(headroom_have INTERFACE)
+
+# headroom_optional(name group [TARGET target | LIBRARY name] [HEADER header])
+# Makes headroom_<name>. `group` is what HEADROOM_WITHOUT names.
 function(headroom_optional name group)
   cmake_parse_arguments(ARG "" "TARGET;LIBRARY;HEADER" "" ${ARGN})
   set(found 1)
@@ -90,16 +94,19 @@ function(headroom_optional name group)
       set(found 0)
     endif()
   endif()
+  add_library(headroom_${name} INTERFACE)
   if(found AND ARG_TARGET)
-    target_link_libraries(headroom_dependencies INTERFACE ${ARG_TARGET})
+    target_link_libraries(headroom_${name} INTERFACE ${ARG_TARGET})
   endif()
   if(found AND ARG_LIBRARY)
-    target_link_libraries(headroom_dependencies INTERFACE ${HEADROOM_${name}_LIBRARY})
+    target_link_libraries(headroom_${name} INTERFACE ${HEADROOM_${name}_LIBRARY})
   endif()
   if(found AND ARG_HEADER)
-    target_include_directories(headroom_dependencies SYSTEM INTERFACE ${HEADROOM_${name}_INCLUDE})
+    target_include_directories(headroom_${name} SYSTEM INTERFACE ${HEADROOM_${name}_INCLUDE})
   endif()
-  target_compile_definitions(headroom_dependencies INTERFACE HEADROOM_HAVE_${name}=${found})
+  string(TOUPPER ${name} upper)
+  target_compile_definitions(headroom_${name} INTERFACE HEADROOM_HAVE_${upper}=${found})
+  target_compile_definitions(headroom_have INTERFACE HEADROOM_HAVE_${upper}=${found})
   message(STATUS "optional ${name}: ${found}")
 endfunction()
 
@@ -111,17 +118,17 @@ find_package(ZLIB QUIET)
 find_package(simdjson QUIET)
 find_package(primesieve QUIET)
 find_package(roaring QUIET)
-headroom_optional(OPENMP openmp TARGET OpenMP::OpenMP_CXX)
-headroom_optional(SQLITE sqlite TARGET SQLite::SQLite3)
-headroom_optional(URING liburing LIBRARY uring HEADER liburing.h)
-headroom_optional(OPENBLAS peers LIBRARY openblas HEADER openblas_config.h)
-headroom_optional(TBB peers TARGET TBB::tbb)
-headroom_optional(FAST_FLOAT peers TARGET FastFloat::fast_float)
-headroom_optional(ZLIB peers TARGET ZLIB::ZLIB)
-headroom_optional(ISAL peers LIBRARY isal HEADER isa-l.h)
-headroom_optional(SIMDJSON peers TARGET simdjson::simdjson)
-headroom_optional(RE2 peers LIBRARY re2 HEADER re2/re2.h)
-headroom_optional(PRIMESIEVE peers TARGET primesieve::primesieve)
-headroom_optional(ROARING peers TARGET roaring::roaring)
-headroom_optional(BOOST_FLAT_MAP peers HEADER boost/unordered/unordered_flat_map.hpp)
-headroom_optional(VQSORT peers HEADER hwy/contrib/sort/vqsort.h)
+headroom_optional(openmp openmp TARGET OpenMP::OpenMP_CXX)
+headroom_optional(sqlite sqlite TARGET SQLite::SQLite3)
+headroom_optional(uring liburing LIBRARY uring HEADER liburing.h)
+headroom_optional(openblas peers LIBRARY openblas HEADER openblas_config.h)
+headroom_optional(tbb peers TARGET TBB::tbb)
+headroom_optional(fast_float peers TARGET FastFloat::fast_float)
+headroom_optional(zlib peers TARGET ZLIB::ZLIB)
+headroom_optional(isal peers LIBRARY isal HEADER isa-l.h)
+headroom_optional(simdjson peers TARGET simdjson::simdjson)
+headroom_optional(re2 peers LIBRARY re2 HEADER re2/re2.h)
+headroom_optional(primesieve peers TARGET primesieve::primesieve)
+headroom_optional(roaring peers TARGET roaring::roaring)
+headroom_optional(boost_flat_map peers HEADER boost/unordered/unordered_flat_map.hpp)
+headroom_optional(vqsort peers HEADER hwy/contrib/sort/vqsort.h)

@@ -13,7 +13,7 @@ namespace {
 using namespace faulty;
 
 absl::Status check(const Kernel& kernel, std::size_t n, std::uint64_t seed = 1) {
-  return check_agreement(kernel, {n, "default", seed}, 1, 2);
+  return check_agreement(kernel, {n, "default", seed}, 2);
 }
 
 std::string message(const absl::Status& status) { return std::string(status.message()); }
@@ -46,8 +46,8 @@ TEST_CASE("a variant with the right numbers in another order is caught") {
 TEST_CASE("a variant that writes nothing is caught, though the output held the right answer") {
   const Kernel kernel = describe(metadata("faulty/silent"), kPair<writes_nothing>);
   const std::unique_ptr<Instance> instance = kernel.bind({64, "default", 1});
-  const std::unique_ptr<Arm> baseline = instance->arm(0);
-  const std::unique_ptr<Arm> silent = instance->arm(1);
+  const std::unique_ptr<Arm> baseline = instance->arm(0, 1);
+  const std::unique_ptr<Arm> silent = instance->arm(1, 1);
   CHECK_FALSE(check_turn(*silent, *baseline, 0).ok());
 }
 

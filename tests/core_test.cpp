@@ -15,9 +15,11 @@
 #include <thread>
 #include <vector>
 
+#include "bench/ladder.h"
 #include "catch.h"
+#include "core/agreement.h"
 #include "core/cpu.h"
-#include "core/ladder.h"
+
 #include "core/scratch.h"
 #include "faulty.h"
 
@@ -281,10 +283,11 @@ using faulty::naive;
 TEST_CASE("cells are named by the kernel's coordinates") {
   Metadata meta = metadata("g/k");
   Kernel plain = describe(meta, kPair<naive>);
-  CHECK(cell_name(plain, "naive", 16, "default", 1) == "g/k/naive/n:16");
+  CHECK(cell_name(plain, "naive", {16}) == "g/k/naive/n:16");
   plain.meta.inputs = {"random", "sorted"};
   plain.meta.sweeps_threads = true;
-  CHECK(cell_name(plain, "", 16, "sorted", 2) == "g/k/n:16/input:sorted/threads:2");
+  CHECK(cell_name(plain, "", {16, "sorted", 1, 2, {{"clients", 8}}}) ==
+        "g/k/n:16/input:sorted/threads:2/clients:8");
 }
 
 // A state that counts itself, for the grouping test.
@@ -343,6 +346,117 @@ TEST_CASE("thread sweeps include the one-thread naive") {
     CHECK(one);
     CHECK(rungs.front().threads == ladder.threads);
   }
+}
+
+TEST_CASE("an input that a kernel doesn't declare is refused, and the message names those it has") {
+  const Kernel kernel = describe(metadata("g/inputs"), kPair<naive>);
+  try {
+    kernel.bind({16, "sorted", 1});
+    FAIL("no error");
+  } catch (const std::invalid_argument& error) {
+    CHECK(std::string(error.what()) == "g/inputs: no input sorted; it has default");
+  }
+}
+
+TEST_CASE("params are coordinates: every combination is a ladder") {
+  Metadata meta = metadata("g/params");
+  meta.params = {{"clients", {1, 4, 16}, {4}}, {"value_bytes", {64, 128}}};
+  const Kernel kernel = describe(meta, kPair<naive>);
+  const std::vector<Ladder> all = ladders(kernel);
+  REQUIRE(all.size() == 2 * 3 * 2);
+  CHECK(all[1].params == Params{{"clients", 1}, {"value_bytes", 128}});
+  std::size_t headline = 0;
+  for (const Ladder& ladder : all) {
+    if (ladder.headline) ++headline;
+    CHECK(ladder.headline == (ladder.params["clients"] == 4));
+    CHECK(ladder.setting(1).params == ladder.params);
+  }
+  CHECK(headline == 2 * 2);
+  CHECK_THROWS_AS(all[0].params["ranks"], std::out_of_range);
+}
+
+TEST_CASE("promises: the stronger contain the weaker, and are told in words") {
+  CHECK(keeps(Promise::kDurable, Promise::kConsistent));
+  CHECK_FALSE(keeps(Promise::kConsistent, Promise::kDurable));
+  CHECK(keeps(Promise::kExactlyOnce, Promise::kAtLeastOnce));
+  using Words = std::vector<std::string_view>;
+  CHECK(words(Promise::kExact | Promise::kDurable) == Words{"exact", "durable"});
+  CHECK(words(Promise::kConsistent) == Words{"consistent"});
+  CHECK(words(without(Promise::kExact | Promise::kDurable, Promise::kExact)) == Words{"durable"});
+  CHECK(words(without(Promise::kDurable, Promise::kConsistent)) == Words{"durable"});
+  CHECK(words(Promise::kExactlyOnce | Promise::kValidating | Promise::kOrdered | Promise::kFresh) ==
+        Words{"ordered", "validating", "fresh", "exactly-once"});
+  CHECK(words(Promise::kNone).empty());
+}
+
+TEST_CASE("a variant has the baseline's promise unless it says otherwise") {
+  Metadata meta = metadata("g/promise");
+  meta.promise = Promise::kExact | Promise::kDurable;
+  static constexpr Variant<faulty::Totals> kTable[] = {
+      {.name = "naive", .run = run<naive>, .what = "w"},
+      {.name = "plain", .run = run<naive>, .what = "w", .role = Role::kStandard},
+      {.name = "weak", .run = run<naive>, .what = "w", .promise = Promise::kExact},
+  };
+  const Kernel kernel = describe(meta, kTable);
+  CHECK(kernel.variants[1].promise == meta.promise);
+  CHECK(kernel.variants[1].role == "standard");
+  CHECK(kernel.variants[2].promise == Promise::kExact);
+}
+
+// A rotating kernel and one whose Input has an at() of its own: only what is declared rotates.
+struct Text {
+  using Input = std::string;
+  using Output = std::string;
+  static Input make(const Setting& setting, Rng&) { return std::string(setting.n, 'x'); }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+void copy(const std::string& in, std::string& out) { out = in; }
+constexpr Variant<Text> kCopies[] = {{.name = "naive", .run = run<copy>, .what = "w"},
+                                     {.name = "copy", .run = run<copy>, .what = "w"}};
+
+TEST_CASE("a string or a vector is an input like another") {
+  const Kernel kernel = describe(metadata("g/text"), kCopies);
+  const auto instance = kernel.bind({5});
+  CHECK_FALSE(instance->arm(0, 1)->rotates());
+  CHECK(check_agreement(kernel, {5}, 2).ok());
+}
+
+// Threads and params reach a variant through its setting, and a State through its constructor.
+struct Seen {
+  using Input = int;
+  using Output = std::vector<std::int64_t>;
+  static Input make(const Setting&, Rng&) { return 0; }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+std::int64_t seen = 0;
+void look(const Setting& setting, const int&, Seen::Output& out) {
+  seen = setting.threads * 100 + setting.params["clients"];
+  out = {1};
+}
+struct Kept {
+  Kept(const int&, const Setting& setting) : threads(setting.threads) {}
+  void answer(Seen::Output& out) const { out = {1}; }
+  int threads;
+};
+void keep(Kept& kept, const int&, Seen::Output&) { seen = kept.threads; }
+constexpr Variant<Seen> kSeen[] = {{.name = "naive", .run = run<look>, .what = "w"},
+                                   {.name = "state", .run = run<keep>, .what = "w"}};
+
+TEST_CASE("threads and params come with the setting, answers out of a State") {
+  const Kernel kernel = describe(metadata("g/seen"), kSeen);
+  const auto instance = kernel.bind({1, "default", 1, 1, {{"clients", 7}}});
+  const auto pure = instance->arm(0, 3), state = instance->arm(1, 2);
+  run_turn(*pure, 0);
+  CHECK(seen == 307);
+  run_turn(*state, 0);
+  CHECK(seen == 2);
+  CHECK(state->agrees_with(*pure).ok());
+  CHECK(pure->build_ns() == 0);
+  CHECK(state->build_ns() > 0);
 }
 
 }  // namespace

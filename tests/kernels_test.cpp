@@ -9,6 +9,7 @@
 #include <vector>
 
 #define HWY_WANT_AVX3_DL 1
+#include "bench/ladder.h"
 #include "catch.h"
 #include "core/agreement.h"
 #include "core/cpu.h"
@@ -19,13 +20,24 @@ namespace {
 
 constexpr std::size_t kTurns = 2;
 
+// Every combination of the values of a kernel's params; one empty one where it has none.
+std::vector<Params> every_params(const Kernel& kernel) {
+  std::vector<Params> all;
+  for (const Ladder& ladder : ladders(kernel))
+    if (std::find(all.begin(), all.end(), ladder.params) == all.end()) all.push_back(ladder.params);
+  return all;
+}
+
 void check_all(const Kernel& kernel, std::size_t n, std::uint64_t seed) {
   const int most = kernel.meta.sweeps_threads ? core_count() : 1;
   for (const std::string& input : kernel.meta.inputs) {
-    for (int threads = 1; threads <= most; ++threads) {
-      const absl::Status status = check_agreement(kernel, {n, input, seed}, threads, kTurns);
-      INFO(std::string(status.message()));
-      CHECK(status.ok());
+    for (const Params& params : every_params(kernel)) {
+      for (int threads = 1; threads <= most; ++threads) {
+        const absl::Status status =
+            check_agreement(kernel, {n, input, seed, threads, params}, kTurns);
+        INFO(std::string(status.message()));
+        CHECK(status.ok());
+      }
     }
   }
 }
@@ -95,7 +107,7 @@ TEST_CASE("variants agree at every benchmark size and input") {
         for (const std::string& input : kernel.meta.inputs) {
           const Setting setting{n, input, 7};
           if (kernel.meta.demand(setting).memory > kMostMemory) continue;
-          const absl::Status status = check_agreement(kernel, setting, 1, 1);
+          const absl::Status status = check_agreement(kernel, setting, 1);
           INFO(std::string(status.message()));
           CHECK(status.ok());
         }
@@ -125,6 +137,38 @@ TEST_CASE("every kernel says what it needs to be listed, timed and cited") {
       INFO(v.name);
       CHECK(v.what.size() <= 160);
       CHECK(v.what.find('\n') == std::string_view::npos);
+    }
+  }
+}
+
+// The answer of a variant, right before, made wrong in one way: `same` must refuse it.
+TEST_CASE("each kernel's comparison refuses an answer that is wrong in one place") {
+  for (const Kernel& kernel : kernels()) {
+    DYNAMIC_SECTION(kernel.meta.name) {
+      bool spoiled = false;
+      const std::size_t n = kernel.meta.test_sizes.back();
+      for (const std::string& input : kernel.meta.inputs) {
+        const std::unique_ptr<Instance> instance =
+            kernel.bind({n, input, 8, 1, every_params(kernel).front()});
+        const auto first = std::find_if(kernel.variants.begin(), kernel.variants.end(),
+                                        [](const VariantInfo& v) { return v.available(); });
+        if (first == kernel.variants.end()) continue;
+        const auto variant = static_cast<std::size_t>(first - kernel.variants.begin());
+        const std::unique_ptr<Arm> baseline = instance->arm(variant, 1);
+        const std::unique_ptr<Arm> arm = instance->arm(variant, 1);
+        for (Spoil how : {Spoil::kFirst, Spoil::kLast, Spoil::kOrder, Spoil::kLength}) {
+          const absl::Status sound = check_turn(*arm, *baseline, 0);
+          INFO(input << " " << static_cast<int>(how) << " " << std::string(sound.message()));
+          REQUIRE(sound.ok());
+          if (!arm->spoil(how)) continue;
+          spoiled = true;
+          CHECK_FALSE(arm->agrees_with(*baseline).ok());
+        }
+      }
+      // A probe's comparison knows the truth from the input (probe_truth_test.cpp).
+      if (!kernel.meta.unit.empty() || !kernel.variants.front().available()) continue;
+      INFO("its Output needs a member spoil(Spoil)");
+      CHECK(spoiled);
     }
   }
 }

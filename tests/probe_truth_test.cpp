@@ -28,8 +28,8 @@ TEST_CASE("what each variant of a probe leaves behind is the truth") {
         for (std::size_t v = 0; v < kernel.variants.size(); ++v) {
           if (!kernel.variants[v].available()) continue;
           for (int count = 1; count <= most; ++count) {
-            set_threads(count);
-            const std::unique_ptr<Arm> arm = instance->arm(v), twin = instance->arm(v);
+            const std::unique_ptr<Arm> arm = instance->arm(v, count);
+            const std::unique_ptr<Arm> twin = instance->arm(v, count);
             INFO(kernel.meta.name << "/" << kernel.variants[v].name << " n:" << n << " " << input);
             for (std::size_t turn : {0, 1, 1000}) {
               const absl::Status status = check_turn(*arm, *twin, turn);
@@ -44,7 +44,6 @@ TEST_CASE("what each variant of a probe leaves behind is the truth") {
       }
     }
   }
-  set_threads(1);
 }
 
 }  // namespace

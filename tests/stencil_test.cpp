@@ -11,7 +11,7 @@ TEST_CASE("stencil: time tiles agree where a grid is more than a strip wide") {
   const Kernel* const kernel = find_kernel("layout/stencil");
   REQUIRE(kernel != nullptr);
   for (const std::size_t n : {2050, 2067}) {
-    const absl::Status status = check_agreement(*kernel, {n, "default", 1}, 1, 1);
+    const absl::Status status = check_agreement(*kernel, {n, "default", 1}, 1);
     INFO(std::string(status.message()));
     CHECK(status.ok());
   }

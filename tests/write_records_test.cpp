@@ -37,7 +37,7 @@ TEST_CASE("what the file system refuses is an error that names the folder") {
       if (!kernel->variants[v].available()) continue;
       INFO(name);
       INFO(kernel->variants[v].name);
-      const auto arm = instance->arm(v);
+      const auto arm = instance->arm(v, 1);
       std::string error;
       try {
         arm->refill(1);

@@ -7,6 +7,8 @@
 //
 // Looking through what has been kept for each number is quadratic. Sorting brings equal ones
 // together; but where most numbers are repeats, it pays not to sort those at all.
+//
+// Links: vqsort
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/deduplicate.cpp"
 #include <cstddef>
@@ -69,6 +71,7 @@ constexpr std::size_t kPool = std::size_t{1} << 17;  // numbers before any comes
 constexpr std::size_t kRoom = 16;                    // what stores of whole vectors may add
 
 struct Deduplicate {
+  static constexpr auto kInputs = inputs("few", "tenfold", "unique");
   using Call = std::span<const std::uint32_t>;
   struct Input {
     Buffer<std::uint32_t> numbers;  // `slices` arrays of n
@@ -83,6 +86,7 @@ struct Deduplicate {
     Buffer<std::uint32_t> seen;
     absl::flat_hash_set<std::uint32_t> set;
     void poison() { headroom::poison(distinct), count = ~std::size_t{0}; }
+    bool spoil(Spoil how) { return spoil_counted(how, distinct.data(), count); }
     std::span<const std::uint32_t> answer() const {
       return {distinct.data(), std::min(count, distinct.size())};
     }
@@ -94,9 +98,9 @@ struct Deduplicate {
     while (in.slices * in.n < kPool && in.slices < 64) in.slices *= 2;
     in.numbers = Buffer<std::uint32_t>(in.n * in.slices);
     FastRng fast(rng());
-    const std::uint64_t values = setting.input == "tenfold" ? in.n / 10 + 1
-                                 : setting.input == "few"   ? std::uint64_t{1000}
-                                                            : std::uint64_t{1} << 32;
+    const std::uint64_t values = setting.input == kInputs["tenfold"] ? in.n / 10 + 1
+                                 : setting.input == kInputs["few"]   ? std::uint64_t{1000}
+                                                                     : std::uint64_t{1} << 32;
     // An odd factor keeps distinct numbers distinct, and spreads them over all 32 bits.
     for (std::uint32_t& x : in.numbers)
       x = static_cast<std::uint32_t>(bounded(fast, values)) * 0x9e3779b1u;
@@ -314,7 +318,6 @@ const Registrar kRegistrar(
      .technique = "bring equal things together, and drop most before sorting",
      .sizes = {1000, 10'000, 100'000, 1'000'000, 10'000'000},
      .headline = {10'000, 100'000},
-     .inputs = {"few", "tenfold", "unique"},
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);

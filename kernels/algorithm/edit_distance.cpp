@@ -21,7 +21,7 @@
 #include <span>
 #include <vector>
 
-#include "core/mask_bits-inl.h"
+#include "support/mask_bits-inl.h"
 
 #ifndef HEADROOM_ALGORITHM_EDIT_DISTANCE_ONCE_
 #define HEADROOM_ALGORITHM_EDIT_DISTANCE_ONCE_
@@ -419,6 +419,7 @@ std::size_t pair_count(std::size_t n) {
 }
 
 struct EditDistance {
+  static constexpr auto kInputs = inputs("similar", "random");
   struct Call {
     const std::uint8_t* text;
     std::span<const Pair> pairs;
@@ -437,6 +438,7 @@ struct EditDistance {
     Scratch scratch;
     std::vector<std::uint32_t> table;
     void poison() { headroom::poison(distances); }
+    bool spoil(Spoil how) { return headroom::spoil(distances, how); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {
@@ -444,7 +446,7 @@ struct EditDistance {
     Input in;
     in.slices = std::clamp<std::size_t>((std::size_t{1} << 17) / (count * (n + 1)), 2, 64);
     FastRng fast(rng());
-    const bool similar = setting.input == "similar";
+    const bool similar = setting.input == kInputs["similar"];
     std::vector<std::uint8_t> text;
     const auto letter = [&] {
       return static_cast<std::uint8_t>(similar ? "ACGT"[fast() >> 62] : 'a' + bounded(fast, 26));
@@ -605,7 +607,6 @@ const Registrar kRegistrar(
      .technique = "differences as bits: 64 cells of a table in a few operations",
      .sizes = {30, 64, 1000, 10000},
      .headline = {64, 1000},
-     .inputs = {"similar", "random"},
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n), pairs = static_cast<double>(pair_count(s.n));

@@ -3,8 +3,8 @@
 //
 // No plain include guard: it must be read again for every target.
 #include "algorithm/flat_table.h"
-#include "core/mask_bits-inl.h"
 #include "hwy/cache_control.h"
+#include "support/mask_bits-inl.h"
 
 #if defined(HEADROOM_ALGORITHM_FLAT_TABLE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEADROOM_ALGORITHM_FLAT_TABLE_INL_H_

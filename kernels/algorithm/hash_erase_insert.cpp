@@ -10,6 +10,8 @@
 // and allocated, tombstones lengthen probes until a rehash clears them, moving entries back costs
 // at once. The maps are in hash_maps.h, our own in flat_table.h. The ceiling: one line for each
 // erased and each inserted key.
+//
+// Links: boost_flat_map
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/hash_erase_insert.cpp"
 #include "algorithm/flat_table-inl.h"

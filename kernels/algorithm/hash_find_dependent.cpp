@@ -10,6 +10,8 @@
 // many misses wait for one another in one find, and beside them the latency, not the number, of its
 // instructions. The ceiling: one load a find from memory as large as the entries. Beyond the caches
 // one miss is all that is left, and the gain is the number of misses that std::unordered_map has.
+//
+// Links: boost_flat_map
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/hash_find_dependent.cpp"
 #include "algorithm/flat_table-inl.h"

@@ -7,6 +7,8 @@
 // A node-based map pays for a division (buckets of a prime number), and for two or three dependent
 // misses: bucket, node, and the nodes chained before it. The maps are in hash_maps.h, our own in
 // flat_table.h. The ceiling: a find has to fetch one line at least, and these wait for nothing.
+//
+// Links: boost_flat_map
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/hash_find_hit.cpp"
 #include "algorithm/flat_table-inl.h"

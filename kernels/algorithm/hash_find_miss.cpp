@@ -10,6 +10,8 @@
 // much smaller than the table that it lies in a nearer cache. The filter is that of Putze, Sanders
 // and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters" (2009), with blocks as small as
 // they get. The ceiling: one access a query to a byte for each key.
+//
+// Links: boost_flat_map
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/hash_find_miss.cpp"
 #include "algorithm/flat_table-inl.h"

@@ -10,6 +10,8 @@
 // A node-based map allocates for each key; all maps that keep their entries in an array have to
 // move them when it gets too small. Where room was reserved, what is left is a miss a key, and the
 // memory's first touch. The maps are in hash_maps.h, our own in flat_table.h.
+//
+// Links: boost_flat_map
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/hash_insert.cpp"
 #include "algorithm/flat_table-inl.h"
@@ -32,6 +34,7 @@ struct Inserts {
 };
 
 struct HashInserts {
+  using Call = Inserts;
   struct Input {
     std::size_t n = 0;
     std::size_t slices = 1;  // a power of two: so many calls' keys, one after the other

@@ -99,6 +99,7 @@ struct Lookups {
 // What the kernels that look up batches share. Out: the value of each query.
 struct Finds {
   using Input = Lookups;
+  using Call = Lookups::Call;
   using Output = Buffer<std::uint64_t>;
   static void size(const Input& in, Output& out) { out = Output(in.at(0).size()); }
   static absl::Status same(const Lookups::Call&, const Output& want, const Output& got) {

@@ -10,11 +10,13 @@
 // std::unordered_map of std::string wants a std::string to look for, so one is made and freed for
 // every query (C++20 has a way around it, `transparent`). Hashing and comparing byte strings of
 // many lengths costs wrong guesses at those lengths. The ceiling: one line a find.
+//
+// Links: boost_flat_map
 #include "algorithm/hash_maps.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/hash_string_keys.cpp"
-#include "core/mask_bits-inl.h"
 #include "hwy/cache_control.h"
+#include "support/mask_bits-inl.h"
 
 #ifndef HEADROOM_ALGORITHM_HASH_STRING_KEYS_SHARED
 #define HEADROOM_ALGORITHM_HASH_STRING_KEYS_SHARED

@@ -18,7 +18,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -97,6 +97,7 @@ constexpr std::size_t kHeaviest = 510;
 constexpr std::size_t kSlack = kHeaviest / 64 + 2;  // words before the first
 
 struct Knapsack {
+  static constexpr auto kInputs = inputs("even", "random");
   struct Call {
     std::span<const std::uint32_t> weights;
     std::size_t capacity;
@@ -118,12 +119,13 @@ struct Knapsack {
     std::vector<std::uint64_t> bits;
     std::vector<std::uint16_t> first;
     void poison() { best = ~std::size_t{0}, headroom::poison(taken); }
+    bool spoil(Spoil how) { return spoil_parts(how, best, taken); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {
     Input in;
     in.n = setting.n;
-    const bool even = setting.input == "even";
+    const bool even = setting.input == kInputs["even"];
     for (std::size_t k = 0; k < kInstances; ++k) {
       std::size_t sum = 0;
       for (std::size_t i = 0; i < in.n; ++i) {
@@ -299,7 +301,6 @@ const Registrar kRegistrar({.name = "algorithm/knapsack",
                             .technique = "answer each question once, then 64 or 512 in a word",
                             .sizes = {18, 128, 512, 4096},
                             .headline = {18, 128},
-                            .inputs = {"even", "random"},
                             .demand =
                                 [](const Setting& s) {
                                   const std::size_t capacity = 128 * s.n + 64;

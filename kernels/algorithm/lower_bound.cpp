@@ -142,6 +142,7 @@ constexpr std::size_t kBatch = SortedKeys::kBatch;
 
 struct LowerBound {
   using Input = SortedKeys;
+  using Call = SortedKeys::Call;
   using Output = Buffer<std::uint32_t>;
 
   static Input make(const Setting& setting, Rng& rng) {

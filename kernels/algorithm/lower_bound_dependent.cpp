@@ -201,6 +201,7 @@ constexpr std::size_t kMasked = std::size_t{1} << 18;  // of 12 decisions each a
 
 struct LowerBoundDependent {
   using Input = SortedKeys;  // the queries masked
+  using Call = SortedKeys::Call;
   using Output = Buffer<std::uint32_t>;
 
   static Input make(const Setting& setting, Rng& rng) {

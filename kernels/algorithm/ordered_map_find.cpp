@@ -10,8 +10,8 @@
 // line a find, and none waits for another.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/ordered_map_find.cpp"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_ALGORITHM_ORDERED_MAP_FIND_SHARED
 #define HEADROOM_ALGORITHM_ORDERED_MAP_FIND_SHARED

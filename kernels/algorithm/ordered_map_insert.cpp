@@ -39,6 +39,7 @@ struct OrderedMapInsert {
       headroom::poison(keys);
       headroom::poison(values);
     }
+    bool spoil(Spoil how) { return spoil_parts(how, keys, values); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {

@@ -6,6 +6,8 @@
 // A trial division is some twenty cycles, and a prime needs one for every candidate up to its root.
 // Sieving (Eratosthenes) crosses off multiples with an addition and a store each; what it costs
 // then is how far apart those stores are in memory.
+//
+// Links: primesieve
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/primes.cpp"
 #include <algorithm>
@@ -18,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_ALGORITHM_PRIMES_ONCE_
 #define HEADROOM_ALGORITHM_PRIMES_ONCE_
@@ -316,6 +318,9 @@ struct Primes {
       headroom::poison(primes);
       headroom::poison(library);
       count = 0;
+    }
+    bool spoil(Spoil how) {
+      return in_library ? headroom::spoil(library, how) : spoil_counted(how, primes.data(), count);
     }
     // At least so many bytes, zeroed; allocated in the first call only.
     std::uint8_t* cleared(std::size_t bytes) {

@@ -2,7 +2,7 @@
 //
 // No plain include guard: it must be read again for every target.
 #include "algorithm/search_trees.h"
-#include "core/simd.h"
+#include "support/simd.h"
 
 #if defined(HEADROOM_ALGORITHM_SEARCH_TREES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEADROOM_ALGORITHM_SEARCH_TREES_INL_H_

@@ -9,6 +9,8 @@
 //
 // Going through both sets together takes one step a number, and which set is next is guessed
 // wrongly every other time. Where one set is small, most of the other need not be looked at.
+//
+// Links: roaring
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/set_intersection.cpp"
 #include <algorithm>
@@ -17,7 +19,7 @@
 #include <cstring>
 
 #include "core/opaque.h"
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_ALGORITHM_SET_INTERSECTION_ONCE_
 #define HEADROOM_ALGORITHM_SET_INTERSECTION_ONCE_
@@ -193,9 +195,9 @@ HWY_EXPORT(IntersectBits);
 constexpr std::size_t kPool = std::size_t{1} << 18;
 constexpr std::size_t kRoom = 16;  // what stores of whole vectors may write beyond the answer
 
-std::size_t ratio(std::string_view input) { return input == "ratio_1000" ? 1000 : 1; }
-
 struct SetIntersection {
+  static constexpr auto kInputs = inputs("ratio_1", "ratio_1000", "sparse").for_tests("regular");
+  static std::size_t ratio(InputName input) { return input == kInputs["ratio_1000"] ? 1000 : 1; }
   using Set = std::span<const std::uint32_t>;
   struct Call {
     Set small, large;
@@ -215,6 +217,7 @@ struct SetIntersection {
     Buffer<std::uint32_t> common;
     std::size_t count = 0;
     void poison() { headroom::poison(common), count = ~std::size_t{0}; }
+    bool spoil(Spoil how) { return spoil_counted(how, common.data(), count); }
     Set answer() const { return {common.data(), std::min(count, common.size())}; }
   };
 
@@ -227,13 +230,14 @@ struct SetIntersection {
     in.starts = {0};
     for (std::size_t k = 0; k < in.slices; ++k) {
       small.clear(), large.clear();
-      if (setting.input == "regular") {  // for the tests only: all numbers, and every k-th of them
+      if (setting.input ==
+          kInputs["regular"]) {  // for the tests only: all numbers, and every k-th of them
         for (std::uint32_t i = 0; i < n; ++i) large.push_back(i);
         for (std::uint32_t i = 0; i < n; i += static_cast<std::uint32_t>(k + 1)) small.push_back(i);
         append(in, all, small), append(in, all, large);
         continue;
       }
-      const std::uint64_t gap = setting.input == "sparse" ? 512 : 8;
+      const std::uint64_t gap = setting.input == kInputs["sparse"] ? 512 : 8;
       std::uint64_t x = 0;
       while (large.size() < n) {
         const std::uint64_t random = fast();
@@ -531,15 +535,16 @@ const Registrar kRegistrar(
      .technique = "many comparisons a step, none of them a guess; skip what can't match",
      .sizes = {4096, 65536, 1 << 20, 8 << 20},
      .headline = {65536, 1 << 20},
-     .inputs = {"ratio_1", "ratio_1000", "sparse"},
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);
-           const bool even = ratio(s.input) == 1;
-           return Demand{.items = even ? 2 * n : n,
-                         .working_set = (even ? 8 : 4) * std::max(s.n, kPool),
-                         .memory = 48 * std::max(s.n, kPool) + 36 * s.n +
-                                   (s.input == "sparse" ? 104 * std::max(s.n, kPool) : 0)};
+           const bool even = SetIntersection::ratio(s.input) == 1;
+           return Demand{
+               .items = even ? 2 * n : n,
+               .working_set = (even ? 8 : 4) * std::max(s.n, kPool),
+               .memory = 48 * std::max(s.n, kPool) + 36 * s.n +
+                         (s.input == SetIntersection::kInputs["sparse"] ? 104 * std::max(s.n, kPool)
+                                                                        : 0)};
          }},
     kVariants);
 

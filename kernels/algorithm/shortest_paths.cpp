@@ -34,6 +34,7 @@ struct Edge {
 };
 
 struct ShortestPaths {
+  static constexpr auto kInputs = inputs("grid", "random");
   struct Call {
     std::uint32_t source;  // none where there is no vertex
     std::size_t vertices;
@@ -48,13 +49,14 @@ struct ShortestPaths {
   struct Output {
     Buffer<std::uint32_t> distances;
     void poison() { headroom::poison(distances); }
+    bool spoil(Spoil how) { return headroom::spoil(distances, how); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {
     Input in;
     std::size_t side = 0;
     while (side * side < setting.n) ++side;
-    const bool grid = setting.input == "grid";
+    const bool grid = setting.input == kInputs["grid"];
     const std::size_t n = grid ? side * side : setting.n;
     in.vertices = n;
     FastRng fast(rng());
@@ -316,10 +318,9 @@ const Registrar kRegistrar(
      .technique = "each vertex once, a queue without comparisons, neighbours near in memory",
      .sizes = {1 << 10, 1 << 14, 1 << 16, 1 << 18, 1 << 21},
      .headline = {1 << 14, 1 << 16},
-     .inputs = {"grid", "random"},
      .demand =
          [](const Setting& s) {
-           const std::size_t arcs = s.input == "grid" ? 4 : 8;
+           const std::size_t arcs = s.input == ShortestPaths::kInputs["grid"] ? 4 : 8;
            return Demand{.items = static_cast<double>(s.n) + 1,
                          .working_set = (8 * arcs + 8) * s.n,
                          .memory = (12 + 5 * 12) * arcs * s.n + 200 * s.n};

@@ -6,6 +6,8 @@
 // Variants that need a second array of n keys share one, made untimed.
 //
 // Inputs: random; sorted; few_distinct has 16 different keys. The tests use more (see fill()).
+//
+// Links: vqsort
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "algorithm/sort.cpp"
 #include <algorithm>
@@ -36,46 +38,52 @@ namespace {
 HWY_EXPORT(QuicksortU32);
 HWY_EXPORT(QuicksortU64);
 
+constexpr auto kOrders = inputs("random", "sorted", "few_distinct")
+                             .for_tests("all_equal", "descending", "organ_pipe", "extremes",
+                                        "distinct_32", "distinct_33", "few_then_random",
+                                        "few_then_one", "skewed", "exponential", "almost_sorted");
+
 template <class T>
-void fill(std::span<T> keys, std::string_view input, std::span<const T, 16> few, FastRng& rng) {
+void fill(std::span<T> keys, InputName input, std::span<const T, 16> few, FastRng& rng) {
   const std::size_t n = keys.size();
   const T step = n == 0 ? 0 : std::numeric_limits<T>::max() / n;
   const auto random = [&] { return static_cast<T>(rng() >> (64 - 8 * sizeof(T))); };
   const auto each = [&](auto key) {
     for (std::size_t i = 0; i < n; ++i) keys[i] = static_cast<T>(key(i));
   };
-  if (input == "random") return each([&](std::size_t) { return random(); });
-  if (input == "few_distinct") return each([&](std::size_t) { return few[rng() >> 60]; });
-  if (input == "sorted") {
+  if (input == kOrders["random"]) return each([&](std::size_t) { return random(); });
+  if (input == kOrders["few_distinct"]) return each([&](std::size_t) { return few[rng() >> 60]; });
+  if (input == kOrders["sorted"]) {
     T last = 0;
     return each([&](std::size_t) { return last += static_cast<T>(bounded(rng, step)); });
   }
   // For the tests only.
-  if (input == "all_equal") return each([&](std::size_t) { return few[0]; });
-  if (input == "descending") return each([&](std::size_t i) { return step * (n - i); });
-  if (input == "organ_pipe") return each([&](std::size_t i) { return step * std::min(i, n - i); });
-  if (input == "extremes") return each([&](std::size_t) { return (rng() & 3) - 2; });
-  if (input == "distinct_32" || input == "distinct_33")  // as many as are counted; one more
-    return each(
-        [&](std::size_t) { return few[0] + bounded(rng, input == "distinct_32" ? 32 : 33); });
-  if (input == "few_then_random")  // too many different keys, which is seen late
+  if (input == kOrders["all_equal"]) return each([&](std::size_t) { return few[0]; });
+  if (input == kOrders["descending"]) return each([&](std::size_t i) { return step * (n - i); });
+  if (input == kOrders["organ_pipe"])
+    return each([&](std::size_t i) { return step * std::min(i, n - i); });
+  if (input == kOrders["extremes"]) return each([&](std::size_t) { return (rng() & 3) - 2; });
+  if (input == kOrders["distinct_32"] ||
+      input == kOrders["distinct_33"])  // as many as are counted; one more
+    return each([&](std::size_t) {
+      return few[0] + bounded(rng, input == kOrders["distinct_32"] ? 32 : 33);
+    });
+  if (input == kOrders["few_then_random"])  // too many different keys, which is seen late
     return each([&](std::size_t i) { return i < n - n / 8 ? few[rng() >> 60] : random(); });
-  if (input == "few_then_one")
+  if (input == kOrders["few_then_one"])
     return each([&](std::size_t i) { return few[i + 1 < n ? i % 8 : 9]; });
-  if (input == "skewed")  // half of them equal, the others close
+  if (input == kOrders["skewed"])  // half of them equal, the others close
     return each([&](std::size_t) { return rng() % 2 == 0 ? few[0] : few[0] ^ (rng() >> 56); });
-  if (input == "exponential")
+  if (input == kOrders["exponential"])
     return each([&](std::size_t) { return random() >> (rng() % (8 * sizeof(T))); });
-  if (input == "almost_sorted") {
-    each([&](std::size_t i) { return step * i; });
-    for (std::size_t i = 0; i < n; i += 64) std::swap(keys[i], keys[bounded(rng, n)]);
-    return;
-  }
-  throw std::invalid_argument("algorithm/sort has no such input");
+  // Almost sorted.
+  each([&](std::size_t i) { return step * i; });
+  for (std::size_t i = 0; i < n; i += 64) std::swap(keys[i], keys[bounded(rng, n)]);
 }
 
 template <class T>
 struct Sort {
+  static constexpr auto kInputs = kOrders;
   using Call = std::span<const T>;
   struct Input {
     Buffer<T> keys;           // `slices` arrays of n keys, one after the other
@@ -203,7 +211,6 @@ Metadata metadata(std::string name, std::size_t largest) {
           .technique = "sort without a mispredicted comparison",
           .sizes = {4096, 65536, 1000000, largest},
           .headline = {4096, 1000000},
-          .inputs = {"random", "sorted", "few_distinct"},
           .ceiling = {"machine/copy"},
           .demand = [](const Setting& s) {
             const double n = static_cast<double>(s.n);

@@ -7,7 +7,7 @@
 #include <tuple>
 #include <utility>
 
-#include "core/evens-inl.h"
+#include "support/evens-inl.h"
 
 #if defined(HEADROOM_ALGORITHM_SORTING_NETWORK_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEADROOM_ALGORITHM_SORTING_NETWORK_INL_H_

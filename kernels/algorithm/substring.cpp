@@ -17,7 +17,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_ALGORITHM_SUBSTRING_ONCE_
 #define HEADROOM_ALGORITHM_SUBSTRING_ONCE_
@@ -199,6 +199,7 @@ std::size_t needle_count(std::size_t n) {
 constexpr std::size_t kLongest = 40;
 
 struct Substring {
+  static constexpr auto kInputs = inputs("english", "dna", "runs");
   struct Call {
     std::string_view text;    // text.data()[text.size()] is 0, for strstr
     std::string_view needle;  // and so here
@@ -218,7 +219,7 @@ struct Substring {
     const std::size_t n = setting.n;
     Input in{.text = Buffer<char>(n + 1), .needles = {}};
     FastRng fast(rng());
-    if (setting.input == "runs") {
+    if (setting.input == kInputs["runs"]) {
       std::size_t left = 0;
       for (std::size_t i = 0; i < n; ++i) {
         in.text[i] = left == 0 ? 'b' : 'a';
@@ -232,7 +233,7 @@ struct Substring {
     constexpr std::string_view kEnglish = " etaoinshrdlucmfwygpbvkxjqz";
     constexpr std::uint8_t kOften[] = {43, 26, 20, 17, 16, 15, 15, 13, 13, 13, 9, 9, 6, 6,
                                        6,  5,  4,  4,  4,  4,  4,  3,  2,  1,  1, 1, 1};
-    const bool dna = setting.input == "dna";
+    const bool dna = setting.input == kInputs["dna"];
     std::string letters;
     if (dna)
       letters = "ACGT";
@@ -425,7 +426,6 @@ const Registrar kRegistrar({.name = "algorithm/substring",
                             .technique = "test many places at once, for what is rare",
                             .sizes = {16 << 10, 256 << 10, 4 << 20, 64 << 20, 256 << 20},
                             .headline = {16 << 10, 4 << 20},
-                            .inputs = {"english", "dna", "runs"},
                             .ceiling = {"machine/read"},
                             .demand =
                                 [](const Setting& s) {
@@ -434,8 +434,9 @@ const Registrar kRegistrar({.name = "algorithm/substring",
                                       .items = n,
                                       .bytes = n,
                                       .working_set = s.n,
-                                      .memory = s.n + (s.input == "runs" ? 8 * s.n
-                                                                         : std::size_t{2} << 20)};
+                                      .memory = s.n + (s.input == Substring::kInputs["runs"]
+                                                           ? 8 * s.n
+                                                           : std::size_t{2} << 20)};
                                 }},
                            kVariants);
 

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_ALGORITHM_TOP_K_ONCE_
 #define HEADROOM_ALGORITHM_TOP_K_ONCE_
@@ -189,6 +189,7 @@ HWY_EXPORT(TopK);
 constexpr std::size_t kPool = std::size_t{1} << 17;  // numbers before any comes again, at least
 
 struct TopKProblem {
+  static constexpr auto kInputs = inputs("random", "ascending", "few_distinct").for_tests("zeros");
   using Call = std::span<const std::uint32_t>;
   struct Input {
     Buffer<std::uint32_t> numbers;  // `slices` arrays of n
@@ -201,6 +202,7 @@ struct TopKProblem {
     Buffer<std::uint32_t> copy;
     TopKScratch scratch;
     void poison() { headroom::poison(top); }
+    bool spoil(Spoil how) { return headroom::spoil(top, how); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {
@@ -217,12 +219,12 @@ struct TopKProblem {
       std::uint64_t last = 0;
       for (std::size_t i = 0; i < in.n; ++i) {
         const std::uint64_t random = fast();
-        last += setting.input == "ascending" ? bounded(fast, gap) : 0;
+        last += setting.input == kInputs["ascending"] ? bounded(fast, gap) : 0;
         in.numbers[k * in.n + i] = static_cast<std::uint32_t>(
-            setting.input == "ascending"      ? last
-            : setting.input == "few_distinct" ? few[random >> 60]
-            : setting.input == "zeros"        ? (random >> 54 == 0 ? random & 3 : 0)  // for tests
-                                              : random >> 32);
+            setting.input == kInputs["ascending"]      ? last
+            : setting.input == kInputs["few_distinct"] ? few[random >> 60]
+            : setting.input == kInputs["zeros"] ? (random >> 54 == 0 ? random & 3 : 0)  // for tests
+                                                : random >> 32);
       }
     }
     return in;
@@ -308,7 +310,6 @@ const Registrar kRegistrar(
      .technique = "do not order what is not asked for; drop most by one comparison",
      .sizes = {4096, 65536, 1 << 20, 16 << 20, 64 << 20},
      .headline = {65536, 1 << 20},
-     .inputs = {"random", "ascending", "few_distinct"},
      .ceiling = {"machine/read"},
      .demand =
          [](const Setting& s) {

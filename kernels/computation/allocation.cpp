@@ -38,6 +38,7 @@ struct alignas(kGrain) Grain {
 constexpr std::size_t rounded(std::size_t size) { return (size + kGrain - 1) & ~(kGrain - 1); }
 
 struct Allocation {
+  static constexpr auto kInputs = inputs("mixed", "fixed", "churn");
   struct Call {
     std::span<const std::uint64_t> values;
     std::span<const std::uint16_t> sizes;
@@ -64,6 +65,7 @@ struct Allocation {
     Buffer<std::uint64_t> values;    // of objects as they were released
     Buffer<std::uint64_t*> objects;  // alive, a place each; not part of the answer
     void poison() { headroom::poison(values); }
+    bool spoil(Spoil how) { return headroom::spoil(values, how); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {
@@ -79,9 +81,10 @@ struct Allocation {
     for (std::uint64_t& value : in.values) value = fast();
     in.sizes = Buffer<std::uint16_t>(in.n * in.slices);
     for (std::uint16_t& size : in.sizes)
-      size =
-          setting.input == "mixed" ? static_cast<std::uint16_t>(16 + fast() % (kLargest - 15)) : 32;
-    if (setting.input == "churn") {
+      size = setting.input == kInputs["mixed"]
+                 ? static_cast<std::uint16_t>(16 + fast() % (kLargest - 15))
+                 : 32;
+    if (setting.input == kInputs["churn"]) {
       in.alive = in.n / 8 + 1;
       in.slots = Buffer<std::uint32_t>(in.n * in.slices);
       for (std::uint32_t& slot : in.slots)
@@ -340,10 +343,9 @@ const Registrar kRegistrar(
      .technique = "objects that end together are released together; a list a size for the others",
      .sizes = {512, 4096, 32768, 1 << 19},
      .headline = {512, 32768},
-     .inputs = {"mixed", "fixed", "churn"},
      .demand =
          [](const Setting& s) {
-           const std::size_t object = s.input == "mixed" ? 136 : 32;
+           const std::size_t object = s.input == Allocation::kInputs["mixed"] ? 136 : 32;
            return Demand{.items = static_cast<double>(s.n),
                          .working_set = (object + 32) * s.n,
                          .memory = 7 * (2 * object + 64) * s.n + kLargest * s.n + 6 * kPool};

@@ -24,6 +24,7 @@ constexpr std::size_t kTestPool = std::size_t{1} << 12;  // below the smallest m
 constexpr std::size_t kSmallest = 2048;
 
 struct Branch {
+  static constexpr auto kInputs = inputs("random", "rare", "runs");
   struct Call {
     std::span<const std::uint8_t> member;   // 0 or 1
     std::span<const std::uint32_t> prices;  // for members
@@ -60,9 +61,11 @@ struct Branch {
     FastRng fast(rng());
     in.coupon = static_cast<std::uint32_t>(fast());
     in.member = Buffer<std::uint8_t>(n * in.slices);
-    const std::uint64_t one_in = setting.input == "rare" ? 16 : 2;
+    const std::uint64_t one_in = setting.input == kInputs["rare"] ? 16 : 2;
     for (std::size_t i = 0; i < in.member.size(); ++i)
-      in.member[i] = setting.input == "runs" ? i / 64 % 2 : fast() >> 32 & (one_in - 1) ? 0 : 1;
+      in.member[i] = setting.input == kInputs["runs"] ? i / 64 % 2
+                     : fast() >> 32 & (one_in - 1)    ? 0
+                                                      : 1;
     in.prices = Buffer<std::uint32_t>(n);
     in.regular = Buffer<std::uint32_t>(n);
     in.ids = Buffer<std::uint32_t>(n);
@@ -174,7 +177,6 @@ const Registrar kRegistrar({.name = "computation/branch",
                             .technique = "compute what can't be guessed",
                             .sizes = {2048, 32768, 262144, 4 << 20},
                             .headline = {2048, 262144},
-                            .inputs = {"random", "rare", "runs"},
                             .ceiling = {"machine/copy"},
                             .demand =
                                 [](const Setting& s) {

@@ -77,6 +77,7 @@ struct Filter {
       headroom::poison(items);
       count = ~std::size_t{0};
     }
+    bool spoil(Spoil how) { return spoil_counted(how, items.data(), count); }
   };
   static Input make(const Setting& setting, Rng& rng) {
     Input in{Buffer<Item>(setting.n), {}};

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #if defined(HEADROOM_COMPUTATION_DIGITS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEADROOM_COMPUTATION_DIGITS_INL_H_

@@ -16,7 +16,7 @@
 #define HWY_TARGET_INCLUDE "computation/early_exit.cpp"
 #include <cstdint>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_COMPUTATION_EARLY_EXIT_ONCE_
 #define HEADROOM_COMPUTATION_EARLY_EXIT_ONCE_
@@ -29,7 +29,7 @@ struct Query {
   std::int32_t radius2;
   std::int16_t features[kFeatures];
 };
-struct Call {
+struct Offers {
   const std::uint8_t* stock;
   const std::uint32_t* prices;
   const std::int16_t* features;  // kFeatures of each offer
@@ -63,7 +63,7 @@ HWY_INLINE bool Near(const int16_t* HWY_RESTRICT features, const Query& query) {
 
 // Appends the indexes of offers that are in stock and cheap: a vector of comparisons, and the
 // indexes of those that hold moved together.
-size_t FilterSimd(const Call& in, uint32_t* HWY_RESTRICT candidates) {
+size_t FilterSimd(const Offers& in, uint32_t* HWY_RESTRICT candidates) {
   const hn::ScalableTag<uint32_t> d;
   const hn::Rebind<uint8_t, decltype(d)> d8;
   const size_t lanes = hn::Lanes(d);
@@ -87,14 +87,14 @@ size_t FilterSimd(const Call& in, uint32_t* HWY_RESTRICT candidates) {
 
 // Blocks of offers, so that the list stays in L1. Candidates' features are asked for some time
 // before they are needed: the list knows them, and no branch stands before it.
-size_t Select(const Call& in, uint32_t* HWY_RESTRICT selected) {
+size_t Select(const Offers& in, uint32_t* HWY_RESTRICT selected) {
   constexpr size_t kBlock = 2048;
   uint32_t candidates[kBlock + hn::MaxLanes(hn::ScalableTag<uint32_t>())];
   size_t count = 0;
   for (size_t begin = 0; begin < in.n; begin += kBlock) {
     const int16_t* const features = in.features + begin * kFeatures;
-    const Call block{in.stock + begin, in.prices + begin, features, HWY_MIN(kBlock, in.n - begin),
-                     in.query};
+    const Offers block{in.stock + begin, in.prices + begin, features, HWY_MIN(kBlock, in.n - begin),
+                       in.query};
     const size_t found = FilterSimd(block, candidates);
     for (size_t k = 0; k < found; ++k) {
       constexpr size_t kAhead = 8;
@@ -108,7 +108,7 @@ size_t Select(const Call& in, uint32_t* HWY_RESTRICT selected) {
   return count;
 }
 #else
-size_t Select(const Call& in, uint32_t* HWY_RESTRICT selected) {
+size_t Select(const Offers& in, uint32_t* HWY_RESTRICT selected) {
   size_t count = 0;
   for (size_t i = 0; i < in.n; ++i) {
     if (in.stock[i] == 0 || in.prices[i] > in.query.most) continue;
@@ -137,12 +137,13 @@ namespace {
 HWY_EXPORT(Select);
 
 struct EarlyExit {
+  using Call = Offers;
   struct Input {
     Buffer<std::uint8_t> stock;
     Buffer<std::uint32_t> prices;
     Buffer<std::int16_t> features;
     std::vector<Query> queries;
-    Call at(std::size_t turn) const {
+    Offers at(std::size_t turn) const {
       return {stock.data(), prices.data(), features.data(), stock.size(),
               queries[turn % queries.size()]};
     }
@@ -154,6 +155,7 @@ struct EarlyExit {
       headroom::poison(selected);
       count = selected.size() + 1;
     }
+    bool spoil(Spoil how) { return spoil_counted(how, selected.data(), count); }
     std::span<const std::uint32_t> list() const {
       return {selected.data(), std::min(count, selected.size())};
     }
@@ -192,7 +194,7 @@ struct EarlyExit {
   static void size(const Input& in, Output& out) {
     out.selected = Buffer<std::uint32_t>(in.stock.size() + 1);
   }
-  static absl::Status same(const Call&, const Output& want, const Output& got) {
+  static absl::Status same(const Offers&, const Output& want, const Output& got) {
     if (want.count != got.count) return exact(want.count, got.count);
     return exact(want.list(), got.list());
   }
@@ -221,7 +223,7 @@ bool near(const std::int16_t* features, const Query& query) {
   return true;
 }
 
-void naive(const Call& in, Output& out) {
+void naive(const Offers& in, Output& out) {
   out.count = 0;
   for (std::size_t i = 0; i < in.n; ++i) {
     const bool is_near = distance2(in.features + i * kFeatures, in.query) <= in.query.radius2;
@@ -232,7 +234,7 @@ void naive(const Call& in, Output& out) {
 }
 
 // Stops at the first condition that doesn't hold, but the first is the dear one.
-void dear_first(const Call& in, Output& out) {
+void dear_first(const Offers& in, Output& out) {
   out.count = 0;
   for (std::size_t i = 0; i < in.n; ++i)
     if (distance2(in.features + i * kFeatures, in.query) <= in.query.radius2 &&
@@ -241,7 +243,7 @@ void dear_first(const Call& in, Output& out) {
 }
 
 // Fifteen of sixteen offers need no distance, and their features are not even read.
-void cheap_first(const Call& in, Output& out) {
+void cheap_first(const Offers& in, Output& out) {
   out.count = 0;
   for (std::size_t i = 0; i < in.n; ++i)
     if (in.prices[i] <= in.query.most && in.stock[i] != 0 &&
@@ -250,7 +252,7 @@ void cheap_first(const Call& in, Output& out) {
 }
 
 // A distance that is too large after 16 features will not shrink.
-void cheap_first_abandon(const Call& in, Output& out) {
+void cheap_first_abandon(const Offers& in, Output& out) {
   out.count = 0;
   for (std::size_t i = 0; i < in.n; ++i)
     if (in.prices[i] <= in.query.most && in.stock[i] != 0 &&
@@ -260,7 +262,7 @@ void cheap_first_abandon(const Call& in, Output& out) {
 
 // A list of candidates without a branch: each index is written, and overwritten by the next unless
 // both conditions hold.
-void filter_first(const Call& in, Output& out) {
+void filter_first(const Offers& in, Output& out) {
   constexpr std::size_t kBlock = 2048;
   std::uint32_t candidates[kBlock];
   out.count = 0;
@@ -277,7 +279,7 @@ void filter_first(const Call& in, Output& out) {
   }
 }
 
-void highway(const Call& in, Output& out) {
+void highway(const Offers& in, Output& out) {
   out.count = HWY_DYNAMIC_DISPATCH(Select)(in, out.selected.data());
 }
 

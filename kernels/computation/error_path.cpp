@@ -31,6 +31,7 @@ struct Order {
 enum class Error : int { kNone = 0, kNoQuantity = 1, kOutOfStock = 2 };
 
 struct ErrorPath {
+  static constexpr auto kInputs = inputs("sixteenth", "thousandth", "never");
   using Call = std::span<const Order>;
   struct Input {
     std::size_t n = 0;
@@ -41,9 +42,9 @@ struct ErrorPath {
   using Output = Buffer<std::int64_t>;
 
   static Input make(const Setting& setting, Rng& rng) {
-    const std::uint64_t one_in = setting.input == "sixteenth"    ? 16
-                                 : setting.input == "thousandth" ? 1024
-                                                                 : 0;
+    const std::uint64_t one_in = setting.input == kInputs["sixteenth"]    ? 16
+                                 : setting.input == kInputs["thousandth"] ? 1024
+                                                                          : 0;
     Input in;
     in.n = setting.n;
     const std::size_t pool = in.n < kSmallest ? kTestPool : kPool;
@@ -216,7 +217,6 @@ const Registrar kRegistrar({.name = "computation/error_path",
                             .technique = "an expected failure is a value, not an exception",
                             .sizes = {1024, 16384, 131072, 4 << 20},
                             .headline = {1024, 131072},
-                            .inputs = {"sixteenth", "thousandth", "never"},
                             .ceiling = {"machine/copy"},
                             .demand =
                                 [](const Setting& s) {

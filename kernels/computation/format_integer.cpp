@@ -32,6 +32,7 @@ constexpr std::uint64_t kTen8 = 100'000'000;
 constexpr std::uint64_t kTen16 = kTen8 * kTen8;
 
 struct FormatInteger {
+  static constexpr auto kInputs = inputs("digits_1_10", "digits_1_5", "digits_1_20");
   using Call = std::span<const std::uint64_t>;
   struct Input {
     Buffer<std::uint64_t> numbers;
@@ -48,6 +49,7 @@ struct FormatInteger {
       headroom::poison(text);
       size = text.size() + 1;
     }
+    bool spoil(Spoil how) { return spoil_counted(how, text.data(), size); }
     std::string_view view() const { return {text.data(), std::min(size, text.size())}; }
   };
 
@@ -55,9 +57,9 @@ struct FormatInteger {
     const std::size_t n = setting.n;
     const std::size_t slices = n == 0 ? 0 : n < 256 ? 4 : std::max<std::size_t>(1, kNumbers / n);
     Input in{Buffer<std::uint64_t>(slices * n), n};
-    const std::size_t most = setting.input == "digits_1_5"    ? 5
-                             : setting.input == "digits_1_20" ? 20
-                                                              : 10;
+    const std::size_t most = setting.input == kInputs["digits_1_5"]    ? 5
+                             : setting.input == kInputs["digits_1_20"] ? 20
+                                                                       : 10;
     FastRng fast(rng());
     for (std::uint64_t& number : in.numbers) {
       std::uint64_t low = 1;  // 10^(digits - 1)
@@ -307,13 +309,12 @@ const Registrar kRegistrar(
      .technique = "many digits a multiplication; the length as an offset, not a branch",
      .sizes = {256, 4096, 65536},
      .headline = {4096, 65536},
-     .inputs = {"digits_1_10", "digits_1_5", "digits_1_20"},
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);
-           const double length = s.input == "digits_1_5"    ? 3
-                                 : s.input == "digits_1_20" ? 10.5
-                                                            : 5.5;
+           const double length = s.input == FormatInteger::kInputs["digits_1_5"]    ? 3
+                                 : s.input == FormatInteger::kInputs["digits_1_20"] ? 10.5
+                                                                                    : 5.5;
            return Demand{.items = n,
                          .bytes = (8 + length + 1) * n,
                          .working_set = (8 + static_cast<std::size_t>(length) + 1) * s.n,

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/mask_bits-inl.h"
+#include "support/mask_bits-inl.h"
 
 #if defined(HEADROOM_COMPUTATION_JSON_SUM_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEADROOM_COMPUTATION_JSON_SUM_INL_H_

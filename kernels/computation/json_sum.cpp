@@ -13,6 +13,8 @@
 // they are asked for, behind an index of all structural characters (Langdale and Lemire, "Parsing
 // gigabytes of JSON per second", 2019). A scanner that knows what it looks for needs no index: of
 // the masks of 64 bytes only the colons are visited, and a name is one comparison of eight bytes.
+//
+// Links: simdjson
 #include <algorithm>
 #include <bit>
 #include <cstdint>
@@ -46,6 +48,7 @@ struct Totals {
 };
 
 struct JsonSum {
+  static constexpr auto kInputs = inputs("compact", "pretty").for_tests("odd");
   using Call = std::string_view;  // kPad blanks before it and behind it may be read
   struct Input {
     std::vector<Buffer<char>> texts;
@@ -351,8 +354,8 @@ JsonSum::Input JsonSum::make(const Setting& setting, Rng& rng) {
   const std::size_t slices = n < 100 ? 4 : std::max<std::size_t>(1, kRecords / n);
   for (std::size_t slice = 0; slice < slices; ++slice)
     in.add(array_of(
-        n, [&fast](std::uint64_t k) { return bounded(fast, k); }, setting.input == "pretty",
-        setting.input == "odd"));
+        n, [&fast](std::uint64_t k) { return bounded(fast, k); },
+        setting.input == JsonSum::kInputs["pretty"], setting.input == JsonSum::kInputs["odd"]));
   return in;
 }
 
@@ -406,10 +409,9 @@ const Registrar kRegistrar(
      .technique = "reads only what is asked for, builds nothing",
      .sizes = {100, 2000, 8000, 400000},
      .headline = {100, 8000},
-     .inputs = {"compact", "pretty"},
      .demand =
          [](const Setting& s) {
-           const std::size_t record = s.input == "pretty" ? 230 : 150;
+           const std::size_t record = s.input == JsonSum::kInputs["pretty"] ? 230 : 150;
            return Demand{.items = static_cast<double>(s.n),
                          .bytes = static_cast<double>(record * s.n),
                          .working_set = record * s.n,

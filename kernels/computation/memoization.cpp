@@ -20,6 +20,7 @@ constexpr std::size_t kTestPool = std::size_t{1} << 12;  // below the smallest m
 constexpr std::size_t kSmallest = 1024;
 
 struct Memoization {
+  static constexpr auto kInputs = inputs("repeats", "distinct");
   struct Call {
     std::span<const std::uint32_t> arguments;  // 1 to largest
     std::uint32_t largest;
@@ -40,7 +41,7 @@ struct Memoization {
     in.n = setting.n;
     const std::size_t pool = in.n < kSmallest ? kTestPool : kPool;
     while (in.slices * in.n < pool && in.slices < pool) in.slices *= 2;
-    const bool distinct = setting.input == "distinct";
+    const bool distinct = setting.input == kInputs["distinct"];
     in.largest = static_cast<std::uint32_t>(std::max<std::size_t>(distinct ? in.n : in.n / 16, 1));
     in.arguments = Buffer<std::uint32_t>(in.n * in.slices);
     FastRng fast(rng());
@@ -138,7 +139,6 @@ const Registrar kRegistrar({.name = "computation/memoization",
                             .technique = "remember answers; let an integer argument be an index",
                             .sizes = {1024, 16384, 131072, 1 << 20},
                             .headline = {1024, 131072},
-                            .inputs = {"repeats", "distinct"},
                             .demand =
                                 [](const Setting& s) {
                                   return Demand{

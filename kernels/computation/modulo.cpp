@@ -14,7 +14,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_COMPUTATION_MODULO_ONCE_
 #define HEADROOM_COMPUTATION_MODULO_ONCE_
@@ -90,6 +90,7 @@ namespace {
 HWY_EXPORT(Modulo);
 
 struct ModuloProblem {
+  static constexpr auto kInputs = inputs("prime", "power_of_two");
   struct Input {
     Buffer<std::uint32_t> numbers;
     std::uint32_t divisor = 1;
@@ -101,11 +102,12 @@ struct ModuloProblem {
       headroom::poison(buckets);
       ranged = false;
     }
+    bool spoil(Spoil how) { return headroom::spoil(buckets, how); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {
     Input in{Buffer<std::uint32_t>(setting.n),
-             setting.input == "power_of_two" ? 1u << 20 : 1000003};
+             setting.input == kInputs["power_of_two"] ? 1u << 20 : 1000003};
     FastRng fast(rng());
     for (std::uint32_t& number : in.numbers) number = static_cast<std::uint32_t>(fast() >> 32);
     return in;
@@ -207,7 +209,6 @@ const Registrar kRegistrar({.name = "computation/modulo",
                             .technique = "one division for a divisor, not one for each number",
                             .sizes = {4096, 65536, 1 << 19, 8 << 20},
                             .headline = {4096, 1 << 19},
-                            .inputs = {"prime", "power_of_two"},
                             .ceiling = {"machine/copy"},
                             .demand =
                                 [](const Setting& s) {

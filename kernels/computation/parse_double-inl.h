@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "computation/digits-inl.h"
-#include "core/mask_bits-inl.h"
+#include "support/mask_bits-inl.h"
 
 #if defined(HEADROOM_COMPUTATION_PARSE_DOUBLE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEADROOM_COMPUTATION_PARSE_DOUBLE_INL_H_

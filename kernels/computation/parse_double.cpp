@@ -11,6 +11,8 @@
 // integers. Clinger ("How to read floating point numbers accurately", 1990) saw that short numbers
 // need one division or multiplication of doubles. Eisel and Lemire do with one 64 x 128-bit product
 // (eisel_lemire.h), after which reading the digits is what takes time. That is where SIMD helps.
+//
+// Links: fast_float
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -31,7 +33,9 @@ namespace headroom {
 namespace {
 
 struct ParseDouble {
+  static constexpr auto kInputs = inputs("uniform", "decimals", "exponents").for_tests("odd");
   using Input = LineInput;
+  using Call = LineCall;
   struct Output {
     Buffer<std::uint64_t> bits;
     Buffer<std::uint8_t> good;
@@ -39,6 +43,7 @@ struct ParseDouble {
       headroom::poison(bits);
       headroom::poison(good);
     }
+    bool spoil(Spoil how) { return spoil_parts(how, bits, good); }
   };
 
   static Input make(const Setting& setting, Rng& rng);
@@ -340,19 +345,20 @@ void add_digits(FastRng& rng, std::size_t count, std::string& text) {
 
 ParseDouble::Input ParseDouble::make(const Setting& setting, Rng& rng) {
   FastRng fast(rng());
-  const std::string_view input = setting.input;
+  const InputName input = setting.input;
   LineWriter lines;
   std::string& text = lines.text();
   const std::size_t count = lines_for(setting.n);
   for (std::size_t i = 0; i < count; ++i) {
-    if (bounded(fast, input == "odd" ? 2 : 64) == 0) {  // odd: for the tests, half of them
+    // Odd, for the tests, has half of them.
+    if (bounded(fast, input == kInputs["odd"] ? 2 : 64) == 0) {
       text += odd_line(fast);
-    } else if (input == "decimals") {  // prices, degrees
+    } else if (input == kInputs["decimals"]) {  // prices, degrees
       if (bounded(fast, 4) == 0) text += '-';
       add_digits(fast, 1 + bounded(fast, 4), text);
       text += '.';
       add_digits(fast, 1 + bounded(fast, 6), text);
-    } else if (input == "exponents") {  // any double, as programs write them
+    } else if (input == kInputs["exponents"]) {  // any double, as programs write them
       if (bounded(fast, 2) == 0) text += '-';
       add_digits(fast, 1, text);
       text += '.';
@@ -395,11 +401,12 @@ const Registrar kRegistrar(
      .technique = "one exact product instead of long arithmetic; digits by SIMD, not by loops",
      .sizes = {256, 4096, 65536},
      .headline = {4096, 65536},
-     .inputs = {"uniform", "decimals", "exponents"},
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);
-           const std::size_t length = s.input == "decimals" ? 7 : s.input == "exponents" ? 22 : 19;
+           const std::size_t length = s.input == ParseDouble::kInputs["decimals"]    ? 7
+                                      : s.input == ParseDouble::kInputs["exponents"] ? 22
+                                                                                     : 19;
            const std::size_t line = length + 1 + 4;
            return Demand{.items = n,
                          .bytes = (static_cast<double>(line) + 9) * n,

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "computation/digits-inl.h"
-#include "core/evens-inl.h"
+#include "support/evens-inl.h"
 
 #if defined(HEADROOM_COMPUTATION_PARSE_INTEGER_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEADROOM_COMPUTATION_PARSE_INTEGER_INL_H_

@@ -25,7 +25,10 @@ namespace headroom {
 namespace {
 
 struct ParseInteger {
+  static constexpr auto kInputs =
+      inputs("digits_1_10", "digits_8", "digits_1_19").for_tests("short", "odd");
   using Input = LineInput;
+  using Call = LineCall;
   struct Output {
     Buffer<std::uint64_t> values;
     Buffer<std::uint8_t> good;
@@ -33,6 +36,7 @@ struct ParseInteger {
       headroom::poison(values);
       headroom::poison(good);
     }
+    bool spoil(Spoil how) { return spoil_parts(how, values, good); }
   };
 
   static Input make(const Setting& setting, Rng& rng);
@@ -46,7 +50,7 @@ struct ParseInteger {
     return good.ok() ? exact(want.values, got.values) : good;
   }
 };
-using Call = LineCall;
+using Call = ParseInteger::Call;
 using Output = ParseInteger::Output;
 
 // strtoull skips blanks and line ends and takes signs, so that its caller has to look first.
@@ -208,17 +212,17 @@ ParseInteger::Input ParseInteger::make(const Setting& setting, Rng& rng) {
   LineWriter lines;
   std::string& text = lines.text();
   for (std::size_t i = 0; i < count; ++i) {
-    const std::string_view input = setting.input;
-    if (input == "digits_8") {
+    const InputName input = setting.input;
+    if (input == kInputs["digits_8"]) {
       text += digits_of(fast, 8);
-    } else if (input == "short") {  // for the tests: odd lines among none longer than eight
+    } else if (input == kInputs["short"]) {  // odd lines among none longer than eight
       const std::string odd = odd_line(fast);
       text +=
           odd.size() <= 8 && bounded(fast, 4) == 0 ? odd : digits_of(fast, 1 + bounded(fast, 8));
-    } else if (bounded(fast, input == "odd" ? 2 : 64) == 0) {  // odd: for the tests, half of them
+    } else if (bounded(fast, input == kInputs["odd"] ? 2 : 64) == 0) {  // odd: half of them
       text += odd_line(fast);
     } else {
-      text += digits_of(fast, 1 + bounded(fast, input == "digits_1_10" ? 10 : 19));
+      text += digits_of(fast, 1 + bounded(fast, input == kInputs["digits_1_10"] ? 10 : 19));
     }
     lines.end_line();
   }
@@ -243,12 +247,13 @@ const Registrar kRegistrar(
      .technique = "many digits a multiply; the length as a mask, not a branch",
      .sizes = {256, 4096, 65536},
      .headline = {4096, 65536},
-     .inputs = {"digits_1_10", "digits_8", "digits_1_19"},
      .ceiling = {"machine/read"},
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);
-           const double length = s.input == "digits_1_10" ? 5.5 : s.input == "digits_8" ? 8 : 10;
+           const double length = s.input == ParseInteger::kInputs["digits_1_10"] ? 5.5
+                                 : s.input == ParseInteger::kInputs["digits_8"]  ? 8
+                                                                                 : 10;
            return Demand{.items = n,
                          .bytes = (length + 1 + 4 + 9) * n,
                          .working_set = 24 * s.n,

@@ -23,6 +23,7 @@ struct Placed {
     headroom::poison(values);
     ids = {};
   }
+  bool spoil(Spoil how) { return headroom::spoil(values, how); }
 };
 
 // Exact, object by object.

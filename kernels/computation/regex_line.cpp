@@ -14,6 +14,8 @@
 // "Regular expression matching in the wild", 2010) runs automata instead, and this expression in
 // one pass. By hand the same is a chain of comparisons; for a form as regular as this one they need
 // hardly any branch that is mispredicted.
+//
+// Links: re2
 #if defined(__GNUC__) && !defined(__clang__)
 // Under the sanitizers GCC 12 takes a member of <regex>'s states for uninitialized.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -59,6 +61,7 @@ constexpr Record kNoRecord = {};
 
 struct RegexLine {
   using Input = LineInput;
+  using Call = LineCall;
   using Output = Buffer<Record>;
 
   static Input make(const Setting& setting, Rng& rng);

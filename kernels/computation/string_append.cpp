@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t kWords = 256;
 
 struct StringAppend {
+  static constexpr auto kInputs = inputs("words", "lines");
   struct Call {
     const std::string* words;              // the vocabulary
     std::span<const std::uint8_t> pieces;  // which word each piece is
@@ -40,7 +41,7 @@ struct StringAppend {
     in.n = setting.n;
     while (in.slices * in.n < (std::size_t{1} << 20) && in.slices < (std::size_t{1} << 20))
       in.slices *= 2;
-    const bool lines = setting.input == "lines";
+    const bool lines = setting.input == kInputs["lines"];
     for (std::size_t i = 0; i < kWords; ++i) {
       std::string word(lines ? 40 + bounded(rng, 80) : 1 + i % 15, ' ');
       for (char& c : word) c = static_cast<char>('a' + bounded(rng, 26));
@@ -162,11 +163,10 @@ const Registrar kRegistrar(
      .technique = "size once, then copy without branching on the length",
      .sizes = {1000, 10000, 100000, 8000000},
      .headline = {1000, 10000},
-     .inputs = {"words", "lines"},
      .ceiling = {"machine/copy"},
      .demand =
          [](const Setting& s) {
-           const std::size_t average = s.input == "lines" ? 80 : 8;
+           const std::size_t average = s.input == StringAppend::kInputs["lines"] ? 80 : 8;
            const std::size_t text = s.n * average;
            return Demand{.items = static_cast<double>(s.n),
                          .bytes = 2 * static_cast<double>(text),

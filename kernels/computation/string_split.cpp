@@ -19,7 +19,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/mask_bits-inl.h"
+#include "support/mask_bits-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -107,6 +107,7 @@ constexpr std::size_t kFields = std::size_t{1} << 20;  // carried
 constexpr std::size_t kSpare = 64;
 
 struct StringSplit {
+  static constexpr auto kInputs = inputs("short").for_tests("empty");
   struct Call {
     const std::string& text;
     std::size_t n;  // fields
@@ -131,6 +132,13 @@ struct StringSplit {
       views.clear();
       absl_views.clear();
       headroom::poison(ends);
+    }
+    bool spoil(Spoil how) {
+      if (form == kStrings) return headroom::spoil(strings, how);
+      if (form == kEnds) return spoil_counted(how, ends.data(), count);
+      if (how != Spoil::kLength || views.empty()) return false;
+      views.pop_back();
+      return true;
     }
     std::vector<std::string_view> fields(std::string_view text) const {
       std::vector<std::string_view> all;
@@ -161,7 +169,8 @@ struct StringSplit {
       for (std::size_t i = 0; i < in.n; ++i) {
         // Letters, and what a careless comparison takes for a comma.
         std::uint64_t bits = fast();
-        const std::size_t length = setting.input == "empty" ? (bits >> 58) % 2 : bits >> 60;
+        const std::size_t length =
+            setting.input == kInputs["empty"] ? (bits >> 58) % 2 : bits >> 60;
         for (std::size_t k = 0; k < length; ++k, bits >>= 4)
           text += "abcdefghijklm-+\xac"[bits & 15];
         if (i + 1 != in.n) text += ',';
@@ -305,7 +314,6 @@ const Registrar kRegistrar(
      .technique = "views, not copies; then a mask of delimiters, not a branch on each byte",
      .sizes = {1000, 16384, 262144, 4 << 20},
      .headline = {1000, 262144},
-     .inputs = {"short"},
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);

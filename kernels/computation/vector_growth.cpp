@@ -27,6 +27,13 @@ struct VectorGrowth {
       headroom::poison(vector);
       results = {};
     }
+    bool spoil(Spoil how) {
+      if (how == Spoil::kLength && !results.empty()) {
+        results = results.first(results.size() - 1);
+        return true;
+      }
+      return vector.empty() ? false : headroom::spoil(vector, how);
+    }
   };
 
   static Input make(const Setting& setting, Rng& rng) {

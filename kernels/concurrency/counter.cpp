@@ -12,7 +12,7 @@
 #include <mutex>
 
 #include "core/kernel.h"
-#include "core/team.h"
+#include "support/team.h"
 
 namespace headroom {
 namespace {
@@ -42,7 +42,7 @@ struct Counter {
 };
 
 struct Locked {
-  explicit Locked(const Counter::Input&) {}
+  Locked(const Counter::Input&, const Setting& setting) : team(setting.threads) {}
   Team team;
   alignas(kApart) std::mutex mutex;
   std::uint64_t value = 0;
@@ -60,7 +60,7 @@ void naive(Locked& counter, const Counter::Input& in, std::uint64_t& out) {
 }
 
 struct Shared {
-  explicit Shared(const Counter::Input&) {}
+  Shared(const Counter::Input&, const Setting& setting) : team(setting.threads) {}
   Team team;
   alignas(kApart) std::atomic<std::uint64_t> value{0};
 };
@@ -100,8 +100,8 @@ struct PerThread {
   struct alignas(kStride) Slot {
     std::atomic<std::uint64_t> events{0};
   };
-  explicit PerThread(const Counter::Input&)
-      : slots(static_cast<std::size_t>(team.count()) + kApart / kStride) {}
+  PerThread(const Counter::Input&, const Setting& setting)
+      : team(setting.threads), slots(static_cast<std::size_t>(team.count()) + kApart / kStride) {}
   // Starts at a line of its own, so that neighbours really are neighbours.
   Slot& slot(int thread) {
     const auto past = reinterpret_cast<std::uintptr_t>(slots.data()) % kApart;

@@ -3,8 +3,6 @@
 #include <chrono>
 #include <string>
 
-#include "core/cpu.h"
-
 namespace headroom {
 
 double run_turn(Arm& arm, std::size_t turn) {
@@ -26,12 +24,16 @@ absl::Status check_turn(Arm& arm, Arm& baseline, std::size_t turn) {
 }
 
 absl::Status disagreement(const Kernel& kernel, std::size_t variant, const Setting& setting,
-                          int threads, const absl::Status& why) {
+                          const absl::Status& why) {
+  std::string where = " n:" + std::to_string(setting.n) +
+                      " input:" + std::string(setting.input.text()) +
+                      " threads:" + std::to_string(setting.threads);
+  for (const auto& [name, value] : setting.params.entries())
+    where += " " + name + ":" + std::to_string(value);
   return absl::FailedPreconditionError(
       kernel.meta.name + ": variant " + std::string(kernel.variants[variant].name) +
-      " disagrees with the baseline at n:" + std::to_string(setting.n) +
-      " input:" + std::string(setting.input) + " threads:" + std::to_string(threads) +
-      " seed:" + std::to_string(setting.seed) + ": " + std::string(why.message()));
+      " disagrees with the baseline at" + where + " seed:" + std::to_string(setting.seed) + ": " +
+      std::string(why.message()));
 }
 
 namespace {
@@ -44,8 +46,7 @@ absl::Status check_instance(const Kernel& kernel, const Instance& instance, std:
   for (std::size_t i = 0; i < kernel.variants.size(); ++i) {
     const VariantInfo& v = kernel.variants[i];
     if (n > v.max_n || !v.available()) continue;
-    set_threads(v.single_thread ? 1 : threads);
-    std::unique_ptr<Arm> arm = instance.arm(i);
+    std::unique_ptr<Arm> arm = instance.arm(i, v.single_thread ? 1 : threads);
     if (baseline == nullptr) {
       baseline = std::move(arm);
       continue;
@@ -60,12 +61,11 @@ absl::Status check_instance(const Kernel& kernel, const Instance& instance, std:
 
 }  // namespace
 
-absl::Status check_agreement(const Kernel& kernel, const Setting& setting, int threads,
-                             std::size_t turns) {
+absl::Status check_agreement(const Kernel& kernel, const Setting& setting, std::size_t turns) {
   const std::unique_ptr<Instance> instance = kernel.bind(setting);
-  return check_instance(kernel, *instance, setting.n, threads, turns,
+  return check_instance(kernel, *instance, setting.n, setting.threads, turns,
                         [&](std::size_t variant, const absl::Status& why) {
-                          return disagreement(kernel, variant, setting, threads, why);
+                          return disagreement(kernel, variant, setting, why);
                         });
 }
 

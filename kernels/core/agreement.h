@@ -9,7 +9,6 @@
 
 #include "absl/status/status.h"
 #include "core/kernel.h"
-#include "core/ladder.h"
 
 namespace headroom {
 
@@ -21,10 +20,8 @@ double run_turn(Arm& arm, std::size_t turn);
 absl::Status check_turn(Arm& arm, Arm& baseline, std::size_t turn);
 
 // Checks every variant of the table that can run at this setting against the first one that can,
-// over `turns` turns, with `threads` threads. The error names variant, size, input, threads and
-// seed.
-absl::Status check_agreement(const Kernel& kernel, const Setting& setting, int threads,
-                             std::size_t turns);
+// over `turns` turns. The error names variant, size, input, threads, params and seed.
+absl::Status check_agreement(const Kernel& kernel, const Setting& setting, std::size_t turns);
 
 // The same for an input made of these bytes, in one turn. InvalidArgument where the kernel's
 // problem has no from().
@@ -32,6 +29,6 @@ absl::Status check_agreement(const Kernel& kernel, std::span<const std::uint8_t>
 
 // The error of one disagreement, with its coordinates.
 absl::Status disagreement(const Kernel& kernel, std::size_t variant, const Setting& setting,
-                          int threads, const absl::Status& why);
+                          const absl::Status& why);
 
 }  // namespace headroom

@@ -2,30 +2,23 @@
 // kernels (agreement, ladders, ordinary benchmarks) sees variants only through it.
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "core/opaque.h"
+#include "core/problem.h"
 #include "core/same.h"
+#include "core/setting.h"
 
 namespace headroom {
-
-// The coordinates of a problem instance.
-struct Setting {
-  std::size_t n = 0;
-  std::string_view input = "default";  // one of the kernel's inputs
-  std::uint64_t seed = 1;
-};
 
 // What a variant reports beside time, by name: {"hit_ratio", {0.93, "ratio"}}.
 struct Quantity {
@@ -53,11 +46,16 @@ class Arm {
   // Compares the output of the last call with that of the baseline, which must be at the same turn.
   // Both must be settled.
   virtual absl::Status agrees_with(const Arm& baseline) const = 0;
+  // Changes the settled output in one way, to prove that agrees_with() can fail; false where an
+  // output of this kind can't be changed so.
+  virtual bool spoil(Spoil how) = 0;
   // The turn that the next call sees; both may be read and set between runs.
   virtual std::size_t turn() const = 0;
   virtual void set_turn(std::size_t turn) = 0;
   // True where consecutive calls see different data.
   virtual bool rotates() const = 0;
+  // What making the State took, in nanoseconds; 0 where there is none.
+  virtual double build_ns() const { return 0; }
   virtual Quantities quantities() const { return {}; }
 };
 
@@ -69,30 +67,44 @@ inline void run_untimed(Arm& arm, std::size_t calls) {
 
 namespace internal {
 
-template <class Input>
-concept Rotating = requires(const Input& input) {
-  input.at(std::size_t{0});
+template <class T>
+concept Quantified = requires(const T& of) {
+  { of.quantities() } -> std::same_as<Quantities>;
 };
+template <class T, class Output>
+concept Answers = requires(const T& of, Output& output) {
+  of.answer(output);
+};
+// Made from the input, or from the input and the setting.
+template <class T, class Input>
+concept MadeFrom = std::constructible_from<T, const Input&> ||
+    std::constructible_from<T, const Input&, const Setting&>;
 
-template <class Input>
-struct CallType {
-  using type = Input;
-};
-template <Rotating Input>
-struct CallType<Input> {
-  using type = std::remove_cvref_t<decltype(std::declval<const Input&>().at(std::size_t{0}))>;
-};
+// T(input, setting), or T(input) where it doesn't ask for the setting.
+template <class T, class Input>
+std::unique_ptr<T> made_from(const Input& input, const Setting& setting) {
+  if constexpr (std::constructible_from<T, const Input&, const Setting&>)
+    return std::make_unique<T>(input, setting);
+  else
+    return std::make_unique<T>(input);
+}
 
-// The part that all shapes share. P is the problem.
+}  // namespace internal
+
+// The part that all shapes share (those of support/ too). P is the problem. The input must outlive
+// it.
 template <class P>
 class ArmOf : public Arm {
  public:
   using Input = typename P::Input;
   using Output = typename P::Output;
-  using Call = typename CallType<Input>::type;
+  using Call = CallOf<P>;
 
-  explicit ArmOf(const Input& input) : input_(input) {
-    if constexpr (requires { P::size(input, output_); }) P::size(input, output_);
+  ArmOf(const Input& input, const Setting& setting) : input_(input), setting_(setting) {
+    if constexpr (internal::SizesWithSetting<P>)
+      P::size(input, output_, setting);
+    else if constexpr (internal::Sizes<P>)
+      P::size(input, output_);
   }
   void refill(std::size_t) override {}
   void poison() override { headroom::poison(output_); }
@@ -101,21 +113,19 @@ class ArmOf : public Arm {
     return with_call(turn_ == 0 ? 0 : turn_ - 1,
                      [&](const Call& call) { return P::same(call, want, output_); });
   }
+  bool spoil(Spoil how) override { return headroom::spoil(output_, how); }
   std::size_t turn() const override { return turn_; }
   void set_turn(std::size_t turn) override { turn_ = turn; }
-  bool rotates() const override { return Rotating<Input>; }
+  bool rotates() const override { return Rotating<P>; }
   Quantities quantities() const override {
-    if constexpr (requires(const Output& o) {
-                    { o.quantities() } -> std::same_as<Quantities>;
-                  })
-      return output_.quantities();
+    if constexpr (internal::Quantified<Output>) return output_.quantities();
     return {};
   }
 
  protected:
   template <class Body>
   decltype(auto) with_call(std::size_t turn, Body&& body) const {
-    if constexpr (Rotating<Input>) {
+    if constexpr (Rotating<P>) {
       const Call call = input_.at(turn);
       return body(call);
     } else {
@@ -130,9 +140,12 @@ class ArmOf : public Arm {
   }
 
   const Input& input_;
+  const Setting setting_;
   Output output_{};
   std::size_t turn_ = 0;
 };
+
+namespace internal {
 
 template <class P, auto kFunction>
 class PureArm final : public ArmOf<P> {
@@ -140,8 +153,11 @@ class PureArm final : public ArmOf<P> {
   using ArmOf<P>::ArmOf;
   void run(std::size_t calls) override {
     auto* const function = opaque(kFunction);
-    this->repeat(calls, [&](const typename ArmOf<P>::Call& call) {
-      function(call, this->output_);
+    this->repeat(calls, [&](const CallOf<P>& call) {
+      if constexpr (std::invocable<decltype(function), const CallOf<P>&, typename P::Output&>)
+        function(call, this->output_);
+      else
+        function(this->setting_, call, this->output_);
       sink(this->output_);
     });
   }
@@ -150,25 +166,35 @@ class PureArm final : public ArmOf<P> {
 template <class P, auto kFunction, class State>
 class StatefulArm final : public ArmOf<P> {
  public:
-  explicit StatefulArm(const typename P::Input& input) : ArmOf<P>(input), state_(input) {}
+  StatefulArm(const typename P::Input& input, const Setting& setting) : ArmOf<P>(input, setting) {
+    const auto start = std::chrono::steady_clock::now();
+    state_ = made_from<State>(input, setting);
+    const auto end = std::chrono::steady_clock::now();
+    build_ns_ = std::chrono::duration<double, std::nano>(end - start).count();
+  }
   void run(std::size_t calls) override {
     auto* const function = opaque(kFunction);
-    this->repeat(calls, [&](const typename ArmOf<P>::Call& call) {
-      function(state_, call, this->output_);
+    State& state = *state_;
+    this->repeat(calls, [&](const CallOf<P>& call) {
+      function(state, call, this->output_);
       sink(this->output_);
     });
   }
+  // Where the result lies in State (a table in a database), State::answer(Output&) hands it out.
+  void settle() override {
+    if constexpr (Answers<State, typename P::Output>)
+      if (this->turn_ != 0) state_->answer(this->output_);
+  }
+  double build_ns() const override { return build_ns_; }
   Quantities quantities() const override {
     Quantities all = ArmOf<P>::quantities();
-    if constexpr (requires(const State& s) {
-                    { s.quantities() } -> std::same_as<Quantities>;
-                  })
-      all.merge(state_.quantities());
+    if constexpr (Quantified<State>) all.merge(state_->quantities());
     return all;
   }
 
  private:
-  State state_;
+  std::unique_ptr<State> state_;
+  double build_ns_ = 0;
 };
 
 template <class P, auto kFunction, class Work>
@@ -176,10 +202,9 @@ class MutatingArm final : public ArmOf<P> {
  public:
   using ArmOf<P>::ArmOf;
   void refill(std::size_t calls) override {
-    while (works_.size() < calls) works_.push_back(std::make_unique<Work>(this->input_));
+    while (works_.size() < calls) works_.push_back(made_from<Work>(this->input_, this->setting_));
     for (std::size_t i = 0; i < calls; ++i)
-      this->with_call(this->turn_ + i,
-                      [&](const typename ArmOf<P>::Call& call) { works_[i]->refill(call); });
+      this->with_call(this->turn_ + i, [&](const CallOf<P>& call) { works_[i]->refill(call); });
   }
   void run(std::size_t calls) override {
     auto* const function = opaque(kFunction);
@@ -192,7 +217,7 @@ class MutatingArm final : public ArmOf<P> {
   }
   // Where the result lies in Work (a sort in place), Work::answer(Output&) hands it out.
   void settle() override {
-    if constexpr (requires(const Work& w, typename P::Output& o) { w.answer(o); })
+    if constexpr (Answers<Work, typename P::Output>)
       if (last_ != 0) works_[last_ - 1]->answer(this->output_);
   }
 

@@ -13,10 +13,6 @@
 #include <thread>
 #include <vector>
 
-#if HEADROOM_HAVE_OPENMP
-#include <omp.h>
-#endif
-
 namespace headroom {
 namespace {
 
@@ -59,8 +55,6 @@ const std::vector<int>& cores() {
 }
 #endif
 
-int current_threads = 1;
-
 std::size_t cache_bytes(int name, std::size_t usual) {
   const long bytes = name < 0 ? 0 : sysconf(name);
   return bytes > 0 ? static_cast<std::size_t>(bytes) : usual;
@@ -85,15 +79,6 @@ bool pin_to_core(int slot) {
 #else
   (void)slot;
   return false;
-#endif
-}
-
-int threads() { return current_threads; }
-
-void set_threads(int count) {
-  current_threads = count;
-#if HEADROOM_HAVE_OPENMP
-  omp_set_num_threads(count);
 #endif
 }
 

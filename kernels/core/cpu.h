@@ -1,4 +1,4 @@
-// Cores, pinning, and the number of threads that the variant now running may use.
+// Cores, pinning, and the sizes of caches.
 #pragma once
 
 #include <cstddef>
@@ -11,14 +11,8 @@ namespace headroom {
 int core_count();
 
 // Binds the calling thread to the hardware thread of core `slot` (modulo core_count()). Returns
-// false where the system refuses. Two threads on one core of a virtual machine is the default fate
-// of unpinned ones.
+// false where the system refuses. Without it two threads of a virtual machine often share a core.
 bool pin_to_core(int slot);
-
-// How many threads the variant now running may use: the `threads` of its cell. OpenMP variants give
-// it to num_threads(), others to run_team().
-int threads();
-void set_threads(int count);
 
 // Calls body(i) for i in [0, count) each on a thread of its own, i = 0 on the calling thread,
 // thread i pinned to core i; returns when all are done. Starts the threads anew: the cost of

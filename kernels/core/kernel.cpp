@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <set>
+#include <stdexcept>
 
 namespace headroom {
 namespace {
@@ -19,6 +20,17 @@ std::string flaw(const Kernel& kernel) {
   if (std::count(meta.name.begin(), meta.name.end(), '/') != 1) return "name is not group/kernel";
   if (!meta.demand) return "no demand";
   if (meta.inputs.empty()) return "no input";
+  if (std::set<std::string>(meta.inputs.begin(), meta.inputs.end()).size() != meta.inputs.size())
+    return "an input twice (kInputs of the problem and inputs of the metadata are not both needed)";
+  for (const Param& param : meta.params) {
+    if (param.name.empty() || param.name.find_first_of("/: ,") != std::string::npos)
+      return "param " + param.name + " has no name that fits into a cell's";
+    if (param.values.empty()) return "param " + param.name + " has no value";
+    for (std::int64_t value : param.headline)
+      if (std::find(param.values.begin(), param.values.end(), value) == param.values.end())
+        return "param " + param.name + ": headline value " + std::to_string(value) +
+               " is not among its values";
+  }
   if (meta.sizes.empty() || !std::is_sorted(meta.sizes.begin(), meta.sizes.end()))
     return "sizes are missing or not ascending";
   for (std::size_t n : meta.headline)
@@ -28,11 +40,13 @@ std::string flaw(const Kernel& kernel) {
   static const std::set<std::string> units = {"", "B/s", "FLOP/s", "Hz", "ns"};
   if (units.count(meta.unit) == 0) return "unknown unit " + meta.unit;
   std::set<std::string_view> names;
+  std::size_t standards = 0;
   for (const VariantInfo& v : kernel.variants) {
     if (v.what.empty()) return "variant " + std::string(v.name) + " does not say what it does";
     if (!names.insert(v.name).second) return "two variants named " + std::string(v.name);
     if (!v.built && v.needs.empty())
       return "variant " + std::string(v.name) + " was not built and names no need";
+    if (v.role == "standard" && ++standards > 1) return "more than one standard variant";
   }
   return "";
 }
@@ -108,6 +122,25 @@ NoiseClass noise_class(Axis axis) {
 bool VariantInfo::available() const {
   return built && std::all_of(needs.begin(), needs.end(), [](const Need& n) { return n.met(); });
 }
+
+namespace internal {
+
+Setting with_known_input(const std::string& kernel, const std::vector<std::string>& inputs,
+                         const std::vector<std::string>& test_inputs, Setting setting) {
+  for (const std::vector<std::string>* names : {&inputs, &test_inputs}) {
+    for (const std::string& name : *names) {
+      if (name != setting.input.text()) continue;
+      setting.input = name;
+      return setting;
+    }
+  }
+  std::string known;
+  for (const std::string& name : inputs) known += (known.empty() ? "" : ", ") + name;
+  throw std::invalid_argument(kernel + ": no input " + std::string(setting.input.text()) +
+                              "; it has " + known);
+}
+
+}  // namespace internal
 
 Registrar::Registrar(Kernel kernel) { registered().push_back(std::move(kernel)); }
 

@@ -6,28 +6,40 @@
 //   P::Output                     what one call produces; each variant has its own
 //   static Input make(const Setting&, Rng&);               deterministic in setting and seed
 //   static absl::Status same(const Call&, const Output& want, const Output& got);
-//   static void size(const Input&, Output&);               optional: allocates the output, untimed
+//   static void size(const Input&, Output&);               optional: allocates the output, untimed;
+//                                                          may ask for a const Setting& at the end
 //   static Input from(std::span<const std::uint8_t>);      optional: any bytes as an input, for the
 //                                                          fuzzer and for tests of hard cases
+//   static constexpr auto kInputs = inputs("a", "b");      optional: its inputs by name, the
+//   default
+//                                                          first; compare with kInputs["a"]
+//   using Call = ...;                                      optional: the input rotates (below)
 //
-// a function for each variant, in one of three shapes (chosen by its parameters, run.h):
+// a function for each variant, in one of these shapes (chosen by its parameters, run.h):
 //
 //   void variant(const Call&, Output&);                // pure
+//   void variant(const Setting&, const Call&, Output&);  // pure, and asks for threads or params
 //   void variant(const State&, const Call&, Output&);  // stateful: State(const Input&), built
 //                                                      // untimed (a State& may also change)
 //   void variant(Work&, Output&);                      // mutating: Work(const Input&) and then,
 //                                                      // before each call, untimed,
 //                                                      // work.refill(const Call&)
+//   void variant(Service&, const Request&, Reply&);    // served: support/served.h
 //
 // a constexpr table of them, and one registration at the end:
 //
 //   constexpr Variant<P> kVariants[] = {{.name = "naive", .run = run<naive>, .what = "..."}, ...};
 //   const Registrar kRegistrar(Metadata{...}, kVariants);
 //
-// Call is what one call sees: Input itself, or, where Input has `Call at(std::size_t turn) const`,
-// the slice for that turn. Turns count up call by call, one counter a variant, so a kernel whose
-// branches depend on data gives no two consecutive calls the same data: carry at least 10^6
-// decisions. The same table feeds the tests and the benchmarks: what is timed is what was checked.
+// State and Work may also take (const Input&, const Setting&), for threads and params. Where the
+// result lies in one of them rather than in the Output, its member `answer(Output&)` hands it out,
+// untimed. Threads come from the Setting alone; nothing is global.
+//
+// Call is what one call sees: Input itself, or, where the problem declares `using Call = ...`, what
+// its Input's `Call at(std::size_t turn) const` gives for that turn. Turns count up call by call,
+// one counter a variant, so a kernel whose branches depend on data gives no two consecutive calls
+// the same data: carry at least 10^6 decisions. The same table feeds the tests and the benchmarks:
+// what is timed is what was checked.
 #pragma once
 
 #include <cstddef>
@@ -35,6 +47,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,15 +57,20 @@
 #include "core/arm.h"
 #include "core/buffer.h"
 #include "core/need.h"
+#include "core/problem.h"
+#include "core/promise.h"
 #include "core/random.h"
 #include "core/run.h"
 #include "core/same.h"
+#include "core/setting.h"
 
 namespace headroom {
 
-// The first variant of a table is the baseline; the others say whether they are ours or a
-// library's.
-enum class Role { kOptimized, kPeer };
+// The first variant of a table is the baseline; the others say what they are: ours, a library's
+// implementation, or, at most one, what the standard library or plain good C++ gives. Where the
+// baseline is a textbook's first way that nobody ships, there must be a standard one: speedups over
+// it are the ones to quote.
+enum class Role { kOptimized, kStandard, kPeer };
 
 // The resource that a kernel leans on.
 enum class Axis {
@@ -95,6 +113,22 @@ struct Ceiling {
   std::string input = {};  // of the probe; empty: its default
 };
 
+// What a ladder is judged by: the time of a call, or a quantity that its variants report
+// (arm.h, Quantities), named, with a direction.
+struct Measure {
+  std::string name = "time";  // "p99"
+  std::string unit = "ns";
+  bool more_is_better = false;
+};
+
+// A further coordinate of a kernel: {"clients", {1, 4, 16}}; `headline` are the values that
+// `standard` measures, all where it is empty.
+struct Param {
+  std::string name;
+  std::vector<std::int64_t> values;
+  std::vector<std::int64_t> headline = {};
+};
+
 // What one call asks of the machine at least, for rates and ceilings, and what a ladder needs.
 struct Demand {
   double items = 0;             // per call; time per item divides by it
@@ -116,8 +150,10 @@ struct Variant {
   Run<P> run;             // run<function>, or kNotBuilt where a library is missing
   std::string_view what;  // one line: why it is faster (naive: what it does)
   Role role = Role::kOptimized;
-  std::size_t max_n = kNoLimit;  // larger sizes are left out of ladders (a quadratic naive)
-  bool single_thread = false;    // uses one thread in every ladder; its rows keep threads:1
+  std::optional<Promise> promise = {};  // the baseline's, unless it says otherwise
+  std::string_view promise_note = {};   // what words don't say: "stale by up to 50 ms"
+  std::size_t max_n = kNoLimit;         // larger sizes are left out of ladders (a quadratic naive)
+  bool single_thread = false;           // uses one thread in every ladder; its rows keep threads:1
   std::span<const Need> needs = {};
 };
 
@@ -125,18 +161,24 @@ struct Variant {
 struct Metadata {
   std::string name;  // "group/kernel"
   Axis axis = Axis::kScalar;
-  std::string technique;                          // what the kernel teaches, one line
-  std::vector<std::size_t> sizes;                 // fixed numbers, ascending
-  std::vector<std::size_t> headline;              // two of them: what `standard` measures
-  std::vector<std::string> inputs = {"default"};  // the first is the default
-  bool sweeps_threads = false;                    // thread counts 1, 2, 4 ... all are coordinates
+  std::string technique;                 // what the kernel teaches, one line
+  std::vector<std::size_t> sizes;        // fixed numbers, ascending
+  std::vector<std::size_t> headline;     // two of them: what `standard` measures
+  std::vector<std::string> inputs = {};  // the first is the default; the problem's kInputs, unless
+                                         // they depend on the machine
+  std::vector<std::string> test_inputs = {};  // further ones, never measured; from kInputs
+  std::vector<Param> params = {};             // further coordinates
+  bool sweeps_threads = false;                // thread counts 1, 2, 4 ... all are coordinates
   bool one_group = false;  // variants that wait for a disk: how many share the caches is no matter
   Ceiling ceiling = {};
   Clock clock = Clock::kAuto;
   Warm warm = Warm::kAuto;
-  std::string placebo = {};  // noise class, where this kernel is a placebo
-  std::string unit = {};     // of a probe: "B/s", "FLOP/s", "Hz" (items a
-                             // second) or "ns" (an item); no probe: empty
+  Measure measure = {};
+  Promise promise = Promise::kExact;       // what the baseline guarantees
+  std::vector<std::string> fixtures = {};  // servers that `headroom run` starts: "postgresql"
+  std::string placebo = {};                // noise class, where this kernel is a placebo
+  std::string unit = {};                   // of a probe: "B/s", "FLOP/s", "Hz" (items a
+                                           // second) or "ns" (an item); no probe: empty
   std::function<Demand(const Setting&)> demand;
   std::vector<std::size_t> test_sizes = {0,  1,  2,  3,  7,   8,   9,   15,  16,  17,   31,  32,
                                          33, 63, 64, 65, 127, 128, 129, 255, 257, 1000, 4097};
@@ -146,7 +188,9 @@ struct Metadata {
 struct VariantInfo {
   std::string_view name;
   std::string_view what;
-  std::string_view role;  // "baseline", "optimized", "peer"
+  std::string_view role;  // "baseline", "standard", "optimized", "peer"
+  Promise promise = Promise::kNone;
+  std::string_view promise_note;
   std::size_t max_n = kNoLimit;
   bool single_thread = false;
   Shape shape = Shape::kPure;
@@ -159,15 +203,16 @@ struct VariantInfo {
 class Instance {
  public:
   virtual ~Instance() = default;
-  // `variant` is an index into the kernel's table and must be available. The arm must not outlive
-  // the instance.
-  virtual std::unique_ptr<Arm> arm(std::size_t variant) const = 0;
+  // `variant` is an index into the kernel's table and must be available; it may use `threads`
+  // threads. The arm must not outlive the instance.
+  virtual std::unique_ptr<Arm> arm(std::size_t variant, int threads) const = 0;
 };
 
 struct Kernel {
   Metadata meta;
   std::string source;  // "simd/sum.cpp"
   std::vector<VariantInfo> variants;
+  // Throws std::invalid_argument for an input that the kernel doesn't declare.
   std::function<std::unique_ptr<Instance>(const Setting&)> bind;
   // Null where the problem has no from().
   std::function<std::unique_ptr<Instance>(std::span<const std::uint8_t>)> bind_bytes;
@@ -188,16 +233,43 @@ namespace internal {
 template <class P>
 class InstanceOf final : public Instance {
  public:
-  InstanceOf(std::span<const Variant<P>> variants, typename P::Input input)
-      : variants_(variants), input_(std::move(input)) {}
-  std::unique_ptr<Arm> arm(std::size_t variant) const override {
-    return variants_[variant].run.make(input_);
+  InstanceOf(std::span<const Variant<P>> variants, typename P::Input input, Setting setting)
+      : variants_(variants), input_(std::move(input)), setting_(std::move(setting)) {}
+  std::unique_ptr<Arm> arm(std::size_t variant, int threads) const override {
+    Setting own = setting_;
+    own.threads = threads;
+    return variants_[variant].run.make(input_, own);
   }
 
  private:
   std::span<const Variant<P>> variants_;
   typename P::Input input_;
+  Setting setting_;
 };
+
+// The setting with its input's name as the metadata spell it, which lasts. Throws
+// std::invalid_argument where they don't.
+Setting with_known_input(const std::string& kernel, const std::vector<std::string>& inputs,
+                         const std::vector<std::string>& test_inputs, Setting setting);
+
+// What is known of a row without its problem's type.
+template <class P>
+VariantInfo without_type(const Variant<P>& v, const Metadata& meta, bool first) {
+  const std::string_view role = first                       ? "baseline"
+                                : v.role == Role::kStandard ? "standard"
+                                : v.role == Role::kPeer     ? "peer"
+                                                            : "optimized";
+  return {.name = v.name,
+          .what = v.what,
+          .role = role,
+          .promise = v.promise.value_or(meta.promise),
+          .promise_note = v.promise_note,
+          .max_n = v.max_n,
+          .single_thread = v.single_thread,
+          .shape = v.run.shape,
+          .needs = v.needs,
+          .built = v.run.make != nullptr};
+}
 
 }  // namespace internal
 
@@ -210,22 +282,29 @@ Kernel describe(Metadata meta, const Variant<P> (&table)[kCount],
   const std::string_view path(file);
   const std::size_t folder = path.rfind("kernels/");
   kernel.source = path.substr(folder == std::string_view::npos ? 0 : folder + 8);
-  const std::span<const Variant<P>> variants(table);
-  for (const Variant<P>& v : variants) {
-    const std::string_view role = &v == table             ? "baseline"
-                                  : v.role == Role::kPeer ? "peer"
-                                                          : "optimized";
-    kernel.variants.push_back({v.name, v.what, role, v.max_n, v.single_thread, v.run.shape, v.needs,
-                               v.run.make != nullptr});
+  if constexpr (internal::NamesInputs<P>) {
+    for (std::size_t i = 0; i < std::size(P::kInputs.names); ++i)
+      (i < P::kInputs.measured ? kernel.meta.inputs : kernel.meta.test_inputs)
+          .emplace_back(P::kInputs.names[i]);
+  } else if (kernel.meta.inputs.empty()) {
+    kernel.meta.inputs = {"default"};
   }
-  kernel.bind = [variants](const Setting& setting) -> std::unique_ptr<Instance> {
-    Rng rng(setting.seed);
-    return std::make_unique<internal::InstanceOf<P>>(variants, P::make(setting, rng));
-  };
-  if constexpr (requires(std::span<const std::uint8_t> bytes) { P::from(bytes); })
-    kernel.bind_bytes = [variants](std::span<const std::uint8_t> bytes) {
-      return std::make_unique<internal::InstanceOf<P>>(variants, P::from(bytes));
+  const std::span<const Variant<P>> variants(table);
+  for (const Variant<P>& v : variants)
+    kernel.variants.push_back(internal::without_type(v, kernel.meta, &v == table));
+  // Nothing is made of a problem that breaks the contract: one error is enough.
+  if constexpr (Problem<P>) {
+    kernel.bind = [variants, name = kernel.meta.name, known = kernel.meta.inputs,
+                   tests = kernel.meta.test_inputs](const Setting& asked) {
+      const Setting setting = internal::with_known_input(name, known, tests, asked);
+      Rng rng(setting.seed);
+      return std::make_unique<internal::InstanceOf<P>>(variants, P::make(setting, rng), setting);
     };
+    if constexpr (internal::TakesBytes<P>)
+      kernel.bind_bytes = [variants](std::span<const std::uint8_t> bytes) {
+        return std::make_unique<internal::InstanceOf<P>>(variants, P::from(bytes), Setting{});
+      };
+  }
   return kernel;
 }
 

@@ -47,4 +47,18 @@ bool has_direct_io() {
 
 bool has_two_cores() { return core_count() >= 2; }
 
+bool built_with_openmp() { return HEADROOM_HAVE_OPENMP != 0; }
+bool built_with_sqlite() { return HEADROOM_HAVE_SQLITE != 0; }
+bool built_with_openblas() { return HEADROOM_HAVE_OPENBLAS != 0; }
+bool built_with_tbb() { return HEADROOM_HAVE_TBB != 0; }
+bool built_with_fast_float() { return HEADROOM_HAVE_FAST_FLOAT != 0; }
+bool built_with_vqsort() { return HEADROOM_HAVE_VQSORT != 0; }
+bool built_with_zlib() { return HEADROOM_HAVE_ZLIB != 0; }
+bool built_with_isal() { return HEADROOM_HAVE_ISAL != 0; }
+bool built_with_simdjson() { return HEADROOM_HAVE_SIMDJSON != 0; }
+bool built_with_re2() { return HEADROOM_HAVE_RE2 != 0; }
+bool built_with_primesieve() { return HEADROOM_HAVE_PRIMESIEVE != 0; }
+bool built_with_boost_flat_map() { return HEADROOM_HAVE_BOOST_FLAT_MAP != 0; }
+bool built_with_roaring() { return HEADROOM_HAVE_ROARING != 0; }
+
 }  // namespace headroom::internal

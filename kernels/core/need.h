@@ -17,41 +17,48 @@ namespace internal {
 bool has_io_uring();
 bool has_direct_io();
 bool has_two_cores();
-template <int kBuilt>
-bool built_with() {
-  return kBuilt != 0;
-}
+bool built_with_openmp();
+bool built_with_sqlite();
+bool built_with_openblas();
+bool built_with_tbb();
+bool built_with_fast_float();
+bool built_with_vqsort();
+bool built_with_zlib();
+bool built_with_isal();
+bool built_with_simdjson();
+bool built_with_re2();
+bool built_with_primesieve();
+bool built_with_boost_flat_map();
+bool built_with_roaring();
 }  // namespace internal
 
-// Libraries found when the program was configured. CMake defines every HEADROOM_HAVE_* as 0 or 1.
+// Libraries found when the program was configured. A kernel that uses one names it in a line
+// "// Links: openblas" of its .cpp file; the build then links it where it is there, and defines
+// HEADROOM_HAVE_OPENBLAS as 0 or 1 (cmake/dependencies.cmake).
 inline constexpr Need kOpenMp{
-    "openmp", internal::built_with<HEADROOM_HAVE_OPENMP>,
+    "openmp", internal::built_with_openmp,
     "install the compiler's OpenMP run time (clang: libomp-dev), rebuild"};
-inline constexpr Need kSqlite{"sqlite3", internal::built_with<HEADROOM_HAVE_SQLITE>,
+inline constexpr Need kSqlite{"sqlite3", internal::built_with_sqlite,
                               "install libsqlite3-dev, rebuild"};
-inline constexpr Need kOpenBlas{"openblas", internal::built_with<HEADROOM_HAVE_OPENBLAS>,
+inline constexpr Need kOpenBlas{"openblas", internal::built_with_openblas,
                                 "install libopenblas-dev, rebuild"};
-inline constexpr Need kTbb{"tbb", internal::built_with<HEADROOM_HAVE_TBB>,
-                           "install libtbb-dev, rebuild"};
-inline constexpr Need kFastFloat{"fast_float", internal::built_with<HEADROOM_HAVE_FAST_FLOAT>,
+inline constexpr Need kTbb{"tbb", internal::built_with_tbb, "install libtbb-dev, rebuild"};
+inline constexpr Need kFastFloat{"fast_float", internal::built_with_fast_float,
                                  "install libfast-float-dev, rebuild"};
-inline constexpr Need kVqsort{"vqsort", internal::built_with<HEADROOM_HAVE_VQSORT>,
+inline constexpr Need kVqsort{"vqsort", internal::built_with_vqsort,
                               "install libhwy-dev with its contrib library, rebuild"};
-inline constexpr Need kZlib{"zlib", internal::built_with<HEADROOM_HAVE_ZLIB>,
-                            "install zlib1g-dev, rebuild"};
-inline constexpr Need kIsal{"isa-l", internal::built_with<HEADROOM_HAVE_ISAL>,
-                            "install libisal-dev, rebuild"};
-inline constexpr Need kSimdjson{"simdjson", internal::built_with<HEADROOM_HAVE_SIMDJSON>,
+inline constexpr Need kZlib{"zlib", internal::built_with_zlib, "install zlib1g-dev, rebuild"};
+inline constexpr Need kIsal{"isa-l", internal::built_with_isal, "install libisal-dev, rebuild"};
+inline constexpr Need kSimdjson{"simdjson", internal::built_with_simdjson,
                                 "install libsimdjson-dev, rebuild"};
-inline constexpr Need kRe2{"re2", internal::built_with<HEADROOM_HAVE_RE2>,
-                           "install libre2-dev, rebuild"};
-inline constexpr Need kPrimesieve{"primesieve", internal::built_with<HEADROOM_HAVE_PRIMESIEVE>,
+inline constexpr Need kRe2{"re2", internal::built_with_re2, "install libre2-dev, rebuild"};
+inline constexpr Need kPrimesieve{"primesieve", internal::built_with_primesieve,
                                   "install libprimesieve-dev, rebuild"};
 // Not among the packages that deps.sh offers: Debian 12's libboost1.81-dev removes python3-scipy.
 inline constexpr Need kBoostFlatMap{
-    "boost::unordered_flat_map", internal::built_with<HEADROOM_HAVE_BOOST_FLAT_MAP>,
+    "boost::unordered_flat_map", internal::built_with_boost_flat_map,
     "put the headers of Boost 1.81 or later where the compiler looks, rebuild"};
-inline constexpr Need kRoaring{"croaring", internal::built_with<HEADROOM_HAVE_ROARING>,
+inline constexpr Need kRoaring{"croaring", internal::built_with_roaring,
                                "install libroaring-dev, rebuild"};
 
 // Features of the host, asked of the running system.

@@ -9,6 +9,8 @@
 // The variants differ in what they promise. Each says it: *durable* is on disk when the call
 // returns; *consistent* may lose the last commits when the power fails, but never the database; the
 // one that is neither may lose the database. All three survive a crash of the program.
+//
+// Links: sqlite
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -57,8 +59,8 @@ struct Insert {
   }
   static absl::Status same(const Input& in, const Output& want, const Output& got) {
     if (want.size() != in.rows.size())
-      return internal::differ("rows of the baseline: ", std::to_string(in.rows.size()),
-                              std::to_string(want.size()));
+      return differ("rows of the baseline: ", std::to_string(in.rows.size()),
+                    std::to_string(want.size()));
     return exact(want, got);
   }
 };

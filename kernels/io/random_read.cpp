@@ -11,6 +11,8 @@
 // A disk is a machine with many servers: one request at a time sees its latency, a hundred at once
 // its throughput. What differs between the variants is how a hundred requests are kept waiting, and
 // what that costs the processor. io_uring: Axboe, "Efficient IO with io_uring" (2019).
+//
+// Links: uring
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -135,8 +137,8 @@ struct RandomRead {
   static absl::Status same(const Call& in, const Output& want, const Output& got) {
     for (std::size_t i = 0; i < in.size(); ++i) {
       if (want[i] != in.disk->sums[in.blocks[i]])
-        return internal::differ("the baseline at index " + std::to_string(i) + ": ",
-                                "what was written", "other content");
+        return differ("the baseline at index " + std::to_string(i) + ": ", "what was written",
+                      "other content");
     }
     return exact(want, got);
   }

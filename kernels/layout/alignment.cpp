@@ -8,7 +8,7 @@
 // From L2 on the lines are on their way anyway, and what is counted is lines, not loads.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/alignment.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

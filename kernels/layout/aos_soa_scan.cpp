@@ -6,7 +6,7 @@
 // the layouts differ.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/aos_soa_scan.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -11,8 +11,8 @@
 // neighbours in memory are of different kinds, so the compiler finds little to vectorize.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/aos_soa_update.cpp"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -106,6 +106,11 @@ struct Update {
       if (layout == nullptr) return;
       for (std::size_t i = 0; i < layout->size(); ++i)
         for (int axis = 0; axis < 3; ++axis) layout->predicted(i, axis) = -1e9f;
+    }
+    bool spoil(Spoil how) {
+      if (how != Spoil::kFirst || layout == nullptr || layout->size() == 0) return false;
+      layout->predicted(0, 0) = -1e9f;
+      return true;
     }
   };
 

@@ -13,22 +13,19 @@
 #include <string>
 
 #include "core/kernel.h"
-#include "machine/pages.h"
+#include "support/cycle.h"
 
 namespace headroom {
 namespace {
-
-using machine::Cycle;
 
 constexpr std::size_t kLists = 32;
 constexpr std::size_t kSteps = 2048;  // of each list, a call
 constexpr std::size_t kVisits = kLists * kSteps;
 
-std::size_t set_bytes(std::size_t n) {
-  return std::max(machine::kLine, n / machine::kLine * machine::kLine);
-}
+std::size_t set_bytes(std::size_t n) { return std::max(kLine, n / kLine * kLine); }
 
 struct Chase {
+  static constexpr auto kInputs = inputs("huge_pages", "small_pages");
   struct Call {
     const Cycle* cycle;
     std::size_t first;  // visits since the start of the cycle
@@ -42,6 +39,11 @@ struct Chase {
     std::array<const Cycle::Line*, kLists> ends = {};
     double huge_share = -1;
     void poison() { ends.fill(nullptr); }
+    bool spoil(Spoil how) {
+      if (how != Spoil::kFirst) return false;
+      ends[0] = nullptr;
+      return true;
+    }
     Quantities quantities() const {
       if (huge_share < 0) return {};
       return {{"huge_page_share", {huge_share, "ratio"}}};
@@ -49,7 +51,7 @@ struct Chase {
   };
 
   static Input make(const Setting& setting, Rng& rng) {
-    return {{set_bytes(setting.n), machine::pages(setting.input), rng()}};
+    return {{set_bytes(setting.n), page_size(setting.input), rng()}};
   }
   static void size(const Input& in, Output& out) { out.huge_share = in.cycle.huge_share(); }
   static absl::Status same(const Call& call, const Output& want, const Output& got) {
@@ -101,7 +103,6 @@ const Registrar kRegistrar({.name = "layout/chase_parallel",
                             .technique = "several dependent chains at once: misses overlap",
                             .sizes = {32 << 10, 512 << 10, 3 << 20, 64 << 20},
                             .headline = {3 << 20, 64 << 20},
-                            .inputs = {"huge_pages", "small_pages"},
                             .ceiling = {"machine/miss_throughput", "huge_pages"},
                             .demand =
                                 [](const Setting& s) {

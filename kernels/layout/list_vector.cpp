@@ -11,7 +11,7 @@
 // (Stroustrup showed the like in "Software Development for Infrastructure", 2012.)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/list_vector.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

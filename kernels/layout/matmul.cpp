@@ -11,10 +11,12 @@
 // The packed variant is the method of Goto and van de Geijn, "Anatomy of High-Performance Matrix
 // Multiplication" (2008), with the loops of Van Zee and van de Geijn, "BLIS: A Framework for
 // Rapidly Instantiating BLAS Functionality" (2015).
+//
+// Links: openblas
 #include <cstddef>
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/matmul.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 // What the SIMD code is told: the matrices, and memory for the packed parts of A and B.
 #ifndef HEADROOM_LAYOUT_MATMUL_

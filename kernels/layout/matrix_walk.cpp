@@ -6,7 +6,7 @@
 // row, one line serves sixteen floats and the hardware prefetches the next.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/matrix_walk.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

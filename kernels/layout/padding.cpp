@@ -9,7 +9,7 @@
 // bytes a record are fewer lines: where memory is the limit, time follows the size.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/padding.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 // Where the fields lie in a record packed into 64 bits: what is needed of them fits.
 #ifndef HEADROOM_LAYOUT_PADDING_

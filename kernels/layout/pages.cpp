@@ -12,7 +12,7 @@
 #include <algorithm>
 
 #include "core/kernel.h"
-#include "machine/pages.h"
+#include "support/pages.h"
 
 namespace headroom {
 namespace {
@@ -23,6 +23,7 @@ constexpr std::size_t kPool = std::size_t{1} << 20;
 std::size_t words(std::size_t n) { return std::max<std::size_t>(1, n / 8); }
 
 struct PagesProblem {
+  static constexpr auto kInputs = inputs("anywhere", "line_a_page");
   using Call = std::span<const std::uint32_t>;  // places
   struct Input {
     std::size_t words = 0;
@@ -37,6 +38,7 @@ struct PagesProblem {
     Buffer<std::uint64_t> numbers;
     double huge_share = -1;
     void poison() { headroom::poison(numbers); }
+    bool spoil(Spoil how) { return headroom::spoil(numbers, how); }
     Quantities quantities() const {
       if (huge_share < 0) return {};
       return {{"huge_page_share", {huge_share, "ratio"}}};
@@ -47,8 +49,8 @@ struct PagesProblem {
     const std::size_t count = words(setting.n);
     Input in{count, rng(), Buffer<std::uint32_t>(setting.n < 65536 ? 2 * kReads : kPool)};
     FastRng fast(rng());
-    constexpr std::size_t kPageWords = machine::kSmallPage / 8, kLineWords = machine::kLine / 8;
-    const bool everywhere = setting.input != "line_a_page" || count < kPageWords;
+    constexpr std::size_t kPageWords = kSmallPage / 8, kLineWords = kLine / 8;
+    const bool everywhere = setting.input != kInputs["line_a_page"] || count < kPageWords;
     for (std::uint32_t& place : in.places) {
       std::uint64_t word = bounded(fast, count);
       // The page stays, and decides the line, another one in the next page: lines at one place in
@@ -66,18 +68,18 @@ struct PagesProblem {
   }
 };
 
-template <machine::Pages kPages>
+template <PageSize kPages>
 struct Table {
   explicit Table(const PagesProblem::Input& in) : memory(in.words * 8, kPages) {
     auto* const at = reinterpret_cast<std::uint64_t*>(memory.data());
     for (std::size_t i = 0; i < in.words; ++i) at[i] = in.word(i);
     huge_share = memory.huge_share();
   }
-  machine::Mapping memory;
+  Mapping memory;
   double huge_share = -1;
 };
 
-template <machine::Pages kPages>
+template <PageSize kPages>
 void read_at_random(const Table<kPages>& table, const PagesProblem::Call& places,
                     PagesProblem::Output& out) {
   const auto* const from = reinterpret_cast<const std::uint64_t*>(table.memory.data());
@@ -87,10 +89,10 @@ void read_at_random(const Table<kPages>& table, const PagesProblem::Call& places
 
 constexpr Variant<PagesProblem> kVariants[] = {
     {.name = "naive",
-     .run = run<read_at_random<machine::Pages::kSmall>>,
+     .run = run<read_at_random<PageSize::kSmall>>,
      .what = "4 KiB pages: beyond a few MiB nearly each read also needs a walk of the page table"},
     {.name = "huge",
-     .run = run<read_at_random<machine::Pages::kHuge>>,
+     .run = run<read_at_random<PageSize::kHuge>>,
      .what = "madvise(MADV_HUGEPAGE): translations are at hand; behind independent misses, walkers "
              "hide most of the gain (see line_a_page)"},
 };
@@ -101,16 +103,17 @@ const Registrar kRegistrar(
      .technique = "huge pages: fewer translations than the TLB holds",
      .sizes = {512 << 10, 3 << 20, 64 << 20, 256 << 20},
      .headline = {3 << 20, 64 << 20},
-     .inputs = {"anywhere", "line_a_page"},
      .ceiling = {"machine/miss_throughput", "huge_pages"},
      .demand =
          [](const Setting& s) {
            const std::size_t bytes = words(s.n) * 8;
            return Demand{.items = static_cast<double>(kReads),
                          // The probe misses everywhere, so it bounds only what does so too.
-                         .accesses = s.input == "anywhere" ? static_cast<double>(kReads) : 0,
+                         .accesses = s.input == PagesProblem::kInputs["anywhere"]
+                                         ? static_cast<double>(kReads)
+                                         : 0,
                          .working_set = bytes,
-                         .memory = 2 * (bytes + 2 * machine::kHugePage) + 4 * kPool};
+                         .memory = 2 * (bytes + 2 * kHugePage) + 4 * kPool};
          },
      .test_sizes = {0, 8, 16, 4096, 4104, 20'000, 70'000}},
     kVariants);

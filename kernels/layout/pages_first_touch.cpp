@@ -9,13 +9,10 @@
 #include <algorithm>
 
 #include "core/kernel.h"
-#include "machine/pages.h"
+#include "support/pages.h"
 
 namespace headroom {
 namespace {
-
-using machine::kHugePage;
-using machine::kSmallPage;
 
 std::size_t set_bytes(std::size_t n) {
   return std::max<std::size_t>(1, (n + kSmallPage - 1) / kSmallPage) * kSmallPage;

@@ -12,7 +12,7 @@
 #include <cstddef>
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/stencil.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

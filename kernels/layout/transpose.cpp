@@ -9,12 +9,14 @@
 // (1991). Registers: 4 x 4 by two rounds of interleaving (Eklundh, "A Fast Computer Method for
 // Matrix Transposing", 1972), with 128-bit pieces put into place by the loads, as in Intel's
 // optimization manual ("8x8 transpose").
+//
+// Links: openblas
 #include <cstddef>
 #include <utility>
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/transpose.cpp"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -16,7 +16,7 @@
 #include "absl/status/status.h"
 #include "core/buffer.h"
 #include "core/kernel.h"
-#include "core/team.h"
+#include "support/team.h"
 
 namespace headroom::machine {
 
@@ -90,6 +90,11 @@ class Pieces {
 
   void poison() {
     for (Buffer<T>& piece : pieces_) headroom::poison(piece);
+  }
+  bool spoil(Spoil how) {
+    for (Buffer<T>& piece : pieces_)
+      if (headroom::spoil(piece, how)) return true;
+    return false;
   }
   // value(i) for every index of the whole.
   template <class Value>

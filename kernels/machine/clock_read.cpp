@@ -11,6 +11,7 @@ namespace headroom {
 namespace {
 
 struct ClockRead {
+  static constexpr auto kInputs = inputs("monotonic", "thread_cpu");
   struct Input {
     clockid_t clock = CLOCK_MONOTONIC;
     std::size_t reads = 0;
@@ -18,7 +19,8 @@ struct ClockRead {
   using Output = std::size_t;
 
   static Input make(const Setting& setting, Rng&) {
-    return {setting.input == "thread_cpu" ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, setting.n};
+    return {setting.input == kInputs["thread_cpu"] ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC,
+            setting.n};
   }
   static absl::Status same(const Input& in, const Output& want, const Output& got) {
     if (want != in.reads) return exact(in.reads, want);
@@ -49,7 +51,6 @@ const Registrar kRegistrar(
      .technique = "the cost of asking for the time",
      .sizes = {128},
      .headline = {128},
-     .inputs = {"monotonic", "thread_cpu"},
      .clock = Clock::kWall,
      .unit = "ns",
      .demand = [](const Setting& s) { return Demand{.items = static_cast<double>(s.n)}; },

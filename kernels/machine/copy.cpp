@@ -7,8 +7,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/copy.cpp"
 #include "core/opaque.h"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -114,13 +114,14 @@ struct Copy {
     std::shared_ptr<const machine::Pieces<std::uint64_t>> from;
     machine::Pieces<std::uint64_t> to;
     void poison() { to.poison(); }
+    bool spoil(Spoil how) { return to.spoil(how); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {
     return {machine::sweep(setting.n, 2, kSettling), rng()};
   }
-  static void size(const Input& in, Output& out) {
-    out.team = std::make_unique<Team>();
+  static void size(const Input& in, Output& out, const Setting& setting) {
+    out.team = std::make_unique<Team>(setting.threads);
     out.from = machine::read_only<std::uint64_t>(*out.team, in.sweep.items, in.seed,
                                                  [&](std::size_t i) { return in.word(i); });
     out.to = machine::Pieces<std::uint64_t>(*out.team, in.sweep.items);

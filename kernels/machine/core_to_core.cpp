@@ -40,9 +40,10 @@ struct CoreToCore {
 
   static Input make(const Setting& setting, Rng&) {
     Input in{0, 1, setting.n};
-    if (const std::size_t at = setting.input.find('_'); at != std::string_view::npos) {
-      const char* const end = setting.input.data() + setting.input.size();
-      const char* rest = setting.input.data() + at + 1;
+    const std::string_view input = setting.input.text();
+    if (const std::size_t at = input.find('_'); at != std::string_view::npos) {
+      const char* const end = input.data() + input.size();
+      const char* rest = input.data() + at + 1;
       rest = std::from_chars(rest, end, in.first).ptr;
       if (rest != end) std::from_chars(rest + 1, end, in.second);
     }

@@ -8,6 +8,8 @@
 //
 // In a virtual machine the host may hold the file in its memory; the file is 32 times what a call
 // reads, but not larger than such a host's memory.
+//
+// Links: uring
 #include <atomic>
 #include <memory>
 #include <numeric>
@@ -21,8 +23,10 @@ namespace {
 
 using disk::kBlock;
 
+constexpr auto kDepths = inputs("qd1", "qd32", "qd128");
+
 std::size_t depth(const Setting& s) {
-  return s.input == "qd128" ? 128 : s.input == "qd32" ? 32 : 1;
+  return s.input == kDepths["qd128"] ? 128 : s.input == kDepths["qd32"] ? 32 : 1;
 }
 std::size_t requests(const Setting& s) {
   return depth(s) > 1 ? s.n : std::max<std::size_t>(1, s.n / 8);
@@ -30,6 +34,7 @@ std::size_t requests(const Setting& s) {
 std::size_t file_bytes(const Setting& s) { return s.n * (std::size_t{128} << 10); }
 
 struct DiskRandom {
+  static constexpr auto kInputs = kDepths;
   struct Input {
     std::unique_ptr<ScratchFile> file;
     std::uint64_t seed = 0;
@@ -198,7 +203,6 @@ const Registrar kRegistrar({.name = "machine/disk_random",
                             .technique = "how many small reads a second the disk answers",
                             .sizes = {1024},
                             .headline = {1024},
-                            .inputs = {"qd1", "qd32", "qd128"},
                             .clock = Clock::kWall,
                             .warm = Warm::kNone,
                             .unit = "Hz",

@@ -11,6 +11,8 @@
 //
 // Cold is cold for this system: in a virtual machine the host may still hold the file in its
 // memory, and take writes into it.
+//
+// Links: uring
 #include "core/kernel.h"
 #include "machine/disk.h"
 
@@ -20,6 +22,8 @@ namespace {
 using disk::kBlock, disk::kRequest;
 
 struct DiskSequential {
+  static constexpr auto kInputs =
+      inputs("read_direct", "read_cold", "write_direct", "write_buffered");
   struct Input {
     std::uint64_t seed = 0;
     std::size_t bytes = 0;  // whole blocks
@@ -36,9 +40,12 @@ struct DiskSequential {
   using Call = Input::Call;
   using Output = std::vector<std::uint64_t>;
 
+  static bool reads(InputName input) {
+    return input == kInputs["read_direct"] || input == kInputs["read_cold"];
+  }
   static Input make(const Setting& setting, Rng& rng) {
-    return {rng(), disk::round_up(setting.n), setting.input.substr(0, 4) == "read",
-            setting.input.substr(setting.input.find('_') + 1) == "direct"};
+    return {rng(), disk::round_up(setting.n), reads(setting.input),
+            setting.input == kInputs["read_direct"] || setting.input == kInputs["write_direct"]};
   }
   static absl::Status same(const Call& call, const Output& want, const Output& got) {
     const Input& in = *call.in;
@@ -200,15 +207,13 @@ const Registrar kRegistrar({.name = "machine/disk_sequential",
                             .technique = "what the disk delivers and takes at most",
                             .sizes = {16 << 20},
                             .headline = {16 << 20},
-                            .inputs = {"read_direct", "read_cold", "write_direct",
-                                       "write_buffered"},
                             .clock = Clock::kWall,
                             .warm = Warm::kNone,
                             .unit = "B/s",
                             .demand =
                                 [](const Setting& s) {
                                   const std::size_t bytes = disk::round_up(s.n);
-                                  const bool writes = s.input.substr(0, 5) == "write";
+                                  const bool writes = !DiskSequential::reads(s.input);
                                   return Demand{.items = static_cast<double>(bytes / kBlock),
                                                 .bytes = static_cast<double>(bytes),
                                                 .working_set = bytes,

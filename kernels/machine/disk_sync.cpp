@@ -6,6 +6,8 @@
 //
 // Whether the word is kept (a drive's or a host's cache without power-loss protection) no program
 // can see.
+//
+// Links: uring
 #include <fcntl.h>
 #include <sys/uio.h>
 
@@ -18,6 +20,7 @@ namespace {
 using disk::kBlock;
 
 struct DiskSync {
+  static constexpr auto kInputs = inputs("overwrite", "append");
   struct Input {
     std::uint64_t seed = 0;
     std::size_t blocks = 0;
@@ -33,7 +36,7 @@ struct DiskSync {
   using Output = std::vector<std::uint64_t>;
 
   static Input make(const Setting& setting, Rng& rng) {
-    return {rng(), setting.n, setting.input == "append"};
+    return {rng(), setting.n, setting.input == kInputs["append"]};
   }
   static absl::Status same(const Call& call, const Output& want, const Output& got) {
     Output truth(call.in->blocks);
@@ -121,7 +124,6 @@ const Registrar kRegistrar({.name = "machine/disk_sync",
                             .technique = "what it costs to be sure",
                             .sizes = {4},
                             .headline = {4},
-                            .inputs = {"overwrite", "append"},
                             .clock = Clock::kWall,
                             .warm = Warm::kNone,
                             .unit = "ns",

@@ -6,22 +6,22 @@
 #include <algorithm>
 
 #include "core/kernel.h"
-#include "machine/pages.h"
+#include "support/pages.h"
 
 namespace headroom {
 namespace {
 
 // Whole pages.
 std::size_t set_bytes(const Setting& s) {
-  const std::size_t page =
-      machine::pages(s.input) == machine::Pages::kHuge ? machine::kHugePage : machine::kSmallPage;
+  const std::size_t page = page_size(s.input) == PageSize::kHuge ? kHugePage : kSmallPage;
   return std::max(page, (s.n + page - 1) / page * page);
 }
 
 struct FirstTouch {
+  static constexpr auto kInputs = inputs("small_pages", "huge_pages");
   struct Input {
     std::size_t bytes = 0;
-    machine::Pages pages = machine::Pages::kHuge;
+    PageSize pages = PageSize::kHuge;
   };
   struct Output {
     std::size_t touched = 0;
@@ -34,10 +34,10 @@ struct FirstTouch {
   };
 
   static Input make(const Setting& setting, Rng&) {
-    return {set_bytes(setting), machine::pages(setting.input)};
+    return {set_bytes(setting), page_size(setting.input)};
   }
   static absl::Status same(const Input& in, const Output& want, const Output& got) {
-    if (absl::Status status = exact(in.bytes / machine::kSmallPage, want.touched); !status.ok())
+    if (absl::Status status = exact(in.bytes / kSmallPage, want.touched); !status.ok())
       return status;
     return exact(want.touched, got.touched);
   }
@@ -51,10 +51,9 @@ struct Fresh {
   }
   void answer(FirstTouch::Output& out) const {
     out.touched = 0;
-    for (std::size_t i = 0; i < bytes; i += machine::kSmallPage)
-      out.touched += memory.data()[i] == 1;
+    for (std::size_t i = 0; i < bytes; i += kSmallPage) out.touched += memory.data()[i] == 1;
   }
-  machine::Mapping memory;
+  Mapping memory;
   std::size_t bytes = 0;
   bool used = false;
   double huge_share = -1;
@@ -62,7 +61,7 @@ struct Fresh {
 
 void probe(Fresh& fresh, FirstTouch::Output& out) {
   char* const memory = fresh.memory.data();
-  for (std::size_t i = 0; i < fresh.bytes; i += machine::kSmallPage) memory[i] = 1;
+  for (std::size_t i = 0; i < fresh.bytes; i += kSmallPage) memory[i] = 1;
   fresh.used = true;
   out.huge_share = fresh.huge_share;
 }
@@ -76,16 +75,14 @@ const Registrar kRegistrar({.name = "machine/first_touch",
                             .technique = "memory that was only promised: page faults and zeroing",
                             .sizes = {4 << 20, 64 << 20},
                             .headline = {4 << 20, 64 << 20},
-                            .inputs = {"small_pages", "huge_pages"},
                             .warm = Warm::kNone,
                             .unit = "ns",
                             .demand =
                                 [](const Setting& s) {
                                   const std::size_t bytes = set_bytes(s);
-                                  return Demand{
-                                      .items = static_cast<double>(bytes / machine::kSmallPage),
-                                      .working_set = bytes,
-                                      .memory = std::max(bytes, std::size_t{64} << 20)};
+                                  return Demand{.items = static_cast<double>(bytes / kSmallPage),
+                                                .working_set = bytes,
+                                                .memory = std::max(bytes, std::size_t{64} << 20)};
                                 },
                             .test_sizes = {1, 4096, 4097, 100'000}},
                            kVariants);

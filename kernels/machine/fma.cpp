@@ -8,7 +8,7 @@
 #include <cstddef>
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/fma.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -88,7 +88,7 @@ HWY_AFTER_NAMESPACE();
 #include <atomic>
 
 #include "core/kernel.h"
-#include "core/team.h"
+#include "support/team.h"
 
 namespace headroom {
 namespace {
@@ -99,6 +99,7 @@ HWY_EXPORT(FmasF64);
 std::size_t fma_count(const Setting& s) { return std::max<std::size_t>(1, s.n / 2); }
 
 struct Fma {
+  static constexpr auto kInputs = inputs("f32", "f64");
   struct Input {
     bool f64 = false;
     std::size_t fmas = 0;
@@ -109,7 +110,7 @@ struct Fma {
   using Output = double;
 
   static Input make(const Setting& setting, Rng&) {
-    return {setting.input == "f64", fma_count(setting)};
+    return {setting.input == kInputs["f64"], fma_count(setting)};
   }
   static absl::Status same(const Input& in, const Output& want, const Output& got) {
     if (absl::Status status = exact(static_cast<double>(in.fmas), want); !status.ok())
@@ -119,7 +120,7 @@ struct Fma {
 };
 
 struct Ready {
-  explicit Ready(const Fma::Input&) {}
+  Ready(const Fma::Input&, const Setting& setting) : team(setting.threads) {}
   Team team;
 };
 
@@ -148,7 +149,6 @@ const Registrar kRegistrar(
      .technique = "peak floating-point rate: independent FMAs on the widest vectors",
      .sizes = {12 << 20},
      .headline = {12 << 20},
-     .inputs = {"f32", "f64"},
      .sweeps_threads = true,
      .unit = "FLOP/s",
      .demand =

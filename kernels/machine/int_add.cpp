@@ -6,7 +6,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/int_add.cpp"
 #include "core/opaque.h"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -82,7 +82,7 @@ HWY_AFTER_NAMESPACE();
 #include <atomic>
 
 #include "core/kernel.h"
-#include "core/team.h"
+#include "support/team.h"
 
 namespace headroom {
 namespace {
@@ -111,7 +111,7 @@ struct IntAdd {
 };
 
 struct Ready {
-  explicit Ready(const IntAdd::Input&) {}
+  Ready(const IntAdd::Input&, const Setting& setting) : team(setting.threads) {}
   Team team;
 };
 

@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "core/kernel.h"
-#include "machine/pages.h"
+#include "support/cycle.h"
 
 namespace headroom {
 namespace {
@@ -17,23 +17,22 @@ namespace {
 std::size_t steps(std::size_t n) {
   return n <= (std::size_t{64} << 10) ? 16384 : n <= (std::size_t{4} << 20) ? 4096 : 2048;
 }
-std::size_t set_bytes(std::size_t n) {
-  return std::max(machine::kLine, n / machine::kLine * machine::kLine);
-}
+std::size_t set_bytes(std::size_t n) { return std::max(kLine, n / kLine * kLine); }
 
 struct Latency {
+  static constexpr auto kInputs = inputs("huge_pages", "small_pages");
   struct Call {
-    const machine::Cycle* cycle;
+    const Cycle* cycle;
     std::size_t first;  // visits since the start of the cycle
     std::size_t steps;
   };
   struct Input {
-    machine::Cycle cycle;
+    Cycle cycle;
     std::size_t steps = 0;
     Call at(std::size_t turn) const { return {&cycle, turn * steps, steps}; }
   };
   struct Output {
-    const machine::Cycle::Line* end = nullptr;
+    const Cycle::Line* end = nullptr;
     double huge_share = -1;
     void poison() { end = nullptr; }
     Quantities quantities() const {
@@ -43,11 +42,11 @@ struct Latency {
   };
 
   static Input make(const Setting& setting, Rng& rng) {
-    return {{set_bytes(setting.n), machine::pages(setting.input), rng()}, steps(setting.n)};
+    return {{set_bytes(setting.n), page_size(setting.input), rng()}, steps(setting.n)};
   }
   static void size(const Input& in, Output& out) { out.huge_share = in.cycle.huge_share(); }
   static absl::Status same(const Call& call, const Output& want, const Output& got) {
-    const machine::Cycle::Line* const truth = call.cycle->line(call.first + call.steps);
+    const Cycle::Line* const truth = call.cycle->line(call.first + call.steps);
     if (want.end != truth || got.end != truth)
       return absl::FailedPreconditionError("the walk ends at the wrong line");
     return absl::OkStatus();
@@ -55,7 +54,7 @@ struct Latency {
 };
 
 void probe(const Latency::Call& call, Latency::Output& out) {
-  const machine::Cycle::Line* line = call.cycle->line(call.first);
+  const Cycle::Line* line = call.cycle->line(call.first);
 #pragma GCC unroll 16
   for (std::size_t i = 0; i < call.steps; ++i) line = line->next;
   out.end = line;
@@ -70,7 +69,6 @@ const Registrar kRegistrar({.name = "machine/latency",
                             .technique = "load-to-use latency of a cache level or of memory",
                             .sizes = {16 << 10, 512 << 10, 3 << 20, 64 << 20, 256 << 20},
                             .headline = {16 << 10, 512 << 10, 3 << 20, 64 << 20},
-                            .inputs = {"huge_pages", "small_pages"},
                             .unit = "ns",
                             .demand =
                                 [](const Setting& s) {

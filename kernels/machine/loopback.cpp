@@ -23,6 +23,7 @@ namespace headroom {
 namespace {
 
 struct Loopback {
+  static constexpr auto kInputs = inputs("tcp", "unix");
   struct Input {
     bool tcp = true;
     std::size_t trips = 0;
@@ -31,7 +32,7 @@ struct Loopback {
   using Output = std::size_t;
 
   static Input make(const Setting& setting, Rng& rng) {
-    return {setting.input != "unix", setting.n, rng()};
+    return {setting.input != kInputs["unix"], setting.n, rng()};
   }
   static absl::Status same(const Input& in, const Output& want, const Output& got) {
     if (want != in.trips) return exact(in.trips, want);
@@ -194,7 +195,6 @@ const Registrar kRegistrar(
      .technique = "the least that a request to another thread costs through a socket",
      .sizes = {16},
      .headline = {16},
-     .inputs = {"tcp", "unix"},
      .clock = Clock::kWall,
      .warm = Warm::kCall,
      .unit = "ns",

@@ -13,6 +13,7 @@ namespace headroom {
 namespace {
 
 struct MallocFree {
+  static constexpr auto kInputs = inputs("b64", "b4096", "b1m");
   struct Input {
     std::size_t bytes = 0;
     std::size_t pairs = 0;
@@ -23,9 +24,9 @@ struct MallocFree {
     // In a process that never had a second thread glibc takes no locks: not what programs pay that
     // have some.
     std::thread([] {}).join();
-    const std::size_t bytes = setting.input == "b4096" ? 4096
-                              : setting.input == "b1m" ? 1 << 20
-                                                       : 64;
+    const std::size_t bytes = setting.input == kInputs["b4096"] ? 4096
+                              : setting.input == kInputs["b1m"] ? 1 << 20
+                                                                : 64;
     return {bytes, setting.n};
   }
   static absl::Status same(const Input& in, const Output& want, const Output& got) {
@@ -55,7 +56,6 @@ const Registrar kRegistrar(
      .technique = "the least that an allocation costs",
      .sizes = {1024},
      .headline = {1024},
-     .inputs = {"b64", "b4096", "b1m"},
      .unit = "ns",
      .demand = [](const Setting& s) { return Demand{.items = static_cast<double>(s.n)}; },
      .test_sizes = {1, 2, 33}},

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "core/kernel.h"
-#include "machine/pages.h"
+#include "support/cycle.h"
 
 namespace headroom {
 namespace {
@@ -18,23 +18,22 @@ namespace {
 constexpr std::size_t kVisits = 65536;  // a call; a multiple of the chains
 constexpr std::size_t kMostChains = 64;
 
-std::size_t set_bytes(std::size_t n) {
-  return std::max(machine::kLine, n / machine::kLine * machine::kLine);
-}
+std::size_t set_bytes(std::size_t n) { return std::max(kLine, n / kLine * kLine); }
 
 struct Misses {
+  static constexpr auto kInputs = inputs("huge_pages", "small_pages");
   struct Call {
-    const machine::Cycle* cycle;
+    const Cycle* cycle;
     std::size_t first;  // visits since the start of the cycle
   };
   struct Input {
-    machine::Cycle cycle;
+    Cycle cycle;
     Call at(std::size_t turn) const { return {&cycle, turn * kVisits}; }
   };
   struct Output {
     std::size_t first = 0;
     std::size_t chains = 0;
-    std::array<const machine::Cycle::Line*, kMostChains> ends = {};
+    std::array<const Cycle::Line*, kMostChains> ends = {};
     double huge_share = -1;
     void poison() {
       chains = 0;
@@ -47,14 +46,14 @@ struct Misses {
   };
 
   static Input make(const Setting& setting, Rng& rng) {
-    return {{set_bytes(setting.n), machine::pages(setting.input), rng()}};
+    return {{set_bytes(setting.n), page_size(setting.input), rng()}};
   }
   static void size(const Input& in, Output& out) { out.huge_share = in.cycle.huge_share(); }
   static absl::Status same(const Call& call, const Output& want, const Output& got) {
     if (absl::Status status = check(*call.cycle, want); !status.ok()) return status;
     return check(*call.cycle, got);
   }
-  static absl::Status check(const machine::Cycle& cycle, const Output& out) {
+  static absl::Status check(const Cycle& cycle, const Output& out) {
     if (out.chains == 0) return absl::FailedPreconditionError("nothing was walked");
     const std::size_t steps = kVisits / out.chains;
     for (std::size_t c = 0; c < out.chains; ++c)
@@ -74,7 +73,7 @@ template <std::size_t kChains>
 void chains(const Misses::Call& call, Misses::Output& out) {
   constexpr std::size_t kSteps = kVisits / kChains;
   const std::size_t first = call.first + part<kChains>(call.cycle->lines());
-  std::array<const machine::Cycle::Line*, kChains> at;
+  std::array<const Cycle::Line*, kChains> at;
   for (std::size_t c = 0; c < kChains; ++c) at[c] = call.cycle->line(first + c * kSteps);
 #pragma GCC unroll 1
   for (std::size_t i = 0; i < kSteps; ++i) {
@@ -101,7 +100,6 @@ const Registrar kRegistrar(
      .technique = "memory-level parallelism: what independent misses cost each",
      .sizes = {512 << 10, 3 << 20, 64 << 20, 256 << 20},
      .headline = {3 << 20, 64 << 20},
-     .inputs = {"huge_pages", "small_pages"},
      .unit = "ns",
      .demand =
          [](const Setting& s) {

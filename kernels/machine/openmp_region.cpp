@@ -3,6 +3,8 @@
 // n regions a call, one after the other, with a team that is awake: the runtime's threads spin
 // between regions as close together as these. A team that has gone to sleep pays a wake-up on top.
 // Out: how often each thread of the team came by; each n times.
+//
+// Links: openmp
 #include <vector>
 
 #include "core/cpu.h"
@@ -30,15 +32,15 @@ struct OpenMpRegion {
 };
 
 #if HEADROOM_HAVE_OPENMP
-void probe(const OpenMpRegion::Input& in, std::vector<std::size_t>& out) {
+void probe(const Setting& setting, const OpenMpRegion::Input& in, std::vector<std::size_t>& out) {
   // A line for each thread, so that counting costs no travel of lines.
   struct alignas(128) Count {
     std::size_t value = 0;
   };
-  std::vector<Count> counts(static_cast<std::size_t>(threads()));
+  std::vector<Count> counts(static_cast<std::size_t>(setting.threads));
   Count* const mine = counts.data();
   for (std::size_t i = 0; i < in.regions; ++i) {
-#pragma omp parallel num_threads(threads())
+#pragma omp parallel num_threads(setting.threads)
     ++mine[omp_get_thread_num()].value;
   }
   out.resize(counts.size());

@@ -4,9 +4,11 @@
 // read(2) copies them into a buffer that stays in L2; a mapping looks at them where they are, and
 // pays with the page table instead. Small files are read again, up to 64 times, until a call has
 // had 256 KiB. Out: a word of each block of 4 KiB; where all words were looked at, their sum too.
+//
+// Links: uring
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/page_cache_read.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

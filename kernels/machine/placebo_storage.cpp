@@ -99,8 +99,8 @@ struct PlaceboStorage {
   static absl::Status same(const Call& in, const Output& want, const Output& got) {
     for (std::size_t i = 0; i < in.size(); ++i)
       if (want[i] != FastRng(in[i])())
-        return internal::differ("the baseline at index " + std::to_string(i) + ": ",
-                                std::to_string(FastRng(in[i])()), std::to_string(want[i]));
+        return differ("the baseline at index " + std::to_string(i) + ": ",
+                      std::to_string(FastRng(in[i])()), std::to_string(want[i]));
     return exact(want, got);
   }
 };

@@ -3,6 +3,8 @@
 // The two variants are one function on one input, each with its own output. Whatever ratio they
 // show is noise: no claim about kernels of several threads is made below it. A region is short, so
 // that waking and joining the threads, where such kernels vary most, weighs as it does in them.
+//
+// Links: openmp
 #include <algorithm>
 
 #include "core/cpu.h"
@@ -30,9 +32,9 @@ struct PlaceboThreads {
 };
 
 #if HEADROOM_HAVE_OPENMP
-void hashes(const PlaceboThreads::Input& x, PlaceboThreads::Output& out) {
+void hashes(const Setting& setting, const PlaceboThreads::Input& x, PlaceboThreads::Output& out) {
   const auto blocks = static_cast<std::ptrdiff_t>(out.size());
-#pragma omp parallel for num_threads(threads()) schedule(static)
+#pragma omp parallel for num_threads(setting.threads) schedule(static)
   for (std::ptrdiff_t block = 0; block < blocks; ++block) {
     const std::size_t begin = static_cast<std::size_t>(block) * kBlock;
     const std::size_t end = std::min(x.size(), begin + kBlock);

@@ -7,8 +7,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/read.cpp"
 #include "core/opaque.h"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -110,8 +110,9 @@ struct Read {
 };
 
 struct Memory {
-  explicit Memory(const Read::Input& in)
-      : words(machine::read_only<std::uint64_t>(team, in.sweep.items, in.seed,
+  Memory(const Read::Input& in, const Setting& setting)
+      : team(setting.threads),
+        words(machine::read_only<std::uint64_t>(team, in.sweep.items, in.seed,
                                                 [&](std::size_t i) { return in.word(i); })) {}
   Team team;
   std::shared_ptr<const machine::Pieces<std::uint64_t>> words;

@@ -17,6 +17,7 @@ namespace headroom {
 namespace {
 
 struct Syscall {
+  static constexpr auto kInputs = inputs("getppid", "write_byte");
   struct Input {
     bool writes = false;
     Buffer<unsigned char> bytes;  // to be written
@@ -24,7 +25,7 @@ struct Syscall {
   using Output = std::vector<unsigned char>;
 
   static Input make(const Setting& setting, Rng& rng) {
-    Input in{setting.input == "write_byte", Buffer<unsigned char>(setting.n)};
+    Input in{setting.input == kInputs["write_byte"], Buffer<unsigned char>(setting.n)};
     for (unsigned char& byte : in.bytes) byte = static_cast<unsigned char>(rng() >> 56);
     return in;
   }
@@ -91,7 +92,6 @@ const Registrar kRegistrar({.name = "machine/syscall",
                             .technique = "the cost of a system call",
                             .sizes = {128},
                             .headline = {128},
-                            .inputs = {"getppid", "write_byte"},
                             .clock = Clock::kWall,
                             .warm = Warm::kCall,
                             .unit = "ns",

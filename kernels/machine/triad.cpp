@@ -8,8 +8,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/triad.cpp"
 #include "core/opaque.h"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -100,13 +100,14 @@ struct Triad {
     machine::Pieces<double> a;
     std::shared_ptr<const machine::Pieces<double>> b, c;
     void poison() { a.poison(); }
+    bool spoil(Spoil how) { return a.spoil(how); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {
     return {machine::sweep(setting.n, 3, kSettling), rng() % 1'000'000};
   }
-  static void size(const Input& in, Output& out) {
-    out.team = std::make_unique<Team>();
+  static void size(const Input& in, Output& out, const Setting& setting) {
+    out.team = std::make_unique<Team>(setting.threads);
     out.a = machine::Pieces<double>(*out.team, in.sweep.items);
     out.b = machine::read_only<double>(*out.team, in.sweep.items, in.seed,
                                        [&](std::size_t i) { return in.b(i); });

@@ -8,8 +8,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/write.cpp"
 #include "core/opaque.h"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -102,13 +102,14 @@ struct Write {
     std::unique_ptr<Team> team;
     machine::Pieces<std::uint64_t> words;
     void poison() { words.poison(); }
+    bool spoil(Spoil how) { return words.spoil(how); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {
     return {machine::sweep(setting.n, 1, kSettling), static_cast<std::uint8_t>(rng())};
   }
-  static void size(const Input& in, Output& out) {
-    out.team = std::make_unique<Team>();
+  static void size(const Input& in, Output& out, const Setting& setting) {
+    out.team = std::make_unique<Team>(setting.threads);
     out.words = machine::Pieces<std::uint64_t>(*out.team, in.sweep.items);
   }
   static absl::Status same(const Input& in, const Output& want, const Output& got) {

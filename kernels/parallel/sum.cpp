@@ -6,9 +6,11 @@
 // Opening a region, waking and joining its threads, takes on the order of a microsecond: at the
 // smallest size one thread with SIMD beats any number of threads without, and gains nothing by
 // them.
+//
+// Links: openmp tbb
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "parallel/sum.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -101,11 +103,11 @@ constexpr Need kNeedsTbb[] = {kTbb};
 #if HEADROOM_HAVE_OPENMP
 // Each thread runs the naive loop on a part of its own; the reduction clause gives it a private sum
 // (a shared one would bounce between the cores with each add) and adds up the parts at the end.
-void openmp(const ParallelSum::Input& in, double& out) {
+void openmp(const Setting& setting, const ParallelSum::Input& in, double& out) {
   const double* const x = in.data();
   const auto n = static_cast<std::ptrdiff_t>(in.size());
   double sum = 0;
-#pragma omp parallel for num_threads(threads()) schedule(static) reduction(+ : sum)
+#pragma omp parallel for num_threads(setting.threads) schedule(static) reduction(+ : sum)
   for (std::ptrdiff_t i = 0; i < n; ++i) sum += x[i];
   out = sum;
 }
@@ -123,10 +125,10 @@ struct Part {
 };
 
 // The adds within a part may change order too: vectors of the base ISA on every core.
-void openmp_simd(const ParallelSum::Input& in, double& out) {
+void openmp_simd(const Setting& setting, const ParallelSum::Input& in, double& out) {
   const double* const x = in.data();
   double sum = 0;
-#pragma omp parallel num_threads(threads()) reduction(+ : sum)
+#pragma omp parallel num_threads(setting.threads) reduction(+ : sum)
   {
     const Part part(in.size());
     double own = 0;
@@ -138,11 +140,11 @@ void openmp_simd(const ParallelSum::Input& in, double& out) {
 }
 
 // Threads times SIMD: the widest vectors of the host, several in flight, on every core.
-void openmp_highway(const ParallelSum::Input& in, double& out) {
+void openmp_highway(const Setting& setting, const ParallelSum::Input& in, double& out) {
   const double* const x = in.data();
   const auto sum_part = HWY_DYNAMIC_DISPATCH(SumDoubles);
   double sum = 0;
-#pragma omp parallel num_threads(threads()) reduction(+ : sum)
+#pragma omp parallel num_threads(setting.threads) reduction(+ : sum)
   {
     const Part part(in.size());
     sum += sum_part(x + part.begin, part.end - part.begin);
@@ -170,11 +172,13 @@ struct Arena {
       if (is_worker) pin_to_core(tbb::this_task_arena::current_thread_index());
     }
   };
-  explicit Arena(const ParallelSum::Input&) {}
+  Arena(const ParallelSum::Input&, const Setting& setting)
+      : threads(setting.threads), arena(setting.threads) {}
 
+  int threads;
   tbb::global_control limit{tbb::global_control::max_allowed_parallelism,
                             static_cast<std::size_t>(core_count()) + 1};
-  tbb::task_arena arena{threads()};
+  tbb::task_arena arena;
   Pinning pinning{arena};
 };
 
@@ -182,7 +186,7 @@ void tbb_reduce(Arena& arena, const ParallelSum::Input& in, double& out) {
   using Range = tbb::blocked_range<const double*>;
   const auto sum_part = HWY_DYNAMIC_DISPATCH(SumDoubles);
   const std::size_t grain =
-      std::max<std::size_t>(1, in.size() / static_cast<std::size_t>(threads()));
+      std::max<std::size_t>(1, in.size() / static_cast<std::size_t>(arena.threads));
   out = arena.arena.execute([&] {
     return tbb::parallel_reduce(
         Range(in.begin(), in.end(), grain), 0.0,

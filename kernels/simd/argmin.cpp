@@ -9,9 +9,11 @@
 // makes a minimum and a conditional move of it, a chain of two or three cycles a number. A minimum
 // alone needs no index, and so can be taken by whole vectors at the speed of loads; the index is
 // looked up afterwards, in the one block that holds the minimum.
+//
+// Links: openblas
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/argmin.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -163,6 +165,7 @@ HWY_EXPORT(ArgminPlain);
 HWY_EXPORT(ArgminPrefetched);
 
 struct Argmin {
+  static constexpr auto kInputs = inputs("random", "few");
   using Call = std::span<const float>;
   struct Input {
     static constexpr std::size_t kWindows = 256, kStep = 16;  // a cache line
@@ -179,7 +182,7 @@ struct Argmin {
   static Input make(const Setting& setting, Rng& rng) {
     Input in{Buffer<float>(setting.n + kExtra), setting.n};
     FastRng fast(rng());
-    const bool few = setting.input == "few";
+    const bool few = setting.input == kInputs["few"];
     for (float& x : in.x) {
       const std::uint64_t bits = fast();
       // 2^-30 of all are drawn again for each halving: the least have as many digits as the others.
@@ -296,7 +299,6 @@ const Registrar kRegistrar({.name = "simd/argmin",
                             .technique = "a reduction without the index, then a search for it",
                             .sizes = {4096, 128 << 10, 768 << 10, 16 << 20, 64 << 20},
                             .headline = {128 << 10, 16 << 20},
-                            .inputs = {"random", "few"},
                             .ceiling = {"machine/read"},
                             .demand =
                                 [](const Setting& s) {

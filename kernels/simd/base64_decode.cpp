@@ -16,10 +16,10 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd.h"
 #include "hwy/cache_control.h"
 #include "simd/base64.h"
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_SIMD_BASE64_DECODE_SHARED_
 #define HEADROOM_SIMD_BASE64_DECODE_SHARED_
@@ -219,7 +219,6 @@ Base64Decoded DecodeBase64(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t* 
 // Past the caches, through a stage in L1: no vector's bytes fill a line.
 Base64Decoded DecodeBase64Stream(const uint8_t* HWY_RESTRICT text, size_t n,
                                  uint8_t* HWY_RESTRICT to) {
-  using simd::kStage;
   constexpr size_t kStageText = kStage / 3 * 4;
   static_assert(kStage % (4 * kGiven) == 0 && kStage % 64 == 0);
   const Bytes d;
@@ -235,7 +234,7 @@ Base64Decoded DecodeBase64Stream(const uint8_t* HWY_RESTRICT text, size_t n,
   for (; n - i >= kStageText + kBehind; i += kStageText, o += kStage) {
     for (size_t s = 0; s < kStage; s += 4 * kGiven) {
       const uint8_t* const from = text + i + s / 3 * 4;
-      simd::prefetch_lines(from, simd::kStreamAhead, 4 * kTaken);
+      prefetch_lines(from, kStreamAhead, 4 * kTaken);
       if (!DecodeFour(d, from, stage + s)) {
         hwy::FlushStream();
         memcpy(to + o, stage, s);
@@ -283,6 +282,7 @@ struct Base64Decode {
       headroom::poison(result);
       in_string = false;
     }
+    bool spoil(Spoil how) { return spoil_counted(how, bytes.data(), result.bytes); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {

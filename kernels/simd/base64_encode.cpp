@@ -13,10 +13,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/simd.h"
 #include "hwy/cache_control.h"
 #include "simd/base64.h"
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -138,7 +138,7 @@ void Encode(const uint8_t* HWY_RESTRICT from, size_t n, uint8_t* HWY_RESTRICT to
     }
   }
   for (; n >= 4 * kTaken + kOverread; n -= 4 * kTaken, from += 4 * kTaken, to += 4 * kGiven) {
-    if constexpr (kStream) simd::prefetch_lines(from, simd::kStreamAhead, 4 * kTaken);
+    if constexpr (kStream) prefetch_lines(from, kStreamAhead, 4 * kTaken);
     const auto t0 = EncodeVector(d, from);
     const auto t1 = EncodeVector(d, from + kTaken);
     const auto t2 = EncodeVector(d, from + 2 * kTaken);
@@ -198,6 +198,9 @@ struct Base64Encode {
     void poison() {
       headroom::poison(text);
       headroom::poison(string);
+    }
+    bool spoil(Spoil how) {
+      return string.empty() ? headroom::spoil(text, how) : headroom::spoil(string, how);
     }
   };
 

@@ -5,8 +5,8 @@
 // that a variant skips or counts wrongly shows. Nothing branches on the data.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/count_byte.cpp"
-#include "core/simd.h"
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -43,7 +43,7 @@ HWY_INLINE auto CountStreams(const uint8_t* HWY_RESTRICT text, size_t part, V ke
     for (; i < end; i += kEach * lanes) {
       if constexpr (kAhead != 0) {
         for (size_t stream = 0; stream < kStreams; ++stream)
-          simd::prefetch_lines(text + stream * part + i, kAhead, kEach * lanes);
+          prefetch_lines(text + stream * part + i, kAhead, kEach * lanes);
       }
       const auto vector = [&](size_t k) HWY_ATTR {
         return hn::LoadU(d, text + k % kStreams * part + i + k / kStreams * lanes);

@@ -11,6 +11,8 @@
 // 2011). For any polynomial, carry-less multiplication moves a block of the message to where a
 // later one stands (Gopal and others, "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ
 // Instruction", 2009). The code is our own; all constants are computed from the polynomial.
+//
+// Links: isal zlib
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/crc32.cpp"
 #include <array>
@@ -18,8 +20,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd.h"
 #include "simd/crc.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

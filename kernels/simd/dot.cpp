@@ -8,9 +8,11 @@
 // Algorithms", 3.1.)
 //
 // The naive loop waits for each add; the load ports could deliver 16 pairs and more in a cycle.
+//
+// Links: openblas openmp
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/dot.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -13,7 +13,7 @@
 // simdjson library" (2022: permutations from a table).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/filter.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -120,6 +120,7 @@ namespace {
 HWY_EXPORT(FilterRange);
 
 struct Filter {
+  static constexpr auto kInputs = inputs("random", "few", "most");
   struct Call {
     std::span<const std::uint32_t> x;
     std::uint32_t low = 0, width = 0;
@@ -141,9 +142,10 @@ struct Filter {
       headroom::poison(kept);
       count = ~std::size_t{0};
     }
+    bool spoil(Spoil how) { return spoil_counted(how, kept.data(), count); }
   };
-  static double share_kept(std::string_view input) {
-    return input == "few" ? 0.01 : input == "most" ? 0.99 : 0.5;
+  static double share_kept(InputName input) {
+    return input == kInputs["few"] ? 0.01 : input == kInputs["most"] ? 0.99 : 0.5;
   }
 
   static Input make(const Setting& setting, Rng& rng) {
@@ -219,7 +221,6 @@ const Registrar kRegistrar(
      .technique = "replace a branch on data by arithmetic on the place to write",
      .sizes = {4096, 64 << 10, 384 << 10, 8 << 20, 32 << 20},
      .headline = {4096, 384 << 10},
-     .inputs = {"random", "few", "most"},
      .ceiling = {"machine/copy"},
      .demand =
          [](const Setting& s) {

@@ -10,8 +10,8 @@
 // less by a borrow, the top bit flipped).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/find_byte.cpp"
-#include "core/simd.h"
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -27,7 +27,7 @@ HWY_INLINE size_t SkipBlocks(const uint8_t* HWY_RESTRICT text, size_t i, size_t 
   const hn::ScalableTag<uint8_t> d;
   const size_t lanes = hn::Lanes(d);
   for (; i + kBlock * lanes <= n; i += kBlock * lanes) {
-    if constexpr (kAhead != 0) simd::prefetch_lines(text + i, kAhead, kBlock * lanes);
+    if constexpr (kAhead != 0) prefetch_lines(text + i, kAhead, kBlock * lanes);
     // One statement a vector: as the arguments of one call they would be read from the last to the
     // first, and lines come from L2 half as fast against the prefetcher's direction.
     const auto vector = [&](size_t k)
@@ -100,6 +100,7 @@ namespace {
 HWY_EXPORT(FindByte);
 
 struct FindByteProblem {
+  static constexpr auto kInputs = inputs("last", "short");
   struct Call {
     std::span<const std::uint8_t> text;
     std::uint8_t wanted = 0;
@@ -119,12 +120,13 @@ struct FindByteProblem {
       headroom::poison(places);
       count = ~std::size_t{0};
     }
+    bool spoil(Spoil how) { return spoil_counted(how, places.data(), count); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {
     Input in{Buffer<std::uint8_t>(setting.n), {}, 0};
     FastRng fast(rng());
-    if (setting.input == "short") {
+    if (setting.input == kInputs["short"]) {
       // 32 bytes, all alike often: 16 that are wanted by turns, and their neighbours.
       for (int k = 0; k < 16; ++k) in.wanted.push_back(static_cast<std::uint8_t>(2 * k));
       for (std::size_t i = 0; i < setting.n;) {
@@ -255,12 +257,13 @@ const Registrar kRegistrar({.name = "simd/find_byte",
                             .technique = "one branch for many bytes",
                             .sizes = {16 << 10, 512 << 10, 3 << 20, 64 << 20, 256 << 20},
                             .headline = {16 << 10, 64 << 20},
-                            .inputs = {"last", "short"},
                             .ceiling = {"machine/read"},
                             .demand =
                                 [](const Setting& s) {
                                   const double n = static_cast<double>(s.n);
-                                  const std::size_t places = s.input == "short" ? s.n / 24 + 64 : 1;
+                                  const std::size_t places =
+                                      s.input == FindByteProblem::kInputs["short"] ? s.n / 24 + 64
+                                                                                   : 1;
                                   return Demand{.items = n,
                                                 .bytes = n,
                                                 .working_set = s.n,

@@ -15,10 +15,10 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd.h"
 #include "hwy/cache_control.h"
 #include "simd/hex.h"
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_SIMD_HEX_DECODE_SHARED_
 #define HEADROOM_SIMD_HEX_DECODE_SHARED_
@@ -134,12 +134,11 @@ HexDecoded DecodeHex(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t* HWY_RE
 
 // Past the caches, through a stage in L1: no vector's bytes fill a line.
 HexDecoded DecodeHexStream(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t* HWY_RESTRICT to) {
-  using simd::kStage;
   const Digits d;
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   // Pairs lead up to the first line.
-  const size_t head = 2 * simd::items_to_alignment(to, n / 2, 64);
+  const size_t head = 2 * items_to_alignment(to, n / 2, 64);
   if (head != 0) {
     const HexDecoded first = hex_decode(text, head, to);
     if (first.bad != HexDecoded::kNone) return first;
@@ -150,7 +149,7 @@ HexDecoded DecodeHexStream(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t* 
       kStage / (2 * lanes) * (2 * lanes);  // all of it, where a vector has 2^k bytes
   for (; n - i >= 2 * step; i += 2 * step) {
     for (size_t s = 0; s < step; s += 2 * lanes) {
-      simd::prefetch_lines(text + i + 2 * s, simd::kStreamAhead, 4 * lanes);
+      prefetch_lines(text + i + 2 * s, kStreamAhead, 4 * lanes);
       if (!DecodeFour(d, text + i + 2 * s, stage + s)) {
         hwy::FlushStream();
         memcpy(to + i / 2, stage, s);
@@ -203,6 +202,7 @@ struct HexDecode {
       headroom::poison(result);
       in_string = false;
     }
+    bool spoil(Spoil how) { return spoil_counted(how, bytes.data(), result.bytes); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {

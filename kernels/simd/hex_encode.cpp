@@ -10,10 +10,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/simd.h"
 #include "hwy/cache_control.h"
 #include "simd/hex.h"
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -72,7 +72,7 @@ void Encode(const uint8_t* HWY_RESTRICT from, size_t n, uint8_t* HWY_RESTRICT to
     hex_encode(from, i, to);
   }
   for (; n - i >= 2 * lanes; i += 2 * lanes) {
-    if constexpr (kStream) simd::prefetch_lines(from + i, simd::kStreamAhead, 2 * lanes);
+    if constexpr (kStream) prefetch_lines(from + i, kStreamAhead, 2 * lanes);
     Put<kStream>(d, EncodeVector(d, from + i), to + 2 * i);
     Put<kStream>(d, EncodeVector(d, from + i + half), to + 2 * i + lanes);
     Put<kStream>(d, EncodeVector(d, from + i + 2 * half), to + 2 * i + 2 * lanes);
@@ -119,6 +119,9 @@ struct HexEncode {
     void poison() {
       headroom::poison(text);
       headroom::poison(string);
+    }
+    bool spoil(Spoil how) {
+      return string.empty() ? headroom::spoil(text, how) : headroom::spoil(string, how);
     }
   };
 

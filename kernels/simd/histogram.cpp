@@ -18,15 +18,16 @@ namespace headroom {
 namespace {
 
 struct Histogram {
+  static constexpr auto kInputs = inputs("random", "skewed", "one_value");
   using Input = Buffer<std::uint8_t>;
   using Output = Buffer<std::uint32_t>;
 
   static Input make(const Setting& setting, Rng& rng) {
     Input text(setting.n);
     FastRng fast(rng());
-    if (setting.input == "one_value") {
+    if (setting.input == kInputs["one_value"]) {
       std::fill(text.begin(), text.end(), static_cast<std::uint8_t>(fast()));
-    } else if (setting.input == "skewed") {
+    } else if (setting.input == kInputs["skewed"]) {
       const Zipf zipf(256, 1.2);
       for (std::uint8_t& byte : text)
         byte = static_cast<std::uint8_t>((fast() >> 63) != 0 ? 32 : zipf(fast));
@@ -113,7 +114,6 @@ const Registrar kRegistrar(
      .technique = "several tables against increments that wait (a null result)",
      .sizes = {16 << 10, 512 << 10, 3 << 20, 64 << 20, 256 << 20},
      .headline = {16 << 10, 3 << 20},
-     .inputs = {"random", "skewed", "one_value"},
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);

@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_SIMD_MANDELBROT_SHARED_
 #define HEADROOM_SIMD_MANDELBROT_SHARED_

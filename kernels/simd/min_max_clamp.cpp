@@ -3,11 +3,11 @@
 // Out: the whole array, exact. A quarter of the numbers lie below the range and a quarter above;
 // some are equal to its ends; there is no NaN. (Where there is, std::clamp keeps it, and the
 // vectors' minimum and maximum differ from one architecture to the next.)
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/min_max_clamp.cpp"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -29,12 +29,11 @@ HWY_INLINE void Clamp(const float* HWY_RESTRICT x, size_t n, float low, float hi
   const auto scalar = [&](float v) { return v < low ? low : v > high ? high : v; };
   size_t i = 0;
   if constexpr (kStream) {
-    const size_t head = simd::items_to_alignment(out, n, lanes * sizeof(float));
+    const size_t head = items_to_alignment(out, n, lanes * sizeof(float));
     for (; i < head; ++i) out[i] = scalar(x[i]);
   }
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    if constexpr (kStream)
-      simd::prefetch_lines(x + i, simd::kStreamAhead, 4 * lanes * sizeof(float));
+    if constexpr (kStream) prefetch_lines(x + i, kStreamAhead, 4 * lanes * sizeof(float));
     one(i);
     one(i + lanes);
     one(i + 2 * lanes);

@@ -19,7 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/simd.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_SIMD_NBODY_SHARED_
 #define HEADROOM_SIMD_NBODY_SHARED_
@@ -152,6 +152,7 @@ struct NBody {
       headroom::poison(y);
       headroom::poison(z);
     }
+    bool spoil(Spoil how) { return spoil_parts(how, x, y, z); }
   };
 
   static Input make(const Setting& setting, Rng& rng) {

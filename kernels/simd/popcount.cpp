@@ -8,7 +8,7 @@
 // Instructions" (2018: nibbles looked up in a register; the carry-save adders of Harley and Seal).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/popcount.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -6,11 +6,11 @@
 // summed up in log2(L) steps of shifting and adding, which are independent from vector to vector;
 // the chain that is left is one add a vector. After Hillis and Steele, "Data Parallel Algorithms"
 // (1986), and Zhang, Wang and Ross, "Parallel Prefix Sum with SIMD" (2020).
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/prefix_sum.cpp"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -75,7 +75,7 @@ HWY_INLINE uint32_t ScanVectors(const uint32_t* HWY_RESTRICT x, size_t n, uint32
   size_t i = 0;
   // The carry's chain has one add a vector: what is added to it does not depend on it.
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    if constexpr (kAhead != 0) simd::prefetch_lines(x + i, kAhead, 4 * lanes * sizeof(uint32_t));
+    if constexpr (kAhead != 0) prefetch_lines(x + i, kAhead, 4 * lanes * sizeof(uint32_t));
     const auto v0 = scan.Local(hn::LoadU(d, x + i));
     const auto v1 = scan.Local(hn::LoadU(d, x + i + lanes));
     const auto v2 = scan.Local(hn::LoadU(d, x + i + 2 * lanes));
@@ -106,11 +106,11 @@ void ScanStored(const uint32_t* HWY_RESTRICT x, size_t n, uint32_t* HWY_RESTRICT
 
 void ScanStreamed(const uint32_t* HWY_RESTRICT x, size_t n, uint32_t* HWY_RESTRICT out) {
   const hn::ScalableTag<uint32_t> d;
-  const size_t head = simd::items_to_alignment(out, n, hn::Lanes(d) * sizeof(uint32_t));
+  const size_t head = items_to_alignment(out, n, hn::Lanes(d) * sizeof(uint32_t));
   uint32_t sum = 0;
   for (size_t i = 0; i < head; ++i) out[i] = sum += x[i];
-  ScanVectors<simd::kStreamAhead>(x + head, n - head, sum, out + head,
-                                  [d](auto v, uint32_t* to) HWY_ATTR { hn::Stream(v, d, to); });
+  ScanVectors<kStreamAhead>(x + head, n - head, sum, out + head,
+                            [d](auto v, uint32_t* to) HWY_ATTR { hn::Stream(v, d, to); });
   hwy::FlushStream();
 }
 

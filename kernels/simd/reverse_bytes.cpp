@@ -1,11 +1,11 @@
 // simd/reverse_bytes: an array of bytes from the last to the first, into another array.
 //
 // Out: the whole array, exact. Neighbouring bytes differ, so that one that is out of place shows.
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/reverse_bytes.cpp"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -35,7 +35,7 @@ HWY_INLINE void Reverse(const uint8_t* HWY_RESTRICT in, size_t n, uint8_t* HWY_R
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   if constexpr (kStream) {
-    const size_t head = simd::items_to_alignment(out, n, lanes);
+    const size_t head = items_to_alignment(out, n, lanes);
     for (; i < head; ++i) out[i] = in[n - 1 - i];
   }
   const auto one = [&](size_t at) HWY_ATTR {
@@ -46,8 +46,7 @@ HWY_INLINE void Reverse(const uint8_t* HWY_RESTRICT in, size_t n, uint8_t* HWY_R
       hn::StoreU(v, d, out + at);
   };
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    if constexpr (kStream)
-      simd::prefetch_lines(in + n - i - 4 * lanes, -simd::kStreamAhead, 4 * lanes);
+    if constexpr (kStream) prefetch_lines(in + n - i - 4 * lanes, -kStreamAhead, 4 * lanes);
     one(i);
     one(i + lanes);
     one(i + 2 * lanes);

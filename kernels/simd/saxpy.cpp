@@ -10,9 +10,11 @@
 // loads: STREAM's triad, which is the same loop without a call around it, takes 1.25 cycles a
 // vector on a Zen 5, where loads alone would take one. Unrolling further and gathering the stores
 // lose.
+//
+// Links: openblas openmp
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/saxpy.cpp"
-#include "core/simd.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -11,9 +11,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/simd.h"
 #include "hwy/cache_control.h"
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -51,7 +51,7 @@ void Lower(const uint8_t* HWY_RESTRICT from, size_t n, uint8_t* HWY_RESTRICT to)
     for (; i < first; ++i) to[i] = LowerByte(from[i]);
   }
   for (; n - i >= 4 * lanes; i += 4 * lanes) {
-    if constexpr (kStream) simd::prefetch_lines(from + i, simd::kStreamAhead, 4 * lanes);
+    if constexpr (kStream) prefetch_lines(from + i, kStreamAhead, 4 * lanes);
     const auto v0 = hn::LoadU(d, from + i), v1 = hn::LoadU(d, from + i + lanes);
     const auto v2 = hn::LoadU(d, from + i + 2 * lanes), v3 = hn::LoadU(d, from + i + 3 * lanes);
     Put<kStream>(d, LowerVector(d, v0), to + i);

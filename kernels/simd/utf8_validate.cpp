@@ -13,6 +13,8 @@
 // vector method is that of Keiser and Lemire, "Validating UTF-8 in less than one instruction per
 // byte" (2021); the automaton in a word is Vognsen's ("Shift-based DFAs", 2020). The code is our
 // own.
+//
+// Links: simdjson
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/utf8_validate.cpp"
 #include <array>
@@ -20,8 +22,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd.h"
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
+#include "support/simd.h"
 
 #ifndef HEADROOM_SIMD_UTF8_VALIDATE_SHARED_
 #define HEADROOM_SIMD_UTF8_VALIDATE_SHARED_
@@ -212,7 +214,7 @@ bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n) {
       for (const size_t end = i + part; i < end; i += 4 * lanes) {
         for (size_t p = 0; p < kParts; ++p) {
           const uint8_t* const at = text + i + p * part;
-          simd::prefetch_lines(at, kAhead, 4 * lanes);
+          prefetch_lines(at, kAhead, 4 * lanes);
           errors = hn::Or(errors, ErrorsOfFour(d, at));
         }
       }
@@ -266,6 +268,7 @@ HWY_EXPORT(ValidateUtf8);
 constexpr std::size_t kRotated = 512 << 10;  // bytes: about a million branches of the naive loop
 
 struct Utf8Validate {
+  static constexpr auto kInputs = inputs("mixed", "cjk", "ascii");
   using Call = std::span<const std::uint8_t>;
   struct Input {
     Buffer<std::uint8_t> text;
@@ -339,14 +342,15 @@ Utf8Validate::Input Utf8Validate::make(const Setting& setting, Rng& rng) {
   FastRng fast(rng());
   std::vector<std::string> paragraphs;
   for (std::size_t i = 0; i < (setting.n < 1000 ? 32 : 1024); ++i) {
-    const std::size_t which = setting.input == "ascii" ? 0
-                              : setting.input == "cjk" ? (i % 2 == 0 ? 4 : 6)
-                                                       : i % std::size(kScripts);
+    const std::size_t which = setting.input == Utf8Validate::kInputs["ascii"] ? 0
+                              : setting.input == Utf8Validate::kInputs["cjk"]
+                                  ? (i % 2 == 0 ? 4 : 6)
+                                  : i % std::size(kScripts);
     paragraphs.push_back(paragraph(kScripts[which], 30 + bounded(fast, 221), fast));
   }
   const std::size_t n = setting.n;
   // ASCII leaves nothing to learn.
-  const bool rotates = n != 0 && n >= 1000 && setting.input != "ascii";
+  const bool rotates = n != 0 && n >= 1000 && setting.input != Utf8Validate::kInputs["ascii"];
   Input in{{}, n, rotates ? std::max<std::size_t>(1, kRotated / n) : 1};
   in.text = Buffer<std::uint8_t>(n * in.slices);
   for (std::size_t slice = 0; slice < in.slices; ++slice) {
@@ -438,11 +442,11 @@ const Registrar kRegistrar(
      .technique = "classify bytes by table lookups in registers instead of branching",
      .sizes = {32 << 10, 512 << 10, 4 << 20, 64 << 20, 256 << 20},
      .headline = {32 << 10, 64 << 20},
-     .inputs = {"mixed", "cjk", "ascii"},
      .ceiling = {"machine/read"},
      .demand =
          [](const Setting& s) {
-           const std::size_t all = s.input == "ascii" ? s.n : std::max(s.n, kRotated);
+           const std::size_t all =
+               s.input == Utf8Validate::kInputs["ascii"] ? s.n : std::max(s.n, kRotated);
            return Demand{.items = static_cast<double>(s.n),
                          .bytes = static_cast<double>(s.n),
                          .working_set = all,

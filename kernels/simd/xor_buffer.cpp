@@ -2,11 +2,11 @@
 // key[i mod 4]. Every byte that a browser sends through a WebSocket is masked so (RFC 6455, 5.3).
 //
 // Out: the whole payload, exact. The four bytes of the key differ.
-#include "simd/streaming.h"
+#include "support/prefetch-inl.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/xor_buffer.cpp"
-#include "core/simd.h"
 #include "hwy/cache_control.h"
+#include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -20,7 +20,7 @@ HWY_INLINE void Mask(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HW
   [[maybe_unused]] const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   if constexpr (kStream) {
-    const size_t head = simd::items_to_alignment(out, n, lanes);
+    const size_t head = items_to_alignment(out, n, lanes);
     for (; i < head; ++i) out[i] = in[i] ^ key[i % 4];
   }
 #if HWY_TARGET != HWY_SCALAR  // which has vectors of one byte
@@ -37,7 +37,7 @@ HWY_INLINE void Mask(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HW
       hn::StoreU(v, d, out + at);
   };
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    if constexpr (kStream) simd::prefetch_lines(in + i, simd::kStreamAhead, 4 * lanes);
+    if constexpr (kStream) prefetch_lines(in + i, kStreamAhead, 4 * lanes);
     one(i);
     one(i + lanes);
     one(i + 2 * lanes);

@@ -17,7 +17,12 @@ sys.path[:0] = [str(HERE.parents[1] / "tools"), str(HERE)]
 
 import fake_bench  # noqa: E402
 
-from headroom_tools import files, plan, record, show, text, validate  # noqa: E402
+from headroom_tools.base import files, text
+from headroom_tools.measure import plan
+from headroom_tools.measure.assemble import run_json
+from headroom_tools.record import validate
+from headroom_tools.record.cells import cells_of
+from headroom_tools.record.noise import noise_floors
 
 LAUNCHES = 10
 MACHINE = {
@@ -113,13 +118,13 @@ def main() -> None:
             for k in fake_bench.KERNELS if len(k["inputs"]) == 1
         }  # fmt: skip
         alone["simd/sum"]["simd/sum/better/n:4096"] /= 2
-        run = record.assemble(
+        run = run_json(
             state, fixed, launches_of(selection, seed, speed), alone,
             {"withheld": [], "failures": [], "missing": selection.missing,
              "left_out": [], "finished": state["started"], "seconds": 60.0,
              "notes": []},
         )  # fmt: skip
-        run["noise_floor"] = show.noise_floors(record.cells_of(run))
+        run["noise_floor"] = noise_floors(cells_of(run))
         run = text.rounded(run)
         for kernel in run["kernels"]:
             kernel["source_hash"] = "0123456789abcdef"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import Headroom
 
-from headroom_tools import cautions
-from headroom_tools.cautions import Sample, Subject
+from headroom_tools.measure import cautions
+from headroom_tools.measure.cautions import Sample, Subject
 
 LADDER = {"n": 1, "input": "x", "threads": 1, "memory_bytes": 4096}
 FREQUENCY = "sys/devices/system/cpu/cpufreq"

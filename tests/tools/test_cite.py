@@ -9,9 +9,11 @@ import pytest
 from conftest import BASE, CHECKOUT, GOLDEN, NEW, golden_run
 from generated import golden_pair, written
 
-from headroom_tools import record, show, source
+from headroom_tools.base.errors import HeadroomError
 from headroom_tools.cite import latex, markers
-from headroom_tools.errors import HeadroomError
+from headroom_tools.record import source
+from headroom_tools.record.validate import load
+from headroom_tools.show.rows import rows_of
 
 AT = f"@test-2c-8g/{BASE}"
 CELL = "simd/sum/better/n:4096"
@@ -41,9 +43,9 @@ def _between(cite):
 
 
 def _row(variant="better", n=4096):
-    run, _ = record.load(golden_run(BASE))
+    run, _ = load(golden_run(BASE))
     return next(
-        row for row in show.rows_of(run)
+        row for row in rows_of(run)
         if (row.cell.kernel["name"], row.cell.variant, row.cell.n) == ("simd/sum", variant, n)
     )  # fmt: skip
 
@@ -283,7 +285,7 @@ def test_latex_and_bibtex(headroom):
     assert len(names) == len(set(names))
     entry = headroom("cite", "--bibtex", golden_run(BASE)).stdout
     assert "@misc{headroom-test-2c-8g-20260101T000000Z," in entry
-    assert "Test CPU" in entry and record.load(golden_run(BASE))[0]["commit"][:12] in entry
+    assert "Test CPU" in entry and load(golden_run(BASE))[0]["commit"][:12] in entry
     assert entry.count("{") == entry.count("}")
     both = headroom("cite", "--latex", golden_run(BASE), golden_run(NEW))
     assert both.returncode == 2 and "one RUN" in both.stderr

@@ -17,14 +17,18 @@ from conftest import BASE, CHECKOUT, COMMAND, NEW, golden_run
 from generated import golden_pair, large, written
 from scipy import stats as reference
 
-from headroom_tools import compare, record
+from headroom_tools.base.errors import HeadroomError
 from headroom_tools.compare import between_runs, differs, rows, sides, tables
-from headroom_tools.errors import HeadroomError
+from headroom_tools.compare.comparison import compared
+from headroom_tools.compare.differs import changed
+from headroom_tools.compare.rows import ladders_of, rows_of
+from headroom_tools.compare.sides import read_side, read_sides, spread_of
+from headroom_tools.record.cells import cells_of
 
 
 def _scaled(run, factor, axis=None, variant=None):
     """Every time of some cells `factor` times as long."""
-    for cell in record.cells_of(run):
+    for cell in cells_of(run):
         if axis in (None, cell.kernel["axis"]) and variant in (None, cell.variant):
             for values in (cell.median, cell.p10, cell.min):
                 values[:] = [None if value is None else value * factor for value in values]
@@ -44,7 +48,7 @@ def _pair(tmp_path, change):
     run["label"] = "new"
     change(run, machine)
     new = written(tmp_path / "n" / "new", run, machine)
-    return compare.read_sides([base, new])
+    return read_sides([base, new])
 
 
 # --- rows and ladders
@@ -84,12 +88,12 @@ def test_the_median_of_rows_is_numpys():
 
 def test_how_a_ladder_changed(tmp_path):
     def change(run, machine):
-        for cell in record.cells_of(run):
+        for cell in cells_of(run):
             if cell.kernel["name"] == "simd/sum" and cell.variant == "better":
                 cell.log_ratio[:] = [value - math.log(4) for value in cell.log_ratio]
 
     base, new = _pair(tmp_path, change)
-    found = {(r["kernel"], r["variant"], r["n"]): r for r in compare.ladders_of(base, new)}
+    found = {(r["kernel"], r["variant"], r["n"]): r for r in ladders_of(base, new)}
     row = found["simd/sum", "better", 4096]
     assert row["base_speedup"] == pytest.approx(4, rel=0.01)
     assert row["new_speedup"] == pytest.approx(1, rel=0.01)
@@ -101,16 +105,16 @@ def test_how_a_ladder_changed(tmp_path):
 
 def test_a_sweeps_one_thread_row_is_compared_once(tmp_path):
     base, new = _pair(tmp_path, lambda run, machine: None)
-    naive = [r for r in compare.rows_of(base, new) if r["kernel"] == "parallel/sum"
+    naive = [r for r in rows_of(base, new) if r["kernel"] == "parallel/sum"
              and r["variant"] == "naive"]  # fmt: skip
     assert len(naive) == 1 and naive[0]["threads"] == 1
-    two = [r for r in compare.ladders_of(base, new) if r["ladder_threads"] == 2]
+    two = [r for r in ladders_of(base, new) if r["ladder_threads"] == 2]
     assert {r["variant"] for r in two} == {"better", "peer"}
 
 
 def test_time_per_item(tmp_path):
     base, new = _pair(tmp_path, lambda run, machine: _scaled(run, 0.5))
-    for row in compare.rows_of(base, new):
+    for row in rows_of(base, new):
         assert row["ratio"] == pytest.approx(2)
         assert row["base_ns_per_item"] == pytest.approx(row["base_ns"] / row["n"])
         assert row["new_ns_per_item"] == pytest.approx(row["base_ns_per_item"] / 2)
@@ -118,7 +122,7 @@ def test_time_per_item(tmp_path):
 
 def test_too_few_launches_give_no_verdict(headroom):
     run, machine = golden_pair()
-    for cell in record.cells_of(run):
+    for cell in cells_of(run):
         for name in ("median", "p10", "min", "log_ratio"):
             getattr(cell, name)[1:] = [None] * 9
     folder = written(headroom.root / "r" / "few", run, machine)
@@ -135,7 +139,7 @@ def test_what_lies_above_its_ceiling_is_not_compared(tmp_path):
         top["log_ratio"] = [[v - math.log(1.5) for v in values] for values in top["log_ratio"]]
 
     base, new = _pair(tmp_path, change)
-    tree = compare.compared(base, new)
+    tree = compared(base, new)
     assert new.withheld and not base.withheld
     assert ("simd/sum", "better", 4096) not in [
         (r["kernel"], r["variant"], r["n"]) for r in tree["rows"] + tree["ladders"]
@@ -164,8 +168,8 @@ def test_an_index_counts_each_kernel_once(tmp_path):
             del column[12:]
         return written(tmp_path / folder / folder, run, machine)
 
-    base, new = compare.read_sides([made("a", 1.0, 1), made("b", 4.0, 2)])
-    (axis,) = compare.compared(base, new)["axes"]
+    base, new = read_sides([made("a", 1.0, 1), made("b", 4.0, 2)])
+    (axis,) = compared(base, new)["axes"]
     assert axis["ratio"] == pytest.approx(2.0, rel=0.01), "sqrt(4 x 1)"
     assert (axis["least"], axis["most"]) == (pytest.approx(1, rel=0.01), pytest.approx(4, rel=0.01))
     assert (axis["kernels"], axis["of"]) == (2, 2)
@@ -174,7 +178,7 @@ def test_an_index_counts_each_kernel_once(tmp_path):
 
 def test_careless_and_good_code_have_their_own_index(tmp_path):
     base, new = _pair(tmp_path, lambda run, machine: _scaled(run, 0.5, "simd", "naive"))
-    axis = next(a for a in compare.compared(base, new)["axes"] if a["axis"] == "simd")
+    axis = next(a for a in compared(base, new)["axes"] if a["axis"] == "simd")
     assert axis["naive"]["ratio"] == pytest.approx(2) and axis["best"]["ratio"] == pytest.approx(1)
 
 
@@ -183,7 +187,7 @@ def test_k_of_n_kernels(tmp_path):
         run["kernels"][2]["name"] = "simd/other"
 
     base, new = _pair(tmp_path, change)
-    axes = {axis["axis"]: axis for axis in compare.compared(base, new)["axes"]}
+    axes = {axis["axis"]: axis for axis in compared(base, new)["axes"]}
     assert "simd" not in axes and (axes["scalar"]["kernels"], axes["scalar"]["of"]) == (1, 1)
 
 
@@ -215,7 +219,7 @@ def test_a_control_that_moved_contaminates(tmp_path):
         _scaled(run, 0.5, "scalar")
 
     base, new = _pair(tmp_path, change)
-    tree = compare.compared(base, new)
+    tree = compared(base, new)
     axes = {axis["axis"]: axis for axis in tree["axes"]}
     assert axes["scalar"]["control"] and axes["scalar"]["contaminated"]
     assert axes["simd"]["control"] and not axes["simd"]["contaminated"]
@@ -228,14 +232,14 @@ def test_an_undeclared_change_of_one_part_has_controls_too(tmp_path):
         machine["disk"].update(file_system="tmpfs", kind="ram", bus=None, model=None)
 
     base, new = _pair(tmp_path, change)
-    assert differs.touched(new, compare.changed(base, new)) == (set(differs.STORAGE), "disk")
+    assert differs.touched(new, changed(base, new)) == (set(differs.STORAGE), "disk")
 
     def more(run, machine):
         change(run, machine)
         machine["cpu"]["model_name"] = "Another CPU"
 
     base, new = _pair(tmp_path / "more", more)
-    assert differs.touched(new, compare.changed(base, new))[0] is None
+    assert differs.touched(new, changed(base, new))[0] is None
 
 
 # --- what pools
@@ -257,18 +261,18 @@ def _runs(tmp_path, machine_name, label, count, factor=1.0, day=1, **changes):
 def test_runs_that_agree_pool(tmp_path):
     before = _runs(tmp_path, "m", "before", 3)
     after = _runs(tmp_path, "m", "after", 3, 0.5, day=11)
-    base, new = compare.read_sides([before[0], after[0]])
+    base, new = read_sides([before[0], after[0]])
     assert [len(side.runs) for side in (base, new)] == [3, 3]
     assert base.runs[0]["name"].startswith("20260101") and "and 2 more" in base.name
-    row = next(r for r in compare.rows_of(base, new) if r["axis"] == "scalar")
+    row = next(r for r in rows_of(base, new) if r["axis"] == "scalar")
     assert row["ratio"] == pytest.approx(2, rel=0.01)
     cell = next(iter(base.cells.values()))
     assert len(cell.median) == 30
     # The spread is theirs, and a mean of three runs strays a root of three less.
     expected = reference.t.ppf(0.975, 2) * numpy.std(numpy.log([1, 1.01, 1.02]), ddof=1)
     assert base.spread["scalar"] == pytest.approx(expected, rel=1e-3)
-    assert compare.spread_of(base, "scalar") == pytest.approx(expected / math.sqrt(3), rel=1e-3)
-    tree = compare.compared(base, new)
+    assert spread_of(base, "scalar") == pytest.approx(expected / math.sqrt(3), rel=1e-3)
+    tree = compared(base, new)
     assert tree["sides"][0]["spread"]["scalar"]["measured"]
     assert not any("default spread" in line for line in tree["warnings"])
 
@@ -276,20 +280,20 @@ def test_runs_that_agree_pool(tmp_path):
 def test_named_runs_pool_too_and_no_pool_holds_them_apart(tmp_path):
     before = _runs(tmp_path, "m", "before", 2)
     after = _runs(tmp_path, "m", "after", 2, 0.5, day=11)
-    found = compare.read_sides([before[0], before[1], after[0], after[1]])
+    found = read_sides([before[0], before[1], after[0], after[1]])
     assert [len(side.runs) for side in found] == [2, 2]
-    assert compare.spread_of(found[0], "scalar") == pytest.approx(
+    assert spread_of(found[0], "scalar") == pytest.approx(
         between_runs.default("scalar") / math.sqrt(2)
     )
-    apart = compare.read_sides([before[0], before[1], after[0], after[1]], pool=False)
+    apart = read_sides([before[0], before[1], after[0], after[1]], pool=False)
     assert [len(side.runs) for side in apart] == [1, 1, 1, 1]
 
 
 def test_repeats_alone_are_held_against_each_other(tmp_path):
     runs = _runs(tmp_path, "m", "same", 4)
-    found = compare.read_sides([runs[0], runs[3]])
+    found = read_sides([runs[0], runs[3]])
     assert [len(side.runs) for side in found] == [1, 1]
-    assert compare.rows_of(*found)[0]["ratio"] == pytest.approx(1 / 1.03, rel=0.01)
+    assert rows_of(*found)[0]["ratio"] == pytest.approx(1 / 1.03, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -318,7 +322,7 @@ def test_runs_that_differ_do_not_pool(tmp_path, difference):
         run["profile"] = "thorough"
     written(tmp_path / "m" / "other", run, machine)
     after = _runs(tmp_path, "n", "after", 1)[0]
-    base, _ = compare.read_sides([first, after])
+    base, _ = read_sides([first, after])
     assert len(base.runs) == 1 and base.repeats == 0
 
 
@@ -327,8 +331,8 @@ def test_a_little_ram_more_or_less_is_the_same_machine(tmp_path):
     run, machine = (json.loads((first / name).read_text()) for name in ("run.json", "machine.json"))
     machine["ram"]["bytes"] -= 40 << 20
     written(tmp_path / "m" / "other", run, machine)
-    base, new = compare.read_sides([first, _runs(tmp_path, "n", "after", 1)[0]])
-    assert len(base.runs) == 2 and not compare.changed(base, new)[:-1]
+    base, new = read_sides([first, _runs(tmp_path, "n", "after", 1)[0]])
+    assert len(base.runs) == 2 and not changed(base, new)[:-1]
 
 
 def test_a_hostile_neighbour_does_no_harm(tmp_path):
@@ -337,7 +341,7 @@ def test_a_hostile_neighbour_does_no_harm(tmp_path):
         (tmp_path / "m" / name).mkdir()
         (tmp_path / "m" / name / "run.json").write_text(content)
     (tmp_path / "m" / "loop").symlink_to(tmp_path / "m")
-    assert len(compare.side(first).runs) == 1
+    assert len(read_side(first).runs) == 1
 
 
 # --- what differs
@@ -359,7 +363,7 @@ def test_facts_of_two_machines(tmp_path):
     assert table["RAM speed"] == ["unknown", "DDR5, 6000 MT/s"]
     assert table["kernel sources"] == ["6 kernels", "6 kernels, 1 changed"]
     assert "flags" in [row["name"] for row in same] and "commit" in table
-    text = "\n".join(compare.compared(base, new)["warnings"])
+    text = "\n".join(compared(base, new)["warnings"])
     assert "compiler differs" in text and "it isn't only the hardware" in text
     assert "other source code was measured in simd/sum" in text
 
@@ -368,7 +372,7 @@ def test_one_choice_on_one_machine_is_the_subject(tmp_path):
     def compiler(run, machine):
         run["build"]["compiler"] = "Clang 14.0.6"
 
-    tree = compare.compared(*_pair(tmp_path / "1", compiler))
+    tree = compared(*_pair(tmp_path / "1", compiler))
     assert not any("compiler differs" in line for line in tree["warnings"])
     assert [entry["field"] for entry in tree["changed"]] == ["compiler"]
 
@@ -376,13 +380,13 @@ def test_one_choice_on_one_machine_is_the_subject(tmp_path):
         compiler(run, machine)
         run["build"]["flags"] = "-O2"
 
-    text = "\n".join(compare.compared(*_pair(tmp_path / "2", both))["warnings"])
+    text = "\n".join(compared(*_pair(tmp_path / "2", both))["warnings"])
     assert "compiler differs" in text and "change one at a time" in text
 
     def target(run, machine):
         run["simd"].update(asked="SSE4", taken=["SSE4"])
 
-    tree = compare.compared(*_pair(tmp_path / "3", target))
+    tree = compared(*_pair(tmp_path / "3", target))
     assert [entry["field"] for entry in tree["changed"]] == ["simd", "simd_target"]
     assert not any("simd differs" in line for line in tree["warnings"])
 
@@ -391,7 +395,7 @@ def test_an_undeclared_upgrade_of_one_machine_is_told(tmp_path):
     def change(run, machine):
         machine["ram"].update(bytes=32 << 30)
 
-    text = "\n".join(compare.compared(*_pair(tmp_path, change))["warnings"])
+    text = "\n".join(compared(*_pair(tmp_path, change))["warnings"])
     assert "ram differs between two runs of one name, and nothing was declared" in text
 
 
@@ -446,7 +450,7 @@ def test_letters():
 
 
 def test_every_axis_has_a_default_spread():
-    path = CHECKOUT / "tools" / "headroom_tools" / "schemas" / "run-1.json"
+    path = CHECKOUT / "tools" / "headroom_tools" / "record" / "schemas" / "run-1.json"
     schema = json.loads(path.read_text())["properties"]["kernels"]["items"]["properties"]
     assert set(between_runs.DEFAULT_PERCENT) == set(schema["axis"]["enum"])
 
@@ -457,7 +461,7 @@ def test_no_common_cell(tmp_path):
             kernel["name"] += "2"
 
     with pytest.raises(HeadroomError, match="no cell in common"):
-        compare.compared(*_pair(tmp_path, change))
+        compared(*_pair(tmp_path, change))
 
 
 # --- size: no test fails for a timing, but the times are kept with the test's report

@@ -7,8 +7,11 @@ import json
 import pytest
 from conftest import CHECKOUT, Headroom
 
-from headroom_tools import counters, record, show, validate
-from headroom_tools.errors import HeadroomError
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.measure.counters import of_arm
+from headroom_tools.record import counters, validate
+from headroom_tools.record.cells import cells_of
+from headroom_tools.show.rows import rows_of
 
 QUICK = ("run", "--profile", "quick", "--filter", "simd/sum", "--label", "t")
 FAULTY = CHECKOUT / "build" / "release" / "tests" / "headroom-bench-faulty"
@@ -22,7 +25,7 @@ def test_medians_over_launches_go_into_the_record(headroom):
     validate.run_tree(run, "run.json")
     assert {"cycles", "instructions", "cache_misses"} <= set(run["cells"])
     assert not {"branch_misses", "l1d_misses"} & set(run["cells"]), "what it lacks has no column"
-    cell = next(c for c in record.cells_of(run) if c.variant == "better" and c.n == 4096)
+    cell = next(c for c in cells_of(run) if c.variant == "better" and c.n == 4096)
     # Launches 1 to 6 count 3 n / 4 cycles and a thousandth more each: the median is at 3.5.
     assert cell.counters["cycles"] == pytest.approx(3 * 4096 / 4 * 1.0035, rel=1e-4)
     assert cell.counters["cache_misses"] == 0
@@ -45,7 +48,7 @@ def test_without_counters_it_is_said_once(headroom):
     run = headroom.run_json()
     assert sum("hardware counters" in note for note in run["notes"]) == 1
     assert not set(counters.NAMES) & set(run["cells"])
-    assert all(not cell.counters for cell in record.cells_of(run))
+    assert all(not cell.counters for cell in cells_of(run))
     assert "this run has none" in headroom("show", "--counters").stdout
     assert "counters" not in json.loads(headroom("show", "--json").stdout)["rows"][0]
 
@@ -53,14 +56,14 @@ def test_without_counters_it_is_said_once(headroom):
 def test_counters_of_some_launches_are_enough(headroom):
     assert headroom(*QUICK, FAKE_MODE="counters:simd/sum:2").returncode == 0
     run = headroom.run_json()
-    cell = next(c for c in record.cells_of(run) if c.variant == "better" and c.n == 4096)
+    cell = next(c for c in cells_of(run) if c.variant == "better" and c.n == 4096)
     assert cell.counters["cycles"] == pytest.approx(0.75 * 4096 * 1.002, rel=1e-4)
 
 
 @pytest.mark.parametrize("value", (-1, float("nan"), float("inf")))
 def test_a_count_that_is_none_is_left_out(value):
     arm = {"counters": {"cycles": value, "instructions": 2, "moon_phases": 3}}
-    assert counters.of_arm(arm) == {"instructions": 2.0}
+    assert of_arm(arm) == {"instructions": 2.0}
 
 
 def test_instructions_per_cycle_need_both():
@@ -76,7 +79,7 @@ def test_a_damaged_column_is_refused(golden):
     cells = len(golden["cells"]["ladder"])
     golden["cells"]["cycles"] = [1.5] * cells
     validate.run_tree(golden, "run.json")
-    assert show.rows_of(golden)[0].cell.counters == {"cycles": 1.5}
+    assert rows_of(golden)[0].cell.counters == {"cycles": 1.5}
     for damage in ([1.5] * (cells - 1), [-1.0] + [None] * (cells - 1), ["1"] * cells):
         golden["cells"]["cycles"] = damage
         with pytest.raises(HeadroomError, match="cycles"):
@@ -100,7 +103,7 @@ def test_the_program_counts_per_call(tmp_path):
     result = headroom(*arguments, HEADROOM_FAKE_COUNTERS="1")
     assert result.returncode == 0, result.stdout + result.stderr
     (path,) = out.glob("*/*/run.json")
-    cells = {c.variant: c for c in record.cells_of(json.loads(path.read_text()))}
+    cells = {c.variant: c for c in cells_of(json.loads(path.read_text()))}
     assert cells["naive"].counters == {"cycles": 3 * 256, "instructions": 6 * 256}
     assert cells["better"].counters == {"cycles": 1.5 * 256, "instructions": 3 * 256}
     shown = headroom("show", path.parent, "--counters").stdout

@@ -8,9 +8,11 @@ import time
 import pytest
 from conftest import Headroom
 
-from headroom_tools import alone, disturbance, files, plan, unfinished, validate
-from headroom_tools.disturbance import Judge
-from headroom_tools.errors import HeadroomError
+from headroom_tools.base import files
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.measure import alone, disturbance, plan, unfinished
+from headroom_tools.measure.disturbance import Judge
+from headroom_tools.record import validate
 
 QUICK = ("run", "--profile", "quick", "--filter", "simd/sum", "--label", "t")
 STARTS = 2 * (1 + 6)

@@ -9,7 +9,8 @@ import subprocess
 import pytest
 from conftest import CHECKOUT, Headroom
 
-from headroom_tools import record, validate
+from headroom_tools.record import publish
+from headroom_tools.record.cells import cells_of
 
 BENCH = CHECKOUT / "build" / "release" / "bench" / "headroom-bench"
 
@@ -24,9 +25,9 @@ def test_smoke_of_one_kernel(tmp_path):
     result = headroom("run", "--profile", "smoke", "--filter", "^simd/sum$", "--out", out)
     assert result.returncode == 0, result.stdout + result.stderr
     (path,) = out.glob("*/*/run.json")
-    assert len(validate.any_path(path.parent)) == 2
+    assert len(publish.any_path(path.parent)) == 2
     run = json.loads(path.read_text())
-    cells = record.cells_of(run)
+    cells = cells_of(run)
     assert {cell.kernel["name"] for cell in cells} == {"simd/sum"}
     assert cells[0].variant == "naive" and len(cells) > 1
     assert all(cell.median[0] and cell.median[0] > 0 for cell in cells)

@@ -15,7 +15,7 @@ from conftest import BASE, NEW, golden_run
 from generated import golden_pair, sweep, written
 
 from headroom_tools import export
-from headroom_tools.text import csv_text
+from headroom_tools.base.text import csv_text
 
 COMPARE = Path("/usr/share/benchmark/compare.py")  # where Debian's libbenchmark-tools has it
 

@@ -16,8 +16,10 @@ import pytest
 from conftest import BASE, CHECKOUT, COMMAND, NEW, golden_run
 from generated import golden_pair, large, written
 
-from headroom_tools import cli, machine, private, validate
-from headroom_tools.errors import HeadroomError
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.cli import main as cli
+from headroom_tools.machine.fingerprint import fingerprint
+from headroom_tools.record import private, publish, validate
 
 SCRIPT = "<script>alert(1)</script>"
 ESCAPES = "\x1b[2J\x1b]0;title\x07\u202e\x9b"
@@ -395,9 +397,9 @@ def test_what_names_nobody_is(text):
 
 
 def test_this_machines_own_fingerprint_may_be_published(tmp_path):
-    tree = machine.fingerprint(tmp_path)
+    tree = fingerprint(tmp_path)
     assert private.found(tree) is None
-    validate._possible_machine("machine.json", tree)
+    publish._possible_machine("machine.json", tree)
 
 
 def test_a_record_that_names_this_computer(monkeypatch):
@@ -491,5 +493,5 @@ def test_a_pipe_is_no_record(headroom):
 
 
 def test_the_records_of_this_checkout():
-    found = list(validate.checked(CHECKOUT / "results"))
+    found = list(publish.checked(CHECKOUT / "results"))
     assert found and not [str(error) for _, error in found if error]

@@ -8,9 +8,9 @@ import pytest
 from conftest import BASE, CHECKOUT, NEW, golden_run
 from generated import golden_pair, written
 
+from headroom_tools.base.errors import HeadroomError
 from headroom_tools.cite import latex
 from headroom_tools.cite.records import Loaded
-from headroom_tools.errors import HeadroomError
 
 HOSTILE = r"""\input{/etc/passwd} 100% $x_1^2$ a&b #1 ~ <b> "q" '' ``--'' ?` {}}{ \end{document} | é"""
 HEAD = r"\documentclass{article}"

@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 from conftest import Headroom
 
-from headroom_tools import machine, probes, record, validate
+from headroom_tools.machine import fingerprint as facts
+from headroom_tools.machine.fingerprint import fingerprint, memory_available, slug, steal_ticks
+from headroom_tools.machine.microarchitecture import microarchitecture
+from headroom_tools.record import validate
+from headroom_tools.record.cells import cells_of
+from headroom_tools.show import probes
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,7 @@ from headroom_tools import machine, probes, record, validate
     ],
 )
 def test_microarchitecture(vendor, family, model, name):
-    assert machine.microarchitecture(vendor, family, model) == name
+    assert microarchitecture(vendor, family, model) == name
 
 
 def test_slug():
@@ -42,16 +47,16 @@ def test_slug():
         "ram": {"bytes": 24684092 * 1024},
         "disk": {"bus": "virtio", "kind": None},
     }  # fmt: skip
-    assert machine.slug(tree) == "epyc-zen4-2c-24g-virtio"
+    assert slug(tree) == "epyc-zen4-2c-24g-virtio"
     tree["cpu"].update(model_name="Strange / CPU (TM)", microarchitecture=None)
     tree["disk"].update(bus=None)
-    assert machine.slug(tree) == "strangecputm-2c-24g"
+    assert slug(tree) == "strangecputm-2c-24g"
     tree["cpu"].update(model_name=None)
-    assert machine.slug(tree) == "x8664-2c-24g"
+    assert slug(tree) == "x8664-2c-24g"
 
 
 def test_the_fingerprint_names_nobody(tmp_path):
-    tree = machine.fingerprint(tmp_path)
+    tree = fingerprint(tmp_path)
     validate.machine_tree(tree, "machine.json")
     text = json.dumps(tree)
     secrets = [socket.gethostname(), str(tmp_path), str(Path.home())]
@@ -66,23 +71,23 @@ def test_the_fingerprint_names_nobody(tmp_path):
 
 
 def test_without_the_programs_facts_are_null(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "_output", lambda *command: None)
-    tree = machine.fingerprint(tmp_path)
+    monkeypatch.setattr(facts, "_output", lambda *command: None)
+    tree = fingerprint(tmp_path)
     validate.machine_tree(tree, "machine.json")
     assert tree["cpu"]["cores"]
 
 
 @pytest.mark.parametrize("text", ("", "{", "[]", '{"lscpu":1}', '{"lscpu":[{}]}', "null"))
 def test_programs_that_print_nonsense(tmp_path, monkeypatch, text):
-    monkeypatch.setattr(machine, "_output", lambda *command: text)
-    validate.machine_tree(machine.fingerprint(tmp_path), "machine.json")
+    monkeypatch.setattr(facts, "_output", lambda *command: text)
+    validate.machine_tree(fingerprint(tmp_path), "machine.json")
 
 
 def test_without_proc_and_sys(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "_SYS", tmp_path)
-    monkeypatch.setattr(machine, "_PROC", tmp_path)
-    validate.machine_tree(machine.fingerprint(tmp_path), "machine.json")
-    assert machine.memory_available() is None and machine.steal_ticks() == (0, 0)
+    monkeypatch.setattr(facts, "_SYS", tmp_path)
+    monkeypatch.setattr(facts, "_PROC", tmp_path)
+    validate.machine_tree(fingerprint(tmp_path), "machine.json")
+    assert memory_available() is None and steal_ticks() == (0, 0)
 
 
 def test_the_command(headroom: Headroom):
@@ -130,7 +135,7 @@ def test_figures_of_probes_in_their_own_units(golden):
     assert kernel["name"] == "machine/overhead"
     found = probes.probes_of(golden)
     assert [probe.probe for probe in found] == ["machine/overhead"]
-    cell = next(c for c in record.cells_of(golden) if c.kernel["name"] == "machine/overhead")
+    cell = next(c for c in cells_of(golden) if c.kernel["name"] == "machine/overhead")
     assert found[0].value == pytest.approx(statistics.median(cell.median) / cell.items)
     assert found[0].lo <= found[0].value <= found[0].hi
     for unit, amount in (("B/s", cell.bytes), ("Hz", cell.items)):

@@ -11,10 +11,10 @@ import pytest
 from conftest import BASE, CHECKOUT, GOLDEN, NEW, golden_run
 from generated import golden_pair, large, sweep, written
 
-from headroom_tools import cli
-from headroom_tools.errors import HeadroomError
-from headroom_tools.pictures import make, style
-from headroom_tools.pictures.layout import bar_limits, limits_of
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.cli import main as cli
+from headroom_tools.plot import make, style
+from headroom_tools.plot.layout import bar_limits, limits_of
 
 pytest.importorskip("matplotlib", reason="no matplotlib: apt install python3-matplotlib")
 

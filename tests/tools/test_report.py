@@ -14,8 +14,9 @@ import pytest
 from conftest import BASE, CHECKOUT, GOLDEN, NEW, golden_run
 from generated import golden_pair, large, sweep, written
 
-from headroom_tools import cli, report
-from headroom_tools.pictures import make, spec, svg
+from headroom_tools.cli import main as cli
+from headroom_tools.plot import make, spec, svg
+from headroom_tools.report.page import LIMIT, page
 
 pytest.importorskip("jinja2", reason="no jinja2: apt install python3-jinja2")
 
@@ -65,7 +66,7 @@ def _checked(text: str) -> _Page:
     assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
     assert page.fetched == ["data:,"] and not page.handlers
     assert page.tags.count("script") == 1 and page.tags.count("h1") == 1
-    assert "url(" not in text and "@import" not in text and len(text.encode()) <= report.LIMIT
+    assert "url(" not in text and "@import" not in text and len(text.encode()) <= LIMIT
     assert text.isprintable() or not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text)
     return page
 
@@ -149,7 +150,7 @@ def test_other_commands_need_neither(headroom):
     """Only `report` and `plot` import what draws."""
     code = (
         "import sys; sys.modules['jinja2'] = sys.modules['matplotlib'] = None\n"
-        "from headroom_tools import cli\n"
+        "from headroom_tools.cli import main as cli\n"
         f"sys.exit(cli.main(['show', {str(golden_run(BASE))!r}]))"
     )
     done = subprocess.run(
@@ -231,7 +232,7 @@ EXTREMES = (
 def test_extremes(headroom, at):
     run, machine = golden_pair()
     EXTREMES[at](run)
-    text = report.page([written(headroom.root / "r" / "extreme", run, machine)])
+    text = page([written(headroom.root / "r" / "extreme", run, machine)])
     _checked(text)
     assert ">nan" not in text and "NaN" not in text.split("<script>")[0] and ">inf" not in text
 

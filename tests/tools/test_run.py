@@ -14,7 +14,11 @@ import time
 import pytest
 from conftest import COMMAND, FAKE, Headroom
 
-from headroom_tools import plan, record, show, text, validate
+from headroom_tools.base import text
+from headroom_tools.measure import plan
+from headroom_tools.record import validate
+from headroom_tools.record.cells import cells_of
+from headroom_tools.show.rows import rows_of
 
 QUICK = ("run", "--profile", "quick", "--filter", "simd/sum", "--label", "t")
 STARTS = 2 * (1 + 6)  # simd/sum and the placebo that rides along: a pilot and six launches
@@ -44,7 +48,7 @@ def test_a_run_end_to_end(headroom):
     assert run["plan"]["launches"] == 6 and len(headroom.starts()) == STARTS
     assert set(run["launches"]["status"]) == {"ok"}
     rows = {
-        (r.cell.variant, r.cell.n): r for r in show.rows_of(run) if not r.cell.kernel["placebo"]
+        (r.cell.variant, r.cell.n): r for r in rows_of(run) if not r.cell.kernel["placebo"]
     }
     assert rows["better", 4096].speedup == pytest.approx(4, rel=0.02)
     assert rows["better", 4096].verdict == "faster"
@@ -72,7 +76,7 @@ def test_the_whole_catalogue_and_its_size(headroom):
     assert missing["parallel/sum", None, 64]["needs"] == "64 cores"
     assert missing["algorithm/sort", None, 1]["needs"] == "1024 TiB of memory"
     # The one-thread naive stands in the ladder of two threads too.
-    cells = [c for c in record.cells_of(run) if c.kernel["name"] == "parallel/sum"]
+    cells = [c for c in cells_of(run) if c.kernel["name"] == "parallel/sum"]
     assert {(c.variant, c.threads, c.ladder_threads) for c in cells} >= {
         ("naive", 1, 1), ("naive", 1, 2), ("better", 1, 1), ("better", 2, 2),
     }  # fmt: skip
@@ -102,8 +106,8 @@ def test_smoke_stays_below_build(headroom):
     assert headroom.results() == []
     (path,) = (headroom.root / "build" / "runs").glob("*/run.json")
     run = json.loads(path.read_text())
-    assert [r.verdict for r in show.rows_of(run)] == [None] * len(run["cells"]["ladder"])
-    assert sorted({cell.n for cell in record.cells_of(run)}) == [256, 65536]
+    assert [r.verdict for r in rows_of(run)] == [None] * len(run["cells"]["ladder"])
+    assert sorted({cell.n for cell in cells_of(run)}) == [256, 65536]
     assert set(run["ladders"]["rounds"]) == {5}
     assert sorted(p.name for p in path.parent.iterdir()) == ["machine.json", "run.json"]
     assert headroom("show", path.parent).returncode == 0
@@ -124,7 +128,7 @@ def test_a_launch_that_fails_costs_that_launch(headroom, kind):
     run = headroom.run_json()
     assert [f["launch"] for f in run["failures"]] == [3]
     assert len(headroom.starts()) == STARTS
-    cell = next(c for c in record.cells_of(run) if c.kernel["name"] == "simd/sum")
+    cell = next(c for c in cells_of(run) if c.kernel["name"] == "simd/sum")
     assert [value is None for value in cell.median] == [False, False, True, False, False, False]
     if kind == "crash":
         assert run["failures"][0]["message"] == "SIGSEGV about to fail in PATH"
@@ -137,7 +141,7 @@ def test_a_pilot_that_crashes_fails_its_kernel_only(headroom):
     assert [(f["kernel"], f["launch"], f["kind"]) for f in run["failures"]] == [
         ("simd/sum", 0, "crash")
     ]
-    assert {cell.kernel["name"] for cell in record.cells_of(run)} == {"machine/placebo_cpu"}
+    assert {cell.kernel["name"] for cell in cells_of(run)} == {"machine/placebo_cpu"}
     assert "simd/sum pilot: crash: SIGSEGV" in result.stdout
 
 
@@ -165,7 +169,7 @@ def test_a_mismatch_in_a_later_launch_withholds_the_ladder(headroom):
     result = headroom(*QUICK, FAKE_MODE="mismatch:simd/sum:4")
     assert result.returncode == 1
     run = headroom.run_json()
-    assert {cell.kernel["name"] for cell in record.cells_of(run)} == {"machine/placebo_cpu"}
+    assert {cell.kernel["name"] for cell in cells_of(run)} == {"machine/placebo_cpu"}
     assert {f["launch"] for f in run["failures"]} == {4}
 
 

@@ -9,7 +9,8 @@ import numpy
 import pytest
 from generated import sweep, written
 
-from headroom_tools import scale, validate
+from headroom_tools.record import validate
+from headroom_tools.scale.laws import best_threads, fits, fitted, time_at
 
 MANY = [1, 2, 4, 8, 16, 32, 64]
 
@@ -21,7 +22,7 @@ def usl_time(contention, coherence, one=1.0):
 def _fit(threads, time_of, **options):
     run, machine = sweep(threads, time_of, **options)
     validate.run_tree(run, "run.json")
-    (entry,) = scale.fits(run, machine)
+    (entry,) = fits(run, machine)
     return entry
 
 
@@ -30,12 +31,12 @@ def _fit(threads, time_of, **options):
 def test_exact_curves_are_fitted_exactly(contention, coherence):
     time_of = usl_time(contention, coherence, 3.0)
     times = [time_of(n) for n in MANY]
-    ((p, q, r),) = scale.fitted(MANY, numpy.array(times), "usl")
+    ((p, q, r),) = fitted(MANY, numpy.array(times), "usl")
     assert p + q == pytest.approx(3.0)
     assert q / (p + q) == pytest.approx(contention, abs=1e-9)
     assert r / (p + q) == pytest.approx(coherence, abs=1e-9)
     for n, time in zip(MANY, times):
-        assert scale.time_at((p, q, r), n) == pytest.approx(time)
+        assert time_at((p, q, r), n) == pytest.approx(time)
 
 
 def test_the_best_thread_count_is_the_fastest_whole_one():
@@ -43,8 +44,8 @@ def test_the_best_thread_count_is_the_fastest_whole_one():
         time_of = usl_time(contention, coherence)
         fastest = min(range(1, 2000), key=time_of)
         parameters = (1 - contention, contention, coherence)
-        assert time_of(scale.best_threads(parameters)) == pytest.approx(time_of(fastest))
-    assert scale.best_threads((0.9, 0.1, 0.0)) == math.inf
+        assert time_of(best_threads(parameters)) == pytest.approx(time_of(fastest))
+    assert best_threads((0.9, 0.1, 0.0)) == math.inf
 
 
 def test_noisy_usl_curve():
@@ -74,7 +75,7 @@ def test_intervals_cover_the_truth():
     inside = total = 0
     for seed in range(40):
         run, machine = sweep([1, 2, 4, 8, 16], usl_time(0.04, 0.002), noise=0.01, seed=seed)
-        (entry,) = scale.fits(run, machine)
+        (entry,) = fits(run, machine)
         for name, truth in (("contention", 0.04), ("coherence", 0.002)):
             parameter = entry["usl"][name]
             inside += parameter["lo"] <= truth <= parameter["hi"]
@@ -134,7 +135,7 @@ def test_launches_that_failed_are_left_out():
     for name in ("median", "p10", "min", "log_ratio"):
         run["cells"][name][3][2] = None
     validate.run_tree(run, "run.json")
-    (entry,) = scale.fits(run, machine)
+    (entry,) = fits(run, machine)
     assert entry["amdahl"]["serial"]["value"] == pytest.approx(0.05, abs=0.01)
 
 

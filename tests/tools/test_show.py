@@ -13,8 +13,13 @@ from conftest import BASE, NEW, golden_run
 from generated import golden_pair, written
 from scipy import stats as reference
 
-from headroom_tools import compare, record, show, validate
-from headroom_tools.errors import HeadroomError
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.compare import between_runs, rows as compare_rows
+from headroom_tools.compare.comparison import compared
+from headroom_tools.compare.sides import read_side
+from headroom_tools.record import validate
+from headroom_tools.record.cells import cells_of
+from headroom_tools.show.rows import rows_of
 
 CELL = ["kernel", "variant", "n", "input", "threads"]
 
@@ -42,7 +47,7 @@ def test_show_json(headroom):
             assert row["ceiling"] is None and row["of_ceiling"] is None and row["probe"] is None
     run = json.loads((golden_run(BASE) / "run.json").read_text())
     cell = next(
-        c for c in record.cells_of(run)
+        c for c in cells_of(run)
         if c.kernel["name"] == "simd/sum" and c.variant == "better" and c.n == 4096
     )  # fmt: skip
     row = _row(tree["rows"], "simd/sum", "better", 4096)
@@ -88,10 +93,10 @@ def test_a_figure_above_its_ceiling_is_withheld(headroom, tmp_path):
 
 
 def test_a_target_that_was_asked_for_holds_no_library_down(golden):
-    before = {row.cell.role for row in show.rows_of(golden) if row.share}
+    before = {row.cell.role for row in rows_of(golden) if row.share}
     assert {"optimized", "peer"} <= before
     golden["simd"]["asked"] = "AVX2"
-    rows = show.rows_of(golden)
+    rows = rows_of(golden)
     assert {row.cell.role for row in rows if row.share} == before - {"peer"}
     assert all(row.cell.probe for row in rows if row.cell.role == "peer" and row.cell.kernel["name"] == "simd/sum")
 
@@ -99,7 +104,7 @@ def test_a_target_that_was_asked_for_holds_no_library_down(golden):
 def test_the_noise_floor_is_the_placebos(headroom):
     tree = json.loads(headroom("show", golden_run(BASE), "--json").stdout)
     run = json.loads((golden_run(BASE) / "run.json").read_text())
-    copy_ = next(c for c in record.cells_of(run) if c.variant == "copy")
+    copy_ = next(c for c in cells_of(run) if c.variant == "copy")
     ordered = sorted(copy_.log_ratio)
     expected = math.exp(max(abs(ordered[1]), abs(ordered[8])))
     assert tree["noise_floor"] == {"cpu": pytest.approx(expected, rel=1e-4)}
@@ -107,34 +112,34 @@ def test_the_noise_floor_is_the_placebos(headroom):
 
 
 def test_no_claim_below_the_noise_floor(golden):
-    for cell in record.cells_of(golden):
+    for cell in cells_of(golden):
         if cell.variant == "copy":
             cell.log_ratio[:] = [0.2, -0.2] * 5
         elif cell.variant == "better" and cell.kernel["name"] == "simd/sum":
             cell.log_ratio[:] = [0.1, 0.101] * 5
-    rows = [r for r in show.rows_of(golden) if r.cell.kernel["name"] == "simd/sum"]
+    rows = [r for r in rows_of(golden) if r.cell.kernel["name"] == "simd/sum"]
     better = [r for r in rows if r.cell.variant == "better"]
     assert all(row.verdict == "equivalent" and row.detected for row in better)
 
 
 def test_detection_is_apart_from_the_verdict(golden):
-    for cell in record.cells_of(golden):
+    for cell in cells_of(golden):
         if cell.variant == "better" and cell.kernel["name"] == "simd/sum":
             cell.log_ratio[:] = [0.010, 0.011] * 5
     better = [
-        r for r in show.rows_of(golden)
+        r for r in rows_of(golden)
         if r.cell.variant == "better" and r.cell.kernel["name"] == "simd/sum"
     ]  # fmt: skip
     assert all(row.verdict == "equivalent" and row.detected for row in better)
     narrow = [
-        r for r in show.rows_of(golden, band=0.005)
+        r for r in rows_of(golden, band=0.005)
         if r.cell.variant == "better" and r.cell.kernel["name"] == "simd/sum"
     ]  # fmt: skip
     assert all(row.verdict == "faster" for row in narrow)
 
 
 def test_holm_goes_across_the_run(golden):
-    rows = show.rows_of(golden)
+    rows = rows_of(golden)
     tested = [r for r in rows if r.detected is not None]
     # The 15 rows that claim something: no placebo, no probe, no baseline.
     claims = [
@@ -144,7 +149,7 @@ def test_holm_goes_across_the_run(golden):
 
 
 def test_placebos_and_probes_claim_nothing(golden):
-    rows = show.rows_of(golden)
+    rows = rows_of(golden)
     probe = [r for r in rows if r.cell.kernel["probe"]]
     assert probe and all(r.speedup is None and r.verdict is None for r in probe)
     placebo = [r for r in rows if r.cell.variant == "copy"]
@@ -152,34 +157,34 @@ def test_placebos_and_probes_claim_nothing(golden):
 
 
 def test_another_baseline(golden):
-    rows = show.rows_of(golden, baseline="peer")
+    rows = rows_of(golden, baseline="peer")
     row = next(r for r in rows if r.cell.variant == "better" and r.cell.n == 4096)
     own = {
         c.variant: c
-        for c in record.cells_of(golden)
+        for c in cells_of(golden)
         if c.n == 4096 and c.kernel["name"] == "simd/sum"
     }
     expected = numpy.median([a - b for a, b in zip(own["better"].log_ratio, own["peer"].log_ratio)])
     assert row.speedup == pytest.approx(math.exp(expected))
     assert row.baseline == "peer"
     with pytest.raises(HeadroomError, match="no such variant"):
-        show.rows_of(golden, baseline="nothing")
+        rows_of(golden, baseline="nothing")
 
 
 def test_launches_that_failed_widen_the_ranks(golden):
-    for cell in record.cells_of(golden):
+    for cell in cells_of(golden):
         for name in ("median", "p10", "min", "log_ratio"):
             getattr(cell, name)[0] = None
     validate.run_tree(golden, "run.json")
-    row = next(r for r in show.rows_of(golden) if r.cell.variant == "better")
+    row = next(r for r in rows_of(golden) if r.cell.variant == "better")
     assert row.coverage == pytest.approx(1 - 2 * reference.binom.cdf(1, 9, 0.5))
 
 
 def test_too_few_launches_give_no_interval(golden):
-    for cell in record.cells_of(golden):
+    for cell in cells_of(golden):
         for name in ("median", "p10", "min", "log_ratio"):
             getattr(cell, name)[:5] = [None] * 5
-    row = next(r for r in show.rows_of(golden) if r.cell.variant == "better")
+    row = next(r for r in rows_of(golden) if r.cell.variant == "better")
     assert row.speedup and row.lo is None and row.verdict is None and row.detected is None
 
 
@@ -220,10 +225,10 @@ def test_compare_json(headroom):
 
 
 def test_compare_widens_by_the_stated_defaults(headroom):
-    base, new = (compare.side(golden_run(name)) for name in (BASE, NEW))
-    row = next(r for r in compare.rows_of(base, new) if r["axis"] == "scalar")
+    base, new = (read_side(golden_run(name)) for name in (BASE, NEW))
+    row = next(r for r in compare_rows.rows_of(base, new) if r["axis"] == "scalar")
     half = math.log(row["hi"] / row["lo"]) / 2
-    each = compare.default_spread("scalar")
+    each = between_runs.default("scalar")
     assert half == pytest.approx(math.hypot(each, each), rel=0.1)
 
 
@@ -260,7 +265,7 @@ def test_the_spread_of_repeats_replaces_the_default(tmp_path):
             for values in repeat["cells"][column]:
                 values[:] = [value * (1 + 0.001 * index) for value in values]
         _written(tmp_path / "m" / f"2026010{index}T000000Z-x-y", repeat, machine)
-    side = compare.side(tmp_path / "m" / "20260100T000000Z-x-y")
+    side = read_side(tmp_path / "m" / "20260100T000000Z-x-y")
     assert side.repeats == 3
     expected = reference.t.ppf(0.975, 3) * numpy.std(numpy.log([1, 1.001, 1.002, 1.003]), ddof=1)
     assert side.spread["simd"] == pytest.approx(expected, rel=1e-3)
@@ -268,20 +273,20 @@ def test_the_spread_of_repeats_replaces_the_default(tmp_path):
 
 def test_what_was_declared_is_held_against_what_differs(tmp_path):
     run, machine = _golden_pair()
-    base = compare.side(_written(tmp_path / "a" / "base", run, machine))
+    base = read_side(_written(tmp_path / "a" / "base", run, machine))
     run, machine = copy.deepcopy(run), copy.deepcopy(machine)
     run["changed"] = ["disk"]
     machine["cpu"]["model_name"] = "Another CPU"
     for index, axis in enumerate(run["ladders"]["kernel"]):
         pass
-    for cell in record.cells_of(run):
+    for cell in cells_of(run):
         if cell.kernel["axis"] == "scalar":
             for values in (cell.median, cell.p10, cell.min):
                 values[:] = [value / 2 for value in values]
     run["build"]["compiler"] = "Clang 14.0.6"
     run["kernels"][2]["source_hash"] = "f" * 16
-    new = compare.side(_written(tmp_path / "b" / "new", run, machine))
-    tree = compare.compared(base, new)
+    new = read_side(_written(tmp_path / "b" / "new", run, machine))
+    tree = compared(base, new)
     text = "\n".join(tree["warnings"])
     assert "compiler differs: GNU 12.2.0 against Clang 14.0.6" in text
     assert "other source code was measured in simd/sum" in text
@@ -319,7 +324,7 @@ def test_a_thousand_rows_are_read_without_slow_imports(headroom):
         result = headroom(*command, PYTHONPROFILEIMPORTTIME="1")
         assert result.returncode == 0 and len(result.stdout.splitlines()) > 1000
         imported = {line.rsplit("|", 1)[-1].strip() for line in result.stderr.splitlines()}
-        assert "headroom_tools.show" in imported
+        assert "headroom_tools.show.rows" in imported
         assert not imported & {"scipy.stats", "matplotlib", "pandas"}
 
 

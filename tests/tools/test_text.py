@@ -6,7 +6,9 @@ import math
 
 import pytest
 
-from headroom_tools import bench, source, summary, text
+from headroom_tools.base import text
+from headroom_tools.measure import bench, summary
+from headroom_tools.record import source
 
 
 def test_safe_text_moves_no_cursor():

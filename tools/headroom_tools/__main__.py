@@ -2,6 +2,6 @@
 
 import sys
 
-from headroom_tools.cli import main
+from headroom_tools.cli.main import main
 
 sys.exit(main())

@@ -11,9 +11,9 @@ import io
 import math
 from typing import NamedTuple
 
-from headroom_tools.record import Cell, cells_of
-from headroom_tools.show import share_of
-from headroom_tools.text import cell_name, csv_text, five, safe
+from headroom_tools.base.text import cell_name, csv_text, five, safe
+from headroom_tools.record.cells import Cell, cells_of
+from headroom_tools.show.rows import share_of
 
 FORMATS = ("google-benchmark", "csv")
 

@@ -1,4 +1,4 @@
-"""The statistics of DESIGN.md's measuring rules 6 to 8. The unit of evidence is the launch.
+"""The statistics of the measuring rules. The unit of evidence is the launch.
 
 Values are logarithms throughout (of a time, or of a ratio); None is a launch that gave nothing.
 scipy.special has what is needed of Student's t; scipy.stats would cost half a second to import.

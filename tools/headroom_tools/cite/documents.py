@@ -8,12 +8,12 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from headroom_tools import files, paths
+from headroom_tools.base import files, paths
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import safe
 from headroom_tools.cite.figures import UNBACKED, figure_of
 from headroom_tools.cite.markers import Marker, markers_of, request_of
 from headroom_tools.cite.records import Records, Unbacked
-from headroom_tools.errors import HeadroomError
-from headroom_tools.text import safe
 
 LIMIT = 16 << 20  # bytes of a document
 

@@ -8,13 +8,19 @@ from typing import Callable, NamedTuple
 
 from rich.console import Console
 
-from headroom_tools import probes, show, show_terminal, stats, terminal
+from headroom_tools import stats
+from headroom_tools.base import terminal
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import ladder_label, rate_of, three_digits, time_of
 from headroom_tools.cite.markers import BLOCKS, Request
 from headroom_tools.cite.records import Loaded, Records, Unbacked, link_to
-from headroom_tools.compare import compared, read_sides
+from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.forms import axes_table, escaped, kernel_tables, markdown_table
-from headroom_tools.errors import HeadroomError
-from headroom_tools.text import ladder_label, rate_of, three_digits, time_of
+from headroom_tools.compare.sides import read_sides
+from headroom_tools.record.cells import of_launches
+from headroom_tools.show import probes
+from headroom_tools.show.rows import Row
+from headroom_tools.show.terminal import print_ladders
 
 UNBACKED = "(no record)"
 
@@ -59,13 +65,13 @@ def factor(value: float) -> str:
     return f"{three_digits(value)}x"
 
 
-def _bounds_of_time(row: show.Row) -> tuple[float | None, float | None]:
+def _bounds_of_time(row: Row) -> tuple[float | None, float | None]:
     """The order-statistic interval of a call's time, ns."""
-    interval = stats.order_interval(show.of_launches(row.cell.median))
+    interval = stats.order_interval(of_launches(row.cell.median))
     return (interval.lo, interval.hi) if interval else (None, None)
 
 
-def cell_figure(quantity: str, row: show.Row, brief: bool) -> str:
+def cell_figure(quantity: str, row: Row, brief: bool) -> str:
     """One quantity of a cell. Unbacked where the record lacks it."""
     cell = row.cell
     if row.impossible and quantity != "of_ceiling":
@@ -105,27 +111,27 @@ def probe_figure(probe: probes.Probe, brief: bool) -> str:
     return with_interval(told, probe.value, probe.lo, probe.hi, brief)
 
 
-def _where(row: show.Row) -> str:
+def _where(row: Row) -> str:
     kernel = row.cell.kernel
     return ladder_label(row.cell.n, row.cell.input, row.cell.ladder_threads,
                         len(kernel["inputs"]), len(kernel["threads"]) > 1)  # fmt: skip
 
 
-def _rate(row: show.Row) -> str:
+def _rate(row: Row) -> str:
     return rate_of(row.bytes_per_second) if row.bytes_per_second else ""
 
 
-def _speedup_cells(row: show.Row) -> list[str]:
+def _speedup_cells(row: Row) -> list[str]:
     if row.impossible:
         return ["withheld", ""]
     return [cell_figure("speedup", row, False) if row.speedup else "",
             f"{row.share.of_ceiling:.2f}" if row.share else ""]  # fmt: skip
 
 
-def _ladder_tables(rows: list[show.Row]) -> str:
+def _ladder_tables(rows: list[Row]) -> str:
     """Ladders as Markdown tables, one each."""
     lines: list[str] = []
-    by_ladder: dict[tuple, list[show.Row]] = {}
+    by_ladder: dict[tuple, list[Row]] = {}
     for row in rows:
         by_ladder.setdefault(row.cell.ladder(), []).append(row)
     for ladder in by_ladder.values():
@@ -142,9 +148,9 @@ def _ladder_tables(rows: list[show.Row]) -> str:
     return "\n" + "\n".join(lines)
 
 
-def best_rows(rows: list[show.Row]) -> list[show.Row]:
+def best_rows(rows: list[Row]) -> list[Row]:
     """Of each ladder the fastest variant that isn't withheld; probes and placebos have none."""
-    best: dict[tuple, show.Row] = {}
+    best: dict[tuple, Row] = {}
     for row in rows:
         kernel, key = row.cell.kernel, row.cell.ladder()
         if kernel["probe"] or kernel["placebo"] or row.impossible or not row.ns or not row.speedup:
@@ -156,7 +162,7 @@ def best_rows(rows: list[show.Row]) -> list[show.Row]:
 
 def _best(records: Records, request: Request, document: Path) -> Figure:
     """The best variants of groups or kernels, each kernel from the newest run that has it."""
-    chosen: dict[str, tuple[Loaded, list[show.Row]]] = {}
+    chosen: dict[str, tuple[Loaded, list[Row]]] = {}
     for subject in request.subjects:
         found = False
         for loaded in records.runs(request.machines[0]):
@@ -225,7 +231,7 @@ def _ladders(records: Records, request: Request, document: Path) -> Figure:
     if request.quantity == "table":
         return Figure(_ladder_tables(rows), used)
     to, text = _plain()
-    show_terminal.print_ladders(rows, to)
+    print_ladders(rows, to)
     return Figure(fenced(text.getvalue()), used)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 
-from headroom_tools import probes as probes_
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import safe, size
 from headroom_tools.cite.figures import cell_figure, probe_figure
 from headroom_tools.cite.records import Loaded, Unbacked
-from headroom_tools.errors import HeadroomError
 from headroom_tools.export import name_of
-from headroom_tools.text import safe, size
+from headroom_tools.show import probes as probes_
 
 # No character may be markup, count as a brace where BibTeX pairs them, be another glyph in the old
 # font encoding (< and > are Spanish there; biber undoes \textless), or become one with its

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from headroom_tools.errors import HeadroomError
-from headroom_tools.paths import NAME, reference_of
-from headroom_tools.text import safe
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.paths import NAME, reference_of
+from headroom_tools.base.text import safe
 
 INLINE = {
     "speedup": "over the ladder's baseline, with its interval; says where it is not resolved",

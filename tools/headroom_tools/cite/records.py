@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from headroom_tools import paths, probes, record, show, source
+from headroom_tools.base import paths
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import ladder_label, safe
 from headroom_tools.cite.markers import Machine, Subject
-from headroom_tools.errors import HeadroomError
-from headroom_tools.text import ladder_label, safe
+from headroom_tools.record import source
+from headroom_tools.record.cells import Cell
+from headroom_tools.record.validate import load
+from headroom_tools.show import probes
+from headroom_tools.show.rows import Row, rows_of
 
 
 class Loaded:
@@ -19,14 +24,14 @@ class Loaded:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.run, self.machine = record.load(folder)
-        self._rows: list[show.Row] | None = None
+        self.run, self.machine = load(folder)
+        self._rows: list[Row] | None = None
         self._probes: list[probes.Probe] | None = None
 
     @property
-    def rows(self) -> list[show.Row]:
+    def rows(self) -> list[Row]:
         if self._rows is None:
-            self._rows = show.rows_of(self.run)
+            self._rows = rows_of(self.run)
         return self._rows
 
     @property
@@ -55,7 +60,7 @@ class Drift(NamedTuple):
     gone: bool
 
 
-def _matches(subject: Subject, cell: record.Cell) -> bool:
+def _matches(subject: Subject, cell: Cell) -> bool:
     return (
         subject.kernel in (None, cell.kernel["name"])
         and subject.group == cell.kernel["group"]
@@ -86,7 +91,7 @@ class Records:
             raise Unbacked(str(error)) from None
         return [self._load(path) for path in found]
 
-    def ladder(self, machine: Machine, subject: Subject) -> tuple[Loaded, list[show.Row]]:
+    def ladder(self, machine: Machine, subject: Subject) -> tuple[Loaded, list[Row]]:
         """The newest run that has rows of LADDER `subject`, and these."""
         for loaded in self.runs(machine):
             rows = [row for row in loaded.rows if _matches(subject, row.cell)]
@@ -94,7 +99,7 @@ class Records:
                 return loaded, rows
         raise Unbacked(f"{subject.text}: no record of {machine} has it")
 
-    def cell(self, machine: Machine, subject: Subject) -> tuple[Loaded, show.Row]:
+    def cell(self, machine: Machine, subject: Subject) -> tuple[Loaded, Row]:
         """The newest run that has CELL `subject`, and its row."""
         loaded, rows = self.ladder(machine, subject)
         rows = [row for row in rows if row.ns]

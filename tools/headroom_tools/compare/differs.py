@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple
 
+from headroom_tools.base.text import safe, size
 from headroom_tools.compare import between_runs
 from headroom_tools.compare.sides import Side
-from headroom_tools.text import safe, size
 
 STORAGE = ("storage-sequential", "storage-random", "storage-sync")
 # What an upgrade can touch; `cpu` and any other word touch everything.

@@ -6,10 +6,10 @@ import csv
 import io
 import re
 
+from headroom_tools.base.text import csv_text, safe, three_digits, time_of
 from headroom_tools.compare import tables
 from headroom_tools.compare.rows import CELL
 from headroom_tools.compare.sides import Side, label_of
-from headroom_tools.text import csv_text, safe, three_digits, time_of
 
 CSV_COLUMNS = ("base", "new", *CELL, "axis", "role", "base_ns_per_item", "new_ns_per_item", "ratio",
                "lo", "hi", "verdict")  # fmt: skip

@@ -10,8 +10,8 @@ from scipy.special import stdtrit
 
 from headroom_tools import stats
 from headroom_tools.compare.sides import Side, columns, key_of, median_of, moments, spread_of
-from headroom_tools.record import Cell
-from headroom_tools.show import BAND
+from headroom_tools.record.cells import Cell
+from headroom_tools.show.rows import BAND
 
 CELL = ("kernel", "variant", "n", "input", "threads")
 

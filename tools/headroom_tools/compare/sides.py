@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import numpy
 
-from headroom_tools import record, stats
+from headroom_tools import stats
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import safe
 from headroom_tools.compare import between_runs
-from headroom_tools.errors import HeadroomError
-from headroom_tools.record import Cell
-from headroom_tools.show import ABOVE, noise_floors, of_launches
-from headroom_tools.text import safe
+from headroom_tools.record.cells import Cell, cells_of, of_launches
+from headroom_tools.record.noise import noise_floors
+from headroom_tools.record.validate import load
+from headroom_tools.show.rows import ABOVE
 
 NEIGHBOURS = 8  # runs beside a side's that are read at most, and the bytes of all sides' neighbours
 NEIGHBOUR_BYTES = 2 << 20
@@ -147,7 +149,7 @@ class _Loaded(NamedTuple):
 
 
 def _load(folder: Path) -> _Loaded:
-    return _Loaded(folder.resolve(), *record.load(folder))
+    return _Loaded(folder.resolve(), *load(folder))
 
 
 def _neighbours(of: _Loaded, named: set[Path], budget: list[int]) -> list[_Loaded]:
@@ -178,7 +180,7 @@ def _neighbours(of: _Loaded, named: set[Path], budget: list[int]) -> list[_Loade
 
 def _cells(run: dict) -> tuple[dict[tuple, Cell], list[Cell]]:
     """A run's cells by CELL, each once (of its own ladder where it stands in several), and all."""
-    rows = record.cells_of(run)
+    rows = cells_of(run)
     chosen: dict[tuple, Cell] = {}
     for cell in rows:
         known = chosen.get(key_of(cell))
@@ -258,7 +260,7 @@ def _means(table: dict[tuple, Cell]) -> dict[tuple, tuple[str, float]]:
     return found
 
 
-def side(folder: Path) -> Side:
+def read_side(folder: Path) -> Side:
     """The run in `folder` by itself; neighbours that agree only tell the spread between runs."""
     loaded = _load(folder)
     return _side([loaded], _neighbours(loaded, {loaded.folder}, [ALL_NEIGHBOUR_BYTES]))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from headroom_tools.base.text import ladder_label, three_digits
 from headroom_tools.compare.differs import facts
 from headroom_tools.compare.rows import CELL
 from headroom_tools.compare.sides import Side, key_of
-from headroom_tools.text import ladder_label, three_digits
 
 MARKS = {"faster": "▲", "slower": "▼", "equivalent": "=", "unresolved": "?"}
 

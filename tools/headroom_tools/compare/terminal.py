@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from headroom_tools import terminal
+from headroom_tools.base import terminal
+from headroom_tools.base.text import safe, shortened, three_digits, time_of
 from headroom_tools.compare import tables
 from headroom_tools.compare.sides import Side, label_of
-from headroom_tools.show import MOVED
-from headroom_tools.text import safe, shortened, three_digits, time_of
+from headroom_tools.show.rows import MOVED
 
 LEGEND = (
     "ratio: BASE's time over NEW's, above 1 is faster; 95% intervals, with the spread between runs"

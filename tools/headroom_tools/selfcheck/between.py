@@ -10,11 +10,12 @@ from statistics import median
 
 from rich.console import Console
 
-from headroom_tools import compare, terminal
-from headroom_tools.compare.sides import configuration
-from headroom_tools.errors import HeadroomError
+from headroom_tools.base import terminal
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.compare.comparison import compared
+from headroom_tools.compare.sides import configuration, logs, read_side
 from headroom_tools.selfcheck.judge import Share, share
-from headroom_tools.show import BAND, MOVED
+from headroom_tools.show.rows import BAND, MOVED
 
 
 def _quantile(values: list[float], at: float) -> float:
@@ -33,7 +34,7 @@ def spreads(folders: list[Path]) -> dict:
     cells and runs stay below (corrected for the mean being theirs), as a share; and what compare
     makes of every pair of runs with the spread that it would use anyway.
     """
-    sides = [compare.side(folder) for folder in folders]
+    sides = [read_side(folder) for folder in folders]
     if len(sides) < 2:
         raise HeadroomError("--between: takes two or more runs of one commit and machine")
     first = sides[0]
@@ -52,17 +53,17 @@ def spreads(folders: list[Path]) -> dict:
         cells = [side.cells[key] for side in sides]
         if cells[0].kernel["placebo"]:
             continue
-        logs = [compare.logs(cell) for cell in cells]
-        if not all(logs):
+        found = [logs(cell) for cell in cells]
+        if not all(found):
             continue
-        centres = [median(values) for values in logs]
+        centres = [median(values) for values in found]
         mean = math.fsum(centres) / len(centres)
         axis = cells[0].kernel["axis"]
         kernels[axis].add(cells[0].kernel["name"])
         deviations[axis] += [correction * abs(centre - mean) for centre in centres]
     moved = defaultdict(list)
     for base, new in itertools.combinations(sides, 2):
-        for row in compare.compared(base, new, BAND)["rows"]:
+        for row in compared(base, new, BAND)["rows"]:
             moved[row["axis"]].append(row["verdict"] in MOVED)
     return {
         "runs": [side.name for side in sides],

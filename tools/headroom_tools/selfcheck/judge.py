@@ -15,7 +15,7 @@ from typing import Callable, Iterable, NamedTuple
 
 from headroom_tools import stats
 from headroom_tools.selfcheck.measure import Sample
-from headroom_tools.show import BAND, MOVED
+from headroom_tools.show.rows import BAND, MOVED
 
 SAME = "copy"
 PLUS = {"plus_0.5": 0.005, "plus_1": 0.01, "plus_2": 0.02, "plus_5": 0.05}

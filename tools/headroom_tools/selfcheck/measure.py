@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
-from headroom_tools import bench, files, plan as planning, scratch, summary
-from headroom_tools.errors import HeadroomError
-from headroom_tools.progress import Reporter
-from headroom_tools.text import safe
+from headroom_tools.base import files
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import safe
+from headroom_tools.measure import bench, plan as planning, scratch, summary
+from headroom_tools.measure.progress import Reporter
 
 VERSION = 1
 LIMIT_S = 60.0

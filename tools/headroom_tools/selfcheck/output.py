@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from headroom_tools import stats, terminal
+from headroom_tools import stats
+from headroom_tools.base import terminal
+from headroom_tools.base.text import three_digits
 from headroom_tools.selfcheck.coverage import Covered
 from headroom_tools.selfcheck.judge import Goal, Judged, Share, effects, goals, null, others
-from headroom_tools.text import three_digits
 
 _STYLE = {"met": "green", "open": "yellow", "missed": "bold red"}
 

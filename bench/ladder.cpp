@@ -1,0 +1,139 @@
+#include "bench/ladder.h"
+
+#include <algorithm>
+
+#include "core/cpu.h"
+
+namespace headroom {
+namespace {
+
+constexpr std::size_t kStatefulGroup = 4;
+
+std::vector<Rung> rungs(const Kernel& kernel, std::size_t n, int threads) {
+  std::vector<Rung> all;
+  for (std::size_t i = 0; i < kernel.variants.size(); ++i) {
+    const VariantInfo& v = kernel.variants[i];
+    if (n > v.max_n || !v.available()) continue;
+    all.push_back({i, v.single_thread ? 1 : threads});
+  }
+  // Every ladder of several threads also shows what one thread does the naive way; a placebo and a
+  // probe have nothing to show by it.
+  const bool compares = kernel.meta.placebo.empty() && kernel.meta.unit.empty();
+  if (threads > 1 && compares && !all.empty() && all.front().threads > 1)
+    all.push_back({all.front().variant, 1});
+  return all;
+}
+
+std::vector<std::vector<Rung>> group(const Kernel& kernel, const std::vector<Rung>& all) {
+  const auto holds_state = [&](const Rung& rung) {
+    return kernel.variants[rung.variant].shape != Shape::kPure;
+  };
+  std::vector<Rung> pure, stateful;
+  for (std::size_t i = 1; i < all.size(); ++i)
+    (holds_state(all[i]) ? stateful : pure).push_back(all[i]);
+  if (kernel.meta.one_group || stateful.size() + holds_state(all.front()) <= kStatefulGroup)
+    return {all};
+  std::vector<std::vector<Rung>> groups;
+  const std::size_t others = kStatefulGroup - 1;
+  for (std::size_t i = 0; i < stateful.size(); i += others) {
+    std::vector<Rung>& g = groups.emplace_back();
+    g.push_back(all.front());
+    if (i == 0) g.insert(g.end(), pure.begin(), pure.end());
+    for (std::size_t j = i; j < std::min(stateful.size(), i + others); ++j)
+      g.push_back(stateful[j]);
+  }
+  return groups;
+}
+
+}  // namespace
+
+std::vector<int> thread_counts() {
+  std::vector<int> counts = {1, 2};
+  for (int t = 4; t < core_count(); t *= 2) counts.push_back(t);
+  if (core_count() > 2) counts.push_back(core_count());
+  return counts;
+}
+
+namespace {
+
+// One choice of values for all of a kernel's params.
+struct Choice {
+  Params params;
+  bool headline = true;
+};
+
+// Every combination, the last param varying fastest; one empty choice where there are none.
+std::vector<Choice> choices(const std::vector<Param>& params) {
+  std::vector<Choice> all = {{}};
+  for (const Param& param : params) {
+    std::vector<Choice> longer;
+    for (const Choice& choice : all) {
+      for (std::int64_t value : param.values) {
+        std::vector<Params::Entry> entries = choice.params.entries();
+        entries.emplace_back(param.name, value);
+        const bool headline =
+            param.headline.empty() ||
+            std::find(param.headline.begin(), param.headline.end(), value) != param.headline.end();
+        longer.push_back({Params(std::move(entries)), choice.headline && headline});
+      }
+    }
+    all = std::move(longer);
+  }
+  return all;
+}
+
+// Fills in what runs side by side, or why nothing can.
+void choose_rungs(Ladder& ladder) {
+  const Kernel& kernel = *ladder.kernel;
+  const std::vector<Rung> every = rungs(kernel, ladder.n, ladder.threads);
+  if (ladder.threads > core_count()) {
+    ladder.blocked = "needs " + std::to_string(ladder.threads) + " cores";
+  } else if (every.empty()) {
+    ladder.blocked = "no variant can run here";
+    for (const Need& need : kernel.variants.front().needs)
+      if (!need.met()) ladder.blocked = "needs " + std::string(need.name);
+  } else {
+    ladder.groups = group(kernel, every);
+  }
+}
+
+}  // namespace
+
+std::vector<Ladder> ladders(const Kernel& kernel) {
+  const Metadata& meta = kernel.meta;
+  std::vector<Ladder> all;
+  for (std::size_t n : meta.sizes) {
+    const bool headline_size =
+        std::find(meta.headline.begin(), meta.headline.end(), n) != meta.headline.end();
+    for (const std::string& input : meta.inputs) {
+      // The inputs of a probe are things of their own: each is a figure of the machine.
+      const bool headline = headline_size && (input == meta.inputs.front() || !meta.unit.empty());
+      for (int threads : meta.sweeps_threads ? thread_counts() : std::vector<int>{1}) {
+        for (Choice& choice : choices(meta.params)) {
+          Ladder& ladder = all.emplace_back();
+          ladder.kernel = &kernel;
+          ladder.n = n;
+          ladder.input = input;
+          ladder.threads = threads;
+          ladder.params = std::move(choice.params);
+          ladder.headline = headline && choice.headline;
+          choose_rungs(ladder);
+        }
+      }
+    }
+  }
+  return all;
+}
+
+std::string cell_name(const Kernel& kernel, std::string_view variant, const Setting& setting) {
+  std::string text = kernel.meta.name;
+  if (!variant.empty()) text += "/" + std::string(variant);
+  text += "/n:" + std::to_string(setting.n);
+  if (kernel.meta.inputs.size() > 1) text += "/input:" + std::string(setting.input.text());
+  if (kernel.meta.sweeps_threads) text += "/threads:" + std::to_string(setting.threads);
+  for (const auto& [name, value] : setting.params.entries())
+    text += "/" + name + ":" + std::to_string(value);
+  return text;
+}
+
+}  // namespace headroom

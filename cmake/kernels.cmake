@@ -1,0 +1,60 @@
+# How kernels get into the programs: one object library for each, so that each links only what it
+# names. An object library, because from a static one the linker drops files that nothing refers to,
+# and with them the kernels that register themselves.
+
+# headroom_add_kernels(FOLDER): every .cpp file in the folders of FOLDER, and in FOLDER itself, is a
+# kernel. Kernels that live in another repository come in by the same call. A file names the optional
+# libraries that it uses in a line of its own:
+#   // Links: openblas tbb
+# HEADROOM_KERNELS, a regular expression over <group>/<kernel>, takes only some of Headroom's own.
+function(headroom_add_kernels folder)
+  cmake_path(ABSOLUTE_PATH folder NORMALIZE)
+  if(NOT IS_DIRECTORY "${folder}")
+    message(FATAL_ERROR "headroom_add_kernels: ${folder} is no folder")
+  endif()
+  file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.cpp" "${folder}/*/*.cpp")
+  set(added 0)
+  foreach(source IN LISTS sources)
+    cmake_path(GET source STEM kernel)
+    cmake_path(GET source PARENT_PATH group)
+    cmake_path(GET group FILENAME group)
+    if("${folder}" STREQUAL "${headroom_SOURCE_DIR}/kernels")
+      if(group MATCHES "^(core|support)$" OR NOT "${group}/${kernel}" MATCHES "${HEADROOM_KERNELS}")
+        continue()
+      endif()
+    endif()
+    set(target "headroom_kernel_${group}_${kernel}")
+    if(TARGET ${target})
+      message(FATAL_ERROR "headroom_add_kernels: ${source}: there is a ${group}/${kernel} already")
+    endif()
+    # Configures anew when the line changes.
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
+    add_library(${target} OBJECT "${source}")
+    target_link_libraries(${target} PUBLIC headroom_flags headroom_dependencies)
+    if(NOT "${folder}" STREQUAL "${headroom_SOURCE_DIR}/kernels")
+      target_include_directories(${target} PRIVATE "${folder}")
+    endif()
+    file(STRINGS "${source}" links REGEX "^// Links: ")
+    string(REGEX REPLACE "^// Links: *" "" links "${links}")
+    separate_arguments(links)
+    foreach(library IN LISTS links)
+      if(NOT TARGET headroom_${library})
+        message(FATAL_ERROR "${source}: \"// Links: ${library}\": no such optional library")
+      endif()
+      target_link_libraries(${target} PUBLIC headroom_${library})
+    endforeach()
+    math(EXPR added "${added} + 1")
+    target_link_libraries(headroom-bench PRIVATE ${target})
+    target_link_libraries(headroom-tests PRIVATE ${target})
+    file(STRINGS "${source}" takes_bytes LIMIT_COUNT 1 REGEX "from\\(std::span<const std::uint8_t>")
+    if(TARGET headroom-fuzz AND takes_bytes)
+      # A pointer that leaves its object is ASan's as soon as it is followed; UBSan's checks of it
+      # being made take a third of the compile time, and `make test-asan-ubsan` has them.
+      target_compile_options(${target} PRIVATE -fno-sanitize=object-size,pointer-overflow)
+      target_link_libraries(headroom-fuzz PRIVATE ${target})
+    endif()
+  endforeach()
+  if(added EQUAL 0)
+    message(FATAL_ERROR "headroom_add_kernels: no kernel in ${folder} (a .cpp file each)")
+  endif()
+endfunction()

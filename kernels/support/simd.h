@@ -1,0 +1,38 @@
+// Portable SIMD: include this where a kernel's Highway code goes, after defining HWY_TARGET_INCLUDE
+// as the file's own path below kernels/. The file is then compiled once for each target (x86: SSE2
+// to AVX-512, Arm: NEON, SVE), and HWY_DYNAMIC_DISPATCH picks the best one that the host has.
+//
+// No include guard: it must be read again for every target.
+
+// AVX3_DL (Ice Lake, Zen 4) is off by default in Highway 1.0.3.
+#ifndef HWY_WANT_AVX3_DL
+#define HWY_WANT_AVX3_DL 1
+#endif
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#if defined(HEADROOM_SUPPORT_SIMD_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HEADROOM_SUPPORT_SIMD_H_
+#undef HEADROOM_SUPPORT_SIMD_H_
+#else
+#define HEADROOM_SUPPORT_SIMD_H_
+#endif
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// The sum of all lanes modulo 2^64. By storing: GCC's own reduction of 64-bit lanes adds signed,
+// which the undefined-behaviour sanitizer minds.
+template <class D>
+HWY_INLINE uint64_t SumLanes(D d, hn::Vec<D> v) {
+  static_assert(sizeof(hn::TFromD<D>) == 8);
+  HWY_ALIGN uint64_t lanes[hn::MaxLanes(d)];
+  hn::Store(v, d, lanes);
+  uint64_t sum = 0;
+  for (size_t i = 0; i < hn::Lanes(d); ++i) sum += lanes[i];
+  return sum;
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

@@ -1,0 +1,23 @@
+// error: use of deleted function
+#include <string>
+#include <vector>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+struct P {
+  using Input = std::string;
+  using Output = std::string;
+  static Input make(const Setting& setting, Rng&) { return setting.input == "long" ? "word" : ""; }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+void naive(const std::string& in, std::string& out) { out = in; }
+constexpr Variant<P> kVariants[] = {{.name = "naive", .run = run<naive>, .what = "w"}};
+const Registrar kRegistrar({.name = "contract/wrong"}, kVariants);
+
+}  // namespace
+}  // namespace headroom

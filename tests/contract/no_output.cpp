@@ -1,0 +1,19 @@
+// error: the problem lacks `using Output
+#include <string>
+#include <vector>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+struct P {
+  using Input = std::string;
+  static Input make(const Setting&, Rng&) { return {}; }
+};
+void naive(const std::string& in, std::string& out) { out = in; }
+constexpr Variant<P> kVariants[] = {{.name = "naive", .run = run<naive>, .what = "w"}};
+const Registrar kRegistrar({.name = "contract/wrong"}, kVariants);
+
+}  // namespace
+}  // namespace headroom

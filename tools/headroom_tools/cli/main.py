@@ -1,0 +1,277 @@
+"""The arguments of each command, its exit status, and errors as one line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+
+from headroom_tools.base import paths
+from headroom_tools.base.errors import HeadroomError, cure_of
+from headroom_tools.base.text import safe
+from headroom_tools.cli import measuring, reading, writing
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line with exit status 2."""
+
+    def error(self, message: str):
+        raise HeadroomError(f"{safe(message)}; see `{self.prog} --help`")
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            "takes up to 64 letters, digits, '.', '_', '+' or '-', beginning with a letter or digit"
+        )
+    return text
+
+
+def _label(text: str) -> str:
+    if len(text) > 36:
+        raise argparse.ArgumentTypeError("takes at most 36 characters")
+    return _name(text)
+
+
+def _names(text: str) -> list[str]:
+    return [_name(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def _band(text: str) -> float:
+    """`2`, `2%` or `0.02`: all are +-2%."""
+    try:
+        value = float(text.rstrip("%"))
+    except ValueError:
+        raise argparse.ArgumentTypeError("takes a percentage, like 2 or 0.5%") from None
+    if not 0 < value <= 50:
+        raise argparse.ArgumentTypeError("takes a percentage between 0 and 50")
+    return value / 100
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="headroom",
+        description="Runs the benchmarks, keeps their records, and reads them.",
+        epilog="RUN is a run's folder, `latest`, `latest~1` and so on of results/, or its newest of a "
+        "@MACHINE or @MACHINE/LABEL. "
+        "Exit status: 0 fine, 1 a check failed, 2 bad usage or input.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="print one JSON document")
+    band = argparse.ArgumentParser(add_help=False)
+    band.add_argument(
+        "--band",
+        type=_band,
+        default=0.02,
+        metavar="PERCENT",
+        help="practical band: differences within it are equivalent (default 2)",
+    )
+
+    commands.add_parser("list", parents=[shared], help="the kernels and variants of this build")
+    add = commands.add_parser(
+        "machine", parents=[shared], help="the fingerprint of this computer, and what it measured"
+    )
+    add.add_argument(
+        "run", metavar="RUN", nargs="?", help="a run's machine (default: this, and its newest run)"
+    )
+    add.add_argument("--scratch", type=Path, metavar="DIR", help="whose disk to describe")
+
+    add = commands.add_parser("run", parents=[shared], help="measure, and write a record")
+    add.add_argument(
+        "--profile",
+        choices=("smoke", "quick", "standard", "thorough"),
+        help="smoke: checks only; quick: 3 minutes; standard: 10 minutes (default); "
+        "thorough: everything",
+    )
+    add.add_argument("--filter", metavar="RE", help="only kernels whose group/name this finds")
+    add.add_argument("--machine", type=_name, metavar="NAME", help="instead of the hardware's slug")
+    add.add_argument("--label", type=_label, help="e.g. before, after-ram (default: the compiler)")
+    add.add_argument(
+        "--changed", type=_names, metavar="WHAT", help="declares an upgrade: ram,disk,cpu,network"
+    )
+    add.add_argument("--out", type=Path, metavar="DIR", help="results folder (default results/)")
+    add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
+    add.add_argument("--simd-target", type=_name, metavar="T", help="hold SIMD down, e.g. AVX2")
+    add.add_argument("--raw", action="store_true", help="keep every round, in raw.json")
+    add.add_argument("--resume", action="store_true", help="go on with the newest unfinished run")
+    add.add_argument("--dry-run", action="store_true", help="say what it takes, measure nothing")
+    add.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse a machine that is not fit to measure; status 1 also for what is missing, "
+        "left out or was disturbed",
+    )
+
+    add = commands.add_parser("show", parents=[shared, band], help="the ladders of a run")
+    add.add_argument("run", metavar="RUN", nargs="?", default="latest")
+    add.add_argument("--baseline", metavar="VARIANT", help="hold all variants against this one")
+    add.add_argument("--counters", action="store_true", help="also what the hardware counted")
+
+    add = commands.add_parser(
+        "compare",
+        parents=[band],
+        help="runs against a base: machines, or configurations of one",
+        description="Runs that agree (fingerprint, compiler, flags, configuration, label) pool, "
+        "named or lying beside a named one.",
+    )
+    add.add_argument("base", metavar="BASE")
+    add.add_argument("new", metavar="NEW", nargs="+")
+    form = add.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document")
+    form.add_argument("--markdown", action="store_true", help="tables for a pull request")
+    form.add_argument("--csv", action="store_true", help="a line for each cell and NEW")
+    add.add_argument("--all", action="store_true", help="every variant, not the best ones alone")
+    add.add_argument("--no-pool", action="store_true", help="each RUN by itself")
+    add.add_argument(
+        "--fail-on", choices=("slower",), help="status 1 where a cell has this verdict, for CI"
+    )
+
+    add = commands.add_parser(
+        "scale",
+        parents=[shared],
+        help="Amdahl's and the Universal Scalability Law, fitted to thread sweeps",
+    )
+    add.add_argument("run", metavar="RUN", nargs="?", default="latest")
+
+    add = commands.add_parser("export", parents=[shared], help="a run for other tools")
+    add.add_argument("run", metavar="RUN", nargs="?", default="latest")
+    add.add_argument(
+        "--format",
+        choices=("google-benchmark", "csv"),
+        default="google-benchmark",
+        help="google-benchmark: JSON for compare.py and CI services, one repetition a launch "
+        "(default); csv: one line a launch",
+    )
+    add.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="instead of the standard output; for csv the data dictionary goes beside it, to "
+        "FILE.columns.csv",
+    )
+    add.add_argument("--dictionary", action="store_true", help="what the columns of csv mean")
+
+    add = commands.add_parser(
+        "report",
+        parents=[shared],
+        help="one self-contained page about runs",
+        description="The first RUN is the base that others are compared with. Without any: of each "
+        "machine in results/ the newest run.",
+    )
+    add.add_argument("run", metavar="RUN", nargs="*")
+    add.add_argument("-o", "--output", type=Path, metavar="FILE", default=Path("report.html"))
+
+    add = commands.add_parser(
+        "plot",
+        parents=[shared],
+        help="one kind of picture of runs, for a document: SVG, PNG or PDF",
+        description="memory: the memory mountain; roofline; ladders: speedups with intervals "
+        "against the ceiling; launches: how they are distributed; sizes and threads: sweeps; "
+        "axes: RUN (the base) against the others.",
+    )
+    add.add_argument(
+        "kind",
+        metavar="KIND",
+        choices=("memory", "roofline", "ladders", "launches", "sizes", "threads", "axes"),
+        help="memory, roofline, ladders, launches, sizes, threads, axes",
+    )
+    add.add_argument("run", metavar="RUN", nargs="*", default=["latest"])
+    add.add_argument("--filter", metavar="RE", default="", help="only kernels that this finds")
+    add.add_argument("-o", "--output", type=Path, metavar="FILE", required=True)
+
+    add = commands.add_parser(
+        "cite",
+        parents=[shared],
+        help="fill the figures of documents from results/, or check them",
+        description="A figure in a Markdown document stands between markers: <!-- headroom: "
+        "simd/sum/highway/n:4096 speedup @MACHINE -->42.0x [41.0, 43.0]<!-- /headroom -->. "
+        "@MACHINE/RUN-NAME names an exact run; else the newest of that machine that has the "
+        "figure counts. Quantities: speedup, verdict, ns_per_item, time, rate, flops, of_ceiling, "
+        "probe, run (with `brief`: no interval); and in whole: ladder, table, best, probes, "
+        "compare.",
+    )
+    add.add_argument(
+        "path", metavar="FILE", nargs="+", help="documents; with --latex and --bibtex runs instead"
+    )
+    what = add.add_mutually_exclusive_group()
+    what.add_argument(
+        "--check", action="store_true", help="write nothing; status 1 and a diff for what is wrong"
+    )
+    what.add_argument("--latex", action="store_true", help="macros for all figures of a RUN")
+    what.add_argument("--bibtex", action="store_true", help="entries for RUNs: commit, machine")
+    add.add_argument(
+        "--strict", action="store_true", help="a kernel's source that has changed since is an error"
+    )
+
+    add = commands.add_parser(
+        "selfcheck", parents=[shared], help="measure how far the verdicts can be trusted here"
+    )
+    how = add.add_mutually_exclusive_group()
+    how.add_argument("--quick", action="store_true", help="60 comparisons, a minute (default)")
+    how.add_argument("--full", action="store_true", help="630 comparisons, 20 minutes")
+    how.add_argument(
+        "--samples", nargs="+", type=Path, metavar="FILE", help="judge kept samples again, together"
+    )
+    how.add_argument(
+        "--between", nargs="+", metavar="RUN", help="instead: how far whole runs differ, by axis"
+    )
+    add.add_argument(
+        "--only", choices=("quiet", "cpu", "memory"), help="one condition: no, or which other load"
+    )
+    add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
+
+    add = commands.add_parser("validate", parents=[shared], help="check records")
+    add.add_argument("path", metavar="PATH", nargs="+", type=Path)
+    return parser
+
+
+_COMMANDS = {
+    "list": reading.list_,
+    "machine": reading.machine_,
+    "run": measuring.run,
+    "show": reading.show,
+    "compare": reading.compare,
+    "selfcheck": measuring.selfcheck,
+    "scale": reading.scale,
+    "export": writing.export,
+    "report": writing.report,
+    "plot": writing.plot,
+    "cite": writing.cite,
+    "validate": reading.validate,
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        parser = _parser()
+        arguments = parser.parse_args(argv)
+        if arguments.command is None:
+            parser.print_help()
+            return 2
+        status = _COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()
+        return status
+    except HeadroomError as error:
+        print(f"headroom: {safe(error, 1000)}", file=sys.stderr)
+        return error.status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("headroom: stopped", file=sys.stderr)
+        return 130
+    except OSError as error:
+        where = f"{paths.shown(Path(str(error.filename)))}: " if error.filename else ""
+        cure = f"; {cure_of(error)}" if cure_of(error) else ""
+        print(f"headroom: {where}{safe(error.strerror or error)}{cure}", file=sys.stderr)
+        return 2

@@ -1,0 +1,239 @@
+"""What measures: runs, and the statistics themselves."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rich.text import Text
+
+from headroom_tools.base import paths, terminal
+from headroom_tools.base.errors import FULL_DISK, HeadroomError
+from headroom_tools.base.text import duration, size
+from headroom_tools.machine.fingerprint import memory_available
+from headroom_tools.measure import bench, lock, scratch
+
+
+def selfcheck(arguments: argparse.Namespace) -> int:
+    from headroom_tools.measure import plan
+    from headroom_tools.measure.progress import Reporter
+    from headroom_tools.selfcheck import between, coverage, judge, measure, output
+
+    to = terminal.console()
+    if arguments.between:
+        found = between.spreads([paths.find_run(name) for name in arguments.between])
+        if arguments.json:
+            terminal.print_json(found)
+        else:
+            between.print_spreads(found, to)
+        return 0
+    files = arguments.samples
+    if not files:
+        mode = "full" if arguments.full else "quick"
+        tree, _ = bench.catalogue()
+        reporter = Reporter(terminal.console(to_stderr=arguments.json))
+        kind = "-".join(filter(None, (mode, arguments.only)))
+        file = paths.selfchecks() / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{kind}.jsonl"
+        files = [file]
+        scratch_folder = (arguments.scratch or paths.scratch()).absolute()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupted)
+        with lock.measuring():
+            ladders = plan.selfcheck_kernels(tree)
+            _cautions((tree, ladders, []), reporter, False)
+            scratch.prepare(scratch_folder)
+            try:
+                measure.measure(tree, mode, arguments.only, file, scratch_folder, reporter)
+            except KeyboardInterrupt:
+                raise HeadroomError(
+                    f"stopped; what was measured is in {paths.shown(file)}, for "
+                    "`headroom selfcheck --samples`", 130
+                ) from None  # fmt: skip
+    head, samples = measure.read_all(files)
+    judged = [judge.judged(sample) for sample in samples if judge.complete(sample)]
+    if not judged:
+        raise HeadroomError(f"{paths.shown(files[0])}: holds no whole group of launches", 1)
+    covered = coverage.covered()
+    if arguments.json:
+        terminal.print_json(output.as_json(head, judged, covered))
+    else:
+        output.print_all(head, judged, covered, to)
+        kept = ", ".join(map(paths.shown, files))
+        to.print(Text(f"samples: {kept}", style="dim"), soft_wrap=True)
+    missed = any(goal.status == "missed" for goal in judge.goals(judged))
+    return 1 if missed or not all(row.good for row in covered) else 0
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from headroom_tools.measure import plan, runner, unfinished
+    from headroom_tools.measure.progress import Reporter
+
+    to = terminal.console(to_stderr=arguments.json)
+    given = {
+        "--profile": arguments.profile,
+        "--filter": arguments.filter,
+        "--machine": arguments.machine,
+        "--label": arguments.label,
+        "--changed": arguments.changed,
+        "--out": arguments.out,
+        "--scratch": arguments.scratch,
+        "--simd-target": arguments.simd_target,
+        "--raw": arguments.raw,
+        "--dry-run": arguments.dry_run,
+    }
+    if arguments.resume:
+        clash = [name for name, value in given.items() if value]
+        if clash:
+            raise HeadroomError(
+                f"--resume goes on with what the run was started with: leave out {', '.join(clash)}"
+            )
+        folder = unfinished.newest()
+        with lock.measuring():
+            reporter = Reporter(to)
+            state = unfinished.state_of(folder)
+            subject = (state["catalogue"], state["selection"], state["missing"])
+            unfinished.add_notes(folder, _cautions(subject, reporter, arguments.strict))
+            return _measure(runner, folder, reporter, arguments)
+
+    profile = arguments.profile or "standard"
+    tree, _ = bench.catalogue()
+    target = arguments.simd_target
+    if target and target not in tree["simd_targets"]:
+        raise HeadroomError(
+            f"--simd-target {target}: not supported here; there are "
+            f"{', '.join(tree['simd_targets']) or 'none'}"
+        )
+    selection = plan.select(tree, profile, arguments.filter, memory_available())
+    if not selection.ladders:
+        reasons = sorted({f"{e['kernel']} needs {e['needs']}" for e in selection.missing})
+        raise HeadroomError(
+            f"nothing can be measured here: {'; '.join(reasons[:3]) or 'no ladder'}"
+        )
+    estimate = plan.estimate(selection, profile)
+    if arguments.dry_run:
+        return _dry_run(profile, selection, estimate, arguments.json, to)
+    options = unfinished.Options(
+        profile,
+        arguments.filter,
+        arguments.machine,
+        arguments.label,
+        arguments.changed or [],
+        arguments.out.absolute() if arguments.out else None,
+        (arguments.scratch or paths.scratch()).absolute(),
+        target,
+        arguments.raw,
+    )
+    with lock.measuring():
+        reporter = Reporter(to)
+        subject = (tree, selection.ladders, selection.missing)
+        notes = _cautions(subject, reporter, arguments.strict)
+        folder = unfinished.create(options, tree, selection, notes)
+        if selection.added:
+            reporter.line(f"riding along for the noise floor: {', '.join(selection.added)}")
+        if profile == "thorough" or not to.is_terminal:
+            reporter.line(
+                f"{profile}: {len(selection.ladders)} kernels, about {duration(estimate.seconds)}, "
+                f"up to {size(estimate.memory_bytes)} of memory and "
+                f"{size(estimate.scratch_bytes)} of scratch space"
+            )
+        return _measure(runner, folder, reporter, arguments)
+
+
+def _cautions(subject: tuple, reporter, strict: bool) -> list[str]:
+    """Says what makes this machine unreliable now; HeadroomError for any of it where `strict`."""
+    from headroom_tools.measure import cautions
+
+    lines = cautions.found(cautions.Subject(*subject))
+    for line in lines:
+        reporter.warn(line)
+    if lines and strict:
+        raise HeadroomError(
+            "--strict: refused for the reasons above; cure them, or run without it", 1
+        )
+    return lines
+
+
+def _dry_run(profile: str, selection, estimate, as_json: bool, to) -> int:
+    ladders = sum(len(found) for found in selection.ladders.values())
+    tree = {
+        "profile": profile,
+        "kernels": list(selection.ladders),
+        "ladders": ladders,
+        **estimate._asdict(),
+        "missing": selection.missing,
+    }
+    if as_json:
+        terminal.print_json(tree)
+        return 0
+    from headroom_tools.show.remarks import needs_of
+
+    table = terminal.Table("<<")
+    table.heading((f"{profile}", "bold"), f"  would measure {len(selection.ladders)} kernels")
+    table.row("ladders", f"{ladders}, {estimate.cells} cells")
+    table.row("launches", f"{estimate.launches}")
+    table.row("time", f"about {duration(estimate.seconds)}")
+    table.row("memory", f"up to {size(estimate.memory_bytes)}")
+    table.row("scratch space", f"up to {size(estimate.scratch_bytes)}")
+    table.row("bytes written", f"at most about {size(estimate.written_bytes)} in all")
+    for entry in selection.missing:
+        name = "/".join(filter(None, (entry["kernel"], entry["variant"])))
+        table.row(("missing", "yellow"), f"{name}: {needs_of(entry, {})}")
+    table.print(to)
+    return 0
+
+
+def _measure(runner, folder: Path, reporter, arguments: argparse.Namespace) -> int:
+    """Measures what is left of the run in `folder`, prints its record, and judges it."""
+    from headroom_tools.show import disturbance
+    from headroom_tools.show.terminal import print_run
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
+    run = runner.Run(folder, reporter)
+    try:
+        finished = run.measure()
+    except KeyboardInterrupt:
+        raise HeadroomError(
+            f"stopped: {run.kept()}; go on with `headroom run --resume`", 130
+        ) from None
+    except OSError as error:
+        where = f" {paths.shown(Path(error.filename))}" if error.filename else ""
+        cure = "free some space" if error.errno in FULL_DISK else "see to it"
+        raise HeadroomError(
+            f"cannot write{where}: {error.strerror}; {cure}, then `headroom run --resume`: "
+            f"{run.kept()}"
+        ) from None
+    record = finished.run
+    failed = bool(record["failures"])
+    disturbed = disturbance.totals(record)
+    if arguments.strict:
+        failed = failed or bool(record["missing"] or record["left_out"])
+        failed = failed or bool(disturbed and disturbed["remaining"])
+    if arguments.json:
+        terminal.print_json(
+            {
+                "run": paths.shown(finished.folder),
+                "ok": not failed,
+                "failures": record["failures"],
+                "missing": record["missing"],
+                "left_out": record["left_out"],
+                "disturbed": disturbed,
+            }
+        )
+    else:
+        to = terminal.console()
+        to.print()
+        print_run(record, finished.folder, to)
+        if failed:
+            wrong = sum(entry["kind"] == "mismatch" for entry in record["failures"])
+            text = f"{wrong} wrong answers" if wrong else f"{len(record['failures'])} failures"
+            if not record["failures"]:
+                text = "--strict: something is missing, left out or was disturbed"
+            to.print(Text(f"FAILED: {text}", style="bold red"))
+    return 1 if failed else 0

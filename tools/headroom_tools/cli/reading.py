@@ -1,0 +1,154 @@
+"""What is read from a build, the machine and records, and printed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from headroom_tools.base import paths, terminal
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import safe
+from headroom_tools.machine.fingerprint import fingerprint
+from headroom_tools.measure import bench
+
+
+def list_(arguments: argparse.Namespace) -> int:
+    from headroom_tools.show import catalogue
+
+    kernels = catalogue.listed(bench.catalogue()[0])
+    if arguments.json:
+        terminal.print_json({"kernels": kernels})
+    else:
+        catalogue.print_list(kernels, terminal.console())
+    return 0
+
+
+def machine_(arguments: argparse.Namespace) -> int:
+    from headroom_tools.record.validate import load
+    from headroom_tools.show import catalogue, probes
+
+    if arguments.run:
+        folder = paths.find_run(arguments.run)
+        tree = load(folder)[1]
+    else:
+        tree = fingerprint((arguments.scratch or paths.scratch()).absolute())
+        folder = probes.newest_of(tree["slug"])
+    run = load(folder)[0] if folder else None
+    figures = probes.probes_of(run) if run else []
+    if arguments.json:
+        found = [probe._asdict() for probe in figures]
+        terminal.print_json({**tree, "probes_of": run["name"] if run else None, "probes": found})
+        return 0
+    to = terminal.console()
+    catalogue.print_machine(tree, to)
+    if figures:
+        probes.print_probes(figures, tree, run["name"], to)
+    else:
+        told = "this run measured no probes"
+        told = told if arguments.run else "no run of this machine here measured probes"
+        to.print()
+        terminal.paragraph(
+            to, f"! {told}: `make bench FILTER='^machine/'` does", "yellow"
+        )
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    from headroom_tools.record.validate import load
+    from headroom_tools.show.forms import as_json
+    from headroom_tools.show.rows import rows_of
+    from headroom_tools.show.terminal import print_run
+
+    folder = paths.find_run(arguments.run)
+    run, _ = load(folder)
+    if arguments.json:
+        rows = rows_of(run, arguments.baseline, arguments.band)
+        terminal.print_json(as_json(run, rows))
+    else:
+        print_run(
+            run,
+            folder,
+            terminal.console(),
+            arguments.baseline,
+            arguments.band,
+            arguments.counters,
+        )
+    return 0
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    from headroom_tools.compare import forms
+    from headroom_tools.compare.comparison import compared, failing
+    from headroom_tools.compare.sides import read_sides
+
+    folders = [paths.find_run(name) for name in (arguments.base, *arguments.new)]
+    base, *news = read_sides(folders, not arguments.no_pool)
+    trees = [compared(base, new, arguments.band) for new in news]
+    if arguments.json:
+        terminal.print_json(forms.as_json(base, news, trees), indent=None)
+    elif arguments.csv:
+        sys.stdout.write(forms.as_csv(base, news, trees))
+    elif arguments.markdown:
+        print(forms.as_markdown(base, news, trees, arguments.all))
+    else:
+        from headroom_tools.compare.terminal import print_all
+
+        print_all(base, news, trees, arguments.all, terminal.console())
+    if arguments.fail_on:
+        found = failing(trees, arguments.fail_on)
+        if found:
+            worst = min(found, key=lambda row: row["ratio"])
+            total = sum(len(tree["rows"]) for tree in trees)
+            sys.stdout.flush()
+            raise HeadroomError(
+                f"{len(found)} of {total} rows are {arguments.fail_on}, the worst is "
+                f"{worst['kernel']}/{worst['variant']}/n:{worst['n']} at {worst['ratio']:.3f}x",
+                1,
+            )
+    return 0
+
+
+def scale(arguments: argparse.Namespace) -> int:
+    from headroom_tools.record.validate import load
+    from headroom_tools.scale.laws import fits
+
+    run, machine = load(paths.find_run(arguments.run))
+    found = fits(run, machine)
+    if not found:
+        raise HeadroomError(
+            f"{safe(run['name'], 80)}: no kernel was measured on two thread counts: on a machine "
+            "of two cores or more, `headroom run --filter '^(parallel|concurrency)/'` does"
+        )
+    if arguments.json:
+        terminal.print_json({
+            "run": run["name"],
+            "machine": run["machine"],
+            "threads_available": run["threads_available"],
+            "cores": machine["cpu"]["cores"],
+            "fits": found,
+        })  # fmt: skip
+    else:
+        from headroom_tools.scale.terminal import print_fits
+
+        print_fits(run, found, terminal.console())
+    return 0
+
+
+def validate(arguments: argparse.Namespace) -> int:
+    from headroom_tools.record import publish
+
+    status, results = 0, []
+    for path in arguments.path:
+        for found, error in publish.checked(path):
+            status = max(status, error.status if error else 0)
+            told = str(error) if error else None
+            results.append({"path": paths.shown(found), "valid": error is None, "error": told})
+    if arguments.json:
+        terminal.print_json({"files": results})
+        return status
+    for result in results:
+        if result["valid"]:
+            print(f"{result['path']}: valid")
+        else:
+            print(f"headroom: {result['error']}", file=sys.stderr)
+    return status

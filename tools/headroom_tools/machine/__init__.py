@@ -1,0 +1,1 @@
+"""What is measured on: the fingerprint of a computer, as machine.json keeps it."""

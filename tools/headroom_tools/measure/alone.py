@@ -1,0 +1,93 @@
+"""Runs each variant alone, as an ordinary benchmark, for `show` to hold the ladders against."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Callable
+
+from headroom_tools.base import files
+from headroom_tools.measure import bench, plan as planning, scratch as scratch_space
+from headroom_tools.measure.progress import Reporter
+
+
+def path_of(folder: Path, kernel: str) -> Path:
+    """Where the unfinished run in `folder` keeps what the kernel's variants took alone."""
+    return folder / "alone" / f"{kernel.replace('/', '.')}.json"
+
+
+def budget_s(
+    profile: planning.Profile, kernels: dict[str, dict], selection: dict, spent_s: float = 0.0
+) -> float:
+    """Seconds for the variants run alone: what the profile gives, less where they are few, and what
+    `spent_s` seconds leave of the profile's time."""
+    ladders = [
+        ladder
+        for name, found in selection.items()
+        if not kernels[name]["probe"]
+        for ladder in found
+    ]
+    arms = sum(len(group) for ladder in ladders for group in ladder["groups"])
+    left = math.inf if profile.time_s is None else max(0.0, profile.time_s - spent_s)
+    return min(profile.alone_s, 1.0 * arms, left)
+
+
+def _pattern(kernel: dict, planned: dict) -> str | None:
+    """A regular expression for the ordinary benchmarks of the kernel's headline ladders."""
+    sizes = {
+        str(ladder["n"])
+        for ladder in planned["ladders"]
+        if ladder["n"] in kernel["headline"] and ladder["input"] == kernel["inputs"][0]
+    }
+    if not sizes:
+        return None
+    pattern = f"^{kernel['name']}/[^/]+/n:({'|'.join(sorted(sizes))})"
+    if len(kernel["inputs"]) > 1:
+        pattern += f"/input:{kernel['inputs'][0]}"
+    return pattern + "(/|$)"
+
+
+def run(
+    folder: Path,
+    state: dict,
+    kernels: dict[str, dict],
+    plans: dict[str, dict],
+    budget: float,
+    report: Reporter,
+) -> None:
+    """Runs what isn't on disk yet, of the kernels that have speedups to hold, within `budget`."""
+    names = [n for n in plans if not (kernels[n]["placebo"] or kernels[n]["probe"])]
+    todo = [name for name in names if not path_of(folder, name).exists()]
+    if todo:
+        report.stage(f"alone: the variants of {len(todo)} kernels, one by one")
+    left = budget
+    for name in names:
+        if path_of(folder, name).exists():
+            left -= files.read_json(path_of(folder, name))["seconds"]
+    for index, name in enumerate(todo):
+        pattern = _pattern(kernels[name], plans[name])
+        # No kernel takes the time of many others: a disk's variants take seconds each.
+        share = min(left, max(1.0, 4 * left / (len(todo) - index)))
+        kept = {"status": "skipped", "message": "no time left", "seconds": 0.0, "cells": {}}
+        if pattern is not None and left > 0.5:
+            report.update(f"alone {name}", 0.98, left)
+            tick: Callable[[], None] = lambda left=left: report.tick(left)
+            label = f"alone-{name.replace('/', '.')}"
+            with scratch_space.for_launch(Path(state["scratch"]), label) as own:
+                ended, cells = bench.alone(
+                    pattern,
+                    folder / "work",
+                    own,
+                    bench.time_limit(share),
+                    state["simd_target"],
+                    tick,
+                    bench.environment(state["catalogue"]),
+                )
+            left -= ended.seconds
+            kept = {
+                "status": ended.status,
+                "message": ended.message,
+                "seconds": ended.seconds,
+                "cells": cells,
+            }
+        files.write_atomic(path_of(folder, name), files.dump(kept))

@@ -1,0 +1,325 @@
+"""Talks to the benchmark program: its catalogue, a pilot, a launch, an ordinary benchmark.
+
+A process that crashes, hangs or writes nonsense is a value (Ended), never an exception.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import random
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Callable, NamedTuple
+
+from headroom_tools.base import files, paths
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import safe, without_paths
+from headroom_tools.machine.fingerprint import steal_ticks
+
+_REBUILD = "build it anew with `make`"
+
+
+class Ended(NamedTuple):
+    """How a process ended.
+
+    status: "ok", "mismatch" (exit status 1), "crash" (a signal), "hang" (time limit) or "error".
+    message: one line, without paths. seconds: wall time. load: 1-minute load average at the end.
+    steal: share of all CPU time that the hypervisor took meanwhile.
+    """
+
+    status: str
+    message: str
+    seconds: float
+    load: float
+    steal: float
+
+
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _die_with_parent() -> None:
+    """In the child: be killed when the tool is, or a killed run would go on measuring."""
+    if _libc is not None:
+        _libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
+def _wait(process: subprocess.Popen, limit: float, tick: Callable[[], None] | None) -> bool:
+    """Waits, asleep, until `process` ends (True) or `limit` seconds are over (False)."""
+    end = time.monotonic() + limit
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        descriptor = None
+    try:
+        while True:
+            left = end - time.monotonic()
+            if left <= 0:
+                return process.poll() is not None
+            pause = min(left, 1.0)
+            if descriptor is not None:
+                select.select([descriptor], [], [], pause)
+                if process.poll() is not None:
+                    return True
+            else:
+                try:
+                    process.wait(pause)
+                    return True
+                except subprocess.TimeoutExpired:
+                    pass
+            if tick is not None:
+                tick()
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """Kills `process` and all that it started (it leads a session of its own)."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    process.wait()
+
+
+def _last_line(path: Path) -> str:
+    """The last non-empty line of the last 4 KiB of a file, without the program's name."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4096))
+            lines = stream.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    filled = [line for line in lines if line.strip()]
+    return without_paths(re.sub(r"^headroom-bench: ", "", filled[-1])) if filled else ""
+
+
+def start(
+    arguments: list[str],
+    folder: Path,
+    limit: float,
+    environment: dict[str, str | None] | None = None,
+    tick: Callable[[], None] | None = None,
+) -> Ended:
+    """Runs the benchmark program to its end, or for at most `limit` seconds.
+
+    folder: where its `stdout` and `stderr` are kept. environment: what it gets beside ours, None
+    for what it must not have. tick: called about once a second meanwhile.
+    """
+    wanted = {**os.environ, **(environment or {})}
+    stolen, ticks = steal_ticks()
+    began = time.monotonic()
+    with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
+        try:
+            process = subprocess.Popen(
+                [str(paths.bench()), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env={name: value for name, value in wanted.items() if value is not None},
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        except OSError as error:
+            raise HeadroomError(
+                f"{paths.shown(paths.bench())}: cannot be run: {error.strerror}; {_REBUILD}"
+            ) from None
+        try:
+            in_time = _wait(process, limit, tick)
+        finally:
+            _kill(process)
+    seconds = time.monotonic() - began
+    now_stolen, now_ticks = steal_ticks()
+    steal = (now_stolen - stolen) / max(1, now_ticks - ticks)
+    if not in_time:
+        status, message = "hang", f"stopped after its time limit of {limit:.0f} s"
+    elif process.returncode == 0:
+        status, message = "ok", ""
+    elif process.returncode < 0:
+        try:
+            name = signal.Signals(-process.returncode).name
+        except ValueError:
+            name = f"signal {-process.returncode}"
+        status, message = "crash", " ".join(filter(None, (name, _last_line(folder / "stderr"))))
+    else:
+        status = "mismatch" if process.returncode == 1 else "error"
+        message = _last_line(folder / "stderr") or f"exit status {process.returncode}"
+    return Ended(status, safe(message), seconds, os.getloadavg()[0], max(0.0, steal))
+
+
+def environment(catalogue: dict) -> dict[str, str | None]:
+    """What the program would set and start itself a second time for, by its catalogue.
+
+    A start costs more than 10 ms, most of it for finding and linking libraries.
+    """
+    told = catalogue.get("environment")
+    if not isinstance(told, dict) or not hasattr(os, "sched_getaffinity"):
+        return {}
+    good = all(value is None or isinstance(value, str) for value in told.values())
+    cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    return {**told, "HEADROOM_CPUS": cpus} if good else {}
+
+
+def catalogue() -> tuple[dict, str]:
+    """(the program's catalogue, its text). HeadroomError where it gives none."""
+    program = paths.bench()
+    try:
+        done = subprocess.run(
+            [str(program), "--headroom_catalogue"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
+    except subprocess.TimeoutExpired:
+        raise HeadroomError(
+            f"{paths.shown(program)}: gave no catalogue in 60 s; {_REBUILD}"
+        ) from None
+    except OSError as error:
+        raise HeadroomError(
+            f"{paths.shown(program)}: cannot be run: {error.strerror}; {_REBUILD}"
+        ) from None
+    if done.returncode != 0:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = safe(lines[-1], 160) if lines else f"status {done.returncode}"
+        raise HeadroomError(f"{paths.shown(program)}: gave no catalogue ({reason}); {_REBUILD}")
+    text = done.stdout.decode("utf-8", "replace")
+    try:
+        tree = json.loads(text)
+        if tree["version"] != 1:
+            raise ValueError(f"version {tree['version']}")
+        for kernel in tree["kernels"]:
+            for key in ("name", "group", "axis", "variants", "ladders", "headline", "noise_class"):
+                kernel[key]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise HeadroomError(
+            f"{paths.shown(program)}: its catalogue is not what these tools read "
+            f"({safe(error, 80)}); {_REBUILD}"
+        ) from None
+    return tree, text
+
+
+def time_limit(default: float) -> float:
+    """`default` seconds, or HEADROOM_TIME_LIMIT (tests, slow machines)."""
+    try:
+        return float(os.environ["HEADROOM_TIME_LIMIT"])
+    except (KeyError, ValueError):
+        return default
+
+
+def launch(
+    plan: dict,
+    index: int,
+    folder: Path,
+    scratch: Path,
+    chance: int,
+    limit: float,
+    simd_target: str | None = None,
+    tick: Callable[[], None] | None = None,
+    environment: dict[str, str | None] | None = None,
+) -> tuple[Ended, dict | None]:
+    """One process for one kernel; index 0 is the pilot.
+
+    plan: the plan for the pilot, or what the pilot made of it. folder: for the program's files.
+    chance: a number that every run has of its own for a kernel; the order of the arms in memory and
+    in time and the size of the environment follow from it, and from the index.
+    environment: see environment(). Returns how it ended, and its output if it is whole.
+    """
+    out = folder / "out.json"
+    out.unlink(missing_ok=True)
+    # Not synced: it is read at once, and made anew for each launch.
+    try:
+        (folder / "plan.json").write_text(files.dump(plan), encoding="utf-8")
+    except OSError as error:
+        error.filename = str(folder / "plan.json")  # write() alone doesn't say which file
+        raise
+    arguments = [
+        f"--headroom_plan={folder / 'plan.json'}",
+        f"--headroom_out={out}",
+        f"--headroom_launch={index}",
+        f"--headroom_chance={chance}",
+        f"--headroom_scratch={scratch}",
+    ]
+    if index == 0:
+        arguments.append("--headroom_pilot")
+    if simd_target:
+        arguments.append(f"--headroom_simd_target={simd_target}")
+    pad = random.Random(f"{chance} {index}").randrange(4096)
+    ended = start(
+        arguments, folder, limit, {**(environment or {}), "HEADROOM_PAD": "x" * pad}, tick
+    )
+    if not out.exists():
+        if ended.status in ("ok", "mismatch"):
+            ended = ended._replace(status="error", message=ended.message or "wrote no output")
+        return ended, None
+    try:
+        tree = files.read_json(out, 1 << 30)
+        if not isinstance(tree, dict) or tree.get("version") != 1:
+            raise HeadroomError("output of another version")
+        if tree.get("kernel") != plan["kernel"] or tree.get("launch") != index:
+            raise HeadroomError("output of another launch")
+    except HeadroomError as error:
+        return ended._replace(status="error", message=without_paths(error)), None
+    finally:
+        out.unlink(missing_ok=True)
+    return ended, tree
+
+
+def alone(
+    pattern: str,
+    folder: Path,
+    scratch: Path,
+    limit: float,
+    simd_target: str | None = None,
+    tick: Callable[[], None] | None = None,
+    environment: dict[str, str | None] | None = None,
+) -> tuple[Ended, dict[str, dict[str, float]]]:
+    """The ordinary benchmarks that match `pattern`, each variant run alone.
+
+    Returns how it ended, and for each CELL name the ns of a call, the median of the repetitions that
+    finished. It is the benchmark's own (manual) time: Google Benchmark's CPU time would include the
+    untimed refilling.
+    """
+    arguments = [
+        f"--benchmark_filter={pattern}",
+        "--benchmark_format=json",
+        "--benchmark_min_time=0.02",
+        "--benchmark_repetitions=3",
+        f"--headroom_scratch={scratch}",
+    ]
+    if simd_target:
+        arguments.append(f"--headroom_simd_target={simd_target}")
+    ended = start(arguments, folder, limit, environment, tick)
+    try:
+        tree = files.read_json(folder / "stdout")
+        found: dict[str, list[float]] = {}
+        for entry in tree["benchmarks"]:
+            if entry.get("run_type", "iteration") != "iteration" or entry.get("error_occurred"):
+                continue
+            scale = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}[entry["time_unit"]]
+            times = found.setdefault(strip_suffixes(entry["name"]), [])
+            times.append(float(entry["real_time"]) * scale)
+    except (HeadroomError, KeyError, TypeError, ValueError) as error:
+        if ended.status == "ok":
+            ended = ended._replace(status="error", message=without_paths(error))
+        return ended, {}
+    return ended, {name: median(times) for name, times in found.items()}
+
+
+def strip_suffixes(name: str) -> str:
+    """A benchmark's name as CELL: without what Google Benchmark appends."""
+    return re.sub(
+        r"(/(real_time|process_time|manual_time|min_time:[^/]*|min_warmup_time:[^/]*"
+        r"|iterations:\d+|repeats:\d+))+(?=/threads:|$)",
+        "",
+        name,
+    )

@@ -1,0 +1,248 @@
+"""What about this machine, now, makes a measurement unreliable: one line each, with the cure.
+
+A line comes only when it matters to what is about to be measured. Lines go to the terminal and into
+the record's notes, so they name no program of the user's but known benchmarks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+from typing import Iterator, NamedTuple
+
+from headroom_tools.base.text import safe, size
+
+# HEADROOM_SYSTEM names a folder with a made-up proc/ and sys/ (tests).
+_ROOT = Path(os.environ.get("HEADROOM_SYSTEM", "/"))
+SAMPLE_S = 0.4
+OTHERS = 0.1  # cores that other programs use
+STOLEN_NOW = 0.1  # cores that the hypervisor takes: coarse, in ticks of 10 ms
+STOLEN_EVER = 0.01  # of all CPU time since the machine started
+HOT = 85_000  # thousandths of a degree; above it laptops throttle
+ABSURD = 200_000
+LITTLE_MEMORY = 0.1  # of all of it
+HUGE_FROM = 1 << 20  # bytes; smaller buffers don't ask for huge pages
+BENCHMARKS = re.compile(
+    r"(headroom-bench|stress|stress-ng.*|sysbench|fio|iperf3?|geekbench.*|cinebench.*|mprime"
+    r"|prime95|linpack|xhpl|stream|bonnie\+\+|phoronix-test-s|y-cruncher.*|hyperfine|wrk|pgbench"
+    r"|redis-benchmar)"
+)
+
+
+class Subject(NamedTuple):
+    """What is about to be measured. ladders: by kernel. missing: what can't be."""
+
+    catalogue: dict
+    ladders: dict[str, list[dict]]
+    missing: list[dict]
+
+    @property
+    def several_threads(self) -> bool:
+        return any(l["threads"] > 1 for found in self.ladders.values() for l in found)
+
+    @property
+    def storage(self) -> bool:
+        return any(
+            kernel["name"] in self.ladders and kernel["axis"].startswith("storage-")
+            for kernel in self.catalogue["kernels"]
+        )
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the largest ladder."""
+        return max((l["memory_bytes"] for found in self.ladders.values() for l in found), default=0)
+
+
+def _read(path: str) -> str | None:
+    try:
+        return (_ROOT / path).read_text(errors="replace").strip() or None
+    except OSError:
+        return None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and re.fullmatch(r"-?\d{1,18}", text) else None
+
+
+def _memory() -> dict[str, int]:
+    """/proc/meminfo in bytes."""
+    lines = re.findall(r"^(\w+):\s+(\d+) kB", _read("proc/meminfo") or "", re.M)
+    return {name: int(kib) * 1024 for name, kib in lines}
+
+
+def _ticks() -> list[int] | None:
+    """user nice system idle iowait irq softirq steal, over all CPUs since the start."""
+    fields = (_read("proc/stat") or "").split("\n")[0].split()
+    return [int(field) for field in fields[1:9]] if len(fields) >= 9 else None
+
+
+class Sample(NamedTuple):
+    """Cores in use, and stolen, over a moment in which this program slept."""
+
+    busy: float
+    stolen: float
+    ever_stolen: float  # share of all CPU time since the start
+
+
+def _sample() -> Sample:
+    before, began = _ticks(), time.monotonic()
+    time.sleep(SAMPLE_S if before else 0)
+    after, seconds = _ticks(), time.monotonic() - began
+    if not before or not after:
+        return Sample(0.0, 0.0, 0.0)
+    spent = [(b - a) / os.sysconf("SC_CLK_TCK") / seconds for a, b in zip(before, after)]
+    # Idle time is counted exactly, the use of it only sampled.
+    busy = max(0.0, (os.cpu_count() or 1) - spent[3] - spent[4] - spent[7])
+    if not any(spent):
+        busy = 0.0  # a clock that stands still: no real /proc
+    return Sample(busy, spent[7], after[7] / max(1, sum(after)))
+
+
+def _power(_: Subject) -> Iterator[str]:
+    mains, batteries = [], []
+    for supply in sorted((_ROOT / "sys/class/power_supply").glob("*")):
+        kind = _read(f"{supply}/type")
+        if kind in ("Mains", "USB"):
+            mains.append((kind, _read(f"{supply}/online")))
+        elif kind == "Battery" and _read(f"{supply}/scope") != "Device":  # not a mouse's
+            batteries.append(_read(f"{supply}/status"))
+    plugged = any(online == "1" for _, online in mains)
+    if not plugged and (("Mains", "0") in mains or "Discharging" in batteries):
+        yield "on battery, which holds the clock down; plug in"
+
+
+def _heat(_: Subject) -> Iterator[str]:
+    zones = (_ROOT / "sys/class/thermal").glob("thermal_zone*/temp")
+    degrees = [_number(_read(str(zone))) or 0 for zone in zones]
+    hottest = max((d for d in degrees if d < ABSURD), default=0)
+    if hottest >= HOT:
+        yield f"hot ({hottest // 1000} degrees C), so the clock may be throttled; let it cool"
+
+
+def _clock(subject: Subject) -> Iterator[str]:
+    folder = "sys/devices/system/cpu/cpufreq"
+    policies = sorted((_ROOT / folder).glob("policy*"))
+    drivers = {_read(f"{policy}/scaling_driver") for policy in policies}
+    governors = {_read(f"{policy}/scaling_governor") for policy in policies} - {None}
+    saving = {_read(f"{policy}/energy_performance_preference") for policy in policies}
+    saving &= {"power", "balance_power"}
+    # With these drivers "powersave" is the usual governor, and does not hold the clock down.
+    if drivers & {"intel_pstate", "amd-pstate-epp"}:
+        governors -= {"powersave"}
+    governors -= {"performance"}
+    if governors:
+        yield (
+            f"the frequency governor is {safe(', '.join(sorted(governors)), 40)}, so the clock "
+            "follows the load; sudo cpupower frequency-set -g performance"
+        )
+    elif saving:
+        yield (
+            f"the clock is held down to save energy ({', '.join(sorted(saving))}); "
+            f"echo performance | sudo tee /{folder}/policy*/energy_performance_preference"
+        )
+    boost = _read(f"{folder}/boost")
+    no_turbo = _read("sys/devices/system/cpu/intel_pstate/no_turbo")
+    if subject.several_threads and (boost == "1" or no_turbo == "0"):
+        off = f"echo 0 | sudo tee /{folder}/boost"
+        if boost is None:
+            off = "echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo"
+        yield (
+            "boost is on, and one busy core clocks higher than many, which flatters one thread "
+            f"against several; for figures of scaling {off}"
+        )
+
+
+def _competition(subject: Subject, sample: Sample) -> Iterator[str]:
+    names = set()
+    for comm in (_ROOT / "proc").glob("[0-9]*/comm"):
+        match = BENCHMARKS.fullmatch(_read(str(comm)) or "")
+        if match:
+            names.add(match[0])
+    if names:
+        yield f"another benchmark is running ({safe(', '.join(sorted(names)), 60)}); end it first"
+    if sample.busy >= OTHERS:
+        yield (
+            f"other programs use {sample.busy:.1f} of {os.cpu_count()} cores now; end them "
+            "(`top` names them), or wait"
+        )
+        if _read("sys/devices/system/cpu/smt/active") == "1":
+            yield (
+                "SMT is on, so that those programs share cores with what is measured; end them, or "
+                "echo off | sudo tee /sys/devices/system/cpu/smt/control"
+            )
+
+
+def _virtual(subject: Subject, sample: Sample) -> Iterator[str]:
+    stolen, when = sample.stolen, "now"
+    if stolen < STOLEN_NOW:
+        stolen, when = sample.ever_stolen * (os.cpu_count() or 1), "on average since its start"
+        if sample.ever_stolen < STOLEN_EVER:
+            stolen = 0.0
+    if stolen:
+        yield (
+            f"the hypervisor takes {stolen:.2f} of this machine's cores {when}; measure on a "
+            "machine of its own, or at a quieter hour"
+        )
+    words = (_read("proc/cpuinfo") or "").split("\n\n")[0].split()
+    unseen = []
+    if "hypervisor" in words or _read("sys/hypervisor/type"):
+        unseen += ["which of its CPUs share a core"] if subject.several_threads else []
+        unseen += ["what its host caches of the disk"] if subject.storage else []
+    if unseen:
+        yield (
+            f"a virtual machine does not show {' or '.join(unseen)}; for figures of "
+            "threads or storage measure on the bare machine"
+        )
+
+
+def _space(subject: Subject) -> Iterator[str]:
+    memory = _memory()
+    total, free = memory.get("MemTotal", 0), memory.get("MemAvailable", 0)
+    by_name = {kernel["name"]: kernel for kernel in subject.catalogue["kernels"]}
+    lost = 0
+    for entry in subject.missing:
+        if entry["needs"].endswith(" of memory") and entry["n"] is not None:
+            needed = [
+                ladder["memory_bytes"]
+                for ladder in by_name[entry["kernel"]]["ladders"]
+                if all(ladder[key] == entry[key] for key in ("n", "input", "threads"))
+            ]
+            lost += bool(needed) and needed[0] <= 0.7 * total  # it would fit an empty machine
+    if lost:
+        yield f"{lost} ladders are left out, because only {size(free)} are free; close programs"
+    elif total and free < LITTLE_MEMORY * total:
+        yield f"only {size(free)} of {size(total)} memory are free; close programs"
+    pages = re.search(r"\[(\w+)\]", _read("sys/kernel/mm/transparent_hugepage/enabled") or "")
+    if pages and pages[1] == "never" and subject.memory >= HUGE_FROM:
+        yield (
+            "transparent huge pages are off, so that large inputs lie on 4 KiB pages; "
+            "echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled"
+        )
+
+
+def _build(subject: Subject) -> Iterator[str]:
+    build = subject.catalogue["build"]
+    kind = build["build_type"]
+    if "-fsanitize=" in build["flags"]:
+        yield "this build has a sanitizer in it; make bench PRESET=release"
+    elif kind.lower() not in ("release", "relwithdebinfo"):
+        yield f"this build is not optimized ({safe(kind, 30) or 'no build type'}); " + (
+            "make bench PRESET=release"
+        )
+
+
+def found(subject: Subject) -> list[str]:
+    """The lines, most serious first, each once."""
+    sample = _sample()
+    lines = [
+        *_build(subject),
+        *_power(subject),
+        *_heat(subject),
+        *_competition(subject, sample),
+        *_virtual(subject, sample),
+        *_clock(subject),
+        *_space(subject),
+    ]
+    return list(dict.fromkeys(safe(line) for line in lines))

@@ -1,0 +1,372 @@
+"""Measures: a pilot, then passes through all kernels, each finished launch on disk before the next.
+
+`Run` walks through what is not on disk yet (unfinished.py), so that going on after a kill is the
+same as going on after a launch.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from pathlib import Path
+
+from headroom_tools.base import files, paths
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import duration, safe, without_paths
+from headroom_tools.measure import (
+    alone,
+    bench,
+    counters,
+    disturbance,
+    finish,
+    plan as planning,
+    scratch as scratch_space,
+    summary,
+    unfinished,
+)
+from headroom_tools.measure.progress import Reporter
+
+PILOT_LIMIT_S = 300.0
+LAUNCH_LIMIT_S = 60.0
+GIVE_UP_AFTER = 2  # launches of a kernel that fail one after another
+
+
+class Run:
+    """One run, new or resumed. `measure` ends with the record in its place."""
+
+    def __init__(self, folder: Path, reporter: Reporter):
+        self._folder = folder
+        self._work = folder / "work"
+        self._report = reporter
+        self._state = unfinished.state_of(folder)
+        self._profile = planning.PROFILES[self._state["profile"]]
+        self._smoke = self._state["profile"] == "smoke"
+        self._scratch = Path(self._state["scratch"])
+        self._kernels = {kernel["name"]: kernel for kernel in self._state["catalogue"]["kernels"]}
+        self._selection = self._state["selection"]
+        self._environment = bench.environment(self._state["catalogue"])
+        self._work.mkdir(exist_ok=True)
+        scratch_space.prepare(self._scratch)
+        self._launches = unfinished.read_launches(folder)
+        self._plan: dict | None = None
+
+    # --- what is on disk
+
+    def _keep(self, tree: dict) -> None:
+        """Puts a launch on disk: from here on it is never measured again."""
+        unfinished.keep_launch(self._folder, tree)
+        self._launches[tree["kernel"], tree["launch"]] = tree
+
+    def kept(self) -> str:
+        """How far the run is, for someone who stops it."""
+        return f"{len(self._launches)} finished launches are kept in {paths.shown(self._folder)}"
+
+    # --- one launch
+
+    def _launch(self, kernel: str, index: int, plan: dict, limit: float, tick) -> dict:
+        """Runs one process; what it gave, also where that is a failure."""
+        label = f"{index}-{kernel.replace('/', '.')}"
+        chance = random.Random(f"{self._state['started']} {kernel}").getrandbits(32)
+        needed = max(ladder["scratch_bytes"] for ladder in self._selection[kernel])
+        lacking = scratch_space.lacks_space(self._scratch, needed)
+        if lacking:
+            raise HeadroomError(
+                f"{paths.shown(self._scratch)}: {kernel} {lacking}: free some, then "
+                f"`headroom run --resume`; {self.kept()}"
+            )
+        with scratch_space.for_launch(self._scratch, label) as own:
+            ended, out = bench.launch(
+                plan,
+                index,
+                self._work,
+                own,
+                chance,
+                bench.time_limit(limit),
+                self._state["simd_target"],
+                tick,
+                self._environment,
+            )
+        ladders: list[dict] = []
+        if out is not None:
+            try:
+                ladders = summary.launch(out, self._state["raw"] and index > 0)
+                self._check_known(kernel, ladders)
+            except ValueError as error:
+                out, ended = None, ended._replace(status="error", message=without_paths(error))
+        if out is None:
+            self._check_space()
+        tree = {
+            "kernel": kernel,
+            "launch": index,
+            "status": ended.status,
+            "message": ended.message,
+            "seconds": ended.seconds,
+            "load": ended.load,
+            "steal": ended.steal,
+            "simd_target": safe(out.get("simd_target") or "", 40) if out else None,
+            "no_counters": counters.read_missing(out) if out else None,
+            "conditions": disturbance.read(out) if out else None,
+            "ladders": ladders,
+        }
+        if index == 0:
+            tree["plan"] = self._usable_plan(out, ladders) if out else None
+            tree["measured"] = out["ladders"] if out else []
+            fit = any(ladder["status"] == "ok" for ladder in ladders)
+            if fit and tree["plan"] is None and ended.status == "ok":
+                tree["status"], tree["message"] = "error", "gave no plan"
+        return tree
+
+    def _check_known(self, kernel: str, ladders: list[dict]) -> None:
+        """ValueError for a ladder or variant that the catalogue doesn't have."""
+        known = [planning.where(ladder) for ladder in self._selection[kernel]]
+        variants = {variant["name"] for variant in self._kernels[kernel]["variants"]}
+        for ladder in ladders:
+            if planning.where(ladder) not in known:
+                raise ValueError(f"output has a ladder that was not asked for: n {ladder['n']}")
+            own = {arm["variant"] for arm in ladder["arms"] if not arm["probe"]}
+            if not {ladder["baseline"], *own} <= variants:
+                raise ValueError(f"output has a variant that the catalogue lacks: n {ladder['n']}")
+
+    def _check_space(self) -> None:
+        """HeadroomError where a launch failed because the disk of the run's folder is full."""
+        if shutil.disk_usage(self._folder).free < (1 << 20):
+            raise HeadroomError(
+                f"{paths.shown(self._folder)}: no space left on its disk: free some, then "
+                "`headroom run --resume`; what was measured is kept"
+            )
+
+    @staticmethod
+    def _usable_plan(out: dict, ladders: list[dict]) -> dict | None:
+        """The pilot's plan without the ladders that it found unfit; None where none is left."""
+        try:
+            plan = out["plan"]
+            good = {
+                (entry["n"], entry["input"], entry["threads"], entry["group"])
+                for entry in ladders
+                if entry["status"] == "ok"
+            }
+            bad = {
+                (entry["n"], entry["input"], entry["threads"])
+                for entry in ladders
+                if entry["status"] == "mismatch"
+            }
+            plan["ladders"] = [
+                entry
+                for entry in plan["ladders"]
+                if (entry["n"], entry["input"], entry["threads"], entry["group"]) in good
+                and (entry["n"], entry["input"], entry["threads"]) not in bad
+                and entry["rounds"] > 0
+                and entry["arms"]
+            ]
+            return plan if plan["ladders"] else None
+        except (KeyError, TypeError):
+            return None
+
+    # --- the phases
+
+    def measure(self) -> finish.Finished:
+        """Does what is not done yet, and moves the record to its place."""
+        with self._report:
+            done = (self._folder / "record" / "run.json", self._folder / "run.json")
+            if not any(path.exists() for path in done):
+                self._pilot()
+                self._repeat_pilots()
+                self._fix_plan()
+                self._passes()
+                if self._profile.alone_s:
+                    alone.run(
+                        self._folder,
+                        self._state,
+                        self._kernels,
+                        self._plan["plans"],
+                        self._alone_budget_s(self._spent_s()),
+                        self._report,
+                    )
+                finish.assemble(self._folder, self._state, self._plan, self._launches)
+        return finish.place(self._folder, self._state)
+
+    def _pilot(self) -> None:
+        """The first pass: checks agreement, and lets the program choose calls and rounds."""
+        names = list(self._selection)
+        began = time.monotonic()
+        fresh = 0
+        todo = [name for name in names if (name, 0) not in self._launches]
+        if todo:
+            self._report.stage(f"pilot: checks and plans {len(todo)} kernels")
+        for position, name in enumerate(names):
+            if (name, 0) in self._launches:
+                continue
+            share = 1 / (self._profile.launches + 2)
+            left = None
+            if fresh and not self._smoke:
+                each = (time.monotonic() - began) / fresh
+                left = each * (len(todo) - fresh) + self._guess_s()
+            self._report.update(f"pilot {name}", share * position / len(names), left)
+            fresh += 1
+            needed = max(ladder["scratch_bytes"] for ladder in self._selection[name])
+            lacking = scratch_space.lacks_space(self._scratch, needed)
+            if lacking:
+                self._keep({
+                    "kernel": name, "launch": 0, "status": "no-space", "message": lacking,
+                    "seconds": 0.0, "load": 0.0, "steal": 0.0, "simd_target": None,
+                    "ladders": [], "plan": None, "measured": [],
+                })  # fmt: skip
+                self._report.warn(f"{name}: {lacking}")
+                continue
+            tree = self._one_pilot(name, left)
+            self._keep(tree)
+            self._tell(tree)
+
+    def _one_pilot(self, name: str, left: float | None) -> dict:
+        plan = planning.pilot_plan(name, self._selection[name], self._profile, self._smoke)
+        return self._launch(name, 0, plan, PILOT_LIMIT_S, lambda: self._report.tick(left))
+
+    def _repeat_pilots(self) -> None:
+        """Runs again the pilots that were disturbed: calls and rounds would be chosen badly.
+
+        The same bounds as for launches: the worst fifth, and no more than the time in reserve.
+        """
+        if self._smoke or (self._folder / "plan.json").exists():
+            return
+        judge = disturbance.Judge(self._kernels, self._launches)
+        pilots = [tree for (_, index), tree in self._launches.items() if index == 0]
+        reserve = planning.REPEAT_RESERVE * (self._profile.time_s or float("inf"))
+        reserve -= sum(disturbance.extra_seconds_of(tree) for tree in pilots)
+        for name, index in judge.to_repeat(pilots=True):
+            first = self._launches[name, index]
+            if first["seconds"] > reserve:
+                continue
+            left = self._guess_s()
+            self._report.update(f"pilot again {name}", 1 / (self._profile.launches + 2), left)
+            again = self._one_pilot(name, left)
+            reserve -= again["seconds"]
+            self._keep(judge.better(first, again))
+            self._tell(again)
+
+    def _guess_s(self) -> float:
+        """Seconds that the passes take, as far as that is known before the pilot's end."""
+        groups = sum(len(l["groups"]) for ladders in self._selection.values() for l in ladders)
+        each = planning.START_S * len(self._selection) + groups * self._profile.budget_s
+        guess = each * self._profile.launches + self._alone_guess_s()
+        return min(guess, self._profile.time_s or guess)
+
+    def _tell(self, tree: dict) -> None:
+        """Says aloud what went wrong in a launch."""
+        what = "pilot" if tree["launch"] == 0 else f"launch {tree['launch']}"
+        wrong = [ladder for ladder in tree["ladders"] if ladder["status"] == "mismatch"]
+        for ladder in wrong:
+            self._report.error(
+                f"{planning.ladder_name(self._kernels[tree['kernel']], ladder)}: wrong answer: "
+                f"{safe(ladder['message'])}"
+            )
+        if tree["status"] not in ("ok", "mismatch") or (tree["status"] == "mismatch" and not wrong):
+            self._report.error(f"{tree['kernel']} {what}: {tree['status']}: {tree['message']}")
+
+    def _fix_plan(self) -> None:
+        """plan.json: made once, when all pilots are through."""
+        path = self._folder / "plan.json"
+        if path.exists():
+            self._plan = files.read_json(path)
+            return
+        pilots = {name: self._launches[name, 0] for name in self._selection}
+        self._plan = planning.fit(
+            pilots,
+            self._selection,
+            self._state["profile"],
+            self._spent_s(),
+            self._alone_budget_s(),
+        )
+        note = disturbance.pilots_note(self._kernels, self._launches)
+        if note:
+            self._plan["notes"].append(note)
+        files.write_atomic(path, files.dump(self._plan))
+        for note in self._plan["notes"]:
+            self._report.warn(note)
+        if self._plan["left_out"]:
+            self._report.line(
+                f"{len(self._plan['left_out'])} ladders are left to a longer profile: "
+                "they take too long"
+            )
+
+    def _given_up(self, name: str, index: int) -> bool:
+        """Whether the launches before `index` failed so often that a further one is pointless."""
+        last = [self._launches.get((name, i)) for i in range(max(1, index - GIVE_UP_AFTER), index)]
+        if any(l["status"] == "mismatch" for tree in last if tree for l in tree["ladders"]):
+            return True
+        return len(last) == GIVE_UP_AFTER and all(
+            tree is None or tree["status"] not in ("ok", "mismatch") for tree in last
+        )
+
+    def _left_s(self, done: set) -> float:
+        """Seconds that the launches not in `done` take: as measured where a kernel's are known."""
+        total = self._alone_guess_s()
+        for name, guess in self._plan["seconds"].items():
+            seen = [self._launches[key]["seconds"] for key in done if key[0] == name and key[1] > 0]
+            each = sum(seen) / len(seen) if seen else guess
+            total += each * (self._plan["launches"] - len(seen))
+        return total
+
+    def _passes(self) -> None:
+        """All launches, one pass through the kernels after the other."""
+        names = list(self._plan["plans"])
+        count = self._plan["launches"]
+        began = time.monotonic()
+        for index in range(1, count + 1):
+            order = list(names)
+            random.Random(f"{self._state['started']} pass {index}").shuffle(order)
+            for name in order:
+                if (name, index) in self._launches or self._given_up(name, index):
+                    continue
+                tree = self._timed(name, index, "")
+                self._keep(tree)
+                self._tell(tree)
+            self._repeat()
+            left = self._left_s(set(self._launches))
+            self._report.stage(
+                f"pass {index}/{count}: {duration(time.monotonic() - began)} so far, "
+                f"about {duration(left)} left"
+            )
+
+    def _timed(self, name: str, index: int, again: str) -> dict:
+        """One launch by the plan."""
+        count = self._plan["launches"]
+        left = self._left_s(set(self._launches))
+        share = len(self._launches) / max(1, (count + 1) * len(self._plan["plans"]))
+        self._report.update(f"pass {index}/{count} {again}{name}", share, left)
+        end = time.monotonic() + left
+        return self._launch(
+            name,
+            index,
+            self._plan["plans"][name],
+            max(LAUNCH_LIMIT_S, 10 * self._launches[name, 0]["seconds"]),
+            lambda: self._report.tick(end - time.monotonic()),
+        )
+
+    def _repeat(self) -> None:
+        """Measures again what was disturbed, as far as its share and the profile's time allow.
+
+        The better attempt takes the other's place on disk; a run that is killed before that repeats
+        it when it goes on.
+        """
+        judge = disturbance.Judge(self._kernels, self._launches)
+        for name, index in [] if self._smoke else judge.to_repeat():
+            first = self._launches[name, index]
+            needed = self._spent_s() + self._left_s(set(self._launches)) + first["seconds"]
+            if self._profile.time_s and needed > self._profile.time_s:
+                break
+            again = self._timed(name, index, "again ")
+            self._keep(judge.better(first, again))
+            self._tell(again)
+
+    def _spent_s(self) -> float:
+        """Seconds that all launches so far took, those measured again included."""
+        return sum(disturbance.seconds_of(tree) for tree in self._launches.values())
+
+    def _alone_budget_s(self, spent_s: float = 0.0) -> float:
+        """Seconds for the variants run alone, of what `spent_s` left."""
+        return alone.budget_s(self._profile, self._kernels, self._selection, spent_s)
+
+    def _alone_guess_s(self) -> float:
+        """Seconds that the variants run alone are likely to take."""
+        return 0.4 * self._alone_budget_s()

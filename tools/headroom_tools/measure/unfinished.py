@@ -1,0 +1,182 @@
+"""An unfinished run on disk: a folder in build/runs/ with what is fixed at its start.
+
+state.json is written once, plan.json by the pilot, and launches/ and alone/ hold one file for each
+process that ended. What is not there is still to be done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+from headroom_tools.base import files, paths
+from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import safe
+from headroom_tools.machine.fingerprint import fingerprint
+from headroom_tools.measure import plan as planning, scratch as scratch_space
+from headroom_tools.measure.assemble import run_json
+from headroom_tools.record import source, validate
+
+LABEL_LENGTH = 36  # so that the name of a run is at most 64
+
+
+class Options(NamedTuple):
+    """What `headroom run` was asked for. Folders are absolute."""
+
+    profile: str
+    filter: str | None
+    machine: str | None
+    label: str | None
+    changed: list[str]
+    out: Path | None
+    scratch: Path
+    simd_target: str | None
+    raw: bool
+
+
+def binary_hash() -> str:
+    """What tells one build of the benchmark program from another."""
+    return hashlib.sha256(paths.bench().read_bytes()).hexdigest()
+
+
+def check_folder(folder: Path, what: str, cure: str) -> None:
+    """HeadroomError unless files can be written below `folder`, which is made if it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".headroom-{os.getpid()}.probe"
+        probe.write_bytes(b"\0" * 4096)
+        probe.unlink()
+    except OSError as error:
+        raise HeadroomError(
+            f"{paths.shown(folder)}: {what} can't be written: {error.strerror}; {cure}"
+        ) from None
+
+
+def create(
+    options: Options, catalogue: dict, selection: planning.Selection, notes: list[str]
+) -> Path:
+    """Makes the folder of a new run and writes its state.json; returns the folder.
+
+    notes: what goes into the record beside what the run itself finds.
+    """
+    check_folder(paths.runs(), "the folder of unfinished runs", "free some space or make it yours")
+    out = options.out or (None if options.profile == "smoke" else paths.results())
+    if out is not None:
+        check_folder(out, "the results folder", "name a writable one with --out")
+    scratch_space.prepare(options.scratch)
+    tree = fingerprint(options.scratch)
+    commit, dirty = source.commit(paths.root())
+    label = options.label or _label_of(catalogue["build"]["compiler"])
+    slug = options.machine or tree["slug"]
+    while True:
+        began = datetime.now(timezone.utc)
+        name = f"{began:%Y%m%dT%H%M%SZ}-{(commit or 'nocommit')[:8]}-{label}"
+        folder = paths.runs() / name
+        if not folder.exists() and not (out and (out / slug / name).exists()):
+            break
+        time.sleep(0.1)  # another run began in this second and is through already
+    state = {
+        "version": 1,
+        "name": name,
+        "label": label,
+        "profile": options.profile,
+        "started": began.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "machine": slug,
+        "fingerprint": {**tree, "slug": slug},
+        "changed": options.changed,
+        "commit": commit,
+        "dirty": dirty,
+        "simd_target": options.simd_target,
+        "binary": binary_hash(),
+        "catalogue": catalogue,
+        "selection": selection.ladders,
+        "missing": selection.missing,
+        "notes": notes,
+        "out": str(out) if out else None,
+        "scratch": str(options.scratch),
+        "raw": options.raw,
+    }
+    _check_catalogue(state)
+    try:
+        folder.mkdir(parents=True)
+        for part in ("launches", "alone", "work"):
+            (folder / part).mkdir()
+        files.write_atomic(folder / "state.json", files.dump(state))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
+
+
+def _check_catalogue(state: dict) -> None:
+    """HeadroomError unless a record of `state` would be valid: better now than after measuring."""
+    plan = {"launches": 1, "budget_s": 0.0, "rounds_max": 1, "scale": 1.0, "seed": planning.SEED}
+    extra = {"withheld": (), "finished": state["started"], "seconds": 0.0, "missing": [],
+             "left_out": [], "failures": [], "notes": state["notes"]}  # fmt: skip
+    try:
+        run = run_json(state, plan, [], {}, {**extra, "missing": state["missing"]})
+        validate.run_tree(run, "the benchmark program's catalogue")
+        validate.machine_tree(state["fingerprint"], "this machine's fingerprint")
+    except (KeyError, TypeError) as error:
+        raise HeadroomError(
+            f"the benchmark program's catalogue is not what these tools read ({safe(error, 80)}): "
+            "build it anew with `make`"
+        ) from None
+
+
+def _label_of(compiler: str) -> str:
+    """The default label: the compiler, like `gnu-12.2.0`."""
+    return re.sub(r"[^a-z0-9.]+", "-", compiler.lower()).strip("-.")[:LABEL_LENGTH] or "unknown"
+
+
+def newest() -> Path:
+    """The folder that `--resume` goes on with."""
+    found = sorted(paths.runs().glob("*/state.json"), key=lambda path: path.parent.name)
+    if not found:
+        raise HeadroomError("--resume: build/runs/ holds no unfinished run; start one without it")
+    return found[-1].parent
+
+
+def read_launches(folder: Path) -> dict[tuple[str, int], dict]:
+    """The launches that are on disk, by kernel and number; number 0 is the pilot."""
+    found = {}
+    for path in sorted((folder / "launches").glob("[0-9]*.json")):
+        tree = files.read_json(path)
+        found[tree["kernel"], tree["launch"]] = tree
+    return found
+
+
+def keep_launch(folder: Path, tree: dict) -> None:
+    """Puts a launch on disk, in the place of what was there of it."""
+    name = f"{tree['launch']:03d}-{tree['kernel'].replace('/', '.')}.json"
+    files.write_atomic(folder / "launches" / name, files.dump(tree))
+
+
+def state_of(folder: Path) -> dict:
+    """What was fixed at the start of the run in `folder`, if this program can go on with it."""
+    state = files.read_json(folder / "state.json")
+    if not isinstance(state, dict) or state.get("version") != 1:
+        raise HeadroomError(
+            f"{paths.shown(folder)}: state.json is of another version: remove the folder"
+        )
+    if state["binary"] != binary_hash():
+        raise HeadroomError(
+            f"{paths.shown(folder)}: the benchmark program was built anew since this run "
+            "began, and two programs don't mix: start a new run, or remove the folder"
+        )
+    return state
+
+
+def add_notes(folder: Path, notes: list[str]) -> None:
+    """Adds those of `notes` that the run does not have yet."""
+    state = state_of(folder)
+    fresh = [note for note in notes if note not in state["notes"]]
+    if fresh:
+        state["notes"] += fresh
+        files.write_atomic(folder / "state.json", files.dump(state))

@@ -1,0 +1,1 @@
+"""How kernels scale with threads: two laws fitted to the thread sweeps of a run."""

@@ -1,0 +1,333 @@
+"""How a kernel scales with threads: Amdahl's law and the Universal Scalability Law.
+
+With p the time of an item that is shared out, q what is serial, r what threads cost each other, an
+item on N threads takes t(N), and
+
+    N t(N) = p + q N + r N (N - 1),    one thread takes p + q.
+
+Amdahl's serial fraction is q / (p + q), with r = 0. Gunther's Universal Scalability Law calls it
+contention, and r / (p + q) coherence: with it there is a best thread count, sqrt((1 - contention) /
+coherence), beyond which more threads are slower (N. J. Gunther, Guerrilla Capacity Planning,
+2007). Both are linear in p, q, r >= 0, so that non-negative least squares finds the one best fit,
+without start values. Errors count relative to the time. Intervals are from a bootstrap over
+launches: one measures all thread counts of a kernel, and what disturbs it disturbs them together.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy
+
+from headroom_tools import stats
+from headroom_tools.record.cells import Cell, cells_of
+
+RESAMPLES = 400
+SEED = 1
+LEAST_LAUNCHES = 6  # as for every interval
+FAR = 4  # a best thread count beyond this many times the largest measured is no prediction
+MISFIT = 0.05  # a point that the law misses by more than this, and by more than noise, is told
+
+
+class Sweep(NamedTuple):
+    """One (kernel, variant, n, input) over thread counts.
+
+    ns: ns an item by thread count and launch, NaN where a launch gave nothing. paired: relative to
+    the one-thread baseline of the same rounds, so that a machine that drifts slows both alike.
+    """
+
+    kernel: dict
+    variant: str
+    role: str
+    n: int
+    input: str
+    threads: list[int]
+    ns: numpy.ndarray
+    paired: bool
+
+
+def _reference(cells: list[Cell]) -> Cell | None:
+    """A ladder's one-thread baseline: its baseline, or the row beside it; None without."""
+    for cell in cells:
+        if cell.variant == cell.baseline and cell.threads == 1:
+            return cell
+    return None
+
+
+def _log(values: list) -> numpy.ndarray:
+    with numpy.errstate(invalid="ignore", divide="ignore"):
+        return numpy.log(numpy.array(values, dtype=float))
+
+
+def sweeps(run: dict) -> list[Sweep]:
+    """The sweeps of a run with at least two thread counts. Probes and placebos are none."""
+    ladders: dict[tuple, list[Cell]] = {}
+    for cell in cells_of(run):
+        if not (cell.kernel["probe"] or cell.kernel["placebo"]):
+            ladders.setdefault(cell.ladder(), []).append(cell)
+    points: dict[tuple, dict[int, tuple[Cell, Cell | None]]] = {}
+    for cells in ladders.values():
+        reference = _reference(cells)
+        for cell in cells:
+            if cell.threads == cell.ladder_threads:
+                key = (cell.kernel["name"], cell.variant, cell.n, cell.input)
+                points.setdefault(key, {})[cell.threads] = (cell, reference)
+    found = []
+    for by_threads in points.values():
+        if len(by_threads) < 2:
+            continue
+        threads = sorted(by_threads)
+        pairs = [by_threads[count] for count in threads]
+        paired = all(reference is not None for _, reference in pairs)
+        if paired:  # from ratios to times by the one-thread baseline of all ladders together
+            every = [_log(one.median) - math.log(cell.items) for cell, one in pairs]
+            if numpy.isnan(every).all():
+                continue
+            rows = [
+                numpy.array(one.log_ratio, float) - numpy.array(cell.log_ratio, float)
+                + numpy.nanmedian(every)
+                for cell, one in pairs
+            ]  # fmt: skip
+        else:
+            rows = [_log(cell.median) - math.log(cell.items) for cell, _ in pairs]
+        ns = numpy.exp(numpy.array(rows))
+        keep = ~numpy.isnan(ns).all(axis=1)
+        cell = pairs[0][0]
+        if keep.sum() >= 2:
+            kept = [count for count, good in zip(threads, keep) if good]
+            found.append(Sweep(cell.kernel, cell.variant, cell.role, cell.n, cell.input, kept,
+                               ns[keep], paired))  # fmt: skip
+    return found
+
+
+def fitted(threads: list[int], times: numpy.ndarray, law: str) -> list[tuple]:
+    """For each row of `times` (ns an item by thread count) the (p, q, r) of the module's formula
+    that fit best, by relative error; r is 0 for "amdahl"."""
+    from scipy.optimize import nnls  # a tenth of a second to import
+
+    counts = numpy.array(threads, dtype=float)
+    terms = [numpy.ones_like(counts), counts]
+    terms += [counts * (counts - 1)] if law == "usl" else []
+    table, ones = numpy.stack(terms, axis=1), numpy.ones(len(counts))
+    found = []
+    for work in counts * numpy.atleast_2d(times):
+        p, q, *rest = nnls(table / work[:, None], ones)[0].tolist()
+        found.append((p, q, rest[0] if rest else 0.0))
+    return found
+
+
+def time_at(parameters: tuple[float, float, float], threads: float) -> float:
+    """ns an item on that many threads, by the law."""
+    p, q, r = parameters
+    return (p + q * threads + r * threads * (threads - 1)) / threads
+
+
+def best_threads(parameters: tuple[float, float, float]) -> float:
+    """The whole thread count at which the law is fastest; inf where more is always faster."""
+    p, _, r = parameters
+    if r <= 0:
+        return math.inf if p > 0 else 1
+    if p / r > 1e12:
+        return math.inf
+    low = max(1, math.floor(math.sqrt(p / r)))
+    return min((low, low + 1), key=lambda count: time_at(parameters, count))
+
+
+def _described(parameters: tuple[float, float, float], law: str) -> dict[str, float]:
+    """The law's own parameters."""
+    p, q, r = parameters
+    one = p + q
+    if law == "amdahl":
+        return {"serial": q / one, "limit": one / q if q > 0 else math.inf}
+    best = best_threads(parameters)
+    peak = one / time_at(parameters, best) if math.isfinite(best) else math.inf
+    return {"contention": q / one, "coherence": r / one, "best_threads": best,
+            "best_speedup": peak}  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _central(ns: numpy.ndarray) -> numpy.ndarray:
+    """By thread count, the time that stands for its launches."""
+    return numpy.exp(numpy.nanmedian(numpy.log(ns), axis=1))
+
+
+def _fit(sweep: Sweep, law: str, drawn: numpy.ndarray) -> dict | None:
+    """A law's parameters with intervals, and how far it misses the points; None where time stood
+    still (p + q = 0)."""
+    middle = _central(sweep.ns)
+    (parameters,) = fitted(sweep.threads, middle, law)
+    if parameters[0] + parameters[1] <= 0:
+        return None
+    values = _described(parameters, law)
+    samples = fitted(sweep.threads, drawn, law) if len(drawn) else []
+    told = [_described(sample, law) for sample in samples if sample[0] + sample[1] > 0]
+    entry: dict = {"parameters": {}}
+    for name, value in values.items():
+        lo = hi = None
+        if told:
+            ordered = sorted(sample[name] for sample in told)
+            lo = _finite(ordered[int(0.025 * len(ordered))])
+            hi = _finite(ordered[min(len(ordered) - 1, int(0.975 * len(ordered)))])
+        entry["parameters"][name] = {"value": _finite(value), "lo": lo, "hi": hi}
+    entry["misses"] = [
+        float(math.log(ns / time_at(parameters, count)))
+        for count, ns in zip(sweep.threads, middle)
+    ]
+    return entry
+
+
+def _resampled(sweep: Sweep) -> numpy.ndarray:
+    """Times by draw and thread count, of launches drawn with replacement; empty for too few."""
+    whole = numpy.log(sweep.ns[:, ~numpy.isnan(sweep.ns).any(axis=0)])
+    count = whole.shape[1]
+    if count < LEAST_LAUNCHES:
+        return numpy.zeros((0, len(sweep.threads)))
+    draws = numpy.random.default_rng(SEED).integers(0, count, (RESAMPLES, count))
+    return numpy.exp(numpy.median(whole[:, draws], axis=2).T)
+
+
+def _points(sweep: Sweep) -> list[dict]:
+    """Time and speedup over one thread by thread count. Speedups are paired by launch."""
+    points = []
+    for at, count in enumerate(sweep.threads):
+        ratios = numpy.log(sweep.ns[0]) - numpy.log(sweep.ns[at])
+        ratios = [float(value) for value in ratios if not math.isnan(value)]
+        speedup = stats.speedup_of(ratios)
+        ns = float(_central(sweep.ns)[at])
+        point = {"threads": count, "ns_per_item": ns, "speedup": None, "lo": None, "hi": None}
+        if speedup:
+            point.update(speedup=speedup.speedup, lo=speedup.lo, hi=speedup.hi)
+        points.append(point)
+    return points
+
+
+def _noise(sweep: Sweep) -> list[float]:
+    """By thread count the standard error of the mean of its launches, in logs."""
+    errors = []
+    for row in numpy.log(sweep.ns):
+        values = [float(value) for value in row if not math.isnan(value)]
+        known = len(values) > 1
+        errors.append(
+            math.sqrt(stats.mean_and_variance(values)[1] / len(values)) if known else math.inf
+        )
+    return errors
+
+
+def _misfit(sweep: Sweep, entry: dict) -> str | None:
+    """Words for the point that a law misses farthest, where that is more than noise."""
+    worst, count = 0.0, 0
+    for miss, error, threads in zip(entry["misses"], _noise(sweep), sweep.threads):
+        if abs(miss) > max(MISFIT, 3 * error) and abs(miss) > abs(worst):
+            worst, count = miss, threads
+    if not count:
+        return None
+    more = "longer" if worst > 0 else "less"
+    percent = 100 * abs(math.expm1(worst))
+    on = f"{count} threads" if count > 1 else "one thread"
+    return f"it takes {percent:.0f}% {more} on {on} than the law says"
+
+
+def _words(sweep: Sweep, amdahl: dict | None, usl: dict | None, machine: dict) -> list[str]:
+    """What a reader must know before believing the fits."""
+    lines = []
+    counts = len(sweep.threads)
+    if sweep.threads[0] != 1:
+        lines.append(f"not measured on one thread: speedups are over {sweep.threads[0]}")
+    if counts == 2:
+        lines.append(
+            "two thread counts fix Amdahl's one parameter and nothing checks it; the Universal "
+            "Scalability Law has two: measure on more cores"
+        )
+    elif counts == 3:
+        lines.append(
+            "three thread counts fix the Universal Scalability Law's two parameters exactly, and "
+            "nothing checks them: measure on more cores"
+        )
+    if not len(_resampled(sweep)):
+        lines.append("too few launches for intervals")
+    speedups = [(p["threads"] / sweep.threads[0], p["speedup"]) for p in _points(sweep)]
+    if any(speedup and speedup > 1.05 * ideal for ideal, speedup in speedups):
+        lines.append("faster than linear: more threads bring more cache, which no law here knows")
+    if amdahl is None:
+        lines.append("more threads are slower than one, for which Amdahl's law has no words")
+    for name, entry in (("Amdahl's law", amdahl), ("the Universal Scalability Law", usl)):
+        miss = _misfit(sweep, entry) if entry and counts > 2 else None
+        if miss:
+            lines.append(f"{name} doesn't describe this: {miss}")
+    cores = machine["cpu"]["cores"]
+    if cores and sweep.threads[-1] > cores:
+        lines.append(f"beyond {cores} threads two of them share a core, which bends the curve")
+    if usl:
+        best = usl["parameters"]["best_threads"]
+        largest = sweep.threads[-1]
+        if best["value"] is not None and best["value"] > largest:
+            lines.append(
+                f"the best thread count lies beyond the {largest} that were measured: extrapolated"
+            )
+        if usl["parameters"]["coherence"]["lo"] == 0 and best["value"] is not None:
+            lines.append("a coherence of 0 is within the interval: there may be no best count")
+    return lines
+
+
+def fits(run: dict, machine: dict) -> list[dict]:
+    """`scale --json`'s fits: one entry for each sweep, with the laws that its points can fix."""
+    entries = []
+    for sweep in sweeps(run):
+        drawn = _resampled(sweep)
+        counts = len(sweep.threads)
+        points = _points(sweep)
+        slower = all(point["speedup"] and point["speedup"] < 1 for point in points[1:])
+        amdahl = None if slower else _fit(sweep, "amdahl", drawn)
+        usl = _fit(sweep, "usl", drawn) if counts >= 3 else None
+        fastest = min(points, key=lambda point: point["ns_per_item"])
+        entries.append(
+            {
+                "kernel": sweep.kernel["name"],
+                "variant": sweep.variant,
+                "n": sweep.n,
+                "input": sweep.input,
+                "role": sweep.role,
+                "paired": sweep.paired,
+                "points": points,
+                "fastest_measured": fastest["threads"],
+                "amdahl": _told(amdahl, counts - 2),
+                "usl": _told(_beyond(usl, sweep.threads[-1]), counts - 3),
+                "predicted_best": _predicted(usl, sweep.threads[-1]),
+                "notes": _words(sweep, amdahl, usl, machine),
+            }
+        )
+    return entries
+
+
+def _beyond(usl: dict | None, largest: int) -> dict | None:
+    """`usl` without a best thread count that lies too far out to be told."""
+    if usl is None:
+        return None
+    parameters = dict(usl["parameters"])
+    best = parameters["best_threads"]
+    if best["value"] is not None and best["value"] > FAR * largest:
+        parameters["best_threads"] = {**best, "value": None, "hi": None}
+        parameters["best_speedup"] = {**parameters["best_speedup"], "value": None, "hi": None}
+    return {**usl, "parameters": parameters}
+
+
+def _predicted(usl: dict | None, largest: int) -> int | None:
+    """The best thread count by the Universal Scalability Law, where it can be told."""
+    best = _beyond(usl, largest)["parameters"]["best_threads"]["value"] if usl else None
+    return None if best is None else int(best)
+
+
+def _told(entry: dict | None, spare: int) -> dict | None:
+    """A fit as JSON. checked: whether there were more points than parameters (its one-thread time
+    is one of them)."""
+    if entry is None:
+        return None
+    return {
+        **entry["parameters"],
+        "worst_miss": max(abs(math.expm1(miss)) for miss in entry["misses"]),
+        "checked": spare > 0,
+    }

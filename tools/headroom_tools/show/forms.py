@@ -1,0 +1,62 @@
+"""A run as JSON."""
+
+from __future__ import annotations
+
+from headroom_tools.record import counters
+from headroom_tools.record.cells import cells_of
+from headroom_tools.record.noise import noise_floors
+from headroom_tools.show import disturbance
+from headroom_tools.show.remarks import alone_differs, needs_of, short_calls
+from headroom_tools.show.rows import Row
+
+
+def as_json(run: dict, rows: list[Row]) -> dict:
+    """`show --json`. A row names its ladder (ladder_threads), and has `counters` where the machine
+    had some."""
+    kernels = {kernel["name"]: kernel for kernel in run["kernels"]}
+    return {
+        "run": run["name"],
+        "rows": [
+            {
+                **row.cell.key(),
+                "ladder_threads": row.cell.ladder_threads,
+                "role": row.cell.role,
+                "baseline": row.baseline,
+                "ns_per_item": None if row.impossible else row.ns_per_item,
+                "bytes_per_second": None if row.impossible else row.bytes_per_second,
+                "flops_per_second": None if row.impossible else row.flops_per_second,
+                "intensity": row.intensity,
+                "speedup": None if row.impossible else row.speedup,
+                "lo": None if row.impossible else row.lo,
+                "hi": None if row.impossible else row.hi,
+                "detected": row.detected,
+                "verdict": "withheld" if row.impossible else row.verdict,
+                "ceiling": row.ceiling_per_item,
+                "of_ceiling": row.share.of_ceiling if row.share else None,
+                "of_ceiling_lo": row.share.lo if row.share else None,
+                "of_ceiling_hi": row.share.hi if row.share else None,
+                "probe": row.cell.probe,
+                **(
+                    {"counters": counters.per_item(row.cell.counters, row.cell.items)}
+                    if row.cell.counters
+                    else {}
+                ),
+            }
+            for row in rows
+        ],
+        "noise_floor": noise_floors(cells_of(run)),
+        "missing": [
+            {
+                "kernel": entry["kernel"],
+                "variant": entry["variant"],
+                "needs": needs_of(entry, kernels),
+            }
+            for entry in run["missing"]
+        ],
+        "left_out": run["left_out"],
+        "failures": run["failures"],
+        "alone_differs": alone_differs(rows),
+        "short_calls": short_calls(rows),
+        "disturbed": disturbance.totals(run),
+        "notes": run["notes"],
+    }

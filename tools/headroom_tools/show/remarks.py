@@ -1,0 +1,77 @@
+"""What a run's rows give reason to remark: variants run alone, short calls, what was missing."""
+
+from __future__ import annotations
+
+import math
+
+from headroom_tools.base.text import ladder_label
+from headroom_tools.show.rows import Row
+
+ALONE_LIMIT = 1.15  # ratio of a ladder's speedup to that of the variants run alone
+OVERHEAD_KERNEL = "machine/overhead"
+OVERHEAD_TIMES = 20  # a call shorter than this many empty calls is flagged
+
+
+def alone_differs(rows: list[Row]) -> list[dict]:
+    """The rows whose speedup in the ladder is over 15% off that of the variants run alone."""
+    bases = {
+        row.cell.ladder(): row.cell.alone_ns
+        for row in rows
+        if row.cell.is_baseline(row.baseline)
+    }
+    found = []
+    for row in rows:
+        base, own = bases.get(row.cell.ladder()), row.cell.alone_ns
+        if not base or not own or not row.speedup or row.cell.is_baseline(row.baseline):
+            continue
+        ratio = base / own
+        if abs(math.log(row.speedup / ratio)) > math.log(ALONE_LIMIT):
+            found.append(
+                {
+                    **row.cell.key(),
+                    "ladder_threads": row.cell.ladder_threads,
+                    "speedup": row.speedup,
+                    "alone": ratio,
+                }
+            )
+    return found
+
+
+def alone_checked(rows: list[Row]) -> int:
+    """How many speedups could be held against the variants run alone."""
+    bases = {
+        row.cell.ladder()
+        for row in rows
+        if row.cell.is_baseline(row.baseline) and row.cell.alone_ns
+    }
+    return sum(
+        1
+        for row in rows
+        if row.cell.alone_ns
+        and not row.cell.is_baseline(row.baseline)
+        and row.cell.ladder() in bases
+    )
+
+
+def short_calls(rows: list[Row]) -> list[dict]:
+    """The cells whose call takes under 20 times an empty kernel's."""
+    empty = [row.ns for row in rows if row.cell.kernel["name"] == OVERHEAD_KERNEL and row.ns]
+    if not empty:
+        return []
+    limit = OVERHEAD_TIMES * min(empty)
+    return [
+        {**row.cell.key(), "ladder_threads": row.cell.ladder_threads, "ns": row.ns}
+        for row in rows
+        if row.ns is not None and row.ns < limit and not row.cell.kernel["probe"]
+    ]
+
+
+def needs_of(entry: dict, kernels: dict[str, dict]) -> str:
+    """What a missing variant or ladder needs, and the cure, in one line."""
+    needs = entry["needs"]
+    if entry["n"] is not None:
+        kernel = kernels.get(entry["kernel"])
+        inputs = len(kernel["inputs"]) if kernel else 2
+        label = ladder_label(entry["n"], entry["input"], entry["threads"], inputs)
+        needs = f"{label}: {needs}"
+    return f"{needs} ({entry['cure']})" if entry["cure"] else needs
