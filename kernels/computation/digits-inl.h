@@ -1,4 +1,4 @@
-// Decimal digits in vectors: many digits a multiplication (Mula, "SIMD-ized parsing of decimal
+// Decimal digits in vectors: many digits per multiplication (Mula, "SIMD-ized parsing of decimal
 // numbers", 2014). digits.h has the same in a 64-bit register.
 //
 // No plain include guard: it must be read again for every target.

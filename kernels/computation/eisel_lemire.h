@@ -83,9 +83,11 @@ inline const PowerOfFive* powers_of_five() {
 }
 
 // The bits of the double nearest to w * 10^q, ties to even; infinity where it is too large.
-// `zeros` are the leading ones of w.
-inline std::uint64_t nearest_double(std::uint64_t w, int zeros, std::int64_t q,
-                                    const PowerOfFive* powers) {
+// `zeros` are the leading ones of w. Inlined always: a compiler that finds it too large for that
+// costs each number a call.
+[[gnu::always_inline]] inline std::uint64_t nearest_double(std::uint64_t w, int zeros,
+                                                           std::int64_t q,
+                                                           const PowerOfFive* powers) {
   constexpr std::uint64_t kInfinity = std::uint64_t{0x7ff} << 52;
   if (w == 0 || q < kLeastPower) return 0;
   if (q > kLargestPower) return kInfinity;
@@ -118,7 +120,8 @@ inline std::uint64_t nearest_double(std::uint64_t w, int zeros, std::int64_t q,
   const std::uint64_t bits = mantissa + (static_cast<std::uint64_t>(exponent - 1) << 52);
   return bits < kInfinity ? bits : kInfinity;
 }
-inline std::uint64_t nearest_double(std::uint64_t w, std::int64_t q, const PowerOfFive* powers) {
+[[gnu::always_inline]] inline std::uint64_t nearest_double(std::uint64_t w, std::int64_t q,
+                                                           const PowerOfFive* powers) {
   return nearest_double(w, std::countl_zero(w), q, powers);
 }
 

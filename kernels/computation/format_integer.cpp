@@ -6,7 +6,7 @@
 //
 // A stream asks for a locale, a sentry and flags, and makes a string. What is left without them is
 // a chain of divisions by ten, each waiting for the last, and a branch mispredicted where the
-// number ends. Two digits a division halve the chain (Alexandrescu, "Three optimization tips for
+// number ends. Two digits per division halve the chain (Alexandrescu, "Three optimization tips for
 // C++", 2012). Splitting in halves (8 digits, 4, 2, 1) has a chain of four, and does many digits
 // with each multiplication (Khuong, "How to print integers really fast", 2017; Mula, "SSE: integer
 // to ASCII conversion", 2011). The code is our own.
@@ -21,11 +21,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/kernel.h"
+#include "support/slices.h"
 
 namespace headroom {
 namespace {
 
 constexpr std::size_t kNumbers = std::size_t{1} << 18;  // carried, so that lengths can't be learned
+constexpr std::size_t kSmallest = 256;                  // measured; fewer are for tests
 constexpr std::size_t kMost = 21;                       // characters of a number, '\n' included
 constexpr std::size_t kSpare = 64;  // bytes behind the text that may be overwritten
 constexpr std::uint64_t kTen8 = 100'000'000;
@@ -36,11 +38,8 @@ struct FormatInteger {
   using Call = std::span<const std::uint64_t>;
   struct Input {
     Buffer<std::uint64_t> numbers;
-    std::size_t n = 0;
-    Call at(std::size_t turn) const {
-      const std::size_t slices = n == 0 ? 1 : numbers.size() / n;
-      return {numbers.data() + turn % slices * n, n};
-    }
+    Slices slices;
+    Call at(std::size_t turn) const { return slices.of(numbers, turn); }
   };
   struct Output {
     Buffer<char> text;
@@ -55,8 +54,9 @@ struct FormatInteger {
 
   static Input make(const Setting& setting, Rng& rng) {
     const std::size_t n = setting.n;
-    const std::size_t slices = n == 0 ? 0 : n < 256 ? 4 : std::max<std::size_t>(1, kNumbers / n);
-    Input in{Buffer<std::uint64_t>(slices * n), n};
+    Input in;
+    in.slices = n < kSmallest ? Slices::covering(4 * n, n) : Slices::within(kNumbers, n);
+    in.numbers = Buffer<std::uint64_t>(in.slices.items());
     const std::size_t most = setting.input == kInputs["digits_1_5"]    ? 5
                              : setting.input == kInputs["digits_1_20"] ? 20
                                                                        : 10;
@@ -72,12 +72,14 @@ struct FormatInteger {
   }
   static Input from(std::span<const std::uint8_t> bytes) {
     Input in;
-    in.n = bytes.size() / 8;
-    in.numbers = Buffer<std::uint64_t>(in.n);
-    if (in.n != 0) std::memcpy(in.numbers.data(), bytes.data(), in.n * 8);
+    in.slices = Slices::within(0, bytes.size() / 8);
+    in.numbers = Buffer<std::uint64_t>(in.slices.items());
+    if (!in.numbers.empty()) std::memcpy(in.numbers.data(), bytes.data(), in.numbers.size() * 8);
     return in;
   }
-  static void size(const Input& in, Output& out) { out.text = Buffer<char>(in.n * kMost + kSpare); }
+  static void size(const Input& in, Output& out) {
+    out.text = Buffer<char>(in.slices.size() * kMost + kSpare);
+  }
   static absl::Status same(const Call&, const Output& want, const Output& got) {
     if (want.size != got.size) return exact(want.size, got.size);
     return exact(want.view(), got.view());
@@ -121,7 +123,7 @@ void snprintf(const Call& in, Output& out) {
         out.text.data() + out.size, kMost + 1, "%llu\n", static_cast<unsigned long long>(x)));
 }
 
-// Nothing but digits; two a division.
+// Nothing but digits; two per division.
 void to_chars(const Call& in, Output& out) {
   char* to = out.text.data();
   for (const std::uint64_t x : in) {
@@ -160,7 +162,7 @@ struct Pairs {
 constexpr Pairs kPairs;
 
 // How many digits x has, from how many bits it has (1 for 0): 1233 / 4096 is log10(2), a little
-// less. The guess is one too low where x reaches the next power of ten.
+// less. The estimate is one too low where x reaches the next power of ten.
 inline std::size_t digit_count(std::uint64_t x, int bits) {
   static constexpr std::uint64_t kTen[20] = {0,
                                              10,
@@ -182,14 +184,15 @@ inline std::size_t digit_count(std::uint64_t x, int bits) {
                                              kTen16 * 10,
                                              kTen16 * 100,
                                              kTen16 * 1000};
-  const std::size_t guess = static_cast<std::size_t>(bits) * 1233 >> 12;
-  return guess + (x >= kTen[guess]);
+  const std::size_t least = static_cast<std::size_t>(bits) * 1233 >> 12;
+  return least + (x >= kTen[least]);
 }
 inline std::size_t digit_count(std::uint64_t x) {
   return digit_count(x, static_cast<int>(std::bit_width(x | 1)));
 }
 
-// Two digits a division, from the last on, into a known place: the length is counted first.
+// Two digits per division, from the last on, into a known place. libstdc++'s to_chars does the
+// same, but counts the digits by comparisons.
 void two_digits(const Call& in, Output& out) {
   char* to = out.text.data();
   for (std::uint64_t x : in) {
@@ -293,20 +296,22 @@ constexpr Variant<FormatInteger> kVariants[] = {
      .role = Role::kPeer},
     {.name = "two_digits",
      .run = run<two_digits>,
-     .what = "counts the digits first, then two a division from a table"},
+     .what = "as std::to_chars, but digits are counted from the bit width, not by comparisons"},
     {.name = "swar",
      .run = run<swar>,
-     .what = "eight digits a register, split in halves: 4, 2, 1; zeros go by a shift"},
+     .what = "eight digits a register, split in halves: 4, 2, 1; zeros go by a shift",
+     .promise_note = "overwrites up to 7 bytes behind its text"},
     {.name = "highway",
      .run = run<highway>,
      .what =
-         "the same for several numbers a vector; copies of constant size, no branch on lengths"},
+         "swar's steps for several numbers per vector; a block does what its largest number needs",
+     .promise_note = "overwrites up to 32 bytes behind its text"},
 };
 
 const Registrar kRegistrar(
     {.name = "computation/format_integer",
      .axis = Axis::kScalar,
-     .technique = "many digits a multiplication; the length as an offset, not a branch",
+     .technique = "many digits per multiplication; the length as an offset, not a branch",
      .sizes = {256, 4096, 65536},
      .headline = {4096, 65536},
      .demand =

@@ -88,8 +88,9 @@ void naive(const Call& text, Totals& out) {
 
 // The whole number of up to nine digits that begins at `at`, which moves behind its last digit; 0
 // where there is no digit. Eight digits are one step, whatever their number: the bytes before them
-// become '0' by a shift.
-inline std::uint64_t read_whole(const char*& at) {
+// become '0' by a shift. Inlined always: whether a compiler does so on its own depends on what else
+// stands in this file.
+[[gnu::always_inline]] inline std::uint64_t read_whole(const char*& at) {
   const std::uint64_t bytes = load_eight(at);
   // The high bit of each byte that is no digit: above '9' or below '0'. Only the lowest such bit is
   // used: a borrow or a carry goes upwards, so that it is right.
@@ -394,13 +395,17 @@ constexpr Variant<JsonSum> kVariants[] = {
      .run = kOnDemandRun,
      .what = "simdjson on demand: the index, and values read where they are asked for",
      .role = Role::kPeer,
+     .promise = Promise::kExact,
+     .promise_note = "validates only what it reads",
      .needs = kNeedsSimdjson},
     {.name = "by_hand",
      .run = run<by_hand>,
-     .what = "one pass that knows three names, and skips the rest a byte at a time"},
+     .what = "one pass that knows three names, and skips the rest a byte at a time",
+     .promise = Promise::kExact},
     {.name = "highway",
      .run = run<highway>,
-     .what = "64 bytes a step by masks, no index: only colons outside strings are visited"},
+     .what = "64 bytes a step by masks, no index: only colons outside strings are visited",
+     .promise = Promise::kExact},
 };
 
 const Registrar kRegistrar(
@@ -409,6 +414,7 @@ const Registrar kRegistrar(
      .technique = "reads only what is asked for, builds nothing",
      .sizes = {100, 2000, 8000, 400000},
      .headline = {100, 8000},
+     .promise = Promise::kExact | Promise::kValidating,
      .demand =
          [](const Setting& s) {
            const std::size_t record = s.input == JsonSum::kInputs["pretty"] ? 230 : 150;

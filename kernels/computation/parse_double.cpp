@@ -32,6 +32,8 @@
 namespace headroom {
 namespace {
 
+constexpr std::size_t kSmallest = 256;  // lines that are measured; fewer are for tests
+
 struct ParseDouble {
   static constexpr auto kInputs = inputs("uniform", "decimals", "exponents").for_tests("odd");
   using Input = LineInput;
@@ -49,8 +51,8 @@ struct ParseDouble {
   static Input make(const Setting& setting, Rng& rng);
   static Input from(std::span<const std::uint8_t> bytes) { return lines_of(bytes); }
   static void size(const Input& in, Output& out) {
-    out.bits = Buffer<std::uint64_t>(in.n);
-    out.good = Buffer<std::uint8_t>(in.n);
+    out.bits = Buffer<std::uint64_t>(in.slices.size());
+    out.good = Buffer<std::uint8_t>(in.slices.size());
   }
   static absl::Status same(const LineCall&, const Output& want, const Output& got) {
     const absl::Status good = exact(want.good, got.good);
@@ -348,8 +350,8 @@ ParseDouble::Input ParseDouble::make(const Setting& setting, Rng& rng) {
   const InputName input = setting.input;
   LineWriter lines;
   std::string& text = lines.text();
-  const std::size_t count = lines_for(setting.n);
-  for (std::size_t i = 0; i < count; ++i) {
+  const Slices slices = lines_for(setting.n, kSmallest);
+  for (std::size_t i = 0; i < slices.items(); ++i) {
     // Odd, for the tests, has half of them.
     if (bounded(fast, input == kInputs["odd"] ? 2 : 64) == 0) {
       text += odd_line(fast);
@@ -373,7 +375,7 @@ ParseDouble::Input ParseDouble::make(const Setting& setting, Rng& rng) {
     }
     lines.end_line();
   }
-  return lines.input(setting.n);
+  return lines.input(slices);
 }
 
 constexpr Variant<ParseDouble> kVariants[] = {
@@ -401,6 +403,7 @@ const Registrar kRegistrar(
      .technique = "one exact product instead of long arithmetic; digits by SIMD, not by loops",
      .sizes = {256, 4096, 65536},
      .headline = {4096, 65536},
+     .promise = Promise::kExact | Promise::kValidating,
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);

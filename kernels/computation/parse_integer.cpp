@@ -24,6 +24,8 @@
 namespace headroom {
 namespace {
 
+constexpr std::size_t kSmallest = 256;  // lines that are measured; fewer are for tests
+
 struct ParseInteger {
   static constexpr auto kInputs =
       inputs("digits_1_10", "digits_8", "digits_1_19").for_tests("short", "odd");
@@ -42,8 +44,8 @@ struct ParseInteger {
   static Input make(const Setting& setting, Rng& rng);
   static Input from(std::span<const std::uint8_t> bytes) { return lines_of(bytes); }
   static void size(const Input& in, Output& out) {
-    out.values = Buffer<std::uint64_t>(in.n);
-    out.good = Buffer<std::uint8_t>(in.n);
+    out.values = Buffer<std::uint64_t>(in.slices.size());
+    out.good = Buffer<std::uint8_t>(in.slices.size());
   }
   static absl::Status same(const LineCall&, const Output& want, const Output& got) {
     const absl::Status good = exact(want.good, got.good);
@@ -207,11 +209,10 @@ std::string odd_line(FastRng& rng) {
 
 ParseInteger::Input ParseInteger::make(const Setting& setting, Rng& rng) {
   FastRng fast(rng());
-  const std::size_t n = setting.n;
-  const std::size_t count = lines_for(n);
+  const Slices slices = lines_for(setting.n, kSmallest);
   LineWriter lines;
   std::string& text = lines.text();
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < slices.items(); ++i) {
     const InputName input = setting.input;
     if (input == kInputs["digits_8"]) {
       text += digits_of(fast, 8);
@@ -226,7 +227,7 @@ ParseInteger::Input ParseInteger::make(const Setting& setting, Rng& rng) {
     }
     lines.end_line();
   }
-  return lines.input(n);
+  return lines.input(slices);
 }
 
 constexpr Variant<ParseInteger> kVariants[] = {
@@ -238,16 +239,17 @@ constexpr Variant<ParseInteger> kVariants[] = {
      .what = "eight digits in three multiplies, masked by length"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "several numbers a vector, 8 or 16 digits each; lengths and errors are masks"},
+     .what = "several numbers share each multiply, 8 or 16 digits of each; lengths are masks"},
 };
 
 const Registrar kRegistrar(
     {.name = "computation/parse_integer",
      .axis = Axis::kScalar,
-     .technique = "many digits a multiply; the length as a mask, not a branch",
+     .technique = "many digits per multiply; the length as a mask, not a branch",
      .sizes = {256, 4096, 65536},
      .headline = {4096, 65536},
      .ceiling = {"machine/read"},
+     .promise = Promise::kExact | Promise::kValidating,
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);

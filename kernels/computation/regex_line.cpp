@@ -39,6 +39,7 @@ namespace {
 
 constexpr char kPattern[] =
     R"(([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3}) (GET|POST|PUT) (/[a-z0-9/]*) ([0-9]{3}) ([0-9]{1,9}))";
+constexpr std::size_t kSmallest = 64;  // lines that are measured; fewer are for tests
 constexpr std::size_t kCarried = std::size_t{1} << 14;  // lines; each is dozens of decisions
 // What from() lets through: std::regex recurses for every character, and takes its time.
 constexpr std::size_t kLongest = 200;  // characters of a line
@@ -78,9 +79,9 @@ struct RegexLine {
       }
     }
     lines.end_line();
-    return lines.input(lines.count());
+    return lines.input(Slices::within(0, lines.count()));
   }
-  static void size(const Input& in, Output& out) { out = Output(in.n); }
+  static void size(const Input& in, Output& out) { out = Output(in.slices.size()); }
   static absl::Status same(const LineCall&, const Output& want, const Output& got) {
     return exact(want, got);
   }
@@ -205,7 +206,7 @@ inline Record parse_line(const char* line, const char* end) {
   return record;
 }
 
-// One comparison a character, and nothing is remembered but where the parts begin.
+// One comparison per character, and nothing is remembered but where the parts begin.
 void by_hand(const LineCall& in, Output& out) {
   for (std::size_t i = 0; i < in.count; ++i) out[i] = parse_line(in.begin(i), in.end(i));
 }
@@ -231,13 +232,10 @@ void highway(const LineCall& in, Output& out) { HWY_DYNAMIC_DISPATCH(ParseLines)
 RegexLine::Input RegexLine::make(const Setting& setting, Rng& rng) {
   FastRng fast(rng());
   LineWriter lines;
-  const std::size_t n = setting.n;
-  const std::size_t count = n == 0   ? 0
-                            : n < 64 ? 4 * n
-                                     : std::max<std::size_t>(1, kCarried / n) * n;
+  const Slices slices = lines_for(setting.n, kSmallest, kCarried);
   static constexpr const char* kMethods[] = {"GET", "GET", "POST", "PUT"};
   static constexpr std::string_view kPath = "abcdefghijklmnopqrstuvwxyz0123/";
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < slices.items(); ++i) {
     std::string line;
     for (int k = 0; k < 4; ++k) line += std::to_string(bounded(fast, 256)) + (k == 3 ? " " : ".");
     line += kMethods[bounded(fast, 4)];
@@ -257,7 +255,7 @@ RegexLine::Input RegexLine::make(const Setting& setting, Rng& rng) {
     lines.text() += line;
     lines.end_line();
   }
-  return lines.input(n);
+  return lines.input(slices);
 }
 
 constexpr Variant<RegexLine> kVariants[] = {
@@ -267,13 +265,16 @@ constexpr Variant<RegexLine> kVariants[] = {
      .max_n = 1024},
     {.name = "constructed_once",
      .run = run<constructed_once>,
-     .what = "std::regex constructed once; still backtracks by recursion and copies captures"},
+     .what = "std::regex constructed once; still backtracks by recursion and copies captures",
+     .role = Role::kStandard},
     {.name = "re2",
      .run = kRe2Run,
      .what = "RE2: an automaton, with captures in one pass",
      .role = Role::kPeer,
      .needs = kNeedsRe2},
-    {.name = "by_hand", .run = run<by_hand>, .what = "the form as code: a comparison a character"},
+    {.name = "by_hand",
+     .run = run<by_hand>,
+     .what = "the form as code: a comparison per character"},
     {.name = "highway",
      .run = run<highway>,
      .what = "all 64 characters classified at once; parts and numbers read off masks, no loop"},
@@ -284,6 +285,7 @@ const Registrar kRegistrar({.name = "computation/regex_line",
                             .technique = "compile the expression once, or write out what it says",
                             .sizes = {64, 256, 16384, 262144},
                             .headline = {64, 256},
+                            .promise = Promise::kExact | Promise::kValidating,
                             .demand =
                                 [](const Setting& s) {
                                   constexpr std::size_t kLine = 45 + 4;
