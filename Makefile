@@ -1,6 +1,6 @@
-# Headroom's front door. `make bench` and `make test` do everything on a fresh machine; `make help`
+# The entry point of Headroom. `make bench` and `make test` do everything on a fresh machine; `make help`
 # lists the rest. GNU make, 3.81 (macOS) or newer. CMake builds, tools/headroom runs: this file only
-# puts them in order.
+# calls them in order.
 
 PROFILE ?= standard
 PRESET ?= release
@@ -9,13 +9,18 @@ NEW ?= latest
 FORM ?=
 FAIL_ON ?=
 PYTEST ?=
-# Of `make fuzz`: seconds a kernel.
+# Of `make fuzz`: seconds per kernel.
 SECONDS ?= $(if $(HEADROOM_LONG),60,5)
 KERNEL ?=
 RUNS ?=
+# A folder of kernels of your own, and which of Headroom's to build (a regular expression).
+KERNELS ?=
+SUBSET ?=
+# Where the record goes, and where the documents' figures come from, if not results/.
+RESULTS ?=
 
-# Handed to the recipes through the environment, verbatim: a FILTER is a regular expression, and
-# make or the shell would otherwise take its $, | and quotes for their own.
+# Passed to the recipes through the environment, verbatim: a FILTER is a regular expression, and
+# make or the shell would otherwise interpret its $, | and quotes.
 export ARG_FILTER := $(value FILTER)
 export ARG_LABEL := $(value LABEL)
 export ARG_MACHINE := $(value MACHINE)
@@ -30,7 +35,11 @@ export ARG_FAIL_ON := $(value FAIL_ON)
 export ARG_PYTEST := $(value PYTEST)
 export ARG_KERNEL := $(value KERNEL)
 export ARG_RUNS := $(value RUNS)
+export ARG_KERNELS := $(value KERNELS)
+export ARG_SUBSET := $(value SUBSET)
+export ARG_RESULTS := $(value RESULTS)
 unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
+unexport KERNELS SUBSET RESULTS
 # tools/deps.sh reads it: auto, off or unset.
 export DEPS
 
@@ -39,24 +48,30 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 HEADROOM = HEADROOM_PRESET='$(PRESET)'; \
            HEADROOM_PYTHON=$$(tools/deps.sh bench --python) || exit 2; \
            export HEADROOM_PRESET HEADROOM_PYTHON; exec tools/headroom
-# Ninja where there is one. A build folder keeps the generator that it was made with.
+# Ninja if it is installed. A build folder keeps the generator that it was made with.
 GENERATOR = if command -v ninja >/dev/null 2>&1; then \
               CMAKE_GENERATOR="$${CMAKE_GENERATOR:-Ninja}"; export CMAKE_GENERATOR; fi
 
-# $(call configure,PRESET,FOLDER,MORE): quiet unless it fails.
+# $(call configure,PRESET,FOLDER,MORE): quiet unless it fails. What KERNELS and SUBSET say holds for
+# this build; without them the next one has Headroom's kernels, all of them.
 configure = $(GENERATOR); mkdir -p build/$(2) && \
-  if ! cmake --preset $(1) -B build/$(2) $(3) >build/$(2)/configure.log 2>&1; then \
+  if [ -n "$$ARG_KERNELS" ] && [ ! -d "$$ARG_KERNELS" ]; then \
+    echo "make: KERNELS=$$ARG_KERNELS: no such folder" >&2; exit 2; \
+  fi; \
+  kernels=$${ARG_KERNELS:+$$(CDPATH= cd -- "$$ARG_KERNELS" && pwd)}; \
+  if ! cmake --preset $(1) -B build/$(2) -DHEADROOM_MORE_KERNELS="$$kernels" \
+      -DHEADROOM_KERNELS="$$ARG_SUBSET" $(3) >build/$(2)/configure.log 2>&1; then \
     cat build/$(2)/configure.log >&2; \
     echo "make: configuring build/$(2) failed (the message is above)" >&2; exit 1; \
   fi
-# $(call compile,FOLDER,TARGETS): where CMake builds with make, that one is to know nothing of this
-# one's variables (a FILTER with a $ would be expanded), and to be quiet about folders.
+# $(call compile,FOLDER,TARGETS): where CMake builds with make, that make must not inherit this
+# one's variables (a FILTER with a $ would be expanded), nor print folders.
 compile = MAKEFLAGS=--no-print-directory cmake --build build/$(1) --parallel $(JOBS) --target $(2)
 
 # What the tests need to see of the sanitizers: stop at the first report, and say where.
 ASAN_OPTIONS ?= detect_stack_use_after_return=1:strict_string_checks=1
 UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
-# OpenMP's runtime isn't instrumented; Archer, which comes with clang's, tells TSan what it does.
+# OpenMP's runtime isn't instrumented; Archer, which comes with clang's, reports to TSan what it does.
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
@@ -67,23 +82,26 @@ export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 .DEFAULT_GOAL := build
 
 help:
-	@echo 'make bench      set up what is missing, build, measure, print the ladders, keep the record'
+	@echo 'make bench      set up what is missing, build, measure, print the ladders, save the record'
 	@echo 'make test       set up what is missing, build, run the tests of kernels and tools'
 	@echo 'make compare    BASE=RUN [NEW="RUN RUN..."] [FORM=markdown|csv|json] [FAIL_ON=slower], by axis'
 	@echo '                and kernel; RUN is a folder, latest, latest~1'
 	@echo 'make report     one page, report.html; RUNS="RUN RUN" (default: the newest of each machine)'
-	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only look)'
-	@echo 'make list       every kernel and its variants, and what is missing for those that are'
-	@echo 'make deps       only set up what is missing (tries again what could not be had before)'
+	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only check them)'
+	@echo 'make list       every kernel and its variants, and what the missing variants need'
+	@echo 'make deps       only set up what is missing (retries what could not be installed before)'
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
 	@echo 'make check-all  every compiler, sanitizer and architecture, without each optional library'
-	@echo 'make fuzz       made-up bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
-	@echo 'make format     lay out every tracked .h and .cpp as .clang-format says'
-	@echo 'make clean      remove what was built, except build/runs; clean-all takes that too'
+	@echo 'make fuzz       random bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
+	@echo 'make format     format every tracked .h and .cpp by .clang-format'
+	@echo 'make clean      remove what was built, except build/runs; clean-all removes that too'
 	@echo
 	@echo 'bench takes PROFILE=smoke|quick|standard|thorough  FILTER=REGEX  LABEL=NAME  MACHINE=NAME'
 	@echo '            CHANGED=ram,disk  SCRATCH=FOLDER  SIMD_TARGET=NAME  PRESET=native'
-	@echo 'DEPS=auto installs missing packages without asking, DEPS=off never does; JOBS=N compilers'
+	@echo '            RESULTS=FOLDER for the record (compare and report read there too)'
+	@echo 'bench, test and list take KERNELS=FOLDER, kernels of your own beside these, and SUBSET=REGEX,'
+	@echo '            which of these to build: a fast loop while you work on one'
+	@echo 'DEPS=auto installs missing packages without asking, DEPS=off never does; JOBS=N compilers at once'
 	@echo
 	@echo "for example: make bench PROFILE=quick FILTER='^simd/' LABEL=before"
 
@@ -95,7 +113,7 @@ build:
 	@$(call configure,$(PRESET),$(PRESET))
 	@$(call compile,$(PRESET),headroom-bench)
 
-# A slip is told before the build, which takes minutes.
+# A mistyped profile is reported before the build, which takes minutes.
 check-bench:
 	@case "$$ARG_PROFILE" in smoke|quick|standard|thorough) ;; *) \
 	  echo "make bench: PROFILE=$$ARG_PROFILE: smoke, quick, standard or thorough" >&2; exit 2;; esac
@@ -109,6 +127,7 @@ bench: check-bench build
 	if [ -n "$$ARG_CHANGED" ]; then set -- "$$@" --changed "$$ARG_CHANGED"; fi; \
 	if [ -n "$$ARG_SCRATCH" ]; then set -- "$$@" --scratch "$$ARG_SCRATCH"; fi; \
 	if [ -n "$$ARG_SIMD_TARGET" ]; then set -- "$$@" --simd-target "$$ARG_SIMD_TARGET"; fi; \
+	if [ -n "$$ARG_RESULTS" ]; then set -- "$$@" --out "$$ARG_RESULTS"; fi; \
 	$(HEADROOM) run "$$@"
 
 list: build
@@ -122,18 +141,21 @@ compare:
 	@set -f; set -- "$$ARG_BASE" $$ARG_NEW; \
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
+	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
 	$(HEADROOM) compare "$$@"
 
 report:
-	@set -f; set -- $$ARG_RUNS; $(HEADROOM) report "$$@" -o report.html
+	@set -f; set -- $$ARG_RUNS; \
+	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
+	$(HEADROOM) report "$$@" -o report.html
 
-# Every Markdown file that git tracks; CHECK=1 writes nothing, and fails where one says another thing.
+# Every Markdown file that git tracks; CHECK=1 writes nothing, and fails where a figure is not the record's.
 cite:
 	@set --; if [ -n "$(CHECK)" ]; then set -- --check; fi; \
 	HEADROOM_PYTHON=$$(tools/deps.sh bench --python) || exit 2; export HEADROOM_PYTHON; \
 	git ls-files -z -- '*.md' | xargs -0 tools/headroom cite "$$@"
 
-# Both halves always run, so that one report has everything that is wrong.
+# Both test suites always run, so that one report has everything that is wrong.
 test:
 	@tools/deps.sh test
 	@$(call configure,$(PRESET),$(PRESET))

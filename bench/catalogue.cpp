@@ -114,6 +114,7 @@ ordered_json describe_kernel(const Kernel& kernel) {
           {"promise", describe_promise(meta.promise)},
           {"fixtures", meta.fixtures},
           {"source", kernel.source},
+          {"file", kernel.file},
           {"cache", meta.warm == Warm::kNone ? "cold" : "warm"},
           {"sizes", meta.sizes},
           {"headline", meta.headline},

@@ -2,8 +2,8 @@
 # names. An object library, because from a static one the linker drops files that nothing refers to,
 # and with them the kernels that register themselves.
 
-# headroom_add_kernels(FOLDER): every .cpp file in the folders of FOLDER, and in FOLDER itself, is a
-# kernel. Kernels that live in another repository come in by the same call. A file names the optional
+# headroom_add_kernels(FOLDER): every .cpp file in the folders of FOLDER, which are groups, and in
+# FOLDER itself, is a kernel. Kernels that live in another repository come in by the same call. A file names the optional
 # libraries that it uses in a line of its own:
 #   // Links: openblas tbb
 # HEADROOM_KERNELS, a regular expression over <group>/<kernel>, takes only some of Headroom's own.
@@ -23,13 +23,16 @@ function(headroom_add_kernels folder)
         continue()
       endif()
     endif()
-    set(target "headroom_kernel_${group}_${kernel}")
+    string(MAKE_C_IDENTIFIER "headroom_kernel_${group}_${kernel}" target)
     if(TARGET ${target})
       message(FATAL_ERROR "headroom_add_kernels: ${source}: there is a ${group}/${kernel} already")
     endif()
     # Configures anew when the line changes.
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
     add_library(${target} OBJECT "${source}")
+    # Whoever calls: a kernel is compiled as Headroom's own are.
+    set_target_properties(${target} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON
+                          CXX_EXTENSIONS OFF)
     target_link_libraries(${target} PUBLIC headroom_flags headroom_dependencies)
     if(NOT "${folder}" STREQUAL "${headroom_SOURCE_DIR}/kernels")
       target_include_directories(${target} PRIVATE "${folder}")
@@ -55,6 +58,7 @@ function(headroom_add_kernels folder)
     endif()
   endforeach()
   if(added EQUAL 0)
-    message(FATAL_ERROR "headroom_add_kernels: no kernel in ${folder} (a .cpp file each)")
+    message(FATAL_ERROR "headroom_add_kernels: no kernel in ${folder}: <group>/<kernel>.cpp, or "
+                        "<kernel>.cpp where the folder is the group (HEADROOM_KERNELS=${HEADROOM_KERNELS})")
   endif()
 endfunction()

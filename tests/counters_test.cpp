@@ -36,6 +36,7 @@ class BodyArm final : public Arm {
   void refill(std::size_t) override {}
   void run(std::size_t calls) override { body_(calls); }
   void poison() override {}
+  bool spoil(Spoil) override { return false; }
   absl::Status agrees_with(const Arm&) const override { return absl::OkStatus(); }
   std::size_t turn() const override { return 0; }
   void set_turn(std::size_t) override {}

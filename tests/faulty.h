@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <span>
+#include <stdexcept>
 
 #include "core/kernel.h"
 
@@ -74,6 +75,17 @@ inline void wrong_later(const Totals::Input& in, Totals::Output& out) {
   static int calls = 0;
   naive(in, out);
   if (++calls > 100 && !out.empty()) out[0] += 1;
+}
+
+inline void throws(const Totals::Input&, Totals::Output&) {
+  throw std::runtime_error("no such luck");
+}
+
+// Right for the first calls, then it throws.
+inline void throws_later(const Totals::Input& in, Totals::Output& out) {
+  static int calls = 0;
+  naive(in, out);
+  if (++calls > 100) throw std::runtime_error("enough");
 }
 
 inline void crashes(const Totals::Input&, Totals::Output&) { std::abort(); }

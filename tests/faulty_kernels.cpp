@@ -54,6 +54,20 @@ const Registrar kWrongLater(metadata("faulty/wrong_later"), kPair<wrong_later>);
 const Registrar kProbeOfBytes(probe_metadata("faulty/probe"), kProbe);
 const Registrar kHonest(claiming("faulty/honest", 0.5), kPair<naive>);
 const Registrar kCheats(claiming("faulty/cheats", 10), kPair<naive>);
+// One variant of several that throws, at once or after a while; and a baseline that does.
+constexpr Variant<Totals> kThrowing[] = {
+    {.name = "naive", .run = run<naive>, .what = "the reference"},
+    {.name = "broken", .run = run<throws>, .what = "broken on purpose"},
+    {.name = "later", .run = run<throws_later>, .what = "broken after a while"},
+    {.name = "sound", .run = run<naive>, .what = "the same as the reference"},
+};
+constexpr Variant<Totals> kThrowingBaseline[] = {
+    {.name = "naive", .run = run<throws>, .what = "broken on purpose"},
+    {.name = "second", .run = run<naive>, .what = "stands in for it"},
+    {.name = "third", .run = run<naive>, .what = "the same"},
+};
+const Registrar kThrows(metadata("faulty/throws"), kThrowing);
+const Registrar kBaselineThrows(metadata("faulty/baseline_throws"), kThrowingBaseline);
 const Registrar kCrashes(metadata("faulty/crashes"), kPair<crashes>);
 const Registrar kCounted(metadata("faulty/counted"), kCountedTable);
 const Registrar kHangs(metadata("faulty/hangs"), kPair<hangs>);

@@ -150,8 +150,9 @@ TEST_CASE("each kernel's comparison refuses an answer that is wrong in one place
       for (const std::string& input : kernel.meta.inputs) {
         const std::unique_ptr<Instance> instance =
             kernel.bind({n, input, 8, 1, every_params(kernel).front()});
-        const auto first = std::find_if(kernel.variants.begin(), kernel.variants.end(),
-                                        [](const VariantInfo& v) { return v.available(); });
+        const auto first =
+            std::find_if(kernel.variants.begin(), kernel.variants.end(),
+                         [n](const VariantInfo& v) { return v.available() && n <= v.max_n; });
         if (first == kernel.variants.end()) continue;
         const auto variant = static_cast<std::size_t>(first - kernel.variants.begin());
         const std::unique_ptr<Arm> baseline = instance->arm(variant, 1);

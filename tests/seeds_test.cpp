@@ -29,6 +29,7 @@ TEST_CASE("the fuzzer's seeds agree on every SIMD target") {
     const std::string name = std::filesystem::relative(entry.path().parent_path(), seeds).string();
     const Kernel* kernel = find_kernel(name);
     INFO(entry.path().string());
+    if (kernel == nullptr && HEADROOM_SUBSET) continue;  // not built
     REQUIRE(kernel != nullptr);
     REQUIRE(kernel->bind_bytes);
     const std::string text = contents(entry.path());
@@ -50,7 +51,7 @@ TEST_CASE("the fuzzer's seeds agree on every SIMD target") {
 TEST_CASE("the fuzzer is built of every kernel that takes bytes") {
   for (const Kernel& kernel : kernels()) {
     if (!kernel.bind_bytes) continue;
-    INFO(kernel.source << ": spell it as tests/fuzz/CMakeLists.txt looks for it");
+    INFO(kernel.source << ": spell it as cmake/kernels.cmake looks for it");
     CHECK(contents(HEADROOM_SOURCE "/kernels/" + kernel.source)
               .find("from(std::span<const std::uint8_t>") != std::string::npos);
   }

@@ -10,8 +10,8 @@
 namespace headroom {
 namespace {
 
-// Tiles are 32 rows high at 4096 and 16 at 8192. The latter takes gigabytes, and so waits for
-// `make check-all`.
+// With 1 MiB of L2, tiles are 32 rows high at 4096 and 16 at 8192. The latter takes gigabytes, and
+// so waits for `make check-all`.
 TEST_CASE("transpose: tiles of fewer rows agree") {
   const Kernel* const kernel = find_kernel("layout/transpose");
   REQUIRE(kernel != nullptr);

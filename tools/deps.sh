@@ -34,7 +34,6 @@ spaces=$IFS
 table='
 R c++            c++,g++,clang++ g++ gcc-c++ gcc gcc
 R cmake          cmake           cmake cmake cmake cmake
-R pkg-config     pkg-config      pkg-config pkgconf-pkg-config pkgconf pkgconf
 R python3        python3         python3 python3 python python
 O ninja          ninja           ninja-build ninja-build ninja ninja
 L benchmark      -  libbenchmark-dev google-benchmark-devel benchmark google-benchmark
@@ -54,7 +53,6 @@ T pytest-xdist   -  python3-pytest-xdist python3-pytest-xdist python-pytest-xdis
 O openmp         -  - - - libomp
 O sqlite         -  libsqlite3-dev sqlite-devel sqlite sqlite
 O liburing       -  liburing-dev liburing-devel liburing -
-O hwloc          -  libhwloc-dev hwloc-devel hwloc hwloc
 O lstopo         -  hwloc-nox|hwloc hwloc - -
 O openblas       -  libopenblas-dev openblas-devel openblas openblas
 O openblas-threads - libopenblas0-pthread - - -
@@ -66,8 +64,6 @@ O isa-l          -  libisal-dev isa-l-devel isa-l isa-l
 O zlib           -  zlib1g-dev zlib-ng-compat-devel|zlib-devel zlib zlib
 O primesieve     -  libprimesieve-dev primesieve-devel primesieve primesieve
 O croaring       -  libroaring-dev croaring-devel croaring croaring
-O libcuckoo      -  libcuckoo-dev libcuckoo-devel libcuckoo libcuckoo
-O concurrentqueue - libconcurrentqueue-dev concurrentqueue-devel concurrentqueue concurrentqueue
 O mimalloc       -  libmimalloc2.0|libmimalloc3 mimalloc mimalloc mimalloc
 O util-linux     lscpu,sysctl  util-linux util-linux util-linux -
 O dmidecode      dmidecode dmidecode dmidecode dmidecode -

@@ -5,67 +5,29 @@
 // Inputs: few has a thousand different numbers, in random order; tenfold has each number about ten
 // times; unique has hardly a number twice.
 //
-// Looking through what has been kept for each number is quadratic. Sorting brings equal ones
-// together; but where most numbers are repeats, it pays not to sort those at all.
+// To be learned: looking through what has been kept for each number is quadratic. Sorting brings
+// equal ones together; but where most numbers are repeats, it pays not to sort those at all.
 //
 // Links: vqsort
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/deduplicate.cpp"
-#include <cstddef>
-#include <cstdint>
-
-#include "algorithm/quicksort-inl.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-// Moves the first of each run of equal keys to the front of `out`, which has room for a vector
-// more than n; returns how many there are. A key is kept where it differs from the one before it.
-size_t UniqueSorted(const uint32_t* HWY_RESTRICT keys, size_t n, uint32_t* HWY_RESTRICT out) {
-  if (n == 0) return 0;
-  const hn::CappedTag<uint32_t, 16> d;
-  const size_t lanes = hn::Lanes(d);
-  out[0] = keys[0];
-  size_t count = 1, i = 1;
-  for (; i + lanes <= n; i += lanes) {
-    const auto v = hn::LoadU(d, keys + i);
-    const auto kept = hn::Ne(v, hn::LoadU(d, keys + i - 1));
-    hn::StoreU(hn::Compress(v, kept), d, out + count);
-    count += hn::CountTrue(d, kept);
-  }
-  for (; i < n; ++i) {
-    out[count] = keys[i];
-    count += keys[i] != keys[i - 1];
-  }
-  return count;
-}
-
-void SortKeys(uint32_t* keys, uint32_t* spare, size_t n) { QuicksortArray(keys, spare, n); }
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <unordered_set>
 #include <utility>
-#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "core/kernel.h"
+#include "support/slices.h"
 #if HEADROOM_HAVE_VQSORT
 #include "hwy/contrib/sort/vqsort.h"
 #endif
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(UniqueSorted);
-HWY_EXPORT(SortKeys);
 
 constexpr std::size_t kPool = std::size_t{1} << 17;  // numbers before any comes again, at least
 constexpr std::size_t kRoom = 16;                    // what stores of whole vectors may add
@@ -74,10 +36,9 @@ struct Deduplicate {
   static constexpr auto kInputs = inputs("few", "tenfold", "unique");
   using Call = std::span<const std::uint32_t>;
   struct Input {
-    Buffer<std::uint32_t> numbers;  // `slices` arrays of n
-    std::size_t n = 0;
-    std::size_t slices = 1;
-    Call at(std::size_t turn) const { return {numbers.data() + turn % slices * n, n}; }
+    Slices slices;  // of n numbers
+    Buffer<std::uint32_t> numbers;
+    Call at(std::size_t turn) const { return slices.of(numbers, turn); }
   };
   struct Output {
     Buffer<std::uint32_t> distinct;
@@ -94,11 +55,11 @@ struct Deduplicate {
 
   static Input make(const Setting& setting, Rng& rng) {
     Input in;
-    in.n = setting.n;
-    while (in.slices * in.n < kPool && in.slices < 64) in.slices *= 2;
-    in.numbers = Buffer<std::uint32_t>(in.n * in.slices);
+    const std::size_t n = setting.n;
+    in.slices = Slices::covering(kPool, n, 64);
+    in.numbers = Buffer<std::uint32_t>(in.slices.items());
     FastRng fast(rng());
-    const std::uint64_t values = setting.input == kInputs["tenfold"] ? in.n / 10 + 1
+    const std::uint64_t values = setting.input == kInputs["tenfold"] ? n / 10 + 1
                                  : setting.input == kInputs["few"]   ? std::uint64_t{1000}
                                                                      : std::uint64_t{1} << 32;
     // An odd factor keeps distinct numbers distinct, and spreads them over all 32 bits.
@@ -107,10 +68,11 @@ struct Deduplicate {
     return in;
   }
   static void size(const Input& in, Output& out) {
-    out.distinct = Buffer<std::uint32_t>(in.n + kRoom);
-    out.keys = Buffer<std::uint32_t>(in.n);
-    out.spare = Buffer<std::uint32_t>(in.n);
-    out.seen = Buffer<std::uint32_t>(std::bit_ceil(std::clamp<std::size_t>(in.n, 16, 1 << 16)));
+    const std::size_t n = in.slices.size();
+    out.distinct = Buffer<std::uint32_t>(n + kRoom);
+    out.keys = Buffer<std::uint32_t>(n);
+    out.spare = Buffer<std::uint32_t>(n);
+    out.seen = Buffer<std::uint32_t>(std::bit_ceil(std::clamp<std::size_t>(n, 16, 1 << 16)));
   }
   static absl::Status same(const Call&, const Output& want, const Output& got) {
     return exact(want.answer(), got.answer());
@@ -128,7 +90,7 @@ void naive(const Call& in, Output& out) {
   out.count = static_cast<std::size_t>(last - first);
 }
 
-// Equal numbers come to lie side by side: n log n comparisons, half of them guessed wrongly.
+// Equal numbers come to lie side by side: n log n comparisons, half of them mispredicted.
 void sort_unique(const Call& in, Output& out) {
   std::uint32_t* const first = out.distinct.data();
   std::uint32_t* const last = std::copy(in.begin(), in.end(), first);
@@ -136,7 +98,7 @@ void sort_unique(const Call& in, Output& out) {
   out.count = static_cast<std::size_t>(std::unique(first, last) - first);
 }
 
-// A probe a number, and a sort of those that are left only.
+// A probe per number, and a sort of those that are left only.
 template <class Set>
 void by_set(const Call& in, Set& set, Output& out) {
   set.clear();
@@ -153,7 +115,8 @@ void unordered_set(const Call& in, Output& out) {
 
 void flat_hash_set(const Call& in, Output& out) { by_set(in, out.set, out); }
 
-// Sorts keys[0, n) by eleven bits at a time, lowest first (Seward, 1954); returns where they are.
+// Sorts keys[0, n) by eleven bits at a time, lowest first (see algorithm/sort); returns where they
+// are, `keys` or `spare`.
 const std::uint32_t* radix_sort(std::uint32_t* keys, std::uint32_t* spare, std::size_t n) {
   constexpr unsigned kBits = 11, kDigits = 3;
   std::uint32_t places[kDigits][1 << kBits] = {};
@@ -169,17 +132,7 @@ const std::uint32_t* radix_sort(std::uint32_t* keys, std::uint32_t* spare, std::
   return keys;
 }
 
-std::size_t unique(const std::uint32_t* keys, std::size_t n, Output& out) {
-  return HWY_DYNAMIC_DISPATCH(UniqueSorted)(keys, n, out.distinct.data());
-}
-
-// A few passes that compare nothing; then repeats are dropped a vector at a time.
-void radix(const Call& in, Output& out) {
-  std::copy(in.begin(), in.end(), out.keys.begin());
-  out.count = unique(radix_sort(out.keys.data(), out.spare.data(), in.size()), in.size(), out);
-}
-
-// Numbers seen lately, one a slot: a slot that is taken by another number forgets it, so a repeat
+// Numbers seen lately, one per slot: a slot that is taken by another number forgets it, so a repeat
 // may be taken for new, but never is a new number taken for a repeat. No probing and no branch.
 class SeenLately {
  public:
@@ -202,7 +155,8 @@ class SeenLately {
 };
 
 // Whether numbers come twice or more on average, by a sample of whole lines. Of 2 sqrt(n) numbers,
-// if d of the n are distinct, about 2 n / d are repeats, however large n is (the birthday paradox).
+// if there are d distinct ones, about 2 n / d are repeats, however large n is (the birthday
+// problem).
 bool repeats_often(const Call& in, Output& out) {
   constexpr std::size_t kLine = 16;
   const std::size_t lines = static_cast<std::size_t>(std::sqrt(in.size())) * 2 / kLine;
@@ -238,6 +192,30 @@ std::size_t filter_repeats(const Call& in, Output& out) {
     }
   }
   return static_cast<std::size_t>(std::copy(in.data() + i, in.data() + n, keys + count) - keys);
+}
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/deduplicate-inl.h"
+#include "algorithm/deduplicate-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(UniqueSorted);
+HWY_EXPORT(SortKeys);
+
+std::size_t unique(const std::uint32_t* keys, std::size_t n, Output& out) {
+  return HWY_DYNAMIC_DISPATCH(UniqueSorted)(keys, n, out.distinct.data());
+}
+
+// A few passes that compare nothing; then repeats are dropped a vector at a time.
+void radix(const Call& in, Output& out) {
+  std::copy(in.begin(), in.end(), out.keys.begin());
+  out.count = unique(radix_sort(out.keys.data(), out.spare.data(), in.size()), in.size(), out);
 }
 
 void filter_radix(const Call& in, Output& out) {
@@ -287,7 +265,7 @@ constexpr Variant<Deduplicate> kVariants[] = {
      .what = "std::sort, std::unique: repeats lie side by side"},
     {.name = "unordered_set",
      .run = run<unordered_set>,
-     .what = "std::unordered_set, then a sort of what is distinct: an allocation a number"},
+     .what = "std::unordered_set, then a sort of what is distinct: an allocation per number"},
     {.name = "flat_hash_set",
      .run = run<flat_hash_set>,
      .what = "absl::flat_hash_set, then a sort of what is distinct",
@@ -297,10 +275,11 @@ constexpr Variant<Deduplicate> kVariants[] = {
      .what = "radix sort of everything, repeats dropped a vector at a time: no comparison"},
     {.name = "filter_radix",
      .run = run<filter_radix>,
-     .what = "a forgetful table drops most repeats without a branch; radix sort of the rest"},
+     .what = "a table of numbers seen lately drops most repeats without a branch; radix sort of "
+             "the rest"},
     {.name = "filter_quicksort",
      .run = run<filter_quicksort>,
-     .what = "the same filter, then a quicksort that partitions with compress instructions"},
+     .what = "the same filter, then algorithm/sort's simd_quicksort"},
     {.name = "filter_vqsort",
      .run = kFilterVqsort,
      .what = "the same filter, then Highway's vectorized quicksort",
@@ -331,4 +310,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

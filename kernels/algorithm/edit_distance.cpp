@@ -1,35 +1,32 @@
 // algorithm/edit_distance: the Levenshtein distance of pairs of strings.
 //
-// In: pairs(n) pairs a call, each a string of n bytes and another one; calls rotate. Out: the
-// distance of each pair: the least number of bytes to insert, delete or replace. Exact.
+// In: pair_count(n) pairs per call, each a string of n bytes and another one; calls rotate. Out:
+// the distance of each pair: the least number of bytes to insert, delete or replace. Exact.
 //
 // Inputs: similar has text of four letters, and the same with about a tenth of it edited (the
 // lengths differ a little); random has unrelated strings of 26 letters.
 //
-// The table of Wagner and Fischer (1974) has a cell for each pair of bytes, and each cell waits for
-// its neighbours. Those differ by at most one: Myers ("A fast bit-vector algorithm for approximate
-// string matching based on dynamic programming", 1999; here in the form of Hyyro, "A bit-vector
-// algorithm for computing Levenshtein and Damerau edit distances", 2003) keeps the differences as
-// bits, and computes 64 cells of a column in about 17 operations. Longer strings take several words
-// a column, one below the other (blocks).
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/edit_distance.cpp"
+// The table of Wagner and Fischer ("The String-to-String Correction Problem", 1974) has a cell for
+// each pair of bytes, and each cell waits for three neighbours: a chain of dependent instructions
+// as long as the table has cells, one per step. To be learned: how to break such a chain.
+// Neighbouring cells differ by at most one, so their differences fit into bits, and a few word
+// operations compute 64 cells of a column (myers); what still waits, from column to column, is
+// hidden by working on other pairs, or other parts of the same table, in other lanes (highway).
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <cstring>
 #include <span>
+#include <utility>
 #include <vector>
 
-#include "support/mask_bits-inl.h"
+#include "core/kernel.h"
+#include "core/opaque.h"
 
-#ifndef HEADROOM_ALGORITHM_EDIT_DISTANCE_ONCE_
-#define HEADROOM_ALGORITHM_EDIT_DISTANCE_ONCE_
 namespace headroom {
 namespace {
 
 // Two strings, of which `a` is not the longer one: where they start in the text, and their sizes.
-// 64 bytes can be read from any of their bytes on.
+// From each of their bytes on kSlack bytes can be read.
 struct Pair {
   std::uint32_t a;
   std::uint32_t b;
@@ -38,380 +35,9 @@ struct Pair {
 };
 constexpr std::size_t kSlack = 64;
 
-// Where variants put what they need for a call; grows to what the longest strings need, and stays.
+// Where variants put what they need during a call; grows to what the longest strings need, and
+// stays.
 using Scratch = std::vector<std::uint64_t>;
-
-// A column starts with the row's number in each cell: the last cell is the column's number (b_size)
-// plus the vertical differences of the rows that there are.
-inline std::int64_t sum_of_rows(std::uint64_t plus, std::uint64_t minus, std::size_t rows) {
-  const std::uint64_t mask = rows >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << rows) - 1;
-  return std::popcount(plus & mask) - std::popcount(minus & mask);
-}
-
-// Myers for strings of any length, see below.
-inline void blocked_distances(const std::uint8_t* text, std::span<const Pair> pairs,
-                              Scratch& scratch, std::uint32_t* out) {
-  for (std::size_t k = 0; k < pairs.size(); ++k) {
-    const Pair& pair = pairs[k];
-    const std::uint8_t* const b = text + pair.b;
-    if (scratch.size() < pair.b_size) scratch.resize(pair.b_size);
-    // For each column the difference above the block, as 1 and -1 are in bits 0 and 1.
-    std::uint8_t* const tops = reinterpret_cast<std::uint8_t*>(scratch.data());
-    std::fill(tops, tops + pair.b_size, std::uint8_t{1});
-    std::int64_t distance = pair.b_size;
-    for (std::size_t row = 0; row < pair.a_size; row += 64) {
-      std::uint64_t matches[256] = {};
-      const std::size_t rows = std::min<std::size_t>(64, pair.a_size - row);
-      for (std::size_t i = 0; i < rows; ++i)
-        matches[text[pair.a + row + i]] |= std::uint64_t{1} << i;
-      std::uint64_t plus = ~std::uint64_t{0}, minus = 0;
-      for (std::size_t j = 0; j < pair.b_size; ++j) {
-        const std::uint64_t top_plus = tops[j] & 1, top_minus = tops[j] >> 1;
-        std::uint64_t eq = matches[b[j]];
-        const std::uint64_t vertical = eq | minus;
-        eq |= top_minus;
-        const std::uint64_t diagonal = (((eq & plus) + plus) ^ plus) | eq;
-        const std::uint64_t right_plus = minus | ~(diagonal | plus), right_minus = plus & diagonal;
-        tops[j] = static_cast<std::uint8_t>(right_plus >> 63 | (right_minus >> 63) << 1);
-        const std::uint64_t shifted_plus = right_plus << 1 | top_plus;
-        plus = (right_minus << 1 | top_minus) | ~(vertical | shifted_plus);
-        minus = shifted_plus & vertical;
-      }
-      distance += sum_of_rows(plus, minus, rows);
-    }
-    out[k] = static_cast<std::uint32_t>(distance);
-  }
-}
-
-}  // namespace
-}  // namespace headroom
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-// A bit for each of the 8 * sizeof(T) bytes at `pattern` that equals `byte`. Compared on the spot:
-// a table of all bytes, as one word searches have it, would have to be cleared and filled first.
-template <class T>
-HWY_INLINE T Matches(const uint8_t* pattern, uint8_t byte) {
-  constexpr size_t kRows = 8 * sizeof(T);
-#if HWY_TARGET == HWY_SCALAR
-  T matches = 0;
-  for (size_t i = 0; i < kRows; ++i) matches |= static_cast<T>(pattern[i] == byte) << i;
-  return matches;
-#else
-  const hn::CappedTag<uint8_t, kRows> d;
-  const auto wanted = hn::Set(d, byte);
-  uint64_t matches = 0;
-  for (size_t i = 0; i < kRows; i += hn::Lanes(d)) {
-    matches |= MaskBits(d, hn::Eq(hn::LoadU(d, pattern + i), wanted)) << i;
-  }
-  return static_cast<T>(matches);
-#endif
-}
-
-// v << 1; what comes in is the highest bit of `above`.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V ShiftedIn([[maybe_unused]] D d, V v, V above) {
-  using T = hn::TFromD<D>;
-#if HWY_ARCH_X86 && \
-    HWY_TARGET <= HWY_AVX3_DL  // in one instruction, on the chain from column to column
-  if constexpr (sizeof(T) == 8)
-    return V{_mm512_shldi_epi64(v.raw, above.raw, 1)};
-  else
-    return V{_mm512_shldi_epi32(v.raw, above.raw, 1)};
-#else
-  return hn::Or(hn::ShiftLeft<1>(v), hn::ShiftRight<8 * sizeof(T) - 1>(above));
-#endif
-}
-
-// a | ~(b | c)
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V OrNeither([[maybe_unused]] D d, V a, V b, V c) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3  // GCC 12 finds but two of the three operations
-  return V{_mm512_ternarylogic_epi64(a.raw, b.raw, c.raw, 0xf1)};
-#else
-  return hn::Or(a, hn::AndNot(hn::Or(b, c), hn::Set(d, static_cast<hn::TFromD<D>>(-1))));
-#endif
-}
-
-// One column of a block of rows in each lane. `plus` and `minus` are the vertical differences, a
-// row a bit. Of `top_plus` and `top_minus` the highest bit is the horizontal difference above the
-// block; of `right_plus` and `right_minus`, which are set, that of its last row.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE void Column(D d, V matches, V top_plus, V top_minus, V& plus, V& minus, V& right_plus,
-                       V& right_minus) {
-  const V vertical = hn::Or(matches, minus);
-  const V eq = hn::Or(matches, hn::ShiftRight<8 * sizeof(hn::TFromD<D>) - 1>(top_minus));
-  const V diagonal = hn::Or(hn::Xor(hn::Add(hn::And(eq, plus), plus), plus), eq);
-  right_plus = OrNeither(d, minus, diagonal, plus);
-  right_minus = hn::And(plus, diagonal);
-  const V shifted_plus = ShiftedIn(d, right_plus, top_plus);
-  plus = OrNeither(d, ShiftedIn(d, right_minus, top_minus), vertical, shifted_plus);
-  minus = hn::And(shifted_plus, vertical);
-}
-
-// Columns for the first row of a table, where the horizontal difference is always 1.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE void TopColumn(D d, V matches, V top_plus, V& plus, V& minus) {
-  V right_plus, right_minus;
-  Column(d, matches, top_plus, hn::Zero(d), plus, minus, right_plus, right_minus);
-}
-
-// ------------------------------------------------------------------------------------------------
-// Short strings: a pair in each lane, four vectors of pairs side by side.
-
-// The distances of `count` pairs whose `a` has no more rows than T has bits; 1 <= count <= 4 *
-// lanes. Strings end together: a shorter `b` starts later, and until then its column stays as it
-// is, since nothing matches and nothing comes from above. First all matches are written down, a
-// vector of pairs side by side, and then read as vectors; a store and a load of another size right
-// after one another would wait.
-template <class T>
-HWY_INLINE void ShortPairs(const uint8_t* text, const Pair* pairs, size_t count,
-                           T* HWY_RESTRICT matches, uint32_t* HWY_RESTRICT out) {
-  const hn::ScalableTag<T> d;
-  const size_t lanes = hn::Lanes(d);
-  const size_t stride = 4 * lanes;
-  size_t columns = 0, shortest = ~size_t{0};
-  for (size_t k = 0; k < count; ++k) {
-    columns = HWY_MAX(columns, size_t{pairs[k].b_size});
-    shortest = HWY_MIN(shortest, size_t{pairs[k].b_size});
-  }
-  const size_t ragged = columns - (count == stride ? shortest : 0);
-  HWY_ALIGN T start[4 * hn::MaxLanes(d)];
-  for (size_t k = 0; k < stride; ++k) {
-    const size_t begin = k < count ? columns - pairs[k].b_size : columns;
-    start[k] = static_cast<T>(begin);
-    for (size_t j = 0; j < begin; ++j) matches[j * stride + k] = 0;
-    for (size_t j = begin; j < columns; ++j)
-      matches[j * stride + k] = Matches<T>(text + pairs[k].a, text[pairs[k].b + (j - begin)]);
-  }
-  const auto ones = hn::Set(d, static_cast<T>(-1));
-  const auto one = hn::Set(d, T{1} << (8 * sizeof(T) - 1));
-  auto p0 = ones, p1 = ones, p2 = ones, p3 = ones;
-  auto m0 = hn::Zero(d), m1 = m0, m2 = m0, m3 = m0;
-  const auto s0 = hn::Load(d, start), s1 = hn::Load(d, start + lanes),
-             s2 = hn::Load(d, start + 2 * lanes), s3 = hn::Load(d, start + 3 * lanes);
-  size_t j = 0;
-  for (; j < ragged; ++j) {
-    const T* at = matches + j * stride;
-    const auto now = hn::Set(d, static_cast<T>(j));
-    const auto top = [&](auto s) HWY_ATTR __attribute__((always_inline)) {
-      return hn::IfThenElseZero(hn::Not(hn::Gt(s, now)), one);
-    };
-    TopColumn(d, hn::LoadU(d, at), top(s0), p0, m0);
-    TopColumn(d, hn::LoadU(d, at + lanes), top(s1), p1, m1);
-    TopColumn(d, hn::LoadU(d, at + 2 * lanes), top(s2), p2, m2);
-    TopColumn(d, hn::LoadU(d, at + 3 * lanes), top(s3), p3, m3);
-  }
-  for (; j < columns; ++j) {
-    const T* at = matches + j * stride;
-    TopColumn(d, hn::LoadU(d, at), one, p0, m0);
-    TopColumn(d, hn::LoadU(d, at + lanes), one, p1, m1);
-    TopColumn(d, hn::LoadU(d, at + 2 * lanes), one, p2, m2);
-    TopColumn(d, hn::LoadU(d, at + 3 * lanes), one, p3, m3);
-  }
-  HWY_ALIGN T plus[4 * hn::MaxLanes(d)], minus[4 * hn::MaxLanes(d)];
-  hn::Store(p0, d, plus), hn::Store(p1, d, plus + lanes);
-  hn::Store(p2, d, plus + 2 * lanes), hn::Store(p3, d, plus + 3 * lanes);
-  hn::Store(m0, d, minus), hn::Store(m1, d, minus + lanes);
-  hn::Store(m2, d, minus + 2 * lanes), hn::Store(m3, d, minus + 3 * lanes);
-  for (size_t k = 0; k < count; ++k)
-    out[k] =
-        static_cast<uint32_t>(pairs[k].b_size + sum_of_rows(plus[k], minus[k], pairs[k].a_size));
-}
-
-template <class T>
-void AllShortPairs(const uint8_t* text, std::span<const Pair> pairs, size_t longest,
-                   Scratch& scratch, uint32_t* HWY_RESTRICT out) {
-  const size_t together = 4 * hn::Lanes(hn::ScalableTag<T>());
-  if (scratch.size() < longest * together) scratch.resize(longest * together);
-  for (size_t k = 0; k < pairs.size(); k += together)
-    ShortPairs<T>(text, pairs.data() + k, HWY_MIN(together, pairs.size() - k),
-                  reinterpret_cast<T*>(scratch.data()), out + k);
-}
-
-// ------------------------------------------------------------------------------------------------
-// Long strings: a block of rows of the same table in each lane.
-
-#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
-using Words = hn::ScalableTag<uint64_t>;
-constexpr size_t kLanes = hn::MaxLanes(Words());
-constexpr size_t kBlocks = 2 * kLanes;             // of a strip
-constexpr size_t kSkew = 2;                        // columns that each block is behind
-constexpr size_t kBehind = kSkew * (kBlocks - 1);  // and the last one
-constexpr size_t kAhead = 32;                      // steps from when matches are written till read
-constexpr size_t kSegment = 192;                   // steps
-constexpr size_t kMargin = 4 * kBlocks;            // where only garbage falls
-
-// Lanes move up by one; the lowest gets the highest of `below`.
-HWY_INLINE hn::Vec<Words> LanesUp(hn::Vec<Words> v, hn::Vec<Words> below) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-  return hn::Vec<Words>{_mm512_alignr_epi64(v.raw, below.raw, 7)};
-#else
-  const Words d;
-#if HWY_TARGET == HWY_AVX2
-  below = hn::ConcatLowerUpper(d, v, below);
-#endif
-  return hn::CombineShiftRightBytes<8>(d, v, below);
-#endif
-}
-
-// What a strip of kBlocks blocks needs beside the strings.
-struct StripScratch {
-  uint64_t* table;  // for each byte its matches in each block, if it has been seen
-  uint64_t* steps;  // the matches of each block for the next steps
-  // Horizontal differences above and below, see Strip().
-  uint64_t* top_plus;
-  uint64_t* top_minus;
-
-  static size_t columns(size_t longest) { return longest + 2 * kMargin; }
-  StripScratch(Scratch& scratch, size_t longest) {
-    constexpr size_t kTable = 256 * kBlocks, kSteps = (kSegment + kAhead + kBehind) * kBlocks;
-    const size_t needed = kTable + kSteps + 2 * columns(longest) + kLanes;
-    if (scratch.size() < needed) scratch.resize(needed);
-    // No vector of matches lies across two cache lines.
-    const uintptr_t misaligned = reinterpret_cast<uintptr_t>(scratch.data()) / 8 % kLanes;
-    table = scratch.data() + (misaligned == 0 ? 0 : kLanes - misaligned);
-    steps = table + kTable;
-    top_plus = steps + kSteps + columns(longest) - kMargin;
-    top_minus = top_plus + columns(longest);
-  }
-};
-
-// A strip of kBlocks blocks through all columns of b. Block l works on the column kSkew * l before
-// that of block 0, so that what comes out below a block is there when the next one needs it: all go
-// down a diagonal together. Two vectors, one below the other, are two chains side by side; a skew
-// of 2 gives lanes a step's time to move up. Columns before the first one leave a block as it is.
-//
-// A byte's matches are computed once, when it first comes, and written for each block to the step
-// that needs them, long enough before that the store is through when a whole vector is loaded.
-//
-// The horizontal differences above the strip's column j are in the highest bits of
-// tops[-j + kLanes - 1], and are overwritten with those below it. Columns descend in memory so that
-// a whole vector can be stored of which only the highest lane counts: the others fall on columns
-// that have been read, or will be written. kTop: the first strip, above which the difference is
-// always 1. kBottom: the last one.
-template <bool kTop, bool kBottom>
-HWY_NOINLINE int64_t Strip(const uint8_t* a, size_t rows, const uint8_t* b, size_t n,
-                           const StripScratch& scratch) {
-  const Words d;
-  const size_t blocks = HWY_MIN(kBlocks, (rows + 63) / 64);
-  HWY_ALIGN uint8_t pattern[64 * kBlocks] = {};
-  std::memcpy(pattern, a, HWY_MIN(rows, sizeof pattern));
-  bool seen[256] = {};
-  uint64_t* const steps = scratch.steps;
-  // Not HWY_RESTRICT: loads that all come before the stores would take more registers than there
-  // are.
-  const auto write_matches = [&](uint8_t byte, uint64_t* to) HWY_ATTR {
-    uint64_t* const row = scratch.table + byte * kBlocks;
-    if (HWY_UNLIKELY(!seen[byte])) {
-      seen[byte] = true;
-      for (size_t l = 0; l < kBlocks; ++l) row[l] = Matches<uint64_t>(pattern + 64 * l, byte);
-    }
-    for (size_t l = 0; l < kBlocks; ++l) to[kSkew * l * kBlocks + l] = row[l];
-  };
-  std::fill(steps, steps + kBehind * kBlocks, uint64_t{0});
-  for (size_t j = 0; j < kAhead; ++j) write_matches(b[j], steps + j * kBlocks);
-
-  const auto zero = hn::Zero(d), top = hn::Set(d, uint64_t{1} << 63);
-  auto p0 = hn::Set(d, ~uint64_t{0}), p1 = p0, m0 = zero, m1 = zero;  // vertical
-  // Horizontal, below each block: of the last step, and of the one before it.
-  auto hp0 = zero, hp1 = zero, hm0 = zero, hm1 = zero;
-  auto gp0 = zero, gp1 = zero, gm0 = zero, gm1 = zero;
-  const auto step = [&](size_t t, const uint64_t* at) HWY_ATTR __attribute__((always_inline)) {
-    const auto tp1 = LanesUp(gp1, gp0), tm1 = LanesUp(gm1, gm0);
-    const auto tp0 = LanesUp(gp0, kTop ? top : hn::LoadU(d, scratch.top_plus - t));
-    const auto tm0 = LanesUp(gm0, kTop ? zero : hn::LoadU(d, scratch.top_minus - t));
-    gp0 = hp0, gp1 = hp1, gm0 = hm0, gm1 = hm1;
-    Column(d, hn::LoadU(d, at), tp0, tm0, p0, m0, hp0, hm0);
-    Column(d, hn::LoadU(d, at + kLanes), tp1, tm1, p1, m1, hp1, hm1);
-    if constexpr (!kBottom) {
-      hn::StoreU(hp1, d, scratch.top_plus - t + kBehind);
-      hn::StoreU(hm1, d, scratch.top_minus - t + kBehind);
-    }
-  };
-  const size_t last = n + kBehind;
-  for (size_t from = 0; from < last; from += kSegment) {
-    const size_t to = HWY_MIN(from + kSegment, last);
-    const uint64_t* at = steps;
-    size_t t = from;
-    // Bytes after the last column are of no matter, and may be read (kSlack).
-    for (; t < HWY_MIN(to, n); ++t, at += kBlocks) {
-      write_matches(b[t + kAhead], steps + (t - from + kAhead) * kBlocks);
-      step(t, at);
-    }
-    for (; t < to; ++t, at += kBlocks) {  // blocks that are through keep their last column
-      const auto now = hn::Set(d, static_cast<uint64_t>(t - n) / kSkew);
-      const auto done0 = hn::Not(hn::Gt(hn::Iota(d, 0), now));
-      const auto done1 = hn::Not(hn::Gt(hn::Iota(d, kLanes), now));
-      const auto q0 = p0, q1 = p1, r0 = m0, r1 = m1;
-      step(t, at);
-      p0 = hn::IfThenElse(done0, q0, p0), m0 = hn::IfThenElse(done0, r0, m0);
-      p1 = hn::IfThenElse(done1, q1, p1), m1 = hn::IfThenElse(done1, r1, m1);
-    }
-    std::copy(steps + kSegment * kBlocks, steps + (kSegment + kAhead + kBehind) * kBlocks, steps);
-  }
-  HWY_ALIGN uint64_t plus[kBlocks], minus[kBlocks];
-  hn::Store(p0, d, plus), hn::Store(p1, d, plus + kLanes);
-  hn::Store(m0, d, minus), hn::Store(m1, d, minus + kLanes);
-  int64_t sum = 0;
-  for (size_t l = 0; l < blocks; ++l) sum += sum_of_rows(plus[l], minus[l], rows - 64 * l);
-  return sum;
-}
-
-void LongPairs(const uint8_t* text, std::span<const Pair> pairs, size_t longest, Scratch& memory,
-               uint32_t* HWY_RESTRICT out) {
-  const StripScratch scratch(memory, longest);
-  constexpr size_t kRows = 64 * kBlocks;
-  for (size_t k = 0; k < pairs.size(); ++k) {
-    const Pair& pair = pairs[k];
-    int64_t sum = pair.b_size;
-    for (size_t row = 0; row < pair.a_size; row += kRows) {
-      const bool bottom = pair.a_size - row <= kRows;
-      const auto strip = row == 0 ? (bottom ? Strip<true, true> : Strip<true, false>)
-                                  : (bottom ? Strip<false, true> : Strip<false, false>);
-      sum += strip(text + pair.a + row, pair.a_size - row, text + pair.b, pair.b_size, scratch);
-    }
-    out[k] = static_cast<uint32_t>(sum);
-  }
-}
-#endif
-
-}  // namespace
-
-void Distances(const uint8_t* text, std::span<const Pair> pairs, Scratch& scratch,
-               uint32_t* HWY_RESTRICT out) {
-  size_t rows = 0, columns = 0;
-  for (const Pair& pair : pairs) {
-    rows = HWY_MAX(rows, size_t{pair.a_size});
-    columns = HWY_MAX(columns, size_t{pair.b_size});
-  }
-  if (rows <= 32 && columns <= 0xffff) {
-    AllShortPairs<uint32_t>(text, pairs, columns, scratch, out);
-  } else if (rows <= 64) {
-    AllShortPairs<uint64_t>(text, pairs, columns, scratch, out);
-  } else {
-#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
-    LongPairs(text, pairs, columns, scratch, out);
-#else
-    blocked_distances(text, pairs, scratch, out);
-#endif
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-#include "core/kernel.h"
-#include "core/opaque.h"
-
-namespace headroom {
-namespace {
-
-HWY_EXPORT(Distances);
 
 // How many pairs a call has. Odd lengths, which only tests have, don't fill the last vectors.
 std::size_t pair_count(std::size_t n) {
@@ -497,7 +123,8 @@ struct EditDistance {
 using Call = EditDistance::Call;
 using Output = EditDistance::Output;
 
-// cell[i * row + j]: the distance of the first i bytes of a and the first j of b.
+// cell[i * row + j]: the distance of the first i bytes of a and the first j of b. The last byte of
+// a is deleted, or that of b inserted, or one replaced by the other.
 void naive(const Call& in, Output& out) {
   for (std::size_t k = 0; k < in.pairs.size(); ++k) {
     const std::size_t rows = in.pairs[k].a_size, columns = in.pairs[k].b_size;
@@ -547,7 +174,24 @@ void one_row(const Call& in, Output& out) {
   }
 }
 
-// 64 rows a word: see the top of the file.
+// Myers ("A fast bit-vector algorithm for approximate string matching based on dynamic
+// programming", 1999; here in the form of Hyyro, "A bit-vector algorithm for computing Levenshtein
+// and Damerau edit distances", 2003) keeps one column of the table, a row per byte of a, as two
+// words: bit i of `plus` is set where the cell of row i is one more than the cell above it, bit i
+// of `minus` where it is one less. A step goes one column to the right. The carry of one addition
+// takes a run of matches down the column; the horizontal differences (right_plus, right_minus)
+// follow from that, and the next column's vertical ones from those: 64 cells in about 17
+// operations.
+
+// A column starts with the row's number in each cell: the last cell is the column's number (b_size)
+// plus the vertical differences of the rows that there are. `rows` may be more than 64: then all
+// bits count.
+inline std::int64_t sum_of_rows(std::uint64_t plus, std::uint64_t minus, std::size_t rows) {
+  const std::uint64_t mask = rows >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << rows) - 1;
+  return std::popcount(plus & mask) - std::popcount(minus & mask);
+}
+
+// Strings of at most 64 bytes: a column is one word.
 void myers(const Call& in, Output& out) {
   for (std::size_t k = 0; k < in.pairs.size(); ++k) {
     const Pair& pair = in.pairs[k];
@@ -557,7 +201,9 @@ void myers(const Call& in, Output& out) {
     std::uint64_t plus = ~std::uint64_t{0}, minus = 0;
     for (std::size_t j = 0; j < pair.b_size; ++j) {
       const std::uint64_t eq = matches[in.text[pair.b + j]];
+      // Where the cell equals the one diagonally before it.
       const std::uint64_t diagonal = (((eq & plus) + plus) ^ plus) | eq;
+      // Horizontal differences, moved down a row: of the row above. Above the first it is 1.
       const std::uint64_t right_plus = (minus | ~(diagonal | plus)) << 1 | 1;
       const std::uint64_t right_minus = (plus & diagonal) << 1;
       const std::uint64_t vertical = eq | minus;
@@ -569,14 +215,63 @@ void myers(const Call& in, Output& out) {
   }
 }
 
-// A row of blocks after the other, so that a block's words stay in registers and a table of matches
-// in L1; the horizontal differences below it wait for the next one.
+// Strings of any length, 64 rows (a block) at a time: all columns of one block, then those of the
+// next, so that a block's two words stay in registers and its table of matches in L1. The
+// horizontal differences along its lower edge are kept in `tops` for the block below.
+inline void blocked_distances(const std::uint8_t* text, std::span<const Pair> pairs,
+                              Scratch& scratch, std::uint32_t* out) {
+  for (std::size_t k = 0; k < pairs.size(); ++k) {
+    const Pair& pair = pairs[k];
+    const std::uint8_t* const b = text + pair.b;
+    if (scratch.size() < pair.b_size) scratch.resize(pair.b_size);
+    // For each column the difference above the block, as 1 and -1 are in bits 0 and 1.
+    std::uint8_t* const tops = reinterpret_cast<std::uint8_t*>(scratch.data());
+    std::fill(tops, tops + pair.b_size, std::uint8_t{1});
+    std::int64_t distance = pair.b_size;
+    for (std::size_t row = 0; row < pair.a_size; row += 64) {
+      std::uint64_t matches[256] = {};
+      const std::size_t rows = std::min<std::size_t>(64, pair.a_size - row);
+      for (std::size_t i = 0; i < rows; ++i)
+        matches[text[pair.a + row + i]] |= std::uint64_t{1} << i;
+      std::uint64_t plus = ~std::uint64_t{0}, minus = 0;
+      for (std::size_t j = 0; j < pair.b_size; ++j) {
+        const std::uint64_t top_plus = tops[j] & 1, top_minus = tops[j] >> 1;
+        std::uint64_t eq = matches[b[j]];
+        const std::uint64_t vertical = eq | minus;
+        eq |= top_minus;
+        const std::uint64_t diagonal = (((eq & plus) + plus) ^ plus) | eq;
+        const std::uint64_t right_plus = minus | ~(diagonal | plus), right_minus = plus & diagonal;
+        tops[j] = static_cast<std::uint8_t>(right_plus >> 63 | (right_minus >> 63) << 1);
+        const std::uint64_t shifted_plus = right_plus << 1 | top_plus;
+        plus = (right_minus << 1 | top_minus) | ~(vertical | shifted_plus);
+        minus = shifted_plus & vertical;
+      }
+      distance += sum_of_rows(plus, minus, rows);
+    }
+    out[k] = static_cast<std::uint32_t>(distance);
+  }
+}
+
 void myers_blocked(const Call& in, Output& out) {
   blocked_distances(in.text, in.pairs, out.scratch, out.distances.data());
 }
 
-// Short strings: 8 or 16 pairs a vector, four vectors. Long ones: 8 blocks of the same table a
-// vector, each a column behind the one above it.
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/edit_distance-inl.h"
+#include "algorithm/edit_distance-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(Distances);
+
+// Myers' columns in all lanes of four vectors. Strings of up to 64 bytes: a pair per lane. Longer
+// ones: a block of the same table per lane of two vectors, each two columns behind the one above
+// it.
 void highway(const Call& in, Output& out) {
   HWY_DYNAMIC_DISPATCH(Distances)(in.text, in.pairs, out.scratch, out.distances.data());
 }
@@ -591,14 +286,16 @@ constexpr Variant<EditDistance> kVariants[] = {
              "the same"},
     {.name = "myers",
      .run = run<myers>,
-     .what = "Myers: a column of 64 cells in 17 operations on words",
+     .what = "differences as bits: 64 cells of a column in 17 operations on words",
      .max_n = 64},
     {.name = "myers_blocked",
      .run = run<myers_blocked>,
-     .what = "Myers for any length: 64 rows at a time; differences between them wait in memory"},
+     .what = "the same for any length: 64 rows at a time, the differences between them in memory"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "Myers in vectors: a pair a lane, or where strings are long a block of rows a lane"},
+     .what =
+         "myers in vectors: up to 64 bytes a pair per lane, beyond that a block of the same table "
+         "per lane"},
 };
 
 const Registrar kRegistrar(
@@ -620,4 +317,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

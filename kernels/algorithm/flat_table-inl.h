@@ -1,5 +1,6 @@
 // FlatTable in portable SIMD: a key compared with a whole bucket at once, and many keys under way
-// at once. Included once for each target.
+// at once. Included once for each target, where a kernel names it as its HWY_TARGET_INCLUDE or from
+// the file that it names.
 //
 // No plain include guard: it must be read again for every target.
 #include "algorithm/flat_table.h"
@@ -35,7 +36,7 @@ HWY_INLINE uint32_t Matches(const FlatTable::Bucket& bucket, uint64_t key) {
 HWY_INLINE size_t First(uint32_t matches) {
   return hwy::Num0BitsBelowLS1Bit_Nonzero32(matches) / 2;
 }
-// The first of the free slots from `own` on, around the end: no guess whether its own is free.
+// The first of the free slots from `own` on, around the end: no branch on whether its own is free.
 HWY_INLINE size_t FirstFrom(uint32_t free, size_t own) {
   own %= FlatTable::kSlots;
   return (First((free | free << 8) >> (2 * own)) + own) % FlatTable::kSlots;
@@ -48,7 +49,7 @@ HWY_INLINE uint64_t FirstValue(const FlatTable::Bucket& bucket, uint32_t matches
 
 // The value of `key`, whose home is `b`; 0 if it isn't in the table. The only branches that depend
 // on data are whether the key lies in this bucket, and, of keys that don't, whether any was pushed
-// past it; and nearly always the guesses are right.
+// past it; and nearly always they are predicted.
 HWY_INLINE uint64_t Find(const FlatTable::View& table, uint64_t key, size_t b) {
   if (HWY_UNLIKELY(key == FlatTable::kEmpty)) return table.value_of_empty;
   for (;; b = table.after(b)) {
@@ -59,6 +60,7 @@ HWY_INLINE uint64_t Find(const FlatTable::View& table, uint64_t key, size_t b) {
   }
 }
 
+// The value of each key, or 0, one find after the other.
 template <bool kStrong>
 HWY_INLINE void FindEachWith(const FlatTable::View& table, const uint64_t* HWY_RESTRICT keys,
                              size_t count, uint64_t* HWY_RESTRICT out) {
@@ -83,8 +85,8 @@ HWY_INLINE void UpperBits(const FlatTable::Hash& hash, int shift, const uint64_t
   else
     for (size_t j = 0; j < count; ++j) upper[j] = h.of<false>(keys[j]) >> shift;
 }
-// The home of each key. Where the table is `far`, beyond L2, also a prefetch of it: as many misses
-// are under way as the core can track.
+// The home of each key. Where the table is `far`, beyond L2, they are prefetched, too: as many
+// misses are under way as the core can track.
 HWY_INLINE void Homes(const FlatTable::View& table, bool far, const uint64_t* HWY_RESTRICT keys,
                       size_t count, size_t* HWY_RESTRICT homes) {
   UpperBits(table.hash, table.hash.shift + 2, keys, count, homes);
@@ -100,6 +102,8 @@ HWY_INLINE void OwnSlots(const FlatTable::View& table, bool far, const uint64_t*
 }
 static_assert(FlatTable::kSlots == 4, "a home is its slot's number, shifted by 2");
 
+// The value of each key, or 0, where the table fits L2: hashes are computed in vectors, kKeysInStep
+// at a time.
 inline void FindGroupsNear(const FlatTable::View& view, const uint64_t* HWY_RESTRICT keys,
                            size_t count, uint64_t* HWY_RESTRICT out) {
   const FlatTable::View table = view;
@@ -111,8 +115,9 @@ inline void FindGroupsNear(const FlatTable::View& view, const uint64_t* HWY_REST
   }
 }
 
-// All homes are fetched first; the look into them is without a branch; and whatever was not there
-// (one in 25 when the table is half full) has its next bucket fetched, too.
+// The same beyond L2. All homes are prefetched first; the look into them is without a branch; and
+// for whatever was not there (one in 25 when the table is half full) the next bucket is prefetched,
+// too.
 inline void FindGroupsFar(const FlatTable::View& view, const uint64_t* HWY_RESTRICT keys,
                           size_t count, uint64_t* HWY_RESTRICT out) {
   const FlatTable::View table = view;
@@ -251,6 +256,7 @@ class Changer {
   int64_t room_, more_, away_;
 };
 
+// Puts in each key with its value, one after the other.
 inline void InsertEach(FlatTable& table, const uint64_t* HWY_RESTRICT keys,
                        const uint64_t* HWY_RESTRICT values, size_t count) {
   Changer to(table);
@@ -260,8 +266,8 @@ inline void InsertEach(FlatTable& table, const uint64_t* HWY_RESTRICT keys,
   }
 }
 
-// In passes over a group: own slots, fetched where they are far; then each into its home; then
-// those that found it full, and the key kEmpty.
+// The same in passes over a group: own slots, prefetched where the table is larger than L2; then
+// each key into its home; then those that found it full, and the key kEmpty.
 inline void InsertGroups(FlatTable& table, size_t l2_bytes, const uint64_t* HWY_RESTRICT keys,
                          const uint64_t* HWY_RESTRICT values, size_t count) {
   Changer to(table);

@@ -1,14 +1,16 @@
 // A hash table from 64-bit keys to 64-bit values.
 //
-// Open addressing in buckets of one cache line, four slots of a key and its value: a find that hits
-// its home bucket, as nearly all do, costs one miss, and compares all four keys at once instead of
-// leaving the branch predictor to guess at which of them the probe stops. A key lies in its own
-// slot of the bucket if that was free, so that code that has to wait for each answer can guess
-// instead of compare. Its memory is on huge pages from 1 MiB on. The table doubles
-// when half full; the home of a key is the upper bits of its hash, so that this reads the old table
-// and writes the new one from front to back. A bit for each bucket, which stay in L2, tells whether
-// a key was ever pushed past it: else a probe ends there, full or not. Erasing leaves no
-// tombstones: keys that had been pushed on move back.
+// Open addressing in buckets of one cache line, four slots of a key and its value each. A find that
+// hits its home bucket, as nearly all do, costs one miss, and compares all four keys at once, so
+// that no branch depends on which of them it is. A key lies in its own slot of the bucket if that
+// was free, so that code which has to wait for each answer can predict the slot instead of
+// comparing.
+//
+// The table doubles when half full; the home of a key is the upper bits of its hash, so that this
+// reads the old table and writes the new one from front to back. A bit for each bucket (these stay
+// in L2) tells whether a key was ever pushed past it: else a probe ends there, full or not. Erasing
+// leaves no tombstones: keys that had been pushed on move back. From 1 MiB on its memory is on huge
+// pages.
 //
 // The hash is as weak as the keys allow (Melis, "Adaptive Hashing", 2024): one multiplication,
 // which spreads random keys, but clumps some strides. Where more keys lie away from home than
@@ -33,6 +35,7 @@
 
 #include "core/buffer.h"
 #include "core/opaque.h"
+#include "support/pages.h"
 
 namespace headroom {
 
@@ -179,14 +182,13 @@ class FlatTable {
   }
 
  private:
-  // Not cleared. They come from malloc, which hands out again what the last table gave back:
-  // new pages, as a Buffer has, are cleared by the kernel at first touch, and while a table grows
-  // that takes as long as all else.
+  // Not cleared. They come from malloc, which hands out again what the last table gave back: new
+  // pages, as a Buffer or a Mapping has, are cleared by the operating system at first touch, and
+  // while a table grows that takes as long as all else.
   class Buckets {
    public:
     Buckets() = default;
     explicit Buckets(std::size_t size) : size_(size) {
-      constexpr std::size_t kHugePage = std::size_t{2} << 20;
       void* memory = nullptr;
       const bool huge = bytes() >= kHugePage / 2;
       if (posix_memalign(&memory, huge ? kHugePage : alignof(Bucket), bytes()) != 0)
@@ -233,7 +235,8 @@ class FlatTable {
     return free;
   }
 
-  // The first free slot from the key's own on, around the end: no guess whether its own is free.
+  // The first free slot from the key's own on, around the end: no branch on whether its own is
+  // free.
   static std::size_t first_from(unsigned free, std::size_t own) {
     const unsigned from_own = (free | free << kSlots) >> (own % kSlots);
     return (own + static_cast<std::size_t>(std::countr_zero(from_own))) % kSlots;
@@ -311,7 +314,7 @@ class FlatTable {
   }
   // The same with the same hash in twice as many slots. A key in its own slot i, as six of seven
   // are, has 2 i or 2 i + 1 for its own now, and no other key that was in its own has: those are
-  // moved without a look at what is there, or a guess at which slots are taken. Then the others.
+  // moved without a look at what is there, or a branch on which slots are taken. Then the others.
   template <bool kStrong>
   bool place_all_doubled(const Buckets& from) {
     const Hash hash = hash_;

@@ -1,71 +1,28 @@
 // algorithm/hash_erase_insert: replace keys of a hash map whose size stays the same.
 //
-// In: a map of n random 64-bit keys with their 64-bit values, and 512 of its keys with 512 others a
-// call; they rotate through 2^20. A call erases one of the first and inserts one of the second, 512
-// times, and then the other way round, so that each call finds the map with the same entries. A key
-// may be among the 512 twice: it can be erased but once. Out: for each erased key the value that it
-// had, or 0; for each inserted key whether it was new. Exact.
+// In: a map of n random 64-bit keys with their 64-bit values, and 512 of its keys with 512 others
+// per call; they rotate through 2^20. A call erases one of the first and inserts one of the second,
+// 512 times, and then the other way round, so that each call finds the map with the same entries. A
+// key may be among the 512 twice: it can be erased but once. Out: for each erased key the value
+// that it had, or 0; for each inserted key whether it was new. Exact. The maps are in hash_maps.h,
+// our own in flat_table.h.
 //
-// Each step is a miss or more, and what erasing leaves behind stays to be paid for: nodes are freed
-// and allocated, tombstones lengthen probes until a rehash clears them, moving entries back costs
-// at once. The maps are in hash_maps.h, our own in flat_table.h. The ceiling: one line for each
-// erased and each inserted key.
+// To be learned: each step is a miss or more, and what erasing leaves behind stays to be paid for:
+// nodes are freed and allocated, tombstones lengthen probes until a rehash clears them, moving
+// entries back costs at once. The ceiling: one line for each erased and each inserted key.
 //
 // Links: boost_flat_map
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/hash_erase_insert.cpp"
-#include "algorithm/flat_table-inl.h"
+#include <cstddef>
+#include <cstdint>
+#include <span>
 
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-void ReplaceEach(FlatTable& table, const uint64_t* HWY_RESTRICT old,
-                 const uint64_t* HWY_RESTRICT keys, const uint64_t* HWY_RESTRICT values,
-                 size_t count, uint64_t* HWY_RESTRICT erased, uint64_t* HWY_RESTRICT inserted) {
-  Changer to(table);
-  for (size_t i = 0; i < count; ++i) {
-    erased[i] = to.erase(old[i], to.own_slot(old[i]));
-    to.reserve(1);
-    inserted[i] = to.insert(keys[i], values[i], to.own_slot(keys[i]));
-  }
-}
-
-void ReplaceGroups(FlatTable& table, size_t l2_bytes, const uint64_t* HWY_RESTRICT old,
-                   const uint64_t* HWY_RESTRICT keys, const uint64_t* HWY_RESTRICT values,
-                   size_t count, uint64_t* HWY_RESTRICT erased, uint64_t* HWY_RESTRICT inserted) {
-  constexpr size_t kStep = 64;  // twice as many lines: what the core can have under way
-  Changer to(table);
-  size_t from[kStep], into[kStep];
-  for (size_t i = 0; i < count; i += kStep) {
-    const size_t group = HWY_MIN(kStep, count - i);
-    to.reserve(static_cast<int64_t>(group));
-    const FlatTable::Bucket* const buckets = to.view().buckets;
-    const bool far = table.bytes() > l2_bytes;
-    OwnSlots(to.view(), far, old + i, group, from);
-    OwnSlots(to.view(), far, keys + i, group, into);
-    for (size_t j = 0; j < group; ++j) {
-      const uint64_t gone = old[i + j], key = keys[i + j];
-      const bool moved = to.view().buckets != buckets;  // to a new table: hardly ever
-      erased[i + j] = to.erase(gone, HWY_UNLIKELY(moved) ? to.own_slot(gone) : from[j]);
-      inserted[i + j] =
-          to.insert(key, values[i + j], HWY_UNLIKELY(moved) ? to.own_slot(key) : into[j]);
-    }
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include "algorithm/hash_maps.h"
 #include "core/cpu.h"
 #include "core/kernel.h"
+#include "support/slices.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(ReplaceEach);
-HWY_EXPORT(ReplaceGroups);
 
 constexpr std::size_t kReplaced = kBatch / 2;  // there; and as many back
 
@@ -83,13 +40,11 @@ struct HashEraseInsert {
   };
   struct Input {
     Entries entries;
+    Slices slices;          // of kReplaced pairs
     Pairs inside, outside;  // none where there is no key
     Call at(std::size_t turn) const {
-      if (inside.keys.empty()) return {};
-      const std::size_t first = (turn & (inside.keys.size() / kReplaced - 1)) * kReplaced;
       const auto side = [&](const Pairs& pairs) {
-        return Side{{pairs.keys.data() + first, kReplaced},
-                    {pairs.values.data() + first, kReplaced}};
+        return Side{slices.of(pairs.keys, turn), slices.of(pairs.values, turn)};
       };
       return {side(inside), side(outside)};
     }
@@ -101,7 +56,8 @@ struct HashEraseInsert {
     const std::size_t n = setting.n;
     FastRng fast(rng());
     Input in{.entries = Entries(n, fast)};
-    const std::size_t count = n == 0 ? 0 : n < kSmallest ? kTestQueries : kQueries;
+    if (n != 0) in.slices = Slices::within(n < kSmallest ? kTestQueries : kQueries, kReplaced);
+    const std::size_t count = in.slices.items();
     for (Pairs* pairs : {&in.inside, &in.outside})
       *pairs = {Buffer<std::uint64_t>(count), Buffer<std::uint64_t>(count)};
     for (std::size_t i = 0; i < count; ++i) {
@@ -154,6 +110,20 @@ void replace(Filled<Map>& state, const Call& call, Output& out) {
         }
       });
 }
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/hash_erase_insert-inl.h"
+#include "algorithm/hash_erase_insert-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(ReplaceEach);
+HWY_EXPORT(ReplaceGroups);
 
 void flat_table(Filled<FlatTable>& state, const Call& call, Output& out) {
   there_and_back(
@@ -223,4 +193,3 @@ const Registrar kRegistrar({.name = "algorithm/hash_erase_insert",
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

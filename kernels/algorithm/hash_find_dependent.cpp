@@ -1,80 +1,27 @@
 // algorithm/hash_find_dependent: look up keys in a hash map, each known only when the last is
 // found.
 //
-// In: n distinct random 64-bit keys with their 64-bit values, and a batch of 1024 queries a call,
+// In: n distinct random 64-bit keys with their 64-bit values, and a batch of 1024 queries per call,
 // each a random one of the keys, exclusive-or the value of the one before it (the first of a batch
 // as it is); the batches rotate through 2^20 queries. Every map has been told n before it was
-// filled. Out: the value of each key. Exact.
+// filled. Out: the value of each key. Exact. The maps, the input (Lookups) and the output are in
+// hash_maps.h, our own table in flat_table.h.
 //
-// This is what a pointer chase through a map costs: no two finds overlap, so what counts is how
-// many misses wait for one another in one find, and beside them the latency, not the number, of its
-// instructions. The ceiling: one load a find from memory as large as the entries. Beyond the caches
-// one miss is all that is left, and the gain is the number of misses that std::unordered_map has.
+// To be learned: this is what a pointer chase through a map costs. No two finds overlap, so what
+// counts is how many misses wait for one another in one find, and beside them the latency, not the
+// number, of its instructions. The ceiling: one load per find from memory as large as the entries.
+// Beyond the caches one miss is all that is left, and the gain is the number of misses that
+// std::unordered_map has.
 //
 // Links: boost_flat_map
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/hash_find_dependent.cpp"
-#include "algorithm/flat_table-inl.h"
+#include <cstddef>
+#include <cstdint>
 
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-template <bool kStrong>
-HWY_INLINE void FindChainWith(const FlatTable::View& table, const uint64_t* HWY_RESTRICT masked,
-                              size_t count, uint64_t* HWY_RESTRICT out) {
-  const FlatTable::Slot* HWY_RESTRICT slots = table.buckets->slots;
-  uint64_t last = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const uint64_t key = masked[i] ^ last;
-    const size_t own = table.hash.slot(table.hash.of<kStrong>(key));
-    const FlatTable::Slot& slot = slots[own];
-    if (HWY_LIKELY(slot.key == key && key != FlatTable::kEmpty))
-      last = slot.value;
-    else
-      last = Find(table, key, own / FlatTable::kSlots);
-    out[i] = last;
-  }
-}
-
-}  // namespace
-
-// The value is loaded together with the key, not after it was compared: that the key lies in its
-// own slot, as six of seven do, is left to the branch predictor, and the next find sets out from
-// the value meanwhile. A wrong guess costs less than always waiting for the comparison of four.
-void FindChain(const FlatTable::View& view, const uint64_t* HWY_RESTRICT masked, size_t count,
-               uint64_t* HWY_RESTRICT out) {
-  const FlatTable::View table = view;
-  if (table.hash.strong)
-    FindChainWith<true>(table, masked, count, out);
-  else
-    FindChainWith<false>(table, masked, count, out);
-}
-
-// The same without a guess.
-void FindChainCompared(const FlatTable::View& view, const uint64_t* HWY_RESTRICT masked,
-                       size_t count, uint64_t* HWY_RESTRICT out) {
-  const FlatTable::View table = view;
-  uint64_t last = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const uint64_t key = masked[i] ^ last;
-    last = Find(table, key, table.home(key));
-    out[i] = last;
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include "algorithm/hash_maps.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(FindChain);
-HWY_EXPORT(FindChainCompared);
 
 struct HashFindDependent : Finds {
   static Input make(const Setting& setting, Rng& rng) {
@@ -101,11 +48,26 @@ void find_chain(const Filled<Map>& state, const Call& masked, Output& out) {
   }
 }
 
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/hash_find_dependent-inl.h"
+#include "algorithm/hash_find_dependent-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(FindChain);
+HWY_EXPORT(FindChainCompared);
+
 void flat_table(const Filled<FlatTable>& state, const Call& masked, Output& out) {
   HWY_DYNAMIC_DISPATCH(FindChainCompared)
   (state.map.view(), masked.data(), masked.size(), out.data());
 }
 
+// The value is used before the key was compared, see FindChain().
 void flat_table_guess(const Filled<FlatTable>& state, const Call& masked, Output& out) {
   HWY_DYNAMIC_DISPATCH(FindChain)(state.map.view(), masked.data(), masked.size(), out.data());
 }
@@ -120,7 +82,7 @@ constexpr Variant<HashFindDependent> kVariants[] = {
      .role = Role::kPeer},
     {.name = "robin_map",
      .run = run<find_chain<RobinMap>>,
-     .what = "tsl::robin_map: one miss, rarely two; but guesses at the length of each probe",
+     .what = "tsl::robin_map: one miss, rarely two; but the length of a probe is mispredicted",
      .role = Role::kPeer},
     {.name = "robin_map_stored_hash",
      .run = run<find_chain<RobinMapHash>>,
@@ -133,15 +95,17 @@ constexpr Variant<HashFindDependent> kVariants[] = {
      .needs = kNeedsBoostFlatMap},
     {.name = "flat_table",
      .run = run<flat_table>,
-     .what = "keys and values of a bucket in one line of a huge page: one miss, hardly a guess"},
+     .what = "keys and values of a bucket in one line of a huge page: one miss, hardly a "
+             "misprediction"},
     {.name = "flat_table_guess",
      .run = run<flat_table_guess>,
-     .what = "a guess that the key lies in its own slot: its value is on the way uncompared"},
+     .what = "branch prediction that the key lies in its own slot: the value is used before it is "
+             "compared"},
 };
 
 const Registrar kRegistrar({.name = "algorithm/hash_find_dependent",
                             .axis = Axis::kMemoryLatency,
-                            .technique = "one miss a find, and few steps beside it",
+                            .technique = "one miss per find, and few steps beside it",
                             .sizes = {10'000, 100'000, 1'000'000, 10'000'000},
                             .headline = {10'000, 1'000'000},
                             .ceiling = {"machine/latency"},
@@ -156,4 +120,3 @@ const Registrar kRegistrar({.name = "algorithm/hash_find_dependent",
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -1,28 +1,25 @@
 // algorithm/hash_find_hit: look up keys that are in a hash map.
 //
-// In: n distinct random 64-bit keys with their 64-bit values, and a batch of 1024 queries a call,
+// In: n distinct random 64-bit keys with their 64-bit values, and a batch of 1024 queries per call,
 // each a random one of the keys; the batches rotate through 2^20 queries. Every map has been told n
-// before it was filled. Out: the value of each query. Exact.
+// before it was filled. Out: the value of each query. Exact. The maps, the input (Lookups) and the
+// output are in hash_maps.h, our own table in flat_table.h.
 //
-// A node-based map pays for a division (buckets of a prime number), and for two or three dependent
-// misses: bucket, node, and the nodes chained before it. The maps are in hash_maps.h, our own in
-// flat_table.h. The ceiling: a find has to fetch one line at least, and these wait for nothing.
+// To be learned: a node-based map pays for a division (buckets of a prime number), and for two or
+// three misses that wait for one another: bucket, node, and the nodes chained before it. One line
+// is enough; and where many keys are known, their misses overlap. The ceiling: a find has to fetch
+// one line at least, and these wait for nothing.
 //
 // Links: boost_flat_map
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/hash_find_hit.cpp"
-#include "algorithm/flat_table-inl.h"
+#include <cstddef>
+#include <cstdint>
 
-#if HWY_ONCE
 #include "algorithm/hash_maps.h"
 #include "core/cpu.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(FindEach);
-HWY_EXPORT(FindGroups);
 
 struct HashFindHit : Finds {
   static Input make(const Setting& setting, Rng& rng) {
@@ -39,6 +36,20 @@ template <class Map>
 void find_each(const Filled<Map>& state, const Call& queries, Output& out) {
   for (std::size_t i = 0; i < queries.size(); ++i) out[i] = state.map.find(queries[i])->second;
 }
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/flat_table-inl.h"
+#include "algorithm/flat_table-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(FindEach);
+HWY_EXPORT(FindGroups);
 
 void flat_table(const Filled<FlatTable>& state, const Call& queries, Output& out) {
   HWY_DYNAMIC_DISPATCH(FindEach)(state.map.view(), queries.data(), queries.size(), out.data());
@@ -72,7 +83,7 @@ constexpr Variant<HashFindHit> kVariants[] = {
      .needs = kNeedsBoostFlatMap},
     {.name = "flat_table",
      .run = run<flat_table>,
-     .what = "buckets of one cache line on huge pages, four keys compared at once"},
+     .what = "one cache line per find: a bucket of four keys with their values, compared at once"},
     {.name = "flat_table_batched",
      .run = run<flat_table_batched>,
      .what =
@@ -82,7 +93,7 @@ constexpr Variant<HashFindHit> kVariants[] = {
 const Registrar kRegistrar(
     {.name = "algorithm/hash_find_hit",
      .axis = Axis::kMemoryLatency,
-     .technique = "one cache line and no guess a find; many finds under way at once",
+     .technique = "one cache line per find, no misprediction; many finds under way at once",
      .sizes = {10'000, 100'000, 1'000'000, 10'000'000},
      .headline = {10'000, 1'000'000},
      .ceiling = {"machine/miss_throughput"},
@@ -97,4 +108,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -1,128 +1,26 @@
 // algorithm/hash_find_miss: look up keys that are not in a hash map.
 //
-// In: n distinct random 64-bit keys with their 64-bit values, and a batch of 1024 queries a call,
+// In: n distinct random 64-bit keys with their 64-bit values, and a batch of 1024 queries per call,
 // all but one of them not among the keys; the batches rotate through 2^20 queries. The one that is,
 // at a random place, catches a map that finds nothing. Every map has been told n before it was
-// filled. Out: for each query its value, or 0 (which is no value). Exact.
+// filled. Out: for each query its value, or 0 (which is no value). Exact. The maps, the input
+// (Lookups) and the output are in hash_maps.h, our own table in flat_table.h.
 //
-// Nothing can be found, so what counts is how few bytes tell so. A chain of nodes has to be walked
-// to its end, with a miss for each; a byte of hash for each slot (SwissTable) or a filter is so
-// much smaller than the table that it lies in a nearer cache. The filter is that of Putze, Sanders
-// and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters" (2009), with blocks as small as
-// they get. The ceiling: one access a query to a byte for each key.
+// To be learned: nothing can be found, so what counts is how few bytes tell so. A chain of nodes
+// has to be walked to its end, with a miss for each; a byte of hash for each slot (SwissTable) or a
+// filter is so much smaller than the table that it lies in a nearer cache. The ceiling: one access
+// per query to a byte for each key.
 //
 // Links: boost_flat_map
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/hash_find_miss.cpp"
-#include "algorithm/flat_table-inl.h"
+#include <cstddef>
+#include <cstdint>
 
-#ifndef HEADROOM_ALGORITHM_HASH_FIND_MISS_SHARED
-#define HEADROOM_ALGORITHM_HASH_FIND_MISS_SHARED
-namespace headroom {
-namespace {
-
-// Two bits of 32 for each key whose home is that bucket: those that the 10 bits of the hash below
-// its slot tell.
-struct Filter {
-  const std::uint32_t* words;
-  int shift;
-
-  Filter(const std::uint32_t* words, const FlatTable::Hash& hash)
-      : words(words), shift(hash.shift - 10) {}
-  std::uint32_t bits(std::uint64_t hash) const {
-    const std::uint64_t two = hash >> shift;
-    return (1u << (two & 31)) | (1u << (two >> 5 & 31));
-  }
-  bool may_have(std::uint64_t hash, std::size_t home) const {
-    return (~words[home] & bits(hash)) == 0;
-  }
-};
-
-}  // namespace
-}  // namespace headroom
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-namespace {
-
-template <bool kStrong>
-HWY_INLINE void FindEachFilteredWith(const FlatTable::View& table, const Filter& filter,
-                                     const uint64_t* HWY_RESTRICT keys, size_t count,
-                                     uint64_t* HWY_RESTRICT out) {
-  for (size_t i = 0; i < count; ++i) {
-    const uint64_t hash = table.hash.of<kStrong>(keys[i]);
-    const size_t home = table.hash.home(hash);
-    uint64_t value = 0;
-    if (HWY_UNLIKELY(filter.may_have(hash, home))) value = Find(table, keys[i], home);
-    out[i] = value;
-  }
-}
-
-}  // namespace
-
-// A filter in front of the table: of 100 queries for keys that aren't there, 99 end at a word of 32
-// bits, and a word for each bucket is a 16th of the table.
-void FindEachFiltered(const FlatTable::View& view, const Filter& filter,
-                      const uint64_t* HWY_RESTRICT keys, size_t count, uint64_t* HWY_RESTRICT out) {
-  const FlatTable::View table = view;
-  if (table.hash.strong)
-    FindEachFilteredWith<true>(table, filter, keys, count, out);
-  else
-    FindEachFilteredWith<false>(table, filter, keys, count, out);
-}
-
-// In passes over a group. Hashes and homes, in a loop that the compiler vectorizes; the words of
-// the filter, fetched before where they are far; those that pass are gathered without a branch, and
-// their buckets fetched; only they are looked up.
-void FindGroupsFiltered(const FlatTable::View& view, const Filter& filter, size_t near,
-                        const uint64_t* HWY_RESTRICT keys, size_t count,
-                        uint64_t* HWY_RESTRICT out) {
-  const FlatTable::View table = view;
-  const FlatTable::Hash hash = table.hash;
-  const size_t buckets = table.mask + 1;
-  uint64_t hashes[kKeysInStep];
-  uint16_t passed[kKeysInStep];
-  for (size_t i = 0; i < count; i += kKeysInStep) {
-    const size_t group = HWY_MIN(kKeysInStep, count - i);
-    const uint64_t* HWY_RESTRICT k = keys + i;
-    if (hash.strong)
-      for (size_t j = 0; j < group; ++j) hashes[j] = hash.of<true>(k[j]);
-    else
-      for (size_t j = 0; j < group; ++j) hashes[j] = hash.of<false>(k[j]);
-    if (buckets * sizeof(*filter.words) > near)
-      for (size_t j = 0; j < group; ++j) hwy::Prefetch(filter.words + hash.home(hashes[j]));
-    size_t left = 0;
-    for (size_t j = 0; j < group; ++j) {
-      out[i + j] = 0;
-      passed[left] = static_cast<uint16_t>(j);
-      left += filter.may_have(hashes[j], hash.home(hashes[j]));
-    }
-    if (buckets * sizeof(FlatTable::Bucket) > near)
-      for (size_t j = 0; j < left; ++j) hwy::Prefetch(table.buckets + hash.home(hashes[passed[j]]));
-    for (size_t j = 0; j < left; ++j) {
-      const size_t query = passed[j];
-      out[i + query] = Find(table, k[query], hash.home(hashes[query]));
-    }
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include "algorithm/hash_maps.h"
 #include "core/cpu.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(FindEach);
-HWY_EXPORT(FindGroups);
-HWY_EXPORT(FindEachFiltered);
-HWY_EXPORT(FindGroupsFiltered);
 
 struct HashFindMiss : Finds {
   static Input make(const Setting& setting, Rng& rng) {
@@ -146,14 +44,23 @@ void find_each(const Filled<Map>& state, const Call& queries, Output& out) {
   }
 }
 
-void flat_table(const Filled<FlatTable>& state, const Call& queries, Output& out) {
-  HWY_DYNAMIC_DISPATCH(FindEach)(state.map.view(), queries.data(), queries.size(), out.data());
-}
+// A Bloom filter of a word of 32 bits for each bucket (Putze, Sanders and Singler, "Cache-, Hash-
+// and Space-Efficient Bloom Filters", 2009, with blocks as small as they get). Each key sets two
+// bits in the word of its home: those that the 10 bits of the hash below its slot tell.
+struct Filter {
+  const std::uint32_t* words;
+  int shift;
 
-void flat_table_batched(const Filled<FlatTable>& state, const Call& queries, Output& out) {
-  HWY_DYNAMIC_DISPATCH(FindGroups)
-  (state.map.view(), state.map.bytes() > l2_bytes(), queries.data(), queries.size(), out.data());
-}
+  Filter(const std::uint32_t* words, const FlatTable::Hash& hash)
+      : words(words), shift(hash.shift - 10) {}
+  std::uint32_t bits(std::uint64_t hash) const {
+    const std::uint64_t two = hash >> shift;
+    return (1u << (two & 31)) | (1u << (two >> 5 & 31));
+  }
+  bool may_have(std::uint64_t hash, std::size_t home) const {
+    return (~words[home] & bits(hash)) == 0;
+  }
+};
 
 // The table with a filter before it, made once it was full.
 struct Filtered : Filled<FlatTable> {
@@ -166,6 +73,31 @@ struct Filtered : Filled<FlatTable> {
   }
   Filter filter() const { return {words.data(), map.hash()}; }
 };
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/hash_find_miss-inl.h"
+#include "algorithm/hash_find_miss-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(FindEach);
+HWY_EXPORT(FindGroups);
+HWY_EXPORT(FindEachFiltered);
+HWY_EXPORT(FindGroupsFiltered);
+
+void flat_table(const Filled<FlatTable>& state, const Call& queries, Output& out) {
+  HWY_DYNAMIC_DISPATCH(FindEach)(state.map.view(), queries.data(), queries.size(), out.data());
+}
+
+void flat_table_batched(const Filled<FlatTable>& state, const Call& queries, Output& out) {
+  HWY_DYNAMIC_DISPATCH(FindGroups)
+  (state.map.view(), state.map.bytes() > l2_bytes(), queries.data(), queries.size(), out.data());
+}
 
 void flat_table_filtered(const Filtered& state, const Call& queries, Output& out) {
   HWY_DYNAMIC_DISPATCH(FindEachFiltered)
@@ -200,16 +132,18 @@ constexpr Variant<HashFindMiss> kVariants[] = {
      .needs = kNeedsBoostFlatMap},
     {.name = "flat_table",
      .run = run<flat_table>,
-     .what = "one cache line a query and four keys at once; but a line of the table itself"},
+     .what = "one cache line per query and four keys at once; but a line of the table itself"},
     {.name = "flat_table_batched",
      .run = run<flat_table_batched>,
      .what = "the lines of 256 queries fetched together"},
     {.name = "flat_table_filtered",
      .run = run<flat_table_filtered>,
-     .what = "32 filter bits a bucket, in a nearer cache than the table, end 99 of 100 queries"},
+     .what = "32 filter bits per bucket, in a nearer cache than the table, end 99 of 100 queries",
+     .promise_note = "a key that is erased stays in the filter"},
     {.name = "flat_table_filtered_batched",
      .run = run<flat_table_filtered_batched>,
-     .what = "256 queries hashed in vectors, filtered without a branch; few go to the table"},
+     .what = "256 queries hashed in vectors, filtered without a branch; few go to the table",
+     .promise_note = "a key that is erased stays in the filter"},
 };
 
 const Registrar kRegistrar(
@@ -230,4 +164,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

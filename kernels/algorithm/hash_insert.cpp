@@ -5,27 +5,27 @@
 // The key's first value is the one that is kept. The keys rotate through 2^20 or more. A call
 // starts with an empty map as it is made by default; its destruction is not timed, but to reserve
 // room for n keys is. Out: the value that the map has for each key, and its size (asked for
-// untimed). Exact.
+// untimed). Exact. The maps are in hash_maps.h, our own in flat_table.h.
 //
-// A node-based map allocates for each key; all maps that keep their entries in an array have to
-// move them when it gets too small. Where room was reserved, what is left is a miss a key, and the
-// memory's first touch. The maps are in hash_maps.h, our own in flat_table.h.
+// To be learned: a node-based map allocates for each key; all maps that keep their entries in an
+// array have to move them when it gets too small. Where room was reserved, what is left is a miss
+// per key, and the memory's first touch.
 //
 // Links: boost_flat_map
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/hash_insert.cpp"
-#include "algorithm/flat_table-inl.h"
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
 
-#if HWY_ONCE
 #include "algorithm/hash_maps.h"
 #include "core/cpu.h"
 #include "core/kernel.h"
+#include "support/slices.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(InsertEach);
-HWY_EXPORT(InsertGroups);
 
 // n random keys, a 16th of them repeats of one before, and a value for each, none of them 0.
 struct Inserts {
@@ -36,14 +36,10 @@ struct Inserts {
 struct HashInserts {
   using Call = Inserts;
   struct Input {
-    std::size_t n = 0;
-    std::size_t slices = 1;  // a power of two: so many calls' keys, one after the other
+    Slices slices;  // of n keys, and of their values
     Buffer<std::uint64_t> keys;
     Buffer<std::uint64_t> values;
-    Inserts at(std::size_t turn) const {
-      const std::size_t first = (turn & (slices - 1)) * n;
-      return {{keys.data() + first, n}, {values.data() + first, n}};
-    }
+    Inserts at(std::size_t turn) const { return {slices.of(keys, turn), slices.of(values, turn)}; }
   };
   // The value that the map has for each key, and its size.
   using Output = Buffer<std::uint64_t>;
@@ -73,11 +69,9 @@ struct HashInserts {
 
   static Input make(const Setting& setting, Rng& rng) {
     const std::size_t n = setting.n;
-    Input in{.n = n};
-    const std::size_t wanted = n < kSmallest ? kTestQueries : kQueries;
-    while (n != 0 && in.slices * n < wanted) in.slices *= 2;
-    in.keys = Buffer<std::uint64_t>(in.slices * n);
-    in.values = Buffer<std::uint64_t>(in.slices * n);
+    Input in{.slices = Slices::covering(n < kSmallest ? kTestQueries : kQueries, n)};
+    in.keys = Buffer<std::uint64_t>(in.slices.items());
+    in.values = Buffer<std::uint64_t>(in.slices.items());
     FastRng fast(rng());
     const std::uint64_t first = fast();
     for (std::size_t i = 0; i < in.keys.size(); ++i) {
@@ -87,19 +81,20 @@ struct HashInserts {
     }
     return in;
   }
-  // Any bytes, eight a key.
+  // Any bytes, eight per key.
   static Input from(std::span<const std::uint8_t> bytes) {
-    Input in{.n = bytes.size() / 8};
-    in.keys = Buffer<std::uint64_t>(in.n);
-    in.values = Buffer<std::uint64_t>(in.n);
-    for (std::size_t i = 0; i < in.n; ++i) {
+    const std::size_t n = bytes.size() / 8;
+    Input in{.slices = Slices::within(n, n)};
+    in.keys = Buffer<std::uint64_t>(n);
+    in.values = Buffer<std::uint64_t>(n);
+    for (std::size_t i = 0; i < n; ++i) {
       for (std::size_t byte = 0; byte < 8; ++byte)
         in.keys[i] |= std::uint64_t{bytes[8 * i + byte]} << (8 * byte);
       in.values[i] = i + 1;
     }
     return in;
   }
-  static void size(const Input& in, Output& out) { out = Output(in.n + 1); }
+  static void size(const Input& in, Output& out) { out = Output(in.slices.size() + 1); }
   static absl::Status same(const Inserts&, const Output& want, const Output& got) {
     return exact(want, got);
   }
@@ -114,6 +109,20 @@ void insert(Work<Map>& work, Output&) {
   for (std::size_t i = 0; i < work.in.keys.size(); ++i)
     work.map.emplace(work.in.keys[i], work.in.values[i]);
 }
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/flat_table-inl.h"
+#include "algorithm/flat_table-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(InsertEach);
+HWY_EXPORT(InsertGroups);
 
 // Growing is a pass from front to back through both tables, and needs no allocation for a key.
 void flat_table(Work<FlatTable>& work, Output&) {
@@ -137,7 +146,7 @@ void reserved(Work<Map>& work, Output& out) {
 constexpr Variant<HashInserts> kGrowing[] = {
     {.name = "naive",
      .run = run<insert<StdMap>>,
-     .what = "std::unordered_map: an allocation a key, and a rehash of scattered nodes"},
+     .what = "std::unordered_map: an allocation per key, and a rehash of scattered nodes"},
     {.name = "absl_flat_hash_map",
      .run = run<insert<AbslMap>>,
      .what = "absl::flat_hash_map: entries in an array that doubles when 7/8 are taken",
@@ -157,7 +166,7 @@ constexpr Variant<HashInserts> kGrowing[] = {
      .needs = kNeedsBoostFlatMap},
     {.name = "flat_table",
      .run = run<flat_table>,
-     .what = "one line a key and one probe; growing streams through old and new table"},
+     .what = "one line per key and one probe; growing streams through old and new table"},
     {.name = "flat_table_batched",
      .run = run<flat_table_batched>,
      .what = "256 keys hashed in vectors and their lines fetched together"},
@@ -166,7 +175,7 @@ constexpr Variant<HashInserts> kGrowing[] = {
 constexpr Variant<HashInserts> kReserved[] = {
     {.name = "naive",
      .run = run<reserved<StdMap, insert<StdMap>>>,
-     .what = "std::unordered_map: an allocation a key, and two misses"},
+     .what = "std::unordered_map: an allocation per key, and two misses"},
     {.name = "absl_flat_hash_map",
      .run = run<reserved<AbslMap, insert<AbslMap>>>,
      .what = "absl::flat_hash_map: entries in an array, at most 7/8 full",
@@ -186,7 +195,7 @@ constexpr Variant<HashInserts> kReserved[] = {
      .needs = kNeedsBoostFlatMap},
     {.name = "flat_table",
      .run = run<reserved<FlatTable, flat_table>>,
-     .what = "one line a key and one probe, on huge pages: few first touches"},
+     .what = "one line per key and one probe, on huge pages: few first touches"},
     {.name = "flat_table_batched",
      .run = run<reserved<FlatTable, flat_table_batched>>,
      .what = "256 keys hashed in vectors and their lines fetched together"},
@@ -208,13 +217,12 @@ Metadata metadata(std::string name, std::string technique) {
 }
 
 const Registrar kRegistrar(metadata("algorithm/hash_insert",
-                                    "no allocation a key; growing in order of the hash"),
+                                    "no allocation per key; growing in order of the hash"),
                            kGrowing);
 const Registrar kRegistrarReserved(
     metadata("algorithm/hash_insert_reserved",
-             "no allocation a key, one miss a key, many under way at once"),
+             "no allocation per key, one miss per key, many under way at once"),
     kReserved);
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "algorithm/flat_table.h"
 #include "core/kernel.h"
+#include "support/slices.h"
 
 #if HEADROOM_HAVE_BOOST_FLAT_MAP
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -25,7 +26,7 @@ inline constexpr Need kNeedsBoostFlatMap[] = {kBoostFlatMap};
 // A division by a prime, then a walk from bucket to node to node: two or three misses that wait for
 // one another.
 using StdMap = std::unordered_map<std::uint64_t, std::uint64_t>;
-// One byte of hash a slot, 16 of them compared at once: a find touches two lines, and compares a
+// One byte of hash per slot, 16 of them compared at once: a find touches two lines, and compares a
 // key only where it is nearly sure to match.
 using AbslMap = absl::flat_hash_map<std::uint64_t, std::uint64_t>;
 // Keys and values in the probed array itself, entries far from home displacing those near theirs,
@@ -54,7 +55,8 @@ inline constexpr std::size_t kSmallest = 10'000;  // of the measured sizes
 inline constexpr std::size_t kTestQueries = 4 * kBatch;
 
 // A bijection without structure that a hash function could profit from (the finisher of SplitMix64,
-// Steele, Lea and Flood 2014), so that distinct numbers give distinct keys.
+// Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014), so that distinct
+// numbers give distinct keys.
 inline std::uint64_t scramble(std::uint64_t x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
   x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
@@ -82,18 +84,14 @@ struct Entries {
 struct Lookups {
   using Call = std::span<const std::uint64_t>;  // the queries
   Entries entries;
+  Slices slices;                  // of kBatch queries
   Buffer<std::uint64_t> queries;  // none where there is no key
 
   Lookups(std::size_t n, FastRng& fast)
       : entries(n, fast),
-        queries(n == 0          ? 0
-                : n < kSmallest ? kTestQueries
-                                : kQueries) {}
-  Call at(std::size_t turn) const {
-    if (queries.empty()) return {};
-    const std::size_t slices = queries.size() / kBatch;  // a power of two
-    return {queries.data() + (turn & (slices - 1)) * kBatch, kBatch};
-  }
+        slices(n == 0 ? Slices() : Slices::within(n < kSmallest ? kTestQueries : kQueries, kBatch)),
+        queries(slices.items()) {}
+  Call at(std::size_t turn) const { return slices.of(queries, turn); }
 };
 
 // What the kernels that look up batches share. Out: the value of each query.

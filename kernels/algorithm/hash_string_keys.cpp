@@ -1,33 +1,128 @@
 // algorithm/hash_string_keys: look up words of a text in a hash map from strings to integers.
 //
-// In: n random words of 8 to 40 letters with their 64-bit values, and a batch of 1024 queries a
+// In: n random words of 8 to 40 letters with their 64-bit values, and a batch of 1024 queries per
 // call, each one of the words, as a std::string_view into a text (as a tokenizer hands them out);
 // the batches rotate through 2^18 queries. After the text come 64 bytes of padding, as simdjson
 // asks for them. Every map has been told n before it was filled. Out: the value of each query.
 // Exact.
 //
-// A std::string key that doesn't fit its object is one more miss, behind those of the map; a
-// std::unordered_map of std::string wants a std::string to look for, so one is made and freed for
-// every query (C++20 has a way around it, `transparent`). Hashing and comparing byte strings of
-// many lengths costs wrong guesses at those lengths. The ceiling: one line a find.
+// To be learned: a std::string key that doesn't fit its object is one more miss, behind those of
+// the map; a std::unordered_map of std::string wants a std::string to look for, so one is made and
+// freed for every query (C++20 has a way around it, `transparent`). Hashing and comparing byte
+// strings of many lengths mispredicts at those lengths. The ceiling: one line per find.
 //
 // Links: boost_flat_map
-#include "algorithm/hash_maps.h"
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/hash_string_keys.cpp"
-#include "hwy/cache_control.h"
-#include "support/mask_bits-inl.h"
-
-#ifndef HEADROOM_ALGORITHM_HASH_STRING_KEYS_SHARED
-#define HEADROOM_ALGORITHM_HASH_STRING_KEYS_SHARED
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "algorithm/hash_maps.h"
+#include "core/cpu.h"
+#include "core/kernel.h"
+#include "core/opaque.h"
+#include "support/slices.h"
 
 namespace headroom {
 namespace {
+
+constexpr std::size_t kStringQueries = std::size_t{1} << 18;
+constexpr std::size_t kSlack = 64;
+
+struct HashStringKeys {
+  using Call = std::span<const std::string_view>;
+  struct Input {
+    std::string words;                   // one after the other, with kSlack bytes after the last
+    std::vector<std::string_view> keys;  // into `words`
+    Buffer<std::uint64_t> values;
+    Slices slices;                          // of kBatch queries
+    std::string text;                       // the queries
+    std::vector<std::string_view> queries;  // into `text`
+    Input() = default;
+    Input(const Input&) = delete;
+    Input(Input&&) = default;
+    Call at(std::size_t turn) const { return slices.of(queries, turn); }
+  };
+  using Output = Buffer<std::uint64_t>;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    const std::size_t n = setting.n;
+    FastRng fast(rng());
+    Input in;
+    std::vector<std::size_t> starts(n + 1);
+    for (std::size_t i = 0; i < n; ++i) starts[i + 1] = starts[i] + 8 + bounded(fast, 33);
+    in.words.resize(starts[n] + kSlack);
+    for (std::size_t i = 0; i < starts[n]; ++i)
+      in.words[i] = static_cast<char>('a' + (fast() >> 32) * 26 / (std::uint64_t{1} << 32));
+    in.values = Buffer<std::uint64_t>(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      in.keys.emplace_back(in.words.data() + starts[i], starts[i + 1] - starts[i]);
+      in.values[i] = fast() | 1;
+    }
+    if (n != 0) in.slices = Slices::within(n < kSmallest ? kTestQueries : kStringQueries, kBatch);
+    std::vector<std::uint32_t> wanted(in.slices.items());
+    std::size_t bytes = kSlack;
+    for (std::uint32_t& which : wanted) {
+      which = static_cast<std::uint32_t>(bounded(fast, n));
+      bytes += in.keys[which].size();
+    }
+    in.text.reserve(bytes);
+    for (const std::uint32_t which : wanted) {
+      const char* const start = in.text.data() + in.text.size();
+      in.text += in.keys[which];
+      in.queries.emplace_back(start, in.keys[which].size());
+    }
+    in.text.append(kSlack, ' ');
+    return in;
+  }
+  static void size(const Input& in, Output& out) { out = Output(in.queries.empty() ? 0 : kBatch); }
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+using Call = HashStringKeys::Call;
+using Output = HashStringKeys::Output;
+
+struct HashText {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>()(text);
+  }
+};
+using StdStrings = std::unordered_map<std::string, std::uint64_t>;
+using StdStringsTransparent =
+    std::unordered_map<std::string, std::uint64_t, HashText, std::equal_to<>>;
+using AbslStrings = absl::flat_hash_map<std::string, std::uint64_t>;
+using RobinStrings = tsl::robin_map<std::string, std::uint64_t, HashText, std::equal_to<>>;
+using RobinStringsHash =
+    tsl::robin_map<std::string, std::uint64_t, HashText, std::equal_to<>,
+                   std::allocator<std::pair<std::string, std::uint64_t>>, true>;
+
+template <class Map>
+struct FilledStrings {
+  Map map;
+  explicit FilledStrings(const HashStringKeys::Input& in) {
+    map.reserve(in.keys.size());
+    for (std::size_t i = 0; i < in.keys.size(); ++i)
+      map.emplace(std::string(in.keys[i]), in.values[i]);
+  }
+};
+
+template <class Map, class Key>
+void find_strings(const FilledStrings<Map>& state, const Call& queries, Output& out) {
+  for (std::size_t i = 0; i < queries.size(); ++i)
+    out[i] = state.map.find(Key(queries[i].data(), queries[i].size()))->second;
+}
 
 constexpr std::size_t kInline = 48;  // bytes of a key that lie in its record
 constexpr std::size_t kWords = kInline / 8;
@@ -61,8 +156,8 @@ inline std::uint64_t folded(std::uint64_t a, std::uint64_t b) {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-// Three wide products side by side, whatever the length (as Yi's wyhash folds them); for keys that
-// are longer than kInline the rest goes through std::hash.
+// Three wide products side by side, whatever the length (folded as in Wang Yi's wyhash); for keys
+// that are longer than kInline the rest goes through std::hash.
 inline std::uint64_t hash_of(const Padded& key, std::string_view text) {
   std::uint64_t hash =
       folded(key.words[0] ^ 0xa0761d6478bd642f, key.words[1] ^ 0xe7037ed1a0b428db) ^
@@ -134,182 +229,26 @@ class StringTable {
   std::unordered_map<const Record*, std::string> rest_;  // of keys longer than kInline
 };
 
-}  // namespace
-}  // namespace headroom
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-// A bit for each of the 16 slots whose byte is `tag`.
-HWY_INLINE uint32_t TagMatches(const uint8_t* HWY_RESTRICT tags, uint8_t tag) {
-  const hn::CappedTag<uint8_t, kGroupSlots> d;
-  const auto wanted = hn::Set(d, tag);
-  uint32_t matches = 0;
-  for (size_t i = 0; i < kGroupSlots; i += hn::Lanes(d)) {
-    const auto same = hn::Eq(hn::LoadU(d, tags + i), wanted);
-    matches |= static_cast<uint32_t>(MaskBits(d, same)) << i;
-  }
-  return matches;
-}
-
-HWY_INLINE uint64_t FindString(const StringTable& table, std::string_view text, const Padded& key,
-                               StringTable::Place at) {
-  for (size_t group = at.group;; group = table.after(group)) {
-    const uint8_t* HWY_RESTRICT tags = table.tags(group);
-    for (uint32_t matches = TagMatches(tags, at.tag); matches != 0; matches &= matches - 1) {
-      const size_t slot = hwy::Num0BitsBelowLS1Bit_Nonzero32(matches);
-      const StringTable::Record& record = table.record(group * kGroupSlots + slot);
-      if (HWY_LIKELY(table.is(record, key, text))) return record.value;
-    }
-    if (TagMatches(tags, 0) != 0) return 0;
-  }
-}
-
-}  // namespace
-
-void FindStrings(const StringTable& table, const std::string_view* HWY_RESTRICT texts, size_t count,
-                 uint64_t* HWY_RESTRICT out) {
-  for (size_t i = 0; i < count; ++i) {
-    const Padded key(texts[i]);
-    out[i] = FindString(table, texts[i], key, table.place(hash_of(key, texts[i])));
-  }
-}
-
-// In passes over a group: hashes, with the bytes of hash asked for where they are far; the first
-// slot that may be the one, with its record asked for; then the finds.
-void FindStringGroups(const StringTable& table, size_t l2_bytes,
-                      const std::string_view* HWY_RESTRICT texts, size_t count,
-                      uint64_t* HWY_RESTRICT out) {
-  constexpr size_t kStep = 64;
-  StringTable::Place places[kStep];
-  for (size_t i = 0; i < count; i += kStep) {
-    const size_t group = HWY_MIN(kStep, count - i);
-    for (size_t j = 0; j < group; ++j) {
-      places[j] = table.place(hash_of(Padded(texts[i + j]), texts[i + j]));
-      if (table.tag_bytes() > l2_bytes) hwy::Prefetch(table.tags(places[j].group));
-    }
-    for (size_t j = 0; j < group; ++j) {
-      // The end mark: a slot of some kind where there is none.
-      const uint32_t matches = TagMatches(table.tags(places[j].group), places[j].tag) | 0x8000;
-      const size_t slot = hwy::Num0BitsBelowLS1Bit_Nonzero32(matches);
-      hwy::Prefetch(&table.record(places[j].group * kGroupSlots + slot));
-    }
-    for (size_t j = 0; j < group; ++j)
-      out[i + j] = FindString(table, texts[i + j], Padded(texts[i + j]), places[j]);
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-#include "core/cpu.h"
-#include "core/kernel.h"
-
-namespace headroom {
-namespace {
-
-HWY_EXPORT(FindStrings);
-HWY_EXPORT(FindStringGroups);
-
-constexpr std::size_t kStringQueries = std::size_t{1} << 18;
-constexpr std::size_t kSlack = 64;
-
-struct HashStringKeys {
-  using Call = std::span<const std::string_view>;
-  struct Input {
-    std::string words;                   // one after the other, with kSlack bytes after the last
-    std::vector<std::string_view> keys;  // into `words`
-    Buffer<std::uint64_t> values;
-    std::string text;                       // the queries
-    std::vector<std::string_view> queries;  // into `text`
-    Input() = default;
-    Input(const Input&) = delete;
-    Input(Input&&) = default;
-    Call at(std::size_t turn) const {
-      if (queries.empty()) return {};
-      return {queries.data() + (turn & (queries.size() / kBatch - 1)) * kBatch, kBatch};
-    }
-  };
-  using Output = Buffer<std::uint64_t>;
-
-  static Input make(const Setting& setting, Rng& rng) {
-    const std::size_t n = setting.n;
-    FastRng fast(rng());
-    Input in;
-    std::vector<std::size_t> starts(n + 1);
-    for (std::size_t i = 0; i < n; ++i) starts[i + 1] = starts[i] + 8 + bounded(fast, 33);
-    in.words.resize(starts[n] + kSlack);
-    for (std::size_t i = 0; i < starts[n]; ++i)
-      in.words[i] = static_cast<char>('a' + (fast() >> 32) * 26 / (std::uint64_t{1} << 32));
-    in.values = Buffer<std::uint64_t>(n);
-    for (std::size_t i = 0; i < n; ++i) {
-      in.keys.emplace_back(in.words.data() + starts[i], starts[i + 1] - starts[i]);
-      in.values[i] = fast() | 1;
-    }
-    const std::size_t count = n == 0 ? 0 : n < kSmallest ? kTestQueries : kStringQueries;
-    std::vector<std::uint32_t> wanted(count);
-    std::size_t bytes = kSlack;
-    for (std::uint32_t& which : wanted) {
-      which = static_cast<std::uint32_t>(bounded(fast, n));
-      bytes += in.keys[which].size();
-    }
-    in.text.reserve(bytes);
-    for (const std::uint32_t which : wanted) {
-      const char* const start = in.text.data() + in.text.size();
-      in.text += in.keys[which];
-      in.queries.emplace_back(start, in.keys[which].size());
-    }
-    in.text.append(kSlack, ' ');
-    return in;
-  }
-  static void size(const Input& in, Output& out) { out = Output(in.queries.empty() ? 0 : kBatch); }
-  static absl::Status same(const Call&, const Output& want, const Output& got) {
-    return exact(want, got);
-  }
-};
-using Call = HashStringKeys::Call;
-using Output = HashStringKeys::Output;
-
-struct HashText {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const {
-    return std::hash<std::string_view>()(text);
-  }
-};
-using StdStrings = std::unordered_map<std::string, std::uint64_t>;
-using StdStringsTransparent =
-    std::unordered_map<std::string, std::uint64_t, HashText, std::equal_to<>>;
-using AbslStrings = absl::flat_hash_map<std::string, std::uint64_t>;
-using RobinStrings = tsl::robin_map<std::string, std::uint64_t, HashText, std::equal_to<>>;
-using RobinStringsHash =
-    tsl::robin_map<std::string, std::uint64_t, HashText, std::equal_to<>,
-                   std::allocator<std::pair<std::string, std::uint64_t>>, true>;
-
-template <class Map>
-struct FilledStrings {
-  Map map;
-  explicit FilledStrings(const HashStringKeys::Input& in) {
-    map.reserve(in.keys.size());
-    for (std::size_t i = 0; i < in.keys.size(); ++i)
-      map.emplace(std::string(in.keys[i]), in.values[i]);
-  }
-};
-
-template <class Map, class Key>
-void find_strings(const FilledStrings<Map>& state, const Call& queries, Output& out) {
-  for (std::size_t i = 0; i < queries.size(); ++i)
-    out[i] = state.map.find(Key(queries[i].data(), queries[i].size()))->second;
-}
-
 struct FilledTable {
   StringTable map;
   explicit FilledTable(const HashStringKeys::Input& in) : map(in.keys.size()) {
     for (std::size_t i = 0; i < in.keys.size(); ++i) map.insert(in.keys[i], in.values[i]);
   }
 };
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/hash_string_keys-inl.h"
+#include "algorithm/hash_string_keys-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(FindStrings);
+HWY_EXPORT(FindStringGroups);
 
 void string_table(const FilledTable& state, const Call& queries, Output& out) {
   HWY_DYNAMIC_DISPATCH(FindStrings)(state.map, queries.data(), queries.size(), out.data());
@@ -341,16 +280,18 @@ constexpr Variant<HashStringKeys> kVariants[] = {
      .role = Role::kPeer},
     {.name = "string_table",
      .run = run<string_table>,
-     .what = "key and value in one line, hashed and compared as six numbers whatever the length"},
+     .what = "key and value in one line, hashed and compared as six numbers whatever the length",
+     .promise_note = "48 bytes can be read from where a query starts"},
     {.name = "string_table_batched",
      .run = run<string_table_batched>,
-     .what = "64 queries hashed, their records fetched together"},
+     .what = "64 queries hashed, their records fetched together",
+     .promise_note = "48 bytes can be read from where a query starts"},
 };
 
 const Registrar kRegistrar(
     {.name = "algorithm/hash_string_keys",
      .axis = Axis::kMemoryLatency,
-     .technique = "no temporary string, no pointer to the key, no guess at lengths",
+     .technique = "no temporary string, no pointer to the key, no branch on lengths",
      .sizes = {1'000, 10'000, 100'000, 1'000'000},
      .headline = {10'000, 100'000},
      .ceiling = {"machine/miss_throughput"},
@@ -365,4 +306,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

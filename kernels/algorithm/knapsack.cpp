@@ -8,80 +8,12 @@
 // Inputs: even has even weights up to 510 and an odd capacity, so that it can't be filled wholly
 // and nobody is done early; random has weights up to 256.
 //
-// Taking or leaving each item makes 2^n ways, most of which leave the same room for the same items.
-// Remembering those makes it n * capacity; and what fits or not is one bit (Pisinger, "Dynamic
-// programming on the word RAM", 2003).
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/knapsack.cpp"
-#include <bit>
+// To be learned: taking or leaving each item makes 2^n ways, most of which leave the same room for
+// the same items. Remembering those makes it n * capacity questions; and what fits or not is one
+// bit, so that a word answers 64 of them.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-
-#include "support/simd.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-// Bit s of `sums` is 1 where items so far can weigh s together. Adds an item of weight w > 0: a
-// shift by w, from the top down, since each word depends on lower ones only. `words` are those that
-// can change. Notes in first[s] that sums which are new came with item `item`.
-//
-// kSlack zero words lie before sums[0]. Few sums are new once many items are in: a branch finds
-// those.
-void AddItem(uint64_t* HWY_RESTRICT sums, size_t words, size_t w, uint16_t item,
-             uint16_t* HWY_RESTRICT first) {
-  const hn::ScalableTag<uint64_t> d;
-  const size_t lanes = hn::Lanes(d);
-  const size_t whole = w / 64;
-  const int bits = static_cast<int>(w % 64);
-  // The lanes of one word's new sums, written as whole vectors: a store a sum would cost as much as
-  // all the rest.
-  const hn::CappedTag<uint16_t, 64> d16;
-  const auto items = hn::Set(d16, item);
-  const auto note = [&](size_t word, uint64_t fresh) HWY_ATTR {
-    uint8_t bytes[16] = {};
-    if constexpr (std::endian::native == std::endian::big) fresh = __builtin_bswap64(fresh);
-    std::memcpy(bytes, &fresh, 8);
-    for (size_t k = 0; k < 64; k += hn::Lanes(d16)) {
-      if (hn::Lanes(d16) < 8) {
-        if ((bytes[k / 8] >> k % 8 & 1) != 0) first[word * 64 + k] = item;
-      } else {
-        hn::BlendedStore(items, hn::LoadMaskBits(d16, bytes + k / 8), d16, first + word * 64 + k);
-      }
-    }
-  };
-  size_t at = words;
-  for (; at >= lanes; at -= lanes) {
-    const size_t i = at - lanes;
-    const auto old = hn::LoadU(d, sums + i);
-    const auto low = hn::LoadU(d, sums + i - whole);
-    // Two shifts of the lower neighbour: one by 64 would be undefined.
-    const auto lower = hn::ShiftRight<1>(hn::LoadU(d, sums + i - whole - 1));
-    const auto moved = hn::Or(hn::ShiftLeftSame(low, bits), hn::ShiftRightSame(lower, 63 - bits));
-    const auto fresh = hn::AndNot(old, moved);
-    if (HWY_LIKELY(hn::AllTrue(d, hn::Eq(fresh, hn::Zero(d))))) continue;
-    hn::StoreU(hn::Or(old, fresh), d, sums + i);
-    HWY_ALIGN uint64_t each[hn::MaxLanes(d)];
-    hn::Store(fresh, d, each);
-    for (size_t l = 0; l < lanes; ++l)
-      if (each[l] != 0) note(i + l, each[l]);
-  }
-  for (; at > 0; --at) {
-    const size_t i = at - 1;
-    const uint64_t moved = sums[i - whole] << bits | sums[i - whole - 1] >> 1 >> (63 - bits);
-    const uint64_t fresh = moved & ~sums[i];
-    sums[i] |= fresh;
-    if (fresh != 0) note(i, fresh);
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-#include <algorithm>
-#include <bit>
 #include <span>
 #include <vector>
 
@@ -90,11 +22,9 @@ HWY_AFTER_NAMESPACE();
 namespace headroom {
 namespace {
 
-HWY_EXPORT(AddItem);
-
 constexpr std::size_t kInstances = 64;
 constexpr std::size_t kHeaviest = 510;
-constexpr std::size_t kSlack = kHeaviest / 64 + 2;  // words before the first
+constexpr std::size_t kSlack = kHeaviest / 64 + 2;  // zero words before that of sums 0 to 63
 
 struct Knapsack {
   static constexpr auto kInputs = inputs("even", "random");
@@ -222,8 +152,9 @@ void table(const Call& in, Output& out) {
   take(in, out, most);
 }
 
-// A bit for each sum and number of items: 64 sums a shift and an OR. The most that fits is the
-// highest one bit, and an item is taken where its sum has no bit without it.
+// A bit for each sum and number of items: one shift and one OR for 64 sums (Pisinger, "Dynamic
+// programming on the word RAM", 2003). The most that fits is the highest one bit, and an item is
+// taken where its sum has no bit without it.
 void bitset(const Call& in, Output& out) {
   const std::size_t words = in.capacity / 64 + 1, n = in.weights.size(), row = words + kSlack;
   if (out.bits.size() < (n + 1) * row) out.bits.resize((n + 1) * row);
@@ -249,6 +180,19 @@ void bitset(const Call& in, Output& out) {
     if (out.taken[i - 1] != 0) sum -= in.weights[i - 1];
   }
 }
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/knapsack-inl.h"
+#include "algorithm/knapsack-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(AddItem);
 
 // One row, which stays in L1, and for each sum the item that it first came with: that item is
 // taken, and the rest of the sum came before it. Only sums up to the weight of all items so far can
@@ -289,11 +233,12 @@ constexpr Variant<Knapsack> kVariants[] = {
      .max_n = 512},
     {.name = "bitset",
      .run = run<bitset>,
-     .what = "a bit for each sum that can be made: 64 sums a shift and an OR",
+     .what = "a bit for each sum that can be made: one shift and one OR for 64 sums",
      .max_n = 4096},
     {.name = "one_bitset",
      .run = run<one_bitset>,
-     .what = "one row in L1 in the widest vectors, and the item that each sum first came with"},
+     .what =
+         "the same bits in one row, which stays in L1, and the item that each sum first came with"},
 };
 
 const Registrar kRegistrar({.name = "algorithm/knapsack",
@@ -315,4 +260,3 @@ const Registrar kRegistrar({.name = "algorithm/knapsack",
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

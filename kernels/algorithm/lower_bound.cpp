@@ -1,142 +1,28 @@
 // algorithm/lower_bound: where does each query belong in a sorted array?
 //
-// In: n sorted int32 (duplicates among them) and a batch of 1024 queries a call, half of them in
-// the array; the batches rotate through 2^20 queries, since a fixed thousand is learned by the
-// branch predictor and ranks the variants the wrong way round. Out: for each query the index of the
-// first element that is not less than it. Exact.
+// In: n sorted int32 (duplicates among them) and a batch of 1024 queries per call, half of them in
+// the array; the batches rotate through 2^20 queries, since branch prediction learns a fixed
+// thousand, and ranks the variants the wrong way round then. Out: for each query the index of the
+// first element that is not less than it. Exact. The input and the trees are in search_trees.h.
 //
-// Binary search pays twice: a branch that is mispredicted every other step, and, once the array has
-// outgrown a cache, a miss a step of which each waits for the last. After Khuong and Morin, "Array
+// To be learned: binary search pays twice, a branch that is mispredicted every other step and, once
+// the array has outgrown a cache, a miss per step, each of which waits for the one before it. No
+// branch; another layout; a wider step; many searches at once. After Khuong and Morin, "Array
 // Layouts for Comparison-Based Searching" (2017: branchless search, the Eytzinger layout and its
 // prefetch), and Slotin, "Algorithms for Modern Hardware" (2022: the static B+ tree). The code is
 // our own. The ceiling: a search has to fetch one line of the array at least, and waits for no
 // other.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/lower_bound.cpp"
-#include "algorithm/search_trees-inl.h"
-#include "hwy/cache_control.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-constexpr size_t kTopLevels = 3;  // 1 + 17 + 289 nodes: 20 KB
-constexpr size_t kStep = 16;
-constexpr size_t kGroup = 256;
-
-template <size_t kHeight>
-HWY_INLINE void SearchOneByOne(const TreeView& tree, const int32_t* HWY_RESTRICT queries,
-                               size_t count, uint32_t* HWY_RESTRICT out) {
-  const hn::CappedTag<int32_t, kNodeKeys> d;
-  for (size_t i = 0; i < count; ++i) {
-    const auto query = hn::Set(d, queries[i]);
-    size_t cursor = 0;
-    for (size_t l = 0; l + 1 < kHeight; ++l) cursor = Child(d, tree.levels[l], cursor, query);
-    out[i] = Rank(d, tree.levels[kHeight - 1], cursor, query);
-  }
-}
-
-// Sixteen searches go down in step: few enough that their cursors stay in registers, enough that
-// one search's chain of loads and population counts hides behind the others'. Returns how many were
-// done.
-template <size_t kHeight>
-HWY_INLINE size_t SearchInStep(const TreeView& tree, const int32_t* HWY_RESTRICT queries,
-                               size_t count, uint32_t* HWY_RESTRICT out) {
-  const hn::CappedTag<int32_t, kNodeKeys> d;
-  size_t i = 0;
-  for (; i + kStep <= count; i += kStep) {
-    size_t cursors[kStep] = {};
-    for (size_t l = 0; l + 1 < kHeight; ++l)
-      for (size_t j = 0; j < kStep; ++j)
-        cursors[j] = Child(d, tree.levels[l], cursors[j], hn::Set(d, queries[i + j]));
-    for (size_t j = 0; j < kStep; ++j)
-      out[i + j] = Rank(d, tree.levels[kHeight - 1], cursors[j], hn::Set(d, queries[i + j]));
-  }
-  return i;
-}
-
-// In a tree beyond L2 a large group takes each level together below the top ones, which stay in L1:
-// all have asked for their next nodes before the first goes on, so that as many misses are under
-// way as the core can track. Out-of-order execution alone has only those of the few searches in its
-// window.
-template <size_t kHeight>
-HWY_INLINE size_t SearchInGroups(const TreeView& tree, const int32_t* HWY_RESTRICT queries,
-                                 size_t count, uint32_t* HWY_RESTRICT out) {
-  const hn::CappedTag<int32_t, kNodeKeys> d;
-  size_t i = 0;
-  for (; i + kGroup <= count; i += kGroup) {
-    size_t cursors[kGroup];
-    for (size_t g = 0; g < kGroup; g += kStep) {
-      size_t top[kStep] = {};
-      for (size_t l = 0; l < kTopLevels; ++l)
-        for (size_t j = 0; j < kStep; ++j)
-          top[j] = Child(d, tree.levels[l], top[j], hn::Set(d, queries[i + g + j]));
-      for (size_t j = 0; j < kStep; ++j) {
-        cursors[g + j] = top[j];
-        hwy::Prefetch(tree.levels[kTopLevels] + 2 * top[j]);
-      }
-    }
-    for (size_t l = kTopLevels; l + 1 < kHeight; ++l) {
-      for (size_t j = 0; j < kGroup; ++j) {
-        cursors[j] = Child(d, tree.levels[l], cursors[j], hn::Set(d, queries[i + j]));
-        hwy::Prefetch(tree.levels[l + 1] + 2 * cursors[j]);
-      }
-    }
-    for (size_t j = 0; j < kGroup; ++j)
-      out[i + j] = Rank(d, tree.levels[kHeight - 1], cursors[j], hn::Set(d, queries[i + j]));
-  }
-  return i;
-}
-
-template <size_t kHeight>
-void Search(const TreeView& tree, bool batched, const int32_t* HWY_RESTRICT queries, size_t count,
-            uint32_t* HWY_RESTRICT out) {
-  size_t done = 0;
-  if (batched) {
-    if constexpr (kHeight > kTopLevels + 1)
-      done = SearchInGroups<kHeight>(tree, queries, count, out);
-    else
-      done = SearchInStep<kHeight>(tree, queries, count, out);
-  }
-  SearchOneByOne<kHeight>(tree, queries + done, count - done, out + done);
-}
-
-}  // namespace
-
-// The height is a compile-time constant for the loops inside: they unroll, and nothing is left to
-// predict.
-void SearchTree(const TreeView& tree, bool batched, const int32_t* HWY_RESTRICT queries,
-                size_t count, uint32_t* HWY_RESTRICT out) {
-  switch (tree.height) {
-    case 1:
-      return Search<1>(tree, batched, queries, count, out);
-    case 2:
-      return Search<2>(tree, batched, queries, count, out);
-    case 3:
-      return Search<3>(tree, batched, queries, count, out);
-    case 4:
-      return Search<4>(tree, batched, queries, count, out);
-    case 5:
-      return Search<5>(tree, batched, queries, count, out);
-    case 6:
-      return Search<6>(tree, batched, queries, count, out);
-    default:
-      return Search<7>(tree, batched, queries, count, out);
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 
+#include "algorithm/search_trees.h"
 #include "core/kernel.h"
+#include "core/opaque.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(SearchTree);
 
 constexpr std::size_t kBatch = SortedKeys::kBatch;
 
@@ -149,7 +35,7 @@ struct LowerBound {
     FastRng fast(rng());
     return {setting.n, fast};
   }
-  // Any bytes, four a number.
+  // Any bytes, four per number.
   static Input from(std::span<const std::uint8_t> bytes) { return Input(bytes); }
   static void size(const Input&, Output& out) { out = Output(kBatch); }
   static absl::Status same(const SortedKeys::Call&, const Output& want, const Output& got) {
@@ -253,11 +139,27 @@ void eytzinger_batched(const Eytzinger& tree, const Call& in, Output& out) {
   }
 }
 
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/lower_bound-inl.h"
+#include "algorithm/lower_bound-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(SearchTree);
+
+// One search after the other; out-of-order execution overlaps a few.
 void s_tree(const TreeIndex& index, const Call& in, Output& out) {
   HWY_DYNAMIC_DISPATCH(SearchTree)
   (index.view(), false, in.queries.data(), in.queries.size(), out.data());
 }
 
+// Small trees: 16 searches in step. Beyond L2: 256, which have all asked for their next nodes
+// before the first goes on.
 void s_tree_batched(const TreeIndex& index, const Call& in, Output& out) {
   HWY_DYNAMIC_DISPATCH(SearchTree)
   (index.view(), true, in.queries.data(), in.queries.size(), out.data());
@@ -267,7 +169,8 @@ constexpr Variant<LowerBound> kVariants[] = {
     {.name = "naive", .run = run<naive>, .what = "linear scan", .max_n = 1 << 16},
     {.name = "std_lower_bound",
      .run = run<std_lower_bound>,
-     .what = "binary search: log2(n) steps, half of them mispredicted"},
+     .what = "binary search: log2(n) steps, half of them mispredicted",
+     .role = Role::kStandard},
     {.name = "branchless",
      .run = run<branchless>,
      .what = "no branch to mispredict; beyond the caches it loses, as nothing fetches ahead"},
@@ -285,7 +188,8 @@ constexpr Variant<LowerBound> kVariants[] = {
      .what = "B+ tree of cache lines: 17-way steps, each one SIMD comparison and one miss"},
     {.name = "s_tree_batched",
      .run = run<s_tree_batched>,
-     .what = "groups of searches go down the tree in step: hundreds of misses asked for at once"},
+     .what = "the same, 16 searches in step; in trees of five levels or more 256, each node "
+             "prefetched"},
 };
 
 const Registrar kRegistrar(
@@ -310,4 +214,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

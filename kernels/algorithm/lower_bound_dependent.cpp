@@ -1,200 +1,31 @@
 // algorithm/lower_bound_dependent: where does a query belong in a sorted array, if it is known only
 // when the one before it has been answered?
 //
-// In: n sorted int32 (duplicates among them) and a batch of 1024 queries a call, half of them in
+// In: n sorted int32 (duplicates among them) and a batch of 1024 queries per call, half of them in
 // the array, each exclusive-or the answer to the one before it (the first of a batch as it is); the
 // batches rotate through 2^18 queries. Out: for each query the index of the first element that is
-// not less than it. Exact.
+// not less than it. Exact. The input and the trees are in search_trees.h.
 //
-// No two searches overlap, so what counts is the latency of one: the steps that wait for one
-// another, and the misses among them. A branch that is guessed right hides both, which is why
+// To be learned: no two searches overlap, so what counts is the latency of one, the steps that wait
+// for one another and the misses among them. A branch that is predicted hides both, which is why
 // std::lower_bound does better here than beside overlapping searches. After Khuong and Morin (2017)
 // and Slotin (2022), as lower_bound, and Peterson ("Addressing for Random-Access Storage", 1957)
 // and Kipf and others ("RadixSpline", 2020) for interpolation; the code is our own. The ceiling:
-// one load a search from memory as large as the array. The trees stay short of it beyond the
+// one load per search from memory as large as the array. The trees stay short of it beyond the
 // caches: their lowest inner level is larger than L2, a second far load that the first one waits
 // for.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/lower_bound_dependent.cpp"
-#include "algorithm/search_trees-inl.h"
-
-#ifndef HEADROOM_ALGORITHM_LOWER_BOUND_DEPENDENT_SHARED
-#define HEADROOM_ALGORITHM_LOWER_BOUND_DEPENDENT_SHARED
-namespace headroom {
-namespace {
-
-constexpr std::size_t kWideKeys = 64;  // four cache lines
-constexpr std::size_t kWideHeight = 6;
-
-// The keys by their upper bits, of which the first is the sign, turned.
-struct TableView {
-  const std::uint32_t* first;  // where the keys with these upper bits start, and, last, the end
-  int shift;                   // that leaves the upper bits
-  const std::int32_t* keys;
-  std::size_t padded;  // keys, with what fills the last line
-
-  std::uint32_t ordered(std::int32_t key) const {
-    return static_cast<std::uint32_t>(key) ^ 0x80000000u;
-  }
-};
-
-// As TreeView, with inner nodes of 64 keys and 65 children. The leaves are lines of the array.
-struct WideView {
-  const std::int32_t* levels[kWideHeight];
-  std::size_t height;
-};
-
-}  // namespace
-}  // namespace headroom
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-template <size_t kHeight>
-void Chain(const TreeView& tree, const int32_t* HWY_RESTRICT masked, size_t count,
-           uint32_t* HWY_RESTRICT out) {
-  const hn::CappedTag<int32_t, kNodeKeys> d;
-  uint32_t last = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const auto query = hn::Set(d, masked[i] ^ static_cast<int32_t>(last));
-    size_t cursor = 0;
-    for (size_t l = 0; l + 1 < kHeight; ++l) cursor = Child(d, tree.levels[l], cursor, query);
-    out[i] = last = Rank(d, tree.levels[kHeight - 1], cursor, query);
-  }
-}
-
-HWY_INLINE size_t CountLessWide(const int32_t* HWY_RESTRICT node, int32_t key) {
-  const hn::CappedTag<int32_t, kNodeKeys> d;
-  const auto query = hn::Set(d, key);
-  const size_t n = hn::Lanes(d);
-  size_t a = 0, b = 0;  // two sums: the chain is what is to be short
-  for (size_t i = 0; i < kWideKeys; i += 2 * n) {
-    a += hn::CountTrue(d, hn::Lt(hn::LoadU(d, node + i), query));
-    b += hn::CountTrue(d, hn::Lt(hn::LoadU(d, node + i + n), query));
-  }
-  return a + b;
-}
-
-template <size_t kHeight>
-void ChainWide(const WideView& tree, const int32_t* HWY_RESTRICT masked, size_t count,
-               uint32_t* HWY_RESTRICT out) {
-  constexpr size_t kFan = kWideKeys + 1;
-  const hn::CappedTag<int32_t, kNodeKeys> d;
-  uint32_t last = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const int32_t query = masked[i] ^ static_cast<int32_t>(last);
-    size_t at = 0;  // the first key of the node, and then of the leaf
-    for (size_t l = 0; l + 2 < kHeight; ++l)
-      at = at * kFan + CountLessWide(tree.levels[l] + at, query) * kWideKeys;
-    if (kHeight > 1)
-      at = at / (kWideKeys / kNodeKeys) * kFan +
-           CountLessWide(tree.levels[kHeight - 2] + at, query) * kNodeKeys;
-    out[i] = last =
-        static_cast<uint32_t>(at + CountLess(d, tree.levels[kHeight - 1] + at, hn::Set(d, query)));
-  }
-}
-
-HWY_INLINE uint32_t LowerBound(const int32_t* HWY_RESTRICT keys, size_t from, size_t end,
-                               int32_t query) {
-  return static_cast<uint32_t>(std::lower_bound(keys + from, keys + end, query) - keys);
-}
-
-}  // namespace
-
-void SearchChain(const TreeView& tree, const int32_t* HWY_RESTRICT masked, size_t count,
-                 uint32_t* HWY_RESTRICT out) {
-  switch (tree.height) {
-    case 1:
-      return Chain<1>(tree, masked, count, out);
-    case 2:
-      return Chain<2>(tree, masked, count, out);
-    case 3:
-      return Chain<3>(tree, masked, count, out);
-    case 4:
-      return Chain<4>(tree, masked, count, out);
-    case 5:
-      return Chain<5>(tree, masked, count, out);
-    case 6:
-      return Chain<6>(tree, masked, count, out);
-    default:
-      return Chain<7>(tree, masked, count, out);
-  }
-}
-
-// Four lines of a node are loaded and compared at once, in hardly more time than one: two levels of
-// this tree stand for three of the other. Not so the leaves: from memory four lines take longer.
-void SearchChainWide(const WideView& tree, const int32_t* HWY_RESTRICT masked, size_t count,
-                     uint32_t* HWY_RESTRICT out) {
-  switch (tree.height) {
-    case 1:
-      return ChainWide<1>(tree, masked, count, out);
-    case 2:
-      return ChainWide<2>(tree, masked, count, out);
-    case 3:
-      return ChainWide<3>(tree, masked, count, out);
-    case 4:
-      return ChainWide<4>(tree, masked, count, out);
-    case 5:
-      return ChainWide<5>(tree, masked, count, out);
-    default:
-      return ChainWide<6>(tree, masked, count, out);
-  }
-}
-
-// The table, which stays in L2, tells between which places the answer is, and how far the query's
-// lower bits are between them tells about where: three lines of the array there are loaded and
-// compared at once. Whether the answer is among them is a guess, right where keys are spread
-// evenly.
-void SearchChainGuess(const TableView& view, const int32_t* HWY_RESTRICT masked, size_t count,
-                      uint32_t* HWY_RESTRICT out) {
-  constexpr size_t kWindow = 3 * kNodeKeys;
-  const TableView table = view;
-  const hn::CappedTag<int32_t, kNodeKeys> d;
-  const int32_t* HWY_RESTRICT keys = table.keys;
-  const uint64_t lower = (uint64_t{1} << table.shift) - 1;
-  const bool has_window = table.padded >= kWindow;
-  const size_t last_window = has_window ? table.padded - kWindow : 0;
-  uint32_t last = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const int32_t key = masked[i] ^ static_cast<int32_t>(last);
-    const uint32_t bits = table.ordered(key);
-    const size_t from = table.first[bits >> table.shift];
-    const size_t end = table.first[(bits >> table.shift) + 1];
-    const size_t guess = from + ((end - from) * (bits & lower) >> table.shift);
-    size_t line = guess / kNodeKeys * kNodeKeys;
-    line = HWY_MIN(line - HWY_MIN(line, kNodeKeys), last_window);
-    if (HWY_LIKELY(has_window)) {
-      const auto query = hn::Set(d, key);
-      const size_t less = CountLess(d, keys + line, query) +
-                          CountLess(d, keys + line + kNodeKeys, query) +
-                          CountLess(d, keys + line + 2 * kNodeKeys, query);
-      last = static_cast<uint32_t>(line + less);
-      if (HWY_UNLIKELY((less == 0 && line > from) || (less == kWindow && line + kWindow < end)))
-        last = LowerBound(keys, from, end, key);
-    } else {
-      last = LowerBound(keys, from, end, key);
-    }
-    out[i] = last;
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include <algorithm>
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 
+#include "algorithm/search_trees.h"
 #include "core/kernel.h"
+#include "core/opaque.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(SearchChain);
-HWY_EXPORT(SearchChainWide);
-HWY_EXPORT(SearchChainGuess);
 
 constexpr std::size_t kBatch = SortedKeys::kBatch;
 constexpr std::size_t kMasked = std::size_t{1} << 18;  // of 12 decisions each at least
@@ -210,7 +41,7 @@ struct LowerBoundDependent {
     mask(in);
     return in;
   }
-  // Any bytes, four a number.
+  // Any bytes, four per number.
   static Input from(std::span<const std::uint8_t> bytes) {
     Input in(bytes);
     mask(in);
@@ -248,8 +79,8 @@ void naive(const Call& in, Output& out) {
   });
 }
 
-// No branch to mispredict, but a load waits for the comparison before it: the wrong guesses of the
-// naive search fetched ahead.
+// No branch to mispredict, but a load waits for the comparison before it, where a predicted branch
+// of the naive search lets the next load start.
 void branchless(const Call& in, Output& out) {
   chain(in, out, [&](std::int32_t query) {
     const std::int32_t* base = in.keys.data();
@@ -278,10 +109,14 @@ void eytzinger(const Eytzinger& tree, const Call& in, Output& out) {
   });
 }
 
-void s_tree(const TreeIndex& index, const Call& in, Output& out) {
-  HWY_DYNAMIC_DISPATCH(SearchChain)
-  (index.view(), in.queries.data(), in.queries.size(), out.data());
-}
+constexpr std::size_t kWideKeys = 64;  // four cache lines
+constexpr std::size_t kWideHeight = 6;
+
+// As TreeView, with inner nodes of 64 keys and 65 children. The leaves are lines of the array.
+struct WideView {
+  const std::int32_t* levels[kWideHeight];
+  std::size_t height;
+};
 
 // Key j of a node is the least key below its child j + 1; what is missing is kHighest.
 class WideIndex {
@@ -314,12 +149,21 @@ class WideIndex {
   WideView view_{};
 };
 
-void wide_tree(const WideIndex& index, const Call& in, Output& out) {
-  HWY_DYNAMIC_DISPATCH(SearchChainWide)
-  (index.view(), in.queries.data(), in.queries.size(), out.data());
-}
+// Where the keys with each value of the upper bits start.
+struct TableView {
+  const std::uint32_t* first;  // by upper bits; the last one is the end of the keys
+  int shift;                   // that leaves the upper bits of ordered(key)
+  const std::int32_t* keys;
+  std::size_t padded;  // keys, with what fills the last line
 
-// At least eight keys a place, and no more places than L2 holds beside little else.
+  // The key as an unsigned number of the same order: the sign turned.
+  std::uint32_t ordered(std::int32_t key) const {
+    return static_cast<std::uint32_t>(key) ^ 0x80000000u;
+  }
+};
+
+// At least eight keys per entry, and no more than 2^16 entries: 256 KiB, what L2 holds on every
+// processor.
 class Table {
  public:
   explicit Table(const SortedKeys& in) {
@@ -343,19 +187,49 @@ class Table {
   TableView view_{};
 };
 
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/lower_bound_dependent-inl.h"
+#include "algorithm/lower_bound_dependent-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(SearchChain);
+HWY_EXPORT(SearchChainWide);
+HWY_EXPORT(SearchChainInterpolated);
+
+// A step is one SIMD comparison with the 16 keys of a line.
+void s_tree(const TreeIndex& index, const Call& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(SearchChain)
+  (index.view(), in.queries.data(), in.queries.size(), out.data());
+}
+
+// Four lines of a node are loaded and compared at once, in hardly more time than one: two levels of
+// this tree stand for three of the other.
+void wide_tree(const WideIndex& index, const Call& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(SearchChainWide)
+  (index.view(), in.queries.data(), in.queries.size(), out.data());
+}
+
+// The table tells between which places the answer is, and where the query's lower bits are among
+// those keys' tells about where: one far miss is left.
 void interpolation(const Table& table, const Call& in, Output& out) {
-  HWY_DYNAMIC_DISPATCH(SearchChainGuess)
+  HWY_DYNAMIC_DISPATCH(SearchChainInterpolated)
   (table.view(), in.queries.data(), in.queries.size(), out.data());
 }
 
 constexpr Variant<LowerBoundDependent> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
-     .what = "std::lower_bound: log2(n) steps, half of them mispredicted, but right guesses fetch "
-             "ahead"},
+     .what = "std::lower_bound: log2(n) steps, half of them mispredicted, but the predicted ones "
+             "fetch ahead"},
     {.name = "branchless",
      .run = run<branchless>,
-     .what = "no guess, but each step waits for the one before; loses beyond the caches"},
+     .what = "no branch, but each step waits for the one before; loses beyond the caches"},
     {.name = "eytzinger",
      .run = run<eytzinger>,
      .what = "breadth-first layout: one prefetch covers every place four steps ahead"},
@@ -364,8 +238,7 @@ constexpr Variant<LowerBoundDependent> kVariants[] = {
      .what = "B+ tree of cache lines: 17-way steps, each one SIMD comparison and one miss"},
     {.name = "wide_tree",
      .run = run<wide_tree>,
-     .what =
-         "65-way steps: four lines at once take hardly longer than one, and there are fewer steps"},
+     .what = "the same in 65-way steps: four lines at once take hardly longer than one"},
     {.name = "interpolation",
      .run = run<interpolation>,
      .what = "a table in L2 and interpolation name three lines: one far miss; loses where keys "
@@ -396,4 +269,3 @@ const Registrar kRegistrar({.name = "algorithm/lower_bound_dependent",
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

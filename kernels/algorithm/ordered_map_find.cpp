@@ -1,110 +1,26 @@
 // algorithm/ordered_map_find: look up keys in a map that is ordered.
 //
-// In: n random 64-bit keys with their 64-bit values, and a batch of 1024 queries a call, half of
+// In: n random 64-bit keys with their 64-bit values, and a batch of 1024 queries per call, half of
 // them keys and half random; the batches rotate through 2^20 queries. Out: for each query its
-// value, or 0 (which is no value). Exact.
+// value, or 0 (which is no value). Exact. The maps are in ordered_maps.h.
 //
-// A balanced binary tree pays for log2(n) nodes, each somewhere else in memory, and guesses wrongly
-// at every other one. A B-tree (Bayer and McCreight 1972) has many keys a node. Where the map isn't
-// changed any more, a sorted array is smaller than both, and needs no pointers. The ceiling: one
-// line a find, and none waits for another.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/ordered_map_find.cpp"
-#include "hwy/cache_control.h"
-#include "support/simd.h"
+// To be learned: a balanced binary tree pays for log2(n) nodes, each somewhere else in memory, and
+// every other step down is mispredicted. A B-tree (Bayer and McCreight, "Organization and
+// Maintenance of Large Ordered Indices", 1972) has many keys per node. Where the map isn't changed
+// any more, a sorted array is smaller than both, and needs no pointers. The ceiling: one line per
+// find, and none waits for another.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 
-#ifndef HEADROOM_ALGORITHM_ORDERED_MAP_FIND_SHARED
-#define HEADROOM_ALGORITHM_ORDERED_MAP_FIND_SHARED
-namespace headroom {
-namespace {
-
-constexpr std::size_t kIndexKeys = 8;  // 64-bit keys in a cache line
-constexpr std::size_t kIndexFanOut = kIndexKeys + 1;
-constexpr std::size_t kIndexHeight = 10;  // enough for 8 * 9^9 keys
-
-// A static B+ tree without pointers above sorted keys (Slotin 2022): as search_trees.h has it, of
-// 64-bit keys.
-struct IndexView {
-  const std::uint64_t* levels[kIndexHeight];
-  std::size_t height;
-  const std::uint64_t* values;
-  std::size_t n;
-};
-
-}  // namespace
-}  // namespace headroom
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-constexpr size_t kFindsInStep = 128;
-
-HWY_INLINE size_t KeysLess(const uint64_t* HWY_RESTRICT node, uint64_t key) {
-#if HWY_TARGET <= HWY_AVX2 || HWY_TARGET == HWY_NEON
-  const hn::CappedTag<uint64_t, kIndexKeys> d;
-  const auto query = hn::Set(d, key);
-  size_t count = 0;
-  for (size_t i = 0; i < kIndexKeys; i += hn::Lanes(d))
-    count += hn::CountTrue(d, hn::Lt(hn::LoadU(d, node + i), query));
-  return count;
-#else  // no comparison of unsigned 64-bit lanes that is worth it
-  size_t count = 0;
-  for (size_t i = 0; i < kIndexKeys; ++i) count += node[i] < key;
-  return count;
-#endif
-}
-
-HWY_INLINE uint64_t Answer(const IndexView& tree, size_t leaf, uint64_t key) {
-  const uint64_t* HWY_RESTRICT leaves = tree.levels[tree.height - 1];
-  const size_t at = leaf * kIndexKeys + KeysLess(leaves + leaf * kIndexKeys, key);
-  // The array is padded with the highest key there is, which may be a key as well.
-  const size_t safe = HWY_MIN(at, tree.n - 1);
-  const uint64_t found = 0 - static_cast<uint64_t>((leaves[safe] == key) & (at < tree.n));
-  return tree.values[safe] & found;
-}
-
-}  // namespace
-
-// A level of the tree is walked by all finds of a group before the next one: all have asked for
-// their nodes before the first goes on.
-void FindInIndex(const IndexView& view, const uint64_t* HWY_RESTRICT keys, size_t count,
-                 uint64_t* HWY_RESTRICT out) {
-  const IndexView tree = view;
-  if (tree.n == 0) {
-    for (size_t i = 0; i < count; ++i) out[i] = 0;
-    return;
-  }
-  size_t nodes[kFindsInStep];
-  for (size_t i = 0; i < count; i += kFindsInStep) {
-    const size_t group = HWY_MIN(kFindsInStep, count - i);
-    const uint64_t* HWY_RESTRICT k = keys + i;
-    for (size_t j = 0; j < group; ++j) nodes[j] = 0;
-    for (size_t l = 0; l + 1 < tree.height; ++l) {
-      const uint64_t* HWY_RESTRICT level = tree.levels[l];
-      const uint64_t* HWY_RESTRICT next = tree.levels[l + 1];
-      for (size_t j = 0; j < group; ++j) {
-        nodes[j] = kIndexFanOut * nodes[j] + KeysLess(level + kIndexKeys * nodes[j], k[j]);
-        hwy::Prefetch(next + kIndexKeys * nodes[j]);
-      }
-    }
-    for (size_t j = 0; j < group; ++j) hwy::Prefetch(tree.values + kIndexKeys * nodes[j]);
-    for (size_t j = 0; j < group; ++j) out[i + j] = Answer(tree, nodes[j], k[j]);
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include "algorithm/ordered_maps.h"
 #include "core/kernel.h"
+#include "core/opaque.h"
+#include "support/slices.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(FindInIndex);
 
 constexpr std::size_t kBatch = 1024;
 constexpr std::size_t kQueries = std::size_t{1} << 20;
@@ -118,18 +34,17 @@ struct OrderedMapFind {
   };
   struct Input {
     OrderedEntries entries;
+    Slices slices;  // of kBatch queries
     Buffer<std::uint64_t> queries;
-    Call at(std::size_t turn) const {
-      const std::size_t slices = queries.size() / kBatch;  // a power of two
-      return {entries, {queries.data() + (turn & (slices - 1)) * kBatch, kBatch}};
-    }
+    Call at(std::size_t turn) const { return {entries, slices.of(queries, turn)}; }
   };
   using Output = Buffer<std::uint64_t>;
 
   static Input make(const Setting& setting, Rng& rng) {
     FastRng fast(rng());
-    Input in{OrderedEntries(setting.n, fast),
-             Buffer<std::uint64_t>(setting.n < kSmallest ? kTestQueries : kQueries)};
+    Input in{.entries = OrderedEntries(setting.n, fast),
+             .slices = Slices::within(setting.n < kSmallest ? kTestQueries : kQueries, kBatch)};
+    in.queries = Buffer<std::uint64_t>(in.slices.items());
     for (std::uint64_t& query : in.queries) {
       const std::uint64_t random = fast();
       query =
@@ -198,6 +113,19 @@ void sorted_vector_batched(const Call& in, Output& out) {
   }
 }
 
+constexpr std::size_t kIndexKeys = 8;  // 64-bit keys in a cache line
+constexpr std::size_t kIndexFanOut = kIndexKeys + 1;
+constexpr std::size_t kIndexHeight = 10;  // enough for 8 * 9^9 keys
+
+// A static B+ tree without pointers above sorted keys (Slotin, "Algorithms for Modern Hardware",
+// 2022): as search_trees.h has it, of 64-bit keys.
+struct IndexView {
+  const std::uint64_t* levels[kIndexHeight];
+  std::size_t height;
+  const std::uint64_t* values;
+  std::size_t n;
+};
+
 // Key j of a node is the least key below its child j + 1; what is missing is the highest key.
 class Index {
  public:
@@ -237,6 +165,20 @@ class Index {
   IndexView view_{};
 };
 
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/ordered_map_find-inl.h"
+#include "algorithm/ordered_map_find-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(FindInIndex);
+
+// A step is a SIMD comparison with the eight keys of a line; 128 finds walk a level together.
 void s_tree_batched(const Index& index, const Call& in, Output& out) {
   HWY_DYNAMIC_DISPATCH(FindInIndex)
   (index.view(), in.queries.data(), in.queries.size(), out.data());
@@ -245,25 +187,28 @@ void s_tree_batched(const Index& index, const Call& in, Output& out) {
 constexpr Variant<OrderedMapFind> kVariants[] = {
     {.name = "naive",
      .run = run<find_each<StdState>>,
-     .what = "std::map: log2(n) scattered nodes, half of the ways down guessed wrongly"},
+     .what = "std::map: log2(n) scattered nodes, half of the steps down mispredicted"},
     {.name = "absl_btree_map",
      .run = run<find_each<BtreeState>>,
-     .what = "absl::btree_map: many keys a node, so fewer misses",
+     .what = "absl::btree_map: many keys per node, so fewer misses",
      .role = Role::kPeer},
     {.name = "sorted_vector",
      .run = run<sorted_vector>,
-     .what = "std::lower_bound in a sorted array: dense, but the guesses are as wrong"},
+     .what = "std::lower_bound in a sorted array: dense, but as many steps are mispredicted",
+     .promise_note = "built once, not changed"},
     {.name = "sorted_vector_batched",
      .run = run<sorted_vector_batched>,
-     .what = "32 searches in step without a branch: their misses overlap"},
+     .what = "32 searches in step without a branch: their misses overlap",
+     .promise_note = "built once, not changed"},
     {.name = "s_tree_batched",
      .run = run<s_tree_batched>,
-     .what = "9-way steps of one line above the sorted array, 128 searches a level at a time"},
+     .what = "9-way steps of one line above the sorted array; 128 searches take each step together",
+     .promise_note = "built once, not changed"},
 };
 
 const Registrar kRegistrar({.name = "algorithm/ordered_map_find",
                             .axis = Axis::kMemoryLatency,
-                            .technique = "many keys a line, fewer and overlapping misses",
+                            .technique = "many keys per line, fewer and overlapping misses",
                             .sizes = {1'000, 10'000, 100'000, 1'000'000, 10'000'000},
                             .headline = {10'000, 1'000'000},
                             .ceiling = {"machine/miss_throughput"},
@@ -282,4 +227,3 @@ const Registrar kRegistrar({.name = "algorithm/ordered_map_find",
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -5,14 +5,19 @@
 // with an empty map; its destruction is not timed. Out: keys and values in order, as the map has
 // them (asked for untimed). Exact.
 //
-// A node for each key is an allocation, a walk down the tree to find its place, and a rotation now
-// and then. A sorted array moves half of its entries for each that comes; but where nobody asks
-// before all are there, sorting once is all the order that is needed.
+// To be learned: a node for each key is an allocation, a walk down the tree to find its place, and
+// a rotation now and then. A sorted array moves half of its entries for each that comes; but where
+// nobody asks before all are there, sorting once is all the order that is needed.
 #include <algorithm>
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
 
 #include "algorithm/ordered_maps.h"
 #include "core/kernel.h"
+#include "support/slices.h"
 
 namespace headroom {
 namespace {
@@ -27,10 +32,9 @@ struct Entry {
 struct OrderedMapInsert {
   using Call = std::span<const Entry>;
   struct Input {
-    std::size_t n = 0;
-    std::size_t slices = 1;  // a power of two
+    Slices slices;  // of n entries
     Buffer<Entry> entries;
-    Call at(std::size_t turn) const { return {entries.data() + (turn & (slices - 1)) * n, n}; }
+    Call at(std::size_t turn) const { return slices.of(entries, turn); }
   };
   // Up to n entries in order; 0 and 0 after the last.
   struct Output {
@@ -44,9 +48,8 @@ struct OrderedMapInsert {
 
   static Input make(const Setting& setting, Rng& rng) {
     const std::size_t n = setting.n;
-    Input in{.n = n};
-    while (n != 0 && in.slices * n < (n < 1000 ? 4096 : kKeys)) in.slices *= 2;
-    in.entries = Buffer<Entry>(in.slices * n);
+    Input in{.slices = Slices::covering(n < 1000 ? 4096 : kKeys, n)};
+    in.entries = Buffer<Entry>(in.slices.items());
     FastRng fast(rng());
     for (std::size_t i = 0; i < in.entries.size(); ++i) {
       const bool repeat = i % n != 0 && fast() >> 60 == 0;
@@ -55,7 +58,8 @@ struct OrderedMapInsert {
     return in;
   }
   static void size(const Input& in, Output& out) {
-    out = {Buffer<std::uint64_t>(in.n + 1), Buffer<std::uint64_t>(in.n + 1)};
+    const std::size_t n = in.slices.size();
+    out = {Buffer<std::uint64_t>(n + 1), Buffer<std::uint64_t>(n + 1)};
   }
   static absl::Status same(const Call&, const Output& want, const Output& got) {
     if (absl::Status status = exact(want.keys, got.keys); !status.ok()) return status;
@@ -111,7 +115,7 @@ void sort_once(Work<std::vector<Entry>>& work, Output&) {
 
 // Random keys spread evenly, so their upper bits say about where each belongs: one pass puts the
 // entries into buckets of 32 in order of arrival, as many as n asks for, and each is sorted by
-// insertion, in L1. A bucket that many keys came to is sorted as above.
+// insertion, in L1. A bucket that many keys came to is sorted by std::stable_sort.
 void bucket_sort(Work<std::vector<Entry>>& work, Output&) {
   const std::span<const Entry> in = work.in;
   const std::size_t n = in.size();
@@ -152,10 +156,10 @@ void bucket_sort(Work<std::vector<Entry>>& work, Output&) {
 constexpr Variant<OrderedMapInsert> kVariants[] = {
     {.name = "naive",
      .run = run<insert_each<StdOrderedMap>>,
-     .what = "std::map: an allocation a key, and a walk through scattered nodes"},
+     .what = "std::map: an allocation per key, and a walk through scattered nodes"},
     {.name = "absl_btree_map",
      .run = run<insert_each<AbslBtree>>,
-     .what = "absl::btree_map: many keys a node, so fewer misses and allocations",
+     .what = "absl::btree_map: many keys per node, so fewer misses and allocations",
      .role = Role::kPeer},
     {.name = "sorted_vector",
      .run = run<sorted_vector>,
@@ -163,15 +167,18 @@ constexpr Variant<OrderedMapInsert> kVariants[] = {
      .max_n = 10'000},
     {.name = "sort_once",
      .run = run<sort_once>,
-     .what = "all appended, then sorted once: order is made when it is needed, not kept"},
+     .what = "all appended, then sorted once: order is made when it is needed, not kept",
+     .promise_note = "no find before all keys are in"},
     {.name = "bucket_sort",
      .run = run<bucket_sort>,
-     .what = "sorted once by spreading over buckets of 32 first: no guess in the far steps"},
+     .what = "spread over buckets of 32 by their upper bits, which is nearly a sort: no comparison "
+             "far apart",
+     .promise_note = "no find before all keys are in"},
 };
 
 const Registrar kRegistrar({.name = "algorithm/ordered_map_insert",
                             .axis = Axis::kMemoryLatency,
-                            .technique = "no node a key; order made once instead of kept",
+                            .technique = "no node per key; order made once instead of kept",
                             .sizes = {1'000, 10'000, 100'000, 1'000'000},
                             .headline = {10'000, 100'000},
                             .demand =

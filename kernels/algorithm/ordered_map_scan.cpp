@@ -5,9 +5,9 @@
 // through the whole map. Out: the sum of the values visited, and the sum of those sums (which tells
 // their order), and the same of the keys, modulo 2^64. Exact.
 //
-// The next node of a tree lies somewhere, and only this one knows where: a miss for each entry, and
-// no two at once. An array is read from front to back, at the pace of memory. The ceiling: its
-// bytes, read once.
+// To be learned: the next node of a tree lies somewhere, and only this one knows where: a miss for
+// each entry, and no two at once. An array is read from front to back, at the pace of memory. The
+// ceiling: its bytes, read once.
 #include <algorithm>
 #include <span>
 #include <utility>
@@ -30,7 +30,7 @@ struct Sums {
   bool operator==(const Sums&) const = default;
 };
 
-// In how many calls a map is gone through.
+// How many entries a call visits, about, and in how many calls a map is gone through.
 constexpr std::size_t kStretch = 50'000;
 constexpr std::size_t stretches(std::size_t n) { return std::max<std::size_t>(1, n / kStretch); }
 
@@ -137,10 +137,12 @@ constexpr Variant<OrderedMapScan> kVariants[] = {
      .role = Role::kPeer},
     {.name = "sorted_vector",
      .run = run<sorted_vector>,
-     .what = "a sorted array: no pointer to follow, the next line is fetched ahead"},
+     .what = "a sorted array: no pointer to follow, the next line is fetched ahead",
+     .promise_note = "built once, not changed"},
     {.name = "sorted_vector_lanes",
      .run = run<sorted_vector_lanes>,
-     .what = "eight lanes of running sums: no chain of additions to wait for, and vectors"},
+     .what = "eight lanes of running sums: no chain of additions to wait for, and vectors",
+     .promise_note = "built once, not changed"},
 };
 
 const Registrar kRegistrar({.name = "algorithm/ordered_map_scan",

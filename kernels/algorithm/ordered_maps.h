@@ -15,10 +15,10 @@
 
 namespace headroom {
 
-// A red-black tree: a node of 48 bytes for each key, somewhere, and a guess at each of log2(n)
-// steps.
+// A red-black tree: a node of 48 bytes for each key, somewhere, and a branch on a key at each of
+// log2(n) steps.
 using StdOrderedMap = std::map<std::uint64_t, std::uint64_t>;
-// A B-tree: some 15 entries a node, so a step is taken for four of the other's, and neighbours in
+// A B-tree: some 15 entries per node, so one step stands for four of the other's, and neighbours in
 // order are neighbours in memory.
 using AbslBtree = absl::btree_map<std::uint64_t, std::uint64_t>;
 

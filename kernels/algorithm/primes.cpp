@@ -3,287 +3,22 @@
 // Out: the primes, ascending, as 32-bit numbers. Exact. The numbers are written out by every
 // variant; counting them is another, cheaper problem.
 //
-// A trial division is some twenty cycles, and a prime needs one for every candidate up to its root.
+// To be learned: first to have fewer and cheaper operations, then to have them in a near cache. A
+// trial division is some twenty cycles, and a prime needs one for every candidate up to its root.
 // Sieving (Eratosthenes) crosses off multiples with an addition and a store each; what it costs
-// then is how far apart those stores are in memory.
+// then is how far apart those stores are in memory, and how many of them there are.
 //
 // Links: primesieve
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/primes.cpp"
-#include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <utility>
-#include <vector>
-
-#include "support/simd.h"
-
-#ifndef HEADROOM_ALGORITHM_PRIMES_ONCE_
-#define HEADROOM_ALGORITHM_PRIMES_ONCE_
-namespace headroom {
-namespace {
-
-// Numbers by residues modulo 30: only these eight have no factor 2, 3 or 5. A byte holds 30
-// numbers, a bit for each of them (Pritchard's wheel, "Explaining the wheel sieve", 1982).
-constexpr std::uint32_t kResidues[8] = {1, 7, 11, 13, 17, 19, 23, 29};
-
-constexpr std::uint32_t residue_index(std::uint32_t residue) {
-  std::uint32_t i = 0;
-  while (kResidues[i] != residue) ++i;
-  return i;
-}
-
-// The multiples p * k of a prime p = 30 * q + kResidues[kClass] that have a bit are those whose k
-// has one. From k of residue i to the next k, the multiple's byte moves by kGap[i] * q + kStep[i].
-struct WheelStep {
-  std::uint32_t gap;   // of k
-  std::uint32_t step;  // bytes beyond gap * q
-  std::uint8_t keep;   // all bits but the one of p * k
-};
-
-constexpr std::array<std::array<WheelStep, 8>, 8> kWheel = [] {
-  std::array<std::array<WheelStep, 8>, 8> wheel{};
-  for (std::uint32_t c = 0; c < 8; ++c)
-    for (std::uint32_t i = 0; i < 8; ++i) {
-      const std::uint32_t r = kResidues[c], k = kResidues[i];
-      const std::uint32_t next = i == 7 ? 31 : kResidues[i + 1];
-      wheel[c][i] = {next - k, r * next / 30 - r * k / 30,
-                     static_cast<std::uint8_t>(~(1u << residue_index(r * k % 30)))};
-    }
-  return wheel;
-}();
-
-// A prime at work: which byte of the segment its next multiple is in, and at which place of the
-// wheel its factor k is.
-struct SievingPrime {
-  std::uint32_t prime;
-  std::uint32_t byte;
-  std::uint32_t place;
-};
-
-// Crosses off the multiples of a prime of class kClass in a segment. Once its place is 0, a whole
-// turn of the wheel is eight stores at distances that are known but for q.
-template <std::uint32_t kClass, std::size_t... kPlace>
-inline void cross_off_class(std::uint8_t* segment, std::uint32_t size, SievingPrime& p,
-                            std::index_sequence<kPlace...>) {
-  constexpr const std::array<WheelStep, 8>& wheel = kWheel[kClass];
-  const std::uint32_t q = p.prime / 30;
-  std::uint32_t byte = p.byte, place = p.place;
-  while (place != 0 && byte < size) {
-    segment[byte] &= wheel[place].keep;
-    byte += wheel[place].gap * q + wheel[place].step;
-    place = (place + 1) & 7;
-  }
-  if (place == 0) {
-    // Offsets of a turn's eight stores from its first one, and their sum.
-    std::uint32_t offset[9] = {};
-    ((offset[kPlace + 1] = offset[kPlace] + wheel[kPlace].gap * q + wheel[kPlace].step), ...);
-    while (byte + offset[7] < size) {
-      std::uint8_t* const at = segment + byte;
-      ((at[offset[kPlace]] &= wheel[kPlace].keep), ...);
-      byte += offset[8];
-    }
-    while (byte < size) {
-      segment[byte] &= wheel[place].keep;
-      byte += wheel[place].gap * q + wheel[place].step;
-      place = (place + 1) & 7;
-    }
-  }
-  p.byte = byte - size;
-  p.place = place;
-}
-
-inline void cross_off(std::uint8_t* segment, std::uint32_t size, SievingPrime& p) {
-  constexpr auto kPlaces = std::make_index_sequence<8>();
-  switch (p.prime % 30) {
-    case 1:
-      return cross_off_class<0>(segment, size, p, kPlaces);
-    case 7:
-      return cross_off_class<1>(segment, size, p, kPlaces);
-    case 11:
-      return cross_off_class<2>(segment, size, p, kPlaces);
-    case 13:
-      return cross_off_class<3>(segment, size, p, kPlaces);
-    case 17:
-      return cross_off_class<4>(segment, size, p, kPlaces);
-    case 19:
-      return cross_off_class<5>(segment, size, p, kPlaces);
-    case 23:
-      return cross_off_class<6>(segment, size, p, kPlaces);
-    default:
-      return cross_off_class<7>(segment, size, p, kPlaces);
-  }
-}
-
-inline std::uint32_t root(std::uint64_t n) {
-  auto r = static_cast<std::uint64_t>(std::sqrt(static_cast<double>(n)));
-  while (r * r > n) --r;
-  while ((r + 1) * (r + 1) <= n) ++r;
-  return static_cast<std::uint32_t>(r);
-}
-
-// Segments are as large as L1 holds beside little else: 32 KiB, nearly a million numbers.
-constexpr std::uint32_t kSegment = 32 << 10;
-
-// A prime that crosses off only a few bytes of a segment costs more in wrong guesses where it ends
-// than in stores. Large primes go through a block of several segments at once, in L2 (as the larger
-// sieve that primesieve of Kim Walisch takes for them).
-constexpr std::uint32_t kBlock = 8 * kSegment;
-constexpr std::uint32_t kLargePrime = 4096;
-
-// What is left by the primes from 7 to 97, which cross off most, comes again and again: they are
-// not crossed off, but copied, two primes a pattern. A pattern is as long as a segment and its
-// period.
-constexpr std::uint32_t kPairs[11][2] = {{7, 97},  {11, 89}, {13, 83}, {17, 79}, {19, 73}, {23, 71},
-                                         {29, 67}, {31, 61}, {37, 59}, {41, 53}, {43, 47}};
-constexpr std::size_t kPatterns = std::size(kPairs);
-constexpr std::uint32_t kLastPatterned = 97;
-constexpr std::size_t kPatternBytes = kSegment + 43 * 53 + 64;
-
-struct Patterns {
-  std::vector<std::uint8_t> bytes;  // kPatternBytes each
-  Patterns() : bytes(kPatterns * kPatternBytes, 0xff) {
-    for (std::size_t k = 0; k < kPatterns; ++k)
-      for (const std::uint32_t p : kPairs[k])
-        for (std::uint32_t i = 0; i < 8; ++i) {
-          std::size_t byte = 0;
-          while ((byte * 30 + kResidues[i]) % p != 0) ++byte;
-          for (; byte < kPatternBytes; byte += p)
-            bytes[k * kPatternBytes + byte] &= static_cast<std::uint8_t>(~(1u << i));
-        }
-  }
-};
-
-// The first four bytes, where patterns would cross off the primes that they are of: 1 to 119.
-constexpr std::uint8_t kFirstBytes[4] = {0b11111110, 0b11011111, 0b11101111, 0b01111110};
-
-struct WheelSieve {
-  std::vector<SievingPrime> sieving;
-  std::vector<std::uint8_t> composite;           // to find them
-  alignas(64) std::uint8_t block[kBlock + 256];  // stores of whole vectors may go beyond
-};
-
-}  // namespace
-}  // namespace headroom
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-// Writes the numbers of the ones of a segment, eight bytes at a time. Sixteen are written always,
-// and the place moves by as many as there are: no wrong guess about how many. Room for 64 is
-// needed.
-HWY_INLINE uint32_t* Numbers(const uint8_t* segment, uint32_t size, uint32_t first, uint32_t* to) {
-  static constexpr auto kOffsets = [] {
-    struct {
-      uint8_t of[65];
-    } t{};
-    for (uint32_t i = 0; i < 64; ++i) t.of[i] = static_cast<uint8_t>(i / 8 * 30 + kResidues[i % 8]);
-    return t;
-  }();
-  for (uint32_t byte = 0; byte < size; byte += 8, first += 240) {
-    uint64_t bits;
-    std::memcpy(&bits, segment + byte, 8);
-    if constexpr (std::endian::native == std::endian::big) bits = __builtin_bswap64(bits);
-    const size_t count = hwy::PopCount(bits);
-#if HWY_ARCH_X86 && HWY_TARGET == HWY_AVX3_DL
-    // The offsets of the ones, packed as bytes, then widened.
-    const __m512i offsets = _mm512_loadu_si512(kOffsets.of);
-    const __m512i packed = _mm512_maskz_compress_epi8(bits, offsets);
-    const __m512i base = _mm512_set1_epi32(static_cast<int>(first));
-    const auto store = [&](size_t at, __m128i bytes) HWY_ATTR __attribute__((always_inline)) {
-      _mm512_storeu_si512(to + at, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(bytes)));
-    };
-    store(0, _mm512_castsi512_si128(packed));
-    if (HWY_UNLIKELY(count > 16)) {
-      store(16, _mm512_extracti32x4_epi32(packed, 1));
-      store(32, _mm512_extracti32x4_epi32(packed, 2));
-      store(48, _mm512_extracti32x4_epi32(packed, 3));
-    }
-#else
-    const auto write = [&](size_t at) HWY_ATTR __attribute__((always_inline)) {
-      for (size_t i = 0; i < 16; ++i) {
-        to[at + i] = first + kOffsets.of[bits == 0 ? 64 : hwy::Num0BitsBelowLS1Bit_Nonzero64(bits)];
-        bits &= bits - 1;
-      }
-    };
-    write(0);
-    for (size_t at = 16; HWY_UNLIKELY(at < count); at += 16) write(at);
-#endif
-    to += count;
-  }
-  return to;
-}
-
-}  // namespace
-
-// The primes from 7 on up to n, n >= 7; `to` has room for 64 more.
-uint32_t* SieveWheel(const uint8_t* HWY_RESTRICT patterns, WheelSieve& s, uint64_t n,
-                     uint32_t* to) {
-  const uint64_t bytes = n / 30 + 1;
-  const uint32_t limit = root(n);
-  // Primes up to the root, ascending. Each starts at its square: what is less has a lesser factor.
-  s.sieving.clear();
-  s.composite.assign(limit / 2 + 1, 0);
-  for (uint32_t p = 3; p <= limit; p += 2) {
-    if (s.composite[p / 2] != 0) continue;
-    for (uint64_t m = uint64_t{p} * p; m <= limit; m += 2 * p) s.composite[m / 2] = 1;
-    if (p > kLastPatterned)
-      s.sieving.push_back({p, static_cast<uint32_t>(uint64_t{p} * p / 30), residue_index(p % 30)});
-  }
-  const size_t primes = s.sieving.size();
-  size_t large = 0;
-  while (large < primes && s.sieving[large].prime < kLargePrime) ++large;
-  const uint32_t block = large < primes ? kBlock : kSegment;
-  // Primes from `first` to before `active` have started.
-  const auto cross = [&s](size_t first, size_t& active, size_t last, uint8_t* bits, uint64_t begin,
-                          uint32_t size) {
-    for (; active < last && s.sieving[active].byte < begin + size; ++active)
-      s.sieving[active].byte -= static_cast<uint32_t>(begin);
-    for (size_t i = first; i < active; ++i) cross_off(bits, size, s.sieving[i]);
-  };
-  size_t active_small = 0, active_large = large;
-  for (uint64_t begin = 0; begin < bytes; begin += block) {
-    const uint32_t size = static_cast<uint32_t>(HWY_MIN(uint64_t{block}, bytes - begin));
-    for (uint32_t at = 0; at < size; at += kSegment) {
-      const uint32_t length = HWY_MIN(kSegment, size - at);
-      const uint8_t* from[kPatterns];
-      for (size_t k = 0; k < kPatterns; ++k)
-        from[k] = patterns + k * kPatternBytes + (begin + at) % (kPairs[k][0] * kPairs[k][1]);
-      const hn::ScalableTag<uint8_t> d;
-      for (uint32_t i = 0; i < length; i += hn::Lanes(d)) {
-        auto left = hn::LoadU(d, from[0] + i);
-        for (size_t k = 1; k < kPatterns; ++k) left = hn::And(left, hn::LoadU(d, from[k] + i));
-        hn::StoreU(left, d, s.block + at + i);
-      }
-      if (begin + at == 0) std::memcpy(s.block, kFirstBytes, sizeof kFirstBytes);
-      cross(0, active_small, large, s.block + at, begin + at, length);
-    }
-    cross(large, active_large, primes, s.block, begin, size);
-    uint32_t padded = size;
-    if (begin + size == bytes) {  // nothing beyond n, and whole words
-      for (uint32_t i = 0; i < 8; ++i)
-        if ((bytes - 1) * 30 + kResidues[i] > n)
-          s.block[size - 1] &= static_cast<uint8_t>(~(1u << i));
-      for (; padded % 8 != 0; ++padded) s.block[padded] = 0;
-    }
-    to = Numbers(s.block, padded, static_cast<uint32_t>(begin * 30), to);
-  }
-  return to;
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include <memory>
 #include <span>
+#include <vector>
 
+#include "algorithm/prime_wheel.h"
 #include "core/kernel.h"
 #if HEADROOM_HAVE_PRIMESIEVE
 #include <primesieve.hpp>
@@ -291,8 +26,6 @@ HWY_AFTER_NAMESPACE();
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(SieveWheel);
 
 // At least as many as there are primes up to n: below 1.2551 * n / ln n (Rosser and
 // Schoenfeld, 1962).
@@ -310,7 +43,7 @@ struct Primes {
   struct Output {
     Buffer<std::uint32_t> primes;
     std::size_t count = 0;
-    Buffer<std::uint64_t> sieve;         // a byte a number, or less
+    Buffer<std::uint64_t> sieve;         // a byte per number, or less
     std::vector<std::uint32_t> library;  // primesieve writes to a vector
     bool in_library = false;
     std::unique_ptr<WheelSieve> wheel;
@@ -355,8 +88,16 @@ void naive(const Input& in, Output& out) {
   out.count = count;
 }
 
-// Multiples of each prime up to the root are crossed off, a byte a number: n log log n stores
-// instead of n root n divisions. Then numbers are written out without a guess at which is a prime.
+// The largest integer whose square is at most n.
+inline std::uint32_t root(std::uint64_t n) {
+  auto r = static_cast<std::uint64_t>(std::sqrt(static_cast<double>(n)));
+  while (r * r > n) --r;
+  while ((r + 1) * (r + 1) <= n) ++r;
+  return static_cast<std::uint32_t>(r);
+}
+
+// Multiples of each prime up to the root are crossed off, a byte per number: n log log n stores
+// instead of n root n divisions. Then numbers are written out without a branch on which is a prime.
 void sieve(const Input& in, Output& out) {
   const std::size_t n = in.n, limit = root(n);
   std::uint8_t* const composite = out.cleared(n + 1);
@@ -371,7 +112,8 @@ void sieve(const Input& in, Output& out) {
   out.count = count;
 }
 
-// The ones of `words` bits as odd numbers from `first` on.
+// Appends the zeros of the bits of `words` words, as odd numbers from `first` up to n, to the
+// `count` primes there are; returns how many there are then.
 std::size_t append_odd(const std::uint64_t* composite, std::size_t words, std::uint64_t first,
                        std::uint64_t n, std::uint32_t* primes, std::size_t count) {
   for (std::size_t w = 0; w < words; ++w)
@@ -399,8 +141,8 @@ void odd_bits(const Input& in, Output& out) {
   out.count = append_odd(composite, words, 1, n, out.primes.data(), 1);
 }
 
-// The same a segment at a time that stays in L1, through which all primes pass before the next:
-// each keeps the place of its next multiple.
+// The same in segments that stay in L1: all primes pass through one before the next, and each keeps
+// the place of its next multiple (Bays and Hudson, "The segmented sieve of Eratosthenes", 1977).
 void segmented(const Input& in, Output& out) {
   constexpr std::uint64_t kBits = 8 * kSegment;
   const std::uint64_t n = in.n, limit = root(n);
@@ -435,16 +177,40 @@ void segmented(const Input& in, Output& out) {
   out.count = count;
 }
 
-// Only numbers without the factors 2, 3 and 5, thirty to a byte; the primes up to 97 copied in as
-// patterns; for each larger prime a turn of the wheel is eight stores at known distances. The
-// numbers are unpacked a word at a time.
+// What the wheel variants are made of, each of the one before it and one more.
+enum class WheelSteps { kStores, kPatterns, kUnpacking };
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/primes-inl.h"
+#include "algorithm/primes-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(SieveWheel);
+
+const WheelPatterns& wheel_patterns() {
+  static const WheelPatterns patterns;
+  return patterns;
+}
+
+// Only numbers without the factors 2, 3 and 5, thirty to a byte, in segments. For each prime a turn
+// of the wheel is eight stores at known distances. kPatterns: the primes up to 97, which cross off
+// most, are copied in as patterns. kUnpacking: the numbers are written out a word at a time,
+// without a branch on how many it has.
+template <WheelSteps kSteps>
 void wheel(const Input& in, Output& out) {
-  static const Patterns patterns;
   std::uint32_t* const primes = out.primes.data();
   std::uint32_t* to = primes;
   for (const std::uint32_t p : {2u, 3u, 5u})
     if (p <= in.n) *to++ = p;
-  if (in.n >= 7) to = HWY_DYNAMIC_DISPATCH(SieveWheel)(patterns.bytes.data(), *out.wheel, in.n, to);
+  if (in.n >= 7)
+    to = HWY_DYNAMIC_DISPATCH(SieveWheel)(kSteps, wheel_patterns().bytes.data(), *out.wheel, in.n,
+                                          to);
   out.count = static_cast<std::size_t>(to - primes);
 }
 
@@ -469,15 +235,21 @@ constexpr Variant<Primes> kVariants[] = {
      .max_n = 100'000},
     {.name = "sieve",
      .run = run<sieve>,
-     .what = "sieve of Eratosthenes, a byte a number: stores instead of divisions",
+     .what = "sieve of Eratosthenes, a byte per number: stores instead of divisions",
      .max_n = 100'000'000},
     {.name = "odd_bits",
      .run = run<odd_bits>,
-     .what = "odd numbers only, a bit each: a sixteenth of the memory"},
+     .what = "odd numbers only, one bit each: a sixteenth of the memory"},
     {.name = "segmented", .run = run<segmented>, .what = "the same in segments that stay in L1"},
+    {.name = "wheel_stores",
+     .run = run<wheel<WheelSteps::kStores>>,
+     .what = "30 numbers per byte, so fewer stores, eight at known distances per turn of a wheel"},
+    {.name = "wheel_patterns",
+     .run = run<wheel<WheelSteps::kPatterns>>,
+     .what = "the same, but what the primes up to 97 leave is copied, not crossed off"},
     {.name = "wheel",
-     .run = run<wheel>,
-     .what = "30 numbers a byte, primes to 97 copied as patterns, eight known stores a turn"},
+     .run = run<wheel<WheelSteps::kUnpacking>>,
+     .what = "the same, and the primes written out by vectors, without a branch on how many"},
     {.name = "primesieve",
      .run = kPrimesieveRun,
      .what = "primesieve::generate_primes, one thread",
@@ -496,8 +268,8 @@ const Registrar kRegistrar(
            const std::size_t written = 4 * most_primes(s.n);
            return Demand{.items = static_cast<double>(s.n),
                          .working_set = s.n / 30 + written,
-                         .memory = (s.n <= 100'000'000 ? s.n : 0) + s.n / 16 + 7 * written +
-                                   (std::size_t{2} << 20)};
+                         .memory = (s.n <= 100'000'000 ? s.n : 0) + s.n / 16 + 9 * written +
+                                   (std::size_t{3} << 20)};
          },
      .test_sizes = {0,   1,   2,   3,   4,   5,    6,    7,    8,    10,    29,
                     30,  31,  48,  49,  63,  64,   65,   119,  120,  121,   127,
@@ -506,4 +278,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -2,21 +2,27 @@
 //
 // In: a queue of n entries with random 64-bit keys, and n random increments; a call takes out the
 // entry with the least key n times, and each time puts in one whose key is that plus an increment
-// (the hold model of event simulations, Vaucher and Duval 1975; Dijkstra's algorithm does the
-// like). The increments rotate through 2^20 or more. An entry also has a value, which follows from
-// its key, so that it doesn't matter which of two equal keys comes first. Out: key and value of
-// each entry taken out, in order. Exact.
+// (the hold model of event simulations: Vaucher and Duval, "A Comparison of Simulation Event List
+// Algorithms", 1975; Dijkstra's algorithm does the like). The increments rotate through 2^20 or
+// more. An entry also has a value, which follows from its key, so that it doesn't matter which of
+// two equal keys comes first. Out: key and value of each entry taken out, in order. Exact.
 //
-// A binary heap walks log2(n) levels down for each pop, each step waiting for the comparison before
-// it, and beyond the caches for a miss. Four children a node (LaMarca and Ladner, "The Influence of
-// Caches on the Performance of Heaps", 1996) lie in one line and halve the levels. A radix heap
-// (Ahuja, Mehlhorn, Orlin and Tarjan 1990) uses that no key is less than the last one taken out.
+// To be learned: a binary heap walks log2(n) levels down for each pop, each step waiting for the
+// comparison before it, and beyond the caches for a miss. Fewer levels; one walk for two; or, since
+// no key is less than the last one taken out, hardly any order at all.
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstddef>
+#include <cstdint>
 #include <queue>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "core/kernel.h"
+#include "support/slices.h"
 
 namespace headroom {
 namespace {
@@ -32,25 +38,24 @@ Entry entry_of(std::uint64_t key) { return {key, key * 0x9e3779b97f4a7c15}; }
 struct PriorityQueue {
   using Call = std::span<const std::uint64_t>;  // the increments
   struct Input {
-    std::size_t n = 0;
-    std::size_t slices = 1;  // a power of two
     Buffer<std::uint64_t> keys;
+    Slices slices;  // of n increments
     Buffer<std::uint64_t> increments;
-    Call at(std::size_t turn) const { return {increments.data() + (turn & (slices - 1)) * n, n}; }
+    Call at(std::size_t turn) const { return slices.of(increments, turn); }
   };
   using Output = Buffer<Entry>;
 
   static Input make(const Setting& setting, Rng& rng) {
     const std::size_t n = setting.n;
-    Input in{.n = n, .keys = Buffer<std::uint64_t>(n)};
-    while (n != 0 && in.slices * n < (n < 1000 ? 4096 : kIncrements)) in.slices *= 2;
-    in.increments = Buffer<std::uint64_t>(in.slices * n);
+    Input in{.keys = Buffer<std::uint64_t>(n),
+             .slices = Slices::covering(n < 1000 ? 4096 : kIncrements, n)};
+    in.increments = Buffer<std::uint64_t>(in.slices.items());
     FastRng fast(rng());
     for (std::uint64_t& key : in.keys) key = fast() >> 24;
     for (std::uint64_t& increment : in.increments) increment = fast() >> 23;
     return in;
   }
-  static void size(const Input& in, Output& out) { out = Output(in.n); }
+  static void size(const Input& in, Output& out) { out = Output(in.slices.size()); }
   static absl::Status same(const Call&, const Output& want, const Output& got) {
     for (std::size_t i = 0; i < want.size(); ++i) {
       if (want[i].key != got[i].key || want[i].value != got[i].value)
@@ -92,7 +97,8 @@ void pop_push(Work<Queue>& work, Output& out) {
 }
 
 // Half as many levels as a binary heap has, and the four children of a node, one cache line,
-// compared without a branch. Places count from kRoot on, so that children start a line; behind the
+// compared without a branch (LaMarca and Ladner, "The Influence of Caches on the Performance of
+// Heaps", 1996). Places count from kRoot on, so that children start a line; behind the
 // last entry lie keys that no entry is above, so that no node has fewer than four children.
 class FourAryHeap {
  public:
@@ -156,9 +162,10 @@ void four_ary_replace(Work<FourAryHeap>& work, Output& out) {
   }
 }
 
-// Entries lie by the highest bit in which their key differs from the last one taken out: no order
-// within, and no comparison. Only when the lower buckets are empty is the next one spread over
-// them, so an entry moves once a bit at most, and always by appending.
+// A radix heap (Ahuja, Mehlhorn, Orlin and Tarjan, "Faster Algorithms for the Shortest Path
+// Problem", 1990). Entries lie by the highest bit in which their key differs from the last one
+// taken out: no order within, and no comparison. Only when the lower buckets are empty is the next
+// one spread over them, so an entry moves once per bit at most, and always by appending.
 class RadixHeap {
  public:
   void push(const Entry& entry) {
@@ -192,10 +199,11 @@ class RadixHeap {
   std::uint64_t last_ = 0;
 };
 
-// The same with 64 buckets a level, one for each value of the highest 6 bits that differ, so that
-// an entry moves as often as its key has such digits, not bits (Denardo and Fox 1979; Cherkassky,
-// Goldberg and Silverstein, "Buckets, Heaps, Lists, and Monotone Priority Queues", 1999). Few
-// entries are searched where they are, and not spread at all.
+// The same with 64 buckets per level, one for each value of the highest 6 bits that differ, so that
+// an entry moves as often as its key has such digits, not bits (Denardo and Fox, "Shortest-Route
+// Methods", 1979; Cherkassky, Goldberg and Silverstein, "Buckets, Heaps, Lists, and Monotone
+// Priority Queues", 1999). Buckets of kFew entries or fewer are searched where they are, not
+// spread.
 class BucketQueue {
  public:
   void push(const Entry& entry) {
@@ -272,10 +280,13 @@ constexpr Variant<PriorityQueue> kVariants[] = {
      .what = "the new entry replaces the top and sinks: one walk for pop and push"},
     {.name = "radix_heap",
      .run = run<pop_push<RadixHeap>>,
-     .what = "keys never go back: buckets by highest changed bit, appended to, hardly compared"},
+     .what = "keys never go back: buckets by highest changed bit, appended to, hardly compared",
+     .promise_note = "no key less than the last one taken out"},
     {.name = "bucket_queue",
      .run = run<pop_push<BucketQueue>>,
-     .what = "64 buckets a level, by the highest changed digit: an entry moves two or three times"},
+     .what =
+         "64 buckets per level, by the highest changed digit: an entry moves two or three times",
+     .promise_note = "no key less than the last one taken out"},
 };
 
 const Registrar kRegistrar(

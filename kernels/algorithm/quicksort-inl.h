@@ -1,5 +1,13 @@
-// A quicksort of unsigned integers with a second array of as many keys: no branch on a key.
-// Included once for each target.
+// A quicksort of unsigned integers in SIMD, with a second array of as many keys: no branch on a
+// key. Included once for each target. Its parts, each a rung of algorithm/sort:
+//
+//   Partition()           splits an array by a pivot with two compress instructions per vector
+//                         (Bramas, "A novel hybrid quicksort algorithm vectorized using AVX-512",
+//                         2017), from one array into two
+//   SortSmall8(), 16()    sorting networks, below 16 vectors (sorting_network-inl.h)
+//   Distribute()          what L1 doesn't hold goes to 256 or more places by its leading bits first
+//                         (distribute-inl.h)
+//   IsSorted(), CountFew() inputs that need less than a sort (few_values-inl.h)
 //
 // No plain include guard: it must be read again for every target.
 #include <algorithm>
@@ -7,8 +15,9 @@
 #include <cstdint>
 #include <limits>
 
+#include "algorithm/distribute-inl.h"
+#include "algorithm/few_values-inl.h"
 #include "algorithm/sorting_network-inl.h"
-#include "hwy/cache_control.h"
 
 #if defined(HEADROOM_ALGORITHM_QUICKSORT_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEADROOM_ALGORITHM_QUICKSORT_INL_H_
@@ -27,10 +36,6 @@ void QuicksortArray(T* keys, T*, size_t n) {
   std::sort(keys, keys + n);
 }
 #else
-
-// Arrays from so many bytes on are dealt out by their keys' leading bits, to so many places.
-constexpr size_t kDistributed = size_t{1} << 17, kFewPlaces = 256;
-constexpr size_t kDistributedByLines = size_t{1} << 23, kManyPlaces = 1024;
 
 template <class T>
 HWY_INLINE T Median(T a, T b, T c) {
@@ -111,9 +116,11 @@ HWY_INLINE void Split([[maybe_unused]] D d, V v, hn::Mask<D> set, V& out, V& in)
 // Moves the keys <= pivot to the front of one array, the others to the front of the other; returns
 // the number of the first. kLowStays says which of them stay in `keys`, packed to its front.
 //
-// A vector is split by two compressions and two whole stores. A store writes more than was meant,
-// but only where the next ones go, and in `keys` only where all has been read. So there is no
-// branch on data, and no bookkeeping of the room left at two ends, as a partition in place needs.
+// A vector is split by two compress instructions and two whole stores. A store writes more than was
+// meant, but only where the next ones go, and in `keys` only where all has been read. So there is
+// no branch on data, and no bookkeeping of the room left at two ends, which a partition in place
+// needs (as in Bramas' and in vqsort: Wassenberg and others, "Vectorized and performance-portable
+// Quicksort", 2022).
 template <bool kLowStays, class T>
 HWY_INLINE size_t Partition(T* HWY_RESTRICT keys, T* HWY_RESTRICT spare, size_t n, T pivot) {
   const Tag<T> d;
@@ -166,130 +173,46 @@ HWY_INLINE bool AllEqual(const T* keys, size_t n) {
   return hn::AllTrue(d, hn::Eq(hn::LoadU(d, keys + n - kN), any));
 }
 
-template <bool kInPlace, size_t kPlaces, class T>
-bool Distribute(T* keys, T* spare, size_t n, T lowest, T highest);
-
 // Sorts n keys that lie in `keys`, all within [lowest, highest], into `keys` or (kInPlace false)
 // into `spare`. The part that stayed and the part that moved each have the other array for their
-// spare one, so nothing is ever copied back.
-template <bool kInPlace, class T>
-void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth,
-               bool distribute = true) {
+// spare one, so nothing is ever copied back. kNetworks: small arrays by sorting networks; else by
+// std::sort, and nothing is distributed. `depth`: so many levels are halved by a sampled pivot.
+template <bool kInPlace, bool kNetworks, class T>
+void Quicksort(T* keys, T* spare, size_t n, T lowest, T highest, size_t depth, bool distribute) {
   T* const result = kInPlace ? keys : spare;
-  if (n <= 8 * kLanes<T>) return SortSmall8(keys, result, n);
-  if (n <= 16 * kLanes<T>) return SortSmall16(keys, result, n);
+  if constexpr (kNetworks) {
+    if (n <= 8 * kLanes<T>) return SortSmall8(keys, result, n);
+    if (n <= 16 * kLanes<T>) return SortSmall16(keys, result, n);
+  } else if (n <= 16 * kLanes<T>) {
+    std::sort(keys, keys + n);
+    if (!kInPlace) std::copy_n(keys, n, spare);
+    return;
+  }
   bool all_equal = false;
   T pivot = ChoosePivot(keys, n, all_equal);
   if (lowest == highest || (all_equal && AllEqual(keys, n))) {
     if (!kInPlace) std::fill_n(spare, n, keys[0]);
     return;
   }
-  if (distribute && n * sizeof(T) > kDistributed && n <= std::numeric_limits<uint32_t>::max()) {
-    if (n * sizeof(T) > kDistributedByLines
-            ? Distribute<kInPlace, kManyPlaces>(keys, spare, n, lowest, highest)
-            : Distribute<kInPlace, kFewPlaces>(keys, spare, n, lowest, highest))
-      return;
-    distribute = false;  // where it didn't work once, don't count in vain at every level
+  if constexpr (kNetworks) {
+    if (distribute && n * sizeof(T) > kDistributed && n <= std::numeric_limits<uint32_t>::max()) {
+      if (n * sizeof(T) > kDistributedByLines
+              ? Distribute<kInPlace, kManyPlaces>(keys, spare, n, lowest, highest)
+              : Distribute<kInPlace, kFewPlaces>(keys, spare, n, lowest, highest))
+        return;
+      distribute = false;  // where it failed once, don't count in vain at every level
+    }
   }
-  // Whatever the data, halving the range of values ends after as many levels as a key has bits.
+  // Whatever the keys, halving their range ends after as many levels as a key has bits.
   if (depth == 0) pivot = lowest + (highest - lowest) / 2;
   // The largest key possible must not split off nothing; below it, what is split off is all equal.
   pivot = std::min<T>(pivot, highest - 1);
   const size_t low = Partition<kInPlace>(keys, spare, n, pivot);
   depth -= depth != 0;
-  Quicksort<false>(kInPlace ? spare : keys, result + low, n - low, static_cast<T>(pivot + 1),
-                   highest, depth, distribute);
-  Quicksort<true>(result, kInPlace ? spare : keys, low, lowest, pivot, depth, distribute);
-}
-
-// Moves n keys to the kPlaces places next[place(key)], which start at first[place(key)], four lines
-// of the cache at a time: places that far apart fall into few sets of the caches, which don't hold
-// a line of each while it fills. Here they lie side by side until they are full, and go past the
-// caches then (Wassenberg and Sanders, "Engineering a Multi-core Radix Sort", 2011). Full ones wait
-// for their place's next key: loaded right behind the store of their last one, they would wait for
-// it.
-template <size_t kPlaces, class T, class Place>
-HWY_INLINE void DealLines(const T* keys, size_t n, T* const* first, T** next, const Place& place) {
-  constexpr size_t kLine = 256 / sizeof(T);
-  const Tag<T> d;
-  HWY_ALIGN_MAX T lines[kPlaces][kLine];
-  const auto slot_of = [](const T* to)
-                           HWY_ATTR { return reinterpret_cast<uintptr_t>(to) / sizeof(T) % kLine; };
-  // Writes what place p holds of the line that ends at `end`, which has `count` keys by now; the
-  // place may start within it.
-  const auto write = [&](size_t p, T* end, size_t count) HWY_ATTR {
-    const size_t own = std::min(count, static_cast<size_t>(end - first[p]));
-    if (own == kLine) {
-      for (size_t k = 0; k < kLine; k += kLanes<T>)
-        hn::Stream(hn::Load(d, lines[p] + k), d, end - kLine + k);
-    } else {
-      std::copy_n(lines[p] + (count - own), own, end - own);
-    }
-  };
-  for (size_t i = 0; i < n; ++i) {
-    const T key = keys[i];
-    const size_t p = place(key);
-    T* const to = next[p];
-    const size_t slot = slot_of(to);
-    if (slot == 0 && to != first[p]) write(p, to, kLine);
-    lines[p][slot] = key;
-    next[p] = to + 1;
-  }
-  for (size_t p = 0; p < kPlaces; ++p)
-    if (next[p] != first[p]) write(p, next[p], slot_of(next[p] - 1) + 1);
-  hwy::FlushStream();
-}
-
-// Sorts keys that L1 doesn't hold. Halving them again and again would read and write them all in L2
-// or beyond each time; dealt out to many places by their leading bits they fit there at once (a
-// step of the radix sort that starts with the highest digit: Hildebrandt and Isbitz, "Radix
-// Exchange", 1959). False, and nothing is done, where the leading bits tell too few of them apart.
-// place(key): the key's leading bits, those below bit `shift` cut off.
-template <bool kInPlace, size_t kPlaces, class T, class Place>
-bool DistributeBy(T* keys, T* spare, size_t n, T lowest, T highest, size_t shift,
-                  const Place& place) {
-  constexpr size_t kTables = 4;  // several, lest equal keys wait for one another; L1 holds them
-  uint32_t counts[kTables][kPlaces] = {};
-  size_t i = 0;
-  for (; i + kTables <= n; i += kTables)
-    for (size_t t = 0; t < kTables; ++t) ++counts[t][place(keys[i + t])];
-  for (; i < n; ++i) ++counts[0][place(keys[i])];
-  T *first[kPlaces], *next[kPlaces];
-  size_t start = 0;
-  for (size_t p = 0; p < kPlaces; ++p) {
-    const size_t count = counts[0][p] + counts[1][p] + counts[2][p] + counts[3][p];
-    if (count > n / 32) return false;
-    first[p] = next[p] = spare + start;
-    start += count;
-  }
-  if constexpr (kPlaces == kManyPlaces)
-    DealLines<kPlaces>(keys, n, first, next, place);
-  else
-    for (i = 0; i < n; ++i) *next[place(keys[i])]++ = keys[i];
-  start = 0;
-  for (size_t p = 0; p < kPlaces; ++p) {
-    const size_t count = static_cast<size_t>(next[p] - spare) - start;
-    const T first = static_cast<T>(lowest + (static_cast<T>(p) << shift));
-    const T last = highest - first < (T{1} << shift) ? highest : first + ((T{1} << shift) - 1);
-    if (count != 0)
-      Quicksort<!kInPlace>(spare + start, keys + start, count, first, last, 2 * Log2(count));
-    start += count;
-  }
-  return true;
-}
-
-template <bool kInPlace, size_t kPlaces, class T>
-bool Distribute(T* keys, T* spare, size_t n, T lowest, T highest) {
-  const size_t bits = Log2(static_cast<size_t>(highest - lowest)) + 1;
-  const size_t shift = bits > Log2(kPlaces) ? bits - Log2(kPlaces) : 0;
-  // The whole array starts at 0, and there the subtraction would cost the most.
-  if (lowest == 0)
-    return DistributeBy<kInPlace, kPlaces>(
-        keys, spare, n, lowest, highest, shift,
-        [shift](T key) HWY_ATTR { return static_cast<size_t>(key >> shift); });
-  return DistributeBy<kInPlace, kPlaces>(
-      keys, spare, n, lowest, highest, shift,
-      [shift, lowest](T key) HWY_ATTR { return static_cast<size_t>((key - lowest) >> shift); });
+  Quicksort<false, kNetworks>(kInPlace ? spare : keys, result + low, n - low,
+                              static_cast<T>(pivot + 1), highest, depth, distribute);
+  Quicksort<true, kNetworks>(result, kInPlace ? spare : keys, low, lowest, pivot, depth,
+                             distribute);
 }
 
 template <class T>
@@ -302,92 +225,12 @@ bool IsSorted(const T* keys, size_t n) {
   return std::is_sorted(keys + i, keys + n);
 }
 
-// ------------------------------------------------------------------------------------------------
-// A counting sort where there are few different keys, whatever they are.
-
-constexpr size_t kMaxFew = 32;        // values; more are cheaper halved than counted
-constexpr size_t kFewBlock = 4096;    // bytes: L1 holds them while each value is counted
-constexpr size_t kFewFrom = 1 << 13;  // bytes
-
-// Whether kMaxFew values or fewer are likely, by a look at eight vectors spread over the array: of
-// kMaxFew values one pair of lanes in kMaxFew would be equal; half as many are enough.
-template <class T>
-bool SeemFew(const T* keys, size_t n) {
-  const Tag<T> d;
-  constexpr size_t kN = kLanes<T>, kVectors = 8;
-  const size_t step = (n - kN) / (kVectors - 1);
-  size_t equal = 0;
-  for (size_t i = 0; i < kVectors; ++i)
-    for (size_t j = 0; j < i; ++j)
-      equal +=
-          hn::CountTrue(d, hn::Eq(hn::LoadU(d, keys + i * step), hn::LoadU(d, keys + j * step)));
-  return equal * 2 * kMaxFew >= kVectors * (kVectors - 1) / 2 * kN;
-}
-
-// How many of n keys are `key`. AVX-512 compares one vector a cycle, into mask registers; there
-// min(x ^ key, 1) counts those that differ by operations of which it does several.
-template <class T>
-HWY_INLINE size_t CountKey(const T* keys, size_t n, T key) {
-  const Tag<T> d;
-  constexpr size_t kN = kLanes<T>;
-  constexpr bool kDiffering = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3;
-  const auto wanted = hn::Set(d, key);
-  auto a = hn::Zero(d), b = a, c = a, e = a;
-  const auto count = [&](size_t i, auto& sum) HWY_ATTR __attribute__((always_inline)) {
-    const auto v = hn::LoadU(d, keys + i);
-    if constexpr (kDiffering)
-      sum = hn::Add(sum, hn::Min(hn::Xor(v, wanted), hn::Set(d, 1)));
-    else
-      sum = hn::Sub(sum, hn::VecFromMask(d, hn::Eq(v, wanted)));
-  };
-  size_t i = 0;
-  for (; i + 4 * kN <= n; i += 4 * kN)
-    count(i, a), count(i + kN, b), count(i + 2 * kN, c), count(i + 3 * kN, e);
-  for (; i + kN <= n; i += kN) count(i, a);
-  const size_t sum =
-      static_cast<size_t>(hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(a, b), hn::Add(c, e)))));
-  return (kDiffering ? i - sum : sum) + static_cast<size_t>(std::count(keys + i, keys + n, key));
-}
-
-// Sorts keys of kMaxFew different values or fewer: counts each value, block by block, then writes
-// them out in order. A block whose counts don't add up holds a value not met before. False, and
-// nothing is done, where there are too many.
-template <class T>
-bool CountFew(T* keys, size_t n) {
-  constexpr size_t kBlock = kFewBlock / sizeof(T);
-  struct Value {
-    T key;
-    size_t count;
-  } values[kMaxFew];
-  size_t distinct = 0;
-  for (size_t at = 0; at < n; at += kBlock) {
-    const T* const block = keys + at;
-    const size_t size = std::min(kBlock, n - at);
-    size_t known = 0;
-    for (size_t v = 0; v < distinct; ++v) {
-      const size_t count = CountKey(block, size, values[v].key);
-      values[v].count += count;
-      known += count;
-    }
-    for (size_t i = 0; known != size; ++i) {
-      const auto is_it = [&](const Value& v) { return v.key == block[i]; };
-      if (std::any_of(values, values + distinct, is_it)) continue;
-      if (distinct == kMaxFew) return false;
-      values[distinct] = {block[i], CountKey(block, size, block[i])};
-      known += values[distinct++].count;
-    }
-  }
-  std::sort(values, values + distinct,
-            [](const Value& a, const Value& b) { return a.key < b.key; });
-  for (size_t v = 0; v < distinct; ++v) keys = std::fill_n(keys, values[v].count, values[v].key);
-  return true;
-}
-
+// Sorts n keys. `spare` has room for n more.
 template <class T>
 void QuicksortArray(T* keys, T* spare, size_t n) {
   if (IsSorted(keys, n)) return;
   if (n * sizeof(T) >= kFewFrom && SeemFew(keys, n) && CountFew(keys, n)) return;
-  Quicksort<true, T>(keys, spare, n, 0, std::numeric_limits<T>::max(), 2 * Log2(n));
+  Quicksort<true, true, T>(keys, spare, n, 0, std::numeric_limits<T>::max(), 2 * Log2(n), true);
 }
 #endif  // HWY_SCALAR
 

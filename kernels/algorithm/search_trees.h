@@ -11,6 +11,7 @@
 
 #include "core/buffer.h"
 #include "core/kernel.h"
+#include "support/slices.h"
 
 namespace headroom {
 
@@ -40,20 +41,19 @@ struct SortedKeys {
 
   std::size_t n = 0;
   Buffer<std::int32_t> padded;  // the n keys, then kHighest up to a whole number of nodes
+  Slices slices;                // of kBatch queries
   Buffer<std::int32_t> queries;
 
   std::span<const std::int32_t> keys() const { return {padded.data(), n}; }
-  Call at(std::size_t turn) const {
-    const std::size_t slices = queries.size() / kBatch;  // a power of two
-    return {keys(), {queries.data() + (turn & (slices - 1)) * kBatch, kBatch}};
-  }
+  Call at(std::size_t turn) const { return {keys(), slices.of(queries, turn)}; }
 
   SortedKeys() = default;
-  // Any bytes, four a number: three quarters of them are keys, all are queries.
+  // Any bytes, four per number: three quarters of them are keys, all are queries.
   explicit SortedKeys(std::span<const std::uint8_t> bytes)
       : n(bytes.size() / 16 * 3),
         padded((n + kNodeKeys) / kNodeKeys * kNodeKeys),
-        queries(kTestQueries) {
+        slices(Slices::within(kTestQueries, kBatch)),
+        queries(slices.items()) {
     const auto number = [&](std::size_t i) {
       std::uint32_t x = 0;
       for (std::size_t byte = 0; byte < 4; ++byte)
@@ -71,7 +71,8 @@ struct SortedKeys {
   SortedKeys(std::size_t count, FastRng& fast, std::size_t most_queries = kQueries)
       : n(count),
         padded((n + kNodeKeys) / kNodeKeys * kNodeKeys),
-        queries(n < kSmallest ? kTestQueries : most_queries) {
+        slices(Slices::within(n < kSmallest ? kTestQueries : most_queries, kBatch)),
+        queries(slices.items()) {
     const std::uint64_t mean_gap = (std::uint64_t{1} << 32) / (n + 1);
     std::uint64_t key = 0;
     for (std::size_t i = 0; i < padded.size(); ++i) {

@@ -7,177 +7,21 @@
 // number in one of them; ratio_1000 the same but for one set a thousandth of the other's size;
 // sparse is ratio_1 with every 256th number in one of them.
 //
-// Going through both sets together takes one step a number, and which set is next is guessed
-// wrongly every other time. Where one set is small, most of the other need not be looked at.
+// To be learned: going through both sets together takes one step per number, and which set is next
+// is mispredicted every other time. Cures: no branch (merge), many numbers per branch
+// (simd_blocks), not looking at most of the larger set (galloping), another representation
+// (bitmap).
 //
 // Links: roaring
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/set_intersection.cpp"
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-
-#include "core/opaque.h"
-#include "support/simd.h"
-
-#ifndef HEADROOM_ALGORITHM_SET_INTERSECTION_ONCE_
-#define HEADROOM_ALGORITHM_SET_INTERSECTION_ONCE_
-namespace headroom {
-namespace {
-
-// Appends the numbers of [a, a_end) that are in [b, b_end) without a branch on data: both numbers
-// are compared, and either or both places move on.
-inline std::uint32_t* branchless_merge(const std::uint32_t* a, const std::uint32_t* a_end,
-                                       const std::uint32_t* b, const std::uint32_t* b_end,
-                                       std::uint32_t* out) {
-  while (a != a_end && b != b_end) {
-    const std::uint32_t x = *a, y = *b;
-    *out = x;
-    out += opaque(std::size_t{x == y});  // or the compiler makes branches of them
-    a += opaque(std::size_t{x <= y});
-    b += opaque(std::size_t{y <= x});
-  }
-  return out;
-}
-
-}  // namespace
-}  // namespace headroom
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
-using Tag = hn::CappedTag<uint32_t, 8>;
-constexpr size_t kLanes = hn::MaxLanes(Tag());
-using V = hn::Vec<Tag>;
-
-// Rotates the lanes by one.
-HWY_INLINE V Rotate(V v) {
-#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
-  const Tag d;
-  alignas(32) static constexpr int32_t kNext[8] = {1, 2, 3, 4, 5, 6, 7, 0};
-  return hn::TableLookupLanes(v, hn::SetTableIndices(d, kNext));
-#else
-  return hn::Shuffle0321(v);
-#endif
-}
-
-// Which lanes of `a` are in any lane of `b`: b is turned once around, all comparisons independent.
-HWY_INLINE hn::Mask<Tag> InBlock(V a, V b) {
-  auto any = hn::Eq(a, b);
-  for (size_t i = 1; i < kLanes; ++i) {
-    b = Rotate(b);
-    any = hn::Or(any, hn::Eq(a, b));
-  }
-  return any;
-}
-#endif
-
-}  // namespace
-
-// Blocks of both sets, every number of one compared with every number of the other; then the block
-// whose last number is smaller moves on: a guess less than one a block, and none on a number. `out`
-// has room for a vector more.
-size_t IntersectBlocks(const uint32_t* a, size_t a_size, const uint32_t* b, size_t b_size,
-                       uint32_t* HWY_RESTRICT out) {
-  uint32_t* to = out;
-  size_t i = 0, j = 0;
-#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
-  const Tag d;
-  if (a_size >= kLanes && b_size >= kLanes) {
-    const size_t a_last = a_size - kLanes, b_last = b_size - kLanes;
-    // The places move without a branch.
-    while (i <= a_last && j <= b_last) {
-      const V x = hn::LoadU(d, a + i);
-      const auto in = InBlock(x, hn::LoadU(d, b + j));
-      const uint32_t x_max = a[i + kLanes - 1], y_max = b[j + kLanes - 1];
-      hn::StoreU(hn::Compress(x, in), d, to);
-      to += hn::CountTrue(d, in);
-      i += x_max <= y_max ? kLanes : 0;
-      j += y_max <= x_max ? kLanes : 0;
-    }
-  }
-#endif
-  to = branchless_merge(a + i, a + a_size, b + j, b + b_size, to);
-  return static_cast<size_t>(to - out);
-}
-
-// For each number of the small set `a`: the block of `b` that could have it is found by doubling
-// steps from the last one (Bentley and Yao, 1976) and halving them, then looked at as a whole. All
-// numbers of a group go through their steps together, so that their misses overlap.
-size_t IntersectSmall(const uint32_t* a, size_t a_size, const uint32_t* b, size_t b_size,
-                      uint32_t* HWY_RESTRICT out) {
-  constexpr size_t kGroup = 16;
-  size_t count = 0;
-  size_t i = 0, from = 0;
-  for (; i + kGroup <= a_size && from < b_size; i += kGroup) {
-    // Where the group's numbers lie in b: none before `from`, none from `from + length` on.
-    size_t length = 64;
-    while (from + length < b_size && b[from + length] < a[i + kGroup - 1]) length *= 2;
-    length = HWY_MIN(length + 1, b_size - from);
-    const uint32_t* base[kGroup];
-    for (size_t g = 0; g < kGroup; ++g) base[g] = b + from;
-    size_t left = length;
-    while (left > 1) {
-      const size_t half = left / 2;
-      for (size_t g = 0; g < kGroup; ++g)
-        base[g] += (0 - static_cast<size_t>(base[g][half - 1] < a[i + g])) & half;
-      left -= half;
-    }
-    for (size_t g = 0; g < kGroup; ++g) {
-      out[count] = a[i + g];
-      count += *base[g] == a[i + g];
-    }
-    from = static_cast<size_t>(base[kGroup - 1] - b);
-  }
-  for (; i < a_size; ++i) {
-    from = static_cast<size_t>(std::lower_bound(b + from, b + b_size, a[i]) - b);
-    if (from == b_size) break;
-    out[count] = a[i];
-    count += b[from] == a[i];
-  }
-  return count;
-}
-
-// The places of all ones of the words of x & y, in order.
-size_t IntersectBits(const uint64_t* HWY_RESTRICT x, const uint64_t* HWY_RESTRICT y, size_t words,
-                     uint32_t first, uint32_t* HWY_RESTRICT out) {
-  size_t count = 0;
-  const hn::ScalableTag<uint32_t> d;
-  const auto iota = hn::Iota(d, first);
-  (void)iota;
-  for (size_t w = 0; w < words; ++w) {
-    const uint64_t bits = x[w] & y[w];
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-    // One store of all bits: two of a byte each, and a load of both, would wait for one another.
-    uint8_t mask_bits[16] = {};
-    std::memcpy(mask_bits, &bits, 8);
-    for (size_t k = 0; k < 4; ++k) {
-      const auto mask = hn::LoadMaskBits(d, mask_bits + 2 * k);
-      const auto places = hn::Add(iota, hn::Set(d, static_cast<uint32_t>(64 * w + 16 * k)));
-      hn::StoreU(hn::Compress(places, mask), d, out + count);
-      count += hn::CountTrue(d, mask);
-    }
-#else
-    for (uint64_t rest = bits; rest != 0; rest &= rest - 1)
-      out[count++] = static_cast<uint32_t>(first + 64 * w) +
-                     static_cast<uint32_t>(hwy::Num0BitsBelowLS1Bit_Nonzero64(rest));
-#endif
-  }
-  return count;
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include <span>
 #include <vector>
 
 #include "core/kernel.h"
+#include "core/opaque.h"
+#include "support/slices.h"
 #if HEADROOM_HAVE_ROARING
 #include <roaring/roaring.h>
 #endif
@@ -187,10 +31,6 @@ HWY_AFTER_NAMESPACE();
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(IntersectBlocks);
-HWY_EXPORT(IntersectSmall);
-HWY_EXPORT(IntersectBits);
 
 constexpr std::size_t kPool = std::size_t{1} << 18;
 constexpr std::size_t kRoom = 16;  // what stores of whole vectors may write beyond the answer
@@ -206,10 +46,10 @@ struct SetIntersection {
   struct Input {
     Buffer<std::uint32_t> numbers;
     std::vector<std::size_t> starts;  // of slice k: small from 2k on, large from 2k + 1 on
-    std::size_t slices = 1;
+    Slices slices;                    // of n numbers or fewer: only their count matters
     Set set(std::size_t i) const { return {numbers.data() + starts[i], starts[i + 1] - starts[i]}; }
     Call at(std::size_t turn) const {
-      const std::size_t k = turn % slices;
+      const std::size_t k = slices.slice(turn);
       return {set(2 * k), set(2 * k + 1), k};
     }
   };
@@ -224,14 +64,13 @@ struct SetIntersection {
   static Input make(const Setting& setting, Rng& rng) {
     const std::size_t n = setting.n;
     Input in;
-    while (in.slices * n < kPool && in.slices < 64) in.slices *= 2;
+    in.slices = Slices::covering(kPool, n, 64);
     FastRng fast(rng());
     std::vector<std::uint32_t> all, small, large;
     in.starts = {0};
-    for (std::size_t k = 0; k < in.slices; ++k) {
+    for (std::size_t k = 0; k < in.slices.count(); ++k) {
       small.clear(), large.clear();
-      if (setting.input ==
-          kInputs["regular"]) {  // for the tests only: all numbers, and every k-th of them
+      if (setting.input == kInputs["regular"]) {  // all numbers, and every (k + 1)th of them
         for (std::uint32_t i = 0; i < n; ++i) large.push_back(i);
         for (std::uint32_t i = 0; i < n; i += static_cast<std::uint32_t>(k + 1)) small.push_back(i);
         append(in, all, small), append(in, all, large);
@@ -254,7 +93,7 @@ struct SetIntersection {
   }
   static void size(const Input& in, Output& out) {
     std::size_t most = 0;
-    for (std::size_t k = 0; k < in.slices; ++k)
+    for (std::size_t k = 0; k < in.slices.count(); ++k)
       most = std::max(most, std::min(in.set(2 * k).size(), in.set(2 * k + 1).size()));
     out.common = Buffer<std::uint32_t>(most + kRoom);
   }
@@ -287,8 +126,31 @@ void std_set_intersection(const Call& in, Output& out) {
                                        out.common.data());
 }
 
-// A step needs the places that the last one found, so several stretches of both sets are gone
-// through side by side: one's wait is another's work.
+// Appends the numbers of [a, a_end) that are in [b, b_end) without a branch on data: both numbers
+// are compared, and either or both places move on. Returns the end.
+std::uint32_t* branchless_merge(const std::uint32_t* a, const std::uint32_t* a_end,
+                                const std::uint32_t* b, const std::uint32_t* b_end,
+                                std::uint32_t* out) {
+  while (a != a_end && b != b_end) {
+    const std::uint32_t x = *a, y = *b;
+    *out = x;
+    out += opaque(std::size_t{x == y});  // or the compiler makes branches of them
+    a += opaque(std::size_t{x <= y});
+    b += opaque(std::size_t{y <= x});
+  }
+  return out;
+}
+
+// Nothing to predict, but no gain: each step waits for the places that the last one found, where a
+// predicted branch would not have.
+void branchless(const Call& in, Output& out) {
+  out.count = static_cast<std::size_t>(
+      branchless_merge(in.small.data(), in.small.data() + in.small.size(), in.large.data(),
+                       in.large.data() + in.large.size(), out.common.data()) -
+      out.common.data());
+}
+
+// Several stretches of both sets, to be gone through side by side.
 constexpr std::size_t kStreams = 4;
 struct Stream {
   const std::uint32_t *a, *a_end, *b, *b_end;
@@ -320,9 +182,8 @@ void join(Stream (&streams)[kStreams], Output& out) {
   out.count = static_cast<std::size_t>(to - out.common.data());
 }
 
-// Nothing to guess: comparisons move the places. That alone is no gain, since each step then waits
-// for the last one where a guess would not have; two stretches side by side are (more would not
-// fit the registers).
+// branchless twice, side by side in one loop, so that one's wait is the other's work (more would
+// not fit the registers).
 void merge(const Call& in, Output& out) {
   Stream streams[kStreams];
   split(in, out, streams);
@@ -361,6 +222,47 @@ void galloping(const Call& in, Output& out) {
   }
   out.count = count;
 }
+
+// The larger set as bits, the smaller one as it is: a load and a shift for each of its numbers,
+// independent of one another, however many the larger one has.
+struct LargeBits {
+  explicit LargeBits(const Input& in) {
+    for (std::size_t k = 0; k < in.slices.count(); ++k) {
+      const SetIntersection::Set small = in.set(2 * k), large = in.set(2 * k + 1);
+      const std::uint32_t last =
+          std::max(small.empty() ? 0 : small.back(), large.empty() ? 0 : large.back());
+      words.emplace_back(last / 64 + 1);
+      for (const std::uint32_t x : large) words.back()[x / 64] |= std::uint64_t{1} << x % 64;
+    }
+  }
+  std::vector<Buffer<std::uint64_t>> words;
+};
+
+void bit_probe(const LargeBits& large, const Call& in, Output& out) {
+  const std::uint64_t* const bits = large.words[in.slice].data();
+  std::uint32_t* const common = out.common.data();
+  std::size_t count = 0;
+  for (const std::uint32_t x : in.small) {
+    common[count] = x;
+    count += bits[x / 64] >> x % 64 & 1;
+  }
+  out.count = count;
+}
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/set_intersection-inl.h"
+#include "algorithm/set_intersection-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(IntersectBlocks);
+HWY_EXPORT(IntersectSmall);
+HWY_EXPORT(IntersectBits);
 
 void galloping_batched(const Call& in, Output& out) {
   out.count = HWY_DYNAMIC_DISPATCH(IntersectSmall)(
@@ -417,7 +319,7 @@ bool has_vp2intersect() { return false; }
 // ones are turned into numbers. Costs a bit for each number that could be in a set.
 struct Bitmaps {
   explicit Bitmaps(const Input& in) {
-    for (std::size_t i = 0; i < 2 * in.slices; ++i) {
+    for (std::size_t i = 0; i < 2 * in.slices.count(); ++i) {
       const SetIntersection::Set set = in.set(i);
       words.emplace_back(set.empty() ? 0 : set.back() / 64 + 1);
       for (const std::uint32_t x : set) words.back()[x / 64] |= std::uint64_t{1} << x % 64;
@@ -433,36 +335,10 @@ void bitmap(const Bitmaps& sets, const Call& in, Output& out) {
                                                   0, out.common.data());
 }
 
-// The larger set as bits, the smaller one as it is: a load and a shift for each of its numbers,
-// independent of one another, however many the larger one has.
-struct LargeBits {
-  explicit LargeBits(const Input& in) {
-    for (std::size_t k = 0; k < in.slices; ++k) {
-      const SetIntersection::Set small = in.set(2 * k), large = in.set(2 * k + 1);
-      const std::uint32_t last =
-          std::max(small.empty() ? 0 : small.back(), large.empty() ? 0 : large.back());
-      words.emplace_back(last / 64 + 1);
-      for (const std::uint32_t x : large) words.back()[x / 64] |= std::uint64_t{1} << x % 64;
-    }
-  }
-  std::vector<Buffer<std::uint64_t>> words;
-};
-
-void bit_probe(const LargeBits& large, const Call& in, Output& out) {
-  const std::uint64_t* const bits = large.words[in.slice].data();
-  std::uint32_t* const common = out.common.data();
-  std::size_t count = 0;
-  for (const std::uint32_t x : in.small) {
-    common[count] = x;
-    count += bits[x / 64] >> x % 64 & 1;
-  }
-  out.count = count;
-}
-
 #if HEADROOM_HAVE_ROARING
 struct RoaringSets {
   explicit RoaringSets(const Input& in) {
-    for (std::size_t i = 0; i < 2 * in.slices; ++i) {
+    for (std::size_t i = 0; i < 2 * in.slices.count(); ++i) {
       sets.push_back(roaring_bitmap_of_ptr(in.set(i).size(), in.set(i).data()));
       roaring_bitmap_run_optimize(sets.back());
     }
@@ -498,10 +374,13 @@ constexpr Variant<SetIntersection> kVariants[] = {
      .max_n = 4096},
     {.name = "std_set_intersection",
      .run = run<std_set_intersection>,
-     .what = "std::set_intersection: one pass through both, a wrong guess for every other number"},
+     .what = "std::set_intersection: one pass through both, every other branch mispredicted"},
+    {.name = "branchless",
+     .run = run<branchless>,
+     .what = "the same pass without a branch on data: each step waits for the one before it"},
     {.name = "merge",
      .run = run<merge>,
-     .what = "the same pass without a branch on data, two stretches side by side"},
+     .what = "branchless in two stretches side by side: one's wait is the other's work"},
     {.name = "galloping",
      .run = run<galloping>,
      .what = "doubling steps through the larger set: pays where the other one is much smaller"},
@@ -510,10 +389,10 @@ constexpr Variant<SetIntersection> kVariants[] = {
      .what = "16 searches in step, without a branch on data: their misses overlap"},
     {.name = "simd_blocks",
      .run = run<simd_blocks>,
-     .what = "blocks of both sets, all numbers compared with all; places move without a branch"},
+     .what = "blocks of both sets, each number of one compared with all of the other, in vectors"},
     {.name = "vp2intersect",
      .run = kVp2intersect,
-     .what = "16 numbers against 16 in one AVX-512 instruction, four stretches side by side",
+     .what = "16 numbers against 16 in one AVX-512 instruction, whose latency four stretches hide",
      .needs = kNeedsVp2intersect},
     {.name = "bitmap",
      .run = run<bitmap>,
@@ -532,7 +411,7 @@ constexpr Variant<SetIntersection> kVariants[] = {
 const Registrar kRegistrar(
     {.name = "algorithm/set_intersection",
      .axis = Axis::kScalar,
-     .technique = "many comparisons a step, none of them a guess; skip what can't match",
+     .technique = "many comparisons per branch, or no branch; skip what can't match",
      .sizes = {4096, 65536, 1 << 20, 8 << 20},
      .headline = {65536, 1 << 20},
      .demand =
@@ -542,7 +421,7 @@ const Registrar kRegistrar(
            return Demand{
                .items = even ? 2 * n : n,
                .working_set = (even ? 8 : 4) * std::max(s.n, kPool),
-               .memory = 48 * std::max(s.n, kPool) + 36 * s.n +
+               .memory = 48 * std::max(s.n, kPool) + 40 * s.n +
                          (s.input == SetIntersection::kInputs["sparse"] ? 104 * std::max(s.n, kPool)
                                                                         : 0)};
          }},
@@ -550,4 +429,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

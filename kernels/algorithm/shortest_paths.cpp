@@ -1,16 +1,17 @@
 // algorithm/shortest_paths: the distance of every vertex from one, in a graph like a road map.
 //
 // In: a grid of about n crossings, each joined to its four neighbours in both directions, with a
-// length of 1 to 255 for each direction; crossings are numbered at random, as those of a data base
+// length of 1 to 255 for each direction; crossings are numbered at random, as those of a database
 // are. A call asks for the distances from one crossing; 64 of them rotate. Out: the distance of
 // each. Exact.
 //
 // Input random joins each vertex to eight others at random instead: no two neighbours are near, and
 // few steps lead anywhere.
 //
-// Bellman and Ford (1958) go over all edges until nothing changes, as often as the longest shortest
-// path has edges. Dijkstra ("A note on two problems in connexion with graphs", 1959) takes vertices
-// by distance, each once; what is left to choose is the queue, and where edges and vertices lie.
+// To be learned: Bellman ("On a routing problem", 1958) and Ford go over all edges until nothing
+// changes, as often as the longest shortest path has edges. Dijkstra ("A note on two problems in
+// connexion with graphs", 1959) takes vertices by distance, each once; what is left to choose is
+// the queue, and where edges and vertices lie in memory.
 #include <algorithm>
 #include <bit>
 #include <cstdint>
@@ -305,11 +306,17 @@ constexpr Variant<ShortestPaths> kVariants[] = {
      .what = "the same with all arcs in one array, sorted by vertex"},
     {.name = "dial_lists",
      .run = run<dial_lists>,
-     .what = "256 buckets in a ring instead of a heap: no comparisons, as edges are short"},
-    {.name = "dial_csr", .run = run<dial_csr>, .what = "buckets, and all arcs in one array"},
+     .what = "Dial: 256 buckets in a ring instead of a heap, no comparisons, as edges are short",
+     .promise_note = "lengths are integers from 1 to 255"},
+    {.name = "dial_csr",
+     .run = run<dial_csr>,
+     .what = "the same with all arcs in one array, sorted by vertex",
+     .promise_note = "lengths are integers from 1 to 255"},
     {.name = "dial_renumbered",
      .run = run<dial_renumbered>,
-     .what = "vertices renumbered so that neighbours lie side by side, arcs of one word"},
+     .what = "the same, renumbered breadth-first so that neighbours share cache lines; arcs of one "
+             "word",
+     .promise_note = "lengths are integers from 1 to 255"},
 };
 
 const Registrar kRegistrar(

@@ -2,32 +2,25 @@
 //
 // Out: the array, ascending; agreement with std::sort is exact, index by index. Each call gets a
 // fresh copy of other data (untimed): 2^17 keys (10^6 comparisons) or more before they repeat,
-// since a sort of a few thousand keys that comes again and again is learnt by the branch predictor.
-// Variants that need a second array of n keys share one, made untimed.
+// since branch prediction learns a sort of a few thousand keys that comes again and again. Variants
+// that need a second array of n keys share one, made untimed.
 //
 // Inputs: random; sorted; few_distinct has 16 different keys. The tests use more (see fill()).
 //
+// To be learned: of random keys every other comparison is mispredicted, and that is what a sort by
+// comparisons costs. A radix sort compares nothing; SIMD compares without a branch. The simd_ rungs
+// add one mechanism each, and need a second array, as radix does; vqsort works in place.
+//
 // Links: vqsort
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/sort.cpp"
 #include <algorithm>
+#include <cstdint>
 #include <limits>
-#include <stdexcept>
+#include <span>
+#include <string>
 #include <utility>
 
-#include "algorithm/quicksort-inl.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-void QuicksortU32(uint32_t* keys, uint32_t* spare, size_t n) { QuicksortArray(keys, spare, n); }
-void QuicksortU64(uint64_t* keys, uint64_t* spare, size_t n) { QuicksortArray(keys, spare, n); }
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include "core/kernel.h"
+#include "support/slices.h"
 #if HEADROOM_HAVE_VQSORT
 #include "hwy/contrib/sort/vqsort.h"
 #endif
@@ -35,68 +28,30 @@ HWY_AFTER_NAMESPACE();
 namespace headroom {
 namespace {
 
-HWY_EXPORT(QuicksortU32);
-HWY_EXPORT(QuicksortU64);
-
 constexpr auto kOrders = inputs("random", "sorted", "few_distinct")
                              .for_tests("all_equal", "descending", "organ_pipe", "extremes",
                                         "distinct_32", "distinct_33", "few_then_random",
                                         "few_then_one", "skewed", "exponential", "almost_sorted");
 
+// Fills one array of keys as `input` says, with keys of `few` where it has few different ones.
 template <class T>
-void fill(std::span<T> keys, InputName input, std::span<const T, 16> few, FastRng& rng) {
-  const std::size_t n = keys.size();
-  const T step = n == 0 ? 0 : std::numeric_limits<T>::max() / n;
-  const auto random = [&] { return static_cast<T>(rng() >> (64 - 8 * sizeof(T))); };
-  const auto each = [&](auto key) {
-    for (std::size_t i = 0; i < n; ++i) keys[i] = static_cast<T>(key(i));
-  };
-  if (input == kOrders["random"]) return each([&](std::size_t) { return random(); });
-  if (input == kOrders["few_distinct"]) return each([&](std::size_t) { return few[rng() >> 60]; });
-  if (input == kOrders["sorted"]) {
-    T last = 0;
-    return each([&](std::size_t) { return last += static_cast<T>(bounded(rng, step)); });
-  }
-  // For the tests only.
-  if (input == kOrders["all_equal"]) return each([&](std::size_t) { return few[0]; });
-  if (input == kOrders["descending"]) return each([&](std::size_t i) { return step * (n - i); });
-  if (input == kOrders["organ_pipe"])
-    return each([&](std::size_t i) { return step * std::min(i, n - i); });
-  if (input == kOrders["extremes"]) return each([&](std::size_t) { return (rng() & 3) - 2; });
-  if (input == kOrders["distinct_32"] ||
-      input == kOrders["distinct_33"])  // as many as are counted; one more
-    return each([&](std::size_t) {
-      return few[0] + bounded(rng, input == kOrders["distinct_32"] ? 32 : 33);
-    });
-  if (input == kOrders["few_then_random"])  // too many different keys, which is seen late
-    return each([&](std::size_t i) { return i < n - n / 8 ? few[rng() >> 60] : random(); });
-  if (input == kOrders["few_then_one"])
-    return each([&](std::size_t i) { return few[i + 1 < n ? i % 8 : 9]; });
-  if (input == kOrders["skewed"])  // half of them equal, the others close
-    return each([&](std::size_t) { return rng() % 2 == 0 ? few[0] : few[0] ^ (rng() >> 56); });
-  if (input == kOrders["exponential"])
-    return each([&](std::size_t) { return random() >> (rng() % (8 * sizeof(T))); });
-  // Almost sorted.
-  each([&](std::size_t i) { return step * i; });
-  for (std::size_t i = 0; i < n; i += 64) std::swap(keys[i], keys[bounded(rng, n)]);
-}
+void fill(std::span<T> keys, InputName input, std::span<const T, 16> few, FastRng& rng);
 
 template <class T>
 struct Sort {
   static constexpr auto kInputs = kOrders;
   using Call = std::span<const T>;
   struct Input {
-    Buffer<T> keys;           // `slices` arrays of n keys, one after the other
+    Slices slices;  // of n keys
+    Buffer<T> keys;
     mutable Buffer<T> spare;  // n keys that variants may write to
-    std::size_t n = 0;
-    std::size_t slices = 1;  // a power of two
-    Call at(std::size_t turn) const { return {keys.data() + (turn & (slices - 1)) * n, n}; }
+    Call at(std::size_t turn) const { return slices.of(keys, turn); }
   };
   using Output = Buffer<T>;
 
   // One copy of the data, sorted where it lies.
   struct Work {
-    explicit Work(const Input& in) : keys(in.n), spare(in.spare.data()) {}
+    explicit Work(const Input& in) : keys(in.slices.size()), spare(in.spare.data()) {}
     void refill(const Call& call) { std::copy(call.begin(), call.end(), keys.begin()); }
     void answer(Output& out) const { std::copy(keys.begin(), keys.end(), out.begin()); }
     Buffer<T> keys;
@@ -105,18 +60,18 @@ struct Sort {
 
   static Input make(const Setting& setting, Rng& rng) {
     Input in;
-    in.n = setting.n;
-    while (in.slices * in.n < kPool && in.slices < kPool) in.slices *= 2;
-    in.keys = Buffer<T>(in.n * in.slices);
-    in.spare = Buffer<T>(in.n);
+    const std::size_t n = setting.n;
+    in.slices = Slices::covering(kPool, n, kPool);
+    in.keys = Buffer<T>(in.slices.items());
+    in.spare = Buffer<T>(n);
     FastRng fast(rng());
     T few[16];
     for (T& k : few) k = static_cast<T>(fast());
-    for (std::size_t i = 0; i < in.slices; ++i)
-      fill<T>({in.keys.data() + i * in.n, in.n}, setting.input, few, fast);
+    for (std::size_t i = 0; i < in.slices.count(); ++i)
+      fill<T>({in.keys.data() + i * n, n}, setting.input, few, fast);
     return in;
   }
-  static void size(const Input& in, Output& out) { out = Output(in.n); }
+  static void size(const Input& in, Output& out) { out = Output(in.slices.size()); }
   static absl::Status same(const Call&, const Output& want, const Output& got) {
     return exact(want, got);
   }
@@ -132,10 +87,11 @@ void naive(Work<T>& work, Buffer<T>&) {
 }
 
 // No comparison, so no branch to mispredict: a counting sort by each digit, lowest first, that
-// keeps the order of equal digits (Seward, 1954; Knuth, volume 3, 5.2.5). All histograms are made
-// in one pass, and a digit that is the same in all keys is skipped. Digits of 11 bits take three
-// passes for 32 bits where bytes take four; 64 bits take six, but 2048 places to write to at once
-// are more than L1 and the TLB hold, and with keys this long that costs more than two passes.
+// keeps the order of equal digits (Seward, 1954; Knuth, "The Art of Computer Programming", volume
+// 3, 5.2.5). All histograms are made in one pass, and a digit that is the same in all keys is
+// skipped. Digits of 11 bits take three passes for 32 bits where bytes take four; 64 bits take six,
+// but 2048 places to write to at once are more than L1 and the TLB hold, and with keys this long
+// that costs more than two passes.
 template <class T>
 constexpr unsigned kDigitBits = sizeof(T) == 4 ? 11 : 8;
 
@@ -163,12 +119,30 @@ void radix(Work<T>& work, Buffer<T>&) {
   if (from != work.keys.data()) std::copy(from, from + n, work.keys.data());
 }
 
-template <class T>
-void quicksort(Work<T>& work, Buffer<T>&) {
+// What the simd_ rungs are made of, each of the one before it and one more. quicksort-inl.h has
+// them.
+enum class SimdSteps { kPartition, kNetworks, kDistribute, kAll };
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/sort-inl.h"
+#include "algorithm/sort-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(SortU32);
+HWY_EXPORT(SortU64);
+
+template <class T, SimdSteps kSteps>
+void simd_sort(Work<T>& work, Buffer<T>&) {
   if constexpr (sizeof(T) == 4)
-    HWY_DYNAMIC_DISPATCH(QuicksortU32)(work.keys.data(), work.spare, work.keys.size());
+    HWY_DYNAMIC_DISPATCH(SortU32)(kSteps, work.keys.data(), work.spare, work.keys.size());
   else
-    HWY_DYNAMIC_DISPATCH(QuicksortU64)(work.keys.data(), work.spare, work.keys.size());
+    HWY_DYNAMIC_DISPATCH(SortU64)(kSteps, work.keys.data(), work.spare, work.keys.size());
 }
 
 #if HEADROOM_HAVE_VQSORT
@@ -190,13 +164,23 @@ template <class T>
 constexpr Variant<Sort<T>> kVariants[] = {
     {.name = "naive",
      .run = run<naive<T>>,
-     .what = "std::sort: introsort, a mispredicted branch for every other comparison"},
+     .what = "std::sort: introsort, every other comparison mispredicted"},
     {.name = "radix",
      .run = run<radix<T>>,
      .what = "radix sort, lowest digit first: a few passes that compare nothing"},
+    {.name = "simd_partition",
+     .run = run<simd_sort<T, SimdSteps::kPartition>>,
+     .what = "quicksort that partitions with compress instructions; std::sort below 16 vectors"},
+    {.name = "simd_network",
+     .run = run<simd_sort<T, SimdSteps::kNetworks>>,
+     .what = "the same with sorting networks below 16 vectors: no branch on a key is left"},
+    {.name = "simd_distribute",
+     .run = run<simd_sort<T, SimdSteps::kDistribute>>,
+     .what = "the same, but from 128 KiB on to 256 or 1024 places by leading bits first: one pass "
+             "for eight"},
     {.name = "simd_quicksort",
-     .run = run<quicksort<T>>,
-     .what = "partitions with compress instructions, sorting networks below: no branch on a key"},
+     .run = run<simd_sort<T, SimdSteps::kAll>>,
+     .what = "the same, but sorted arrays are left as they are, few different keys only counted"},
     {.name = "vqsort",
      .run = kVqsortRun<T>,
      .what = "Highway's vectorized quicksort, in place",
@@ -215,13 +199,50 @@ Metadata metadata(std::string name, std::size_t largest) {
           .demand = [](const Setting& s) {
             const double n = static_cast<double>(s.n);
             // An epoch of up to 200 us works on that many copies; each variant has its own.
-            const std::size_t copies = 4 * (s.n + std::min<std::size_t>(s.n, 1 << 18) + (1 << 18));
+            const std::size_t copies = 7 * (s.n + std::min<std::size_t>(s.n, 1 << 18) + (1 << 18));
             return Demand{
                 .items = n,
                 .bytes = 2 * sizeof(T) * n,
                 .working_set = 2 * sizeof(T) * s.n,
-                .memory = sizeof(T) * (std::max(s.n, 2 * Sort<T>::kPool) + 5 * s.n + copies)};
+                .memory = sizeof(T) * (std::max(s.n, 2 * Sort<T>::kPool) + 8 * s.n + copies)};
           }};
+}
+
+template <class T>
+void fill(std::span<T> keys, InputName input, std::span<const T, 16> few, FastRng& rng) {
+  const std::size_t n = keys.size();
+  const T step = n == 0 ? 0 : std::numeric_limits<T>::max() / n;
+  const auto random = [&] { return static_cast<T>(rng() >> (64 - 8 * sizeof(T))); };
+  const auto each = [&](auto key) {
+    for (std::size_t i = 0; i < n; ++i) keys[i] = static_cast<T>(key(i));
+  };
+  if (input == kOrders["random"]) return each([&](std::size_t) { return random(); });
+  if (input == kOrders["few_distinct"]) return each([&](std::size_t) { return few[rng() >> 60]; });
+  if (input == kOrders["sorted"]) {
+    T last = 0;
+    return each([&](std::size_t) { return last += static_cast<T>(bounded(rng, step)); });
+  }
+  // For the tests only.
+  if (input == kOrders["all_equal"]) return each([&](std::size_t) { return few[0]; });
+  if (input == kOrders["descending"]) return each([&](std::size_t i) { return step * (n - i); });
+  if (input == kOrders["organ_pipe"])
+    return each([&](std::size_t i) { return step * std::min(i, n - i); });
+  if (input == kOrders["extremes"]) return each([&](std::size_t) { return (rng() & 3) - 2; });
+  if (input == kOrders["distinct_32"])  // as many as are counted
+    return each([&](std::size_t) { return few[0] + bounded(rng, 32); });
+  if (input == kOrders["distinct_33"])  // one more
+    return each([&](std::size_t) { return few[0] + bounded(rng, 33); });
+  if (input == kOrders["few_then_random"])  // too many different keys, which is noticed late
+    return each([&](std::size_t i) { return i < n - n / 8 ? few[rng() >> 60] : random(); });
+  if (input == kOrders["few_then_one"])
+    return each([&](std::size_t i) { return few[i + 1 < n ? i % 8 : 9]; });
+  if (input == kOrders["skewed"])  // half of them equal, the others close
+    return each([&](std::size_t) { return rng() % 2 == 0 ? few[0] : few[0] ^ (rng() >> 56); });
+  if (input == kOrders["exponential"])
+    return each([&](std::size_t) { return random() >> (rng() % (8 * sizeof(T))); });
+  // Almost sorted.
+  each([&](std::size_t i) { return step * i; });
+  for (std::size_t i = 0; i < n; i += 64) std::swap(keys[i], keys[bounded(rng, n)]);
 }
 
 const Registrar kRegistrar32(metadata<std::uint32_t>("algorithm/sort", 16 << 20),
@@ -231,4 +252,3 @@ const Registrar kRegistrar64(metadata<std::uint64_t>("algorithm/sort_u64", 8 << 
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

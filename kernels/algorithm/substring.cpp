@@ -8,189 +8,25 @@
 // with a byte changed, so that it occurs nowhere; dna has four letters and needles of 16; runs has
 // runs of one letter and a needle that is a run too, which makes most methods start over and over.
 //
-// The byte loop compares a byte a cycle at best, and guesses wrongly where a prefix matches. The
-// first and the last byte of the needle can be looked for at a whole vector of places at once
-// (Mula, "SIMD-friendly algorithms for substring searching", 2016). Which two bytes are looked for
-// decides how often a place has to be examined: rare ones are better (Gallant's memchr, 2015).
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "algorithm/substring.cpp"
-#include <cstdint>
-#include <vector>
-
-#include "support/simd.h"
-
-#ifndef HEADROOM_ALGORITHM_SUBSTRING_ONCE_
-#define HEADROOM_ALGORITHM_SUBSTRING_ONCE_
-namespace headroom {
-namespace {
-
-using Positions = std::vector<std::uint32_t>;
-
-// Offsets in the needle of the bytes that are looked for first, the best first.
-constexpr std::size_t kProbes = 8;
-struct Probes {
-  std::size_t offsets[kProbes];
-};
-
-// Knuth, Morris and Pratt (1977): appends the places from `from` on, in linear time whatever the
-// text. For the rest of a text that has worn out the budget of a search which could be quadratic.
-inline void knuth_morris_pratt(const std::uint8_t* text, std::size_t n, const std::uint8_t* needle,
-                               std::size_t m, std::size_t from, Positions& out) {
-  std::vector<std::uint32_t> border(m + 1, 0);  // of each prefix: its longest proper border
-  for (std::size_t i = 1, k = 0; i < m; ++i) {
-    while (k != 0 && needle[i] != needle[k]) k = border[k];
-    k += needle[i] == needle[k];
-    border[i + 1] = static_cast<std::uint32_t>(k);
-  }
-  for (std::size_t i = from, k = 0; i < n; ++i) {
-    while (k != 0 && (k == m || text[i] != needle[k])) k = border[k];
-    k += text[i] == needle[k];
-    if (k == m) out.push_back(static_cast<std::uint32_t>(i + 1 - m));
-  }
-}
-
-}  // namespace
-}  // namespace headroom
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-using Bytes = hn::ScalableTag<uint8_t>;
-
-struct Search {
-  const uint8_t* text;
-  size_t n;
-  const uint8_t* needle;
-  size_t m;
-  Probes probes;
-};
-
-// Zero in the lanes where the text has the byte that the needle has, at each of the first kCount
-// probes. (XOR and OR go through any port, and fuse into one instruction of AVX-512.)
-template <size_t kCount>
-HWY_INLINE hn::Vec<Bytes> Differences(const Search& s, size_t i) {
-  const Bytes d;
-  auto all = hn::Zero(d);
-  for (size_t p = 0; p < kCount; ++p) {
-    const size_t offset = s.probes.offsets[p];
-    all = hn::Or(all, hn::Xor(hn::LoadU(d, s.text + i + offset), hn::Set(d, s.needle[offset])));
-  }
-  return all;
-}
-
-// Appends those of a vector's worth of places from `i` on where the needle occurs. Each byte of the
-// needle is compared at all the places together, until none is left: at worst m steps for a whole
-// vector of places, where one place after the other would take m steps each. Returns the steps.
-// Places below `skip` have been reported.
-HWY_NOINLINE size_t Examine(const Search& s, size_t i, size_t skip, Positions& out) {
-  const Bytes d;
-  const auto zero = hn::Zero(d);
-  auto differences = Differences<4>(s, i);
-  size_t step = 0;
-  while (step < s.m) {
-    if (hn::AllFalse(d, hn::Eq(differences, zero))) return step;
-    const size_t end = HWY_MIN(step + 4, s.m);
-    for (; step < end; ++step)
-      differences =
-          hn::Or(differences, hn::Xor(hn::LoadU(d, s.text + i + step), hn::Set(d, s.needle[step])));
-  }
-  uint64_t words[(hn::MaxLanes(d) + 63) / 64] = {};
-  uint8_t bits[HWY_MAX(hn::MaxLanes(d) / 8, 8)] = {};
-  hn::StoreMaskBits(d, hn::Eq(differences, zero), bits);
-  for (size_t byte = 0; byte < (hn::Lanes(d) + 7) / 8; ++byte)
-    words[byte / 8] |= static_cast<uint64_t>(bits[byte]) << byte % 8 * 8;
-  for (size_t w = 0; w < (hn::Lanes(d) + 63) / 64; ++w)
-    for (uint64_t rest = words[w]; rest != 0; rest &= rest - 1) {
-      const size_t place = w * 64 + hwy::Num0BitsBelowLS1Bit_Nonzero64(rest);
-      if (place >= skip) out.push_back(static_cast<uint32_t>(i + place));
-    }
-  return step;
-}
-
-constexpr size_t kFewHits = 2;  // of 16 groups
-
-// Looks at groups of four vectors of places from `i` on, up to `end` or, where kMayStop, until more
-// than a few had a place to examine; adds to `steps` what examining took, and returns where it
-// stopped. The probes' bytes stay in registers.
-template <size_t kCount, bool kMayStop>
-HWY_INLINE size_t Scan(const Search& s, size_t i, size_t end, size_t& hits, size_t& steps,
-                       Positions& out) {
-  const Bytes d;
-  const size_t lanes = hn::Lanes(d);
-  const auto zero = hn::Zero(d);
-  for (; i + 4 * lanes <= end && (!kMayStop || hits <= kFewHits); i += 4 * lanes) {
-    const auto v0 = Differences<kCount>(s, i), v1 = Differences<kCount>(s, i + lanes),
-               v2 = Differences<kCount>(s, i + 2 * lanes),
-               v3 = Differences<kCount>(s, i + 3 * lanes);
-    const auto any = hn::Min(hn::Min(v0, v1), hn::Min(v2, v3));
-    if (HWY_LIKELY(hn::AllFalse(d, hn::Eq(any, zero)))) continue;
-    ++hits;
-    if (!hn::AllFalse(d, hn::Eq(v0, zero))) steps += Examine(s, i, 0, out);
-    if (!hn::AllFalse(d, hn::Eq(v1, zero))) steps += Examine(s, i + lanes, 0, out);
-    if (!hn::AllFalse(d, hn::Eq(v2, zero))) steps += Examine(s, i + 2 * lanes, 0, out);
-    if (!hn::AllFalse(d, hn::Eq(v3, zero))) steps += Examine(s, i + 3 * lanes, 0, out);
-  }
-  return i;
-}
-
-}  // namespace
-
-// 1 <= m <= n. `adaptive`: looks for more bytes at once while those looked for are found too often,
-// and gives up for a linear method when that doesn't help.
-void FindAll(const uint8_t* text, size_t n, const uint8_t* needle, size_t m, const Probes& probes,
-             bool adaptive, Positions& out) {
-  const Bytes d;
-  const size_t lanes = hn::Lanes(d);
-  const Search s{text, n, needle, m, probes};
-  const size_t places = n - m + 1;
-  size_t i = 0, steps = 0;
-  if (places >= lanes) {
-    const size_t block = 64 * lanes;  // 16 groups
-    size_t count = 2;
-    while (places - i >= 4 * lanes) {
-      const size_t end = HWY_MIN(i + block, places);
-      size_t hits = 0;
-      i = !adaptive    ? Scan<2, false>(s, i, end, hits, steps, out)
-          : count == 2 ? Scan<2, true>(s, i, end, hits, steps, out)
-          : count == 4 ? Scan<4, true>(s, i, end, hits, steps, out)
-          : count == 6 ? Scan<6, true>(s, i, end, hits, steps, out)
-                       : Scan<8, false>(s, i, end, hits, steps, out);
-      if (adaptive) {
-        if (hits > kFewHits) count = HWY_MIN(count + 2, kProbes);
-        if (steps > 4096 + i) return knuth_morris_pratt(text, n, needle, m, i, out);
-      }
-    }
-    for (; places - i >= lanes; i += lanes)
-      if (!hn::AllFalse(d, hn::Eq(Differences<1>(s, i), hn::Zero(d)))) Examine(s, i, 0, out);
-    // The last places again, as a whole vector: what comes before i in it has been reported.
-    if (i < places) Examine(s, places - lanes, lanes - (places - i), out);
-  } else {
-    for (; i < places; ++i) {
-      size_t j = 0;
-      while (j < m && text[i + j] == needle[j]) ++j;
-      if (j == m) out.push_back(static_cast<uint32_t>(i));
-    }
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
+// To be learned: a byte loop compares a byte per cycle at best, and mispredicts where a prefix
+// matches. Two bytes of the needle can be looked for at a whole vector of places at once; which two
+// decides how often a place has to be examined.
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
 
-HWY_EXPORT(FindAll);
+using Positions = std::vector<std::uint32_t>;
 
 // How many needles rotate: enough for 10^6 groups of places before anything comes again.
 std::size_t needle_count(std::size_t n) {
@@ -288,8 +124,8 @@ void find_each(std::size_t n, Positions& out, Find find) {
     out.push_back(static_cast<std::uint32_t>(at));
 }
 
-// memchr for the first byte, SIMD in every C library; then memcmp. Good as long as the first byte
-// is rare.
+// memchr for the first byte, which is SIMD in every C library; then memcmp. Good as long as the
+// first byte is rare.
 void string_view_find(const Call& in, Positions& out) {
   find_each(in.text.size(), out, [&](std::size_t at) { return in.text.find(in.needle, at); });
 }
@@ -327,8 +163,14 @@ void glibc_strstr(const Call& in, Positions& out) {
   });
 }
 
-// How common a byte is in text of any kind: a guess, which costs nothing to make. Wrong guesses
-// cost time, never the answer.
+// Offsets in the needle of the bytes that are looked for first, the best first.
+constexpr std::size_t kProbes = 8;
+struct Probes {
+  std::size_t offsets[kProbes];
+};
+
+// How common a byte is in text of any kind, by rule of thumb: where that is wrong it costs time,
+// never the answer.
 const std::uint8_t* commonness() {
   static const auto table = [] {
     struct Table {
@@ -344,11 +186,14 @@ const std::uint8_t* commonness() {
   return table.of;
 }
 
+// First the needle's first and last byte (Mula, "SIMD-friendly algorithms for substring searching",
+// 2016), then others spread over it.
 Probes first_last_probes(std::size_t m) {
   return {{0, m - 1, m / 2, m / 4, m * 3 / 4, m / 8, m * 5 / 8, m * 3 / 8}};
 }
 
-// First the two rarest of the needle's first 64 bytes, of different values if it has any.
+// First the two rarest of the needle's first 64 bytes, of different values if it has any (Gallant's
+// memchr looks for one, 2015).
 Probes rare_probes(std::string_view needle) {
   const std::uint8_t* const common = commonness();
   Probes probes = first_last_probes(needle.size());
@@ -365,6 +210,36 @@ Probes rare_probes(std::string_view needle) {
   probes.offsets[1] = second & 255;
   return probes;
 }
+
+// Knuth, Morris and Pratt ("Fast Pattern Matching in Strings", 1977): appends the places from
+// `from` on, in linear time whatever the text. For the rest of a text that has used up the budget
+// of a search which could be quadratic.
+inline void knuth_morris_pratt(const std::uint8_t* text, std::size_t n, const std::uint8_t* needle,
+                               std::size_t m, std::size_t from, Positions& out) {
+  std::vector<std::uint32_t> border(m + 1, 0);  // of each prefix: its longest proper border
+  for (std::size_t i = 1, k = 0; i < m; ++i) {
+    while (k != 0 && needle[i] != needle[k]) k = border[k];
+    k += needle[i] == needle[k];
+    border[i + 1] = static_cast<std::uint32_t>(k);
+  }
+  for (std::size_t i = from, k = 0; i < n; ++i) {
+    while (k != 0 && (k == m || text[i] != needle[k])) k = border[k];
+    k += text[i] == needle[k];
+    if (k == m) out.push_back(static_cast<std::uint32_t>(i + 1 - m));
+  }
+}
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "algorithm/substring-inl.h"
+#include "algorithm/substring-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(FindAll);
 
 void find_all(const Call& in, const Probes& probes, bool adaptive, Positions& out) {
   HWY_DYNAMIC_DISPATCH(FindAll)
@@ -387,8 +262,13 @@ void first_last(const Call& in, Positions& out) {
   if (!trivial(in, out)) find_all(in, first_last_probes(in.needle.size()), false, out);
 }
 
-// The same with those two bytes of the needle that are likely to be rare, and with four where two
-// are found too often. Linear at worst.
+// The same with those two bytes of the needle that are likely to be rare: fewer places to examine.
+void rare_pair(const Call& in, Positions& out) {
+  if (!trivial(in, out)) find_all(in, rare_probes(in.needle), false, out);
+}
+
+// The same, but where two bytes are found too often, four, six or eight are looked for at once.
+// Linear at worst.
 void rare_bytes(const Call& in, Positions& out) {
   if (!trivial(in, out)) find_all(in, rare_probes(in.needle), true, out);
 }
@@ -410,15 +290,17 @@ constexpr Variant<Substring> kVariants[] = {
     {.name = "strstr",
      .run = run<glibc_strstr>,
      .what = "the C library's strstr; SIMD on some x86",
-     .role = Role::kPeer},
+     .role = Role::kPeer,
+     .promise_note = "texts without a NUL byte"},
     {.name = "first_last",
      .run = run<first_last>,
-     .what =
-         "first and last byte compared at a vector of places at once; places examined together"},
+     .what = "the needle's first and last byte looked for at a whole vector of places at once"},
+    {.name = "rare_pair",
+     .run = run<rare_pair>,
+     .what = "the same with its two rarest bytes: fewer places to examine"},
     {.name = "rare_bytes",
      .run = run<rare_bytes>,
-     .what = "the two rarest bytes instead, up to eight where two are found too often; linear at "
-             "worst"},
+     .what = "the same, but up to eight bytes where two are found too often; linear at worst"},
 };
 
 const Registrar kRegistrar({.name = "algorithm/substring",
@@ -435,11 +317,10 @@ const Registrar kRegistrar({.name = "algorithm/substring",
                                       .bytes = n,
                                       .working_set = s.n,
                                       .memory = s.n + (s.input == Substring::kInputs["runs"]
-                                                           ? 8 * s.n
+                                                           ? 9 * s.n
                                                            : std::size_t{2} << 20)};
                                 }},
                            kVariants);
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -55,6 +55,12 @@ const std::vector<int>& cores() {
 }
 #endif
 
+#ifdef _SC_LEVEL1_DCACHE_SIZE
+constexpr int kL1Size = _SC_LEVEL1_DCACHE_SIZE, kL2Size = _SC_LEVEL2_CACHE_SIZE;
+#else
+constexpr int kL1Size = -1, kL2Size = -1;
+#endif
+
 std::size_t cache_bytes(int name, std::size_t usual) {
   const long bytes = name < 0 ? 0 : sysconf(name);
   return bytes > 0 ? static_cast<std::size_t>(bytes) : usual;
@@ -82,25 +88,14 @@ bool pin_to_core(int slot) {
 #endif
 }
 
-void run_team(int count, const std::function<void(int)>& body) {
-  std::vector<std::thread> team;
-  team.reserve(static_cast<std::size_t>(std::max(0, count - 1)));
-  for (int i = 1; i < count; ++i) {
-    team.emplace_back([i, &body] {
-      pin_to_core(i);
-      body(i);
-    });
-  }
-  body(0);
-  for (std::thread& thread : team) thread.join();
+// Asked once: glibc asks the processor by an instruction for which a virtual machine stops.
+std::size_t l1_bytes() {
+  static const std::size_t bytes = cache_bytes(kL1Size, std::size_t{32} << 10);
+  return bytes;
 }
-
-#ifdef _SC_LEVEL1_DCACHE_SIZE
-std::size_t l1_bytes() { return cache_bytes(_SC_LEVEL1_DCACHE_SIZE, std::size_t{32} << 10); }
-std::size_t l2_bytes() { return cache_bytes(_SC_LEVEL2_CACHE_SIZE, std::size_t{512} << 10); }
-#else
-std::size_t l1_bytes() { return cache_bytes(-1, std::size_t{32} << 10); }
-std::size_t l2_bytes() { return cache_bytes(-1, std::size_t{512} << 10); }
-#endif
+std::size_t l2_bytes() {
+  static const std::size_t bytes = cache_bytes(kL2Size, std::size_t{512} << 10);
+  return bytes;
+}
 
 }  // namespace headroom

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 
 namespace headroom {
 
@@ -13,11 +12,6 @@ int core_count();
 // Binds the calling thread to the hardware thread of core `slot` (modulo core_count()). Returns
 // false where the system refuses. Without it two threads of a virtual machine often share a core.
 bool pin_to_core(int slot);
-
-// Calls body(i) for i in [0, count) each on a thread of its own, i = 0 on the calling thread,
-// thread i pinned to core i; returns when all are done. Starts the threads anew: the cost of
-// starting is timed with the rest.
-void run_team(int count, const std::function<void(int)>& body);
 
 // Bytes of the level-1 data and level-2 caches of one core; a usual size where the host is silent.
 std::size_t l1_bytes();

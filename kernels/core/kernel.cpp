@@ -125,6 +125,12 @@ bool VariantInfo::available() const {
 
 namespace internal {
 
+std::string last_folder_and_name(std::string_view path) {
+  const std::size_t name = path.rfind('/');
+  if (name == std::string_view::npos || name == 0) return std::string(path);
+  return std::string(path.substr(path.rfind('/', name - 1) + 1));
+}
+
 Setting with_known_input(const std::string& kernel, const std::vector<std::string>& inputs,
                          const std::vector<std::string>& test_inputs, Setting setting) {
   for (const std::vector<std::string>* names : {&inputs, &test_inputs}) {

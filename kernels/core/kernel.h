@@ -210,7 +210,8 @@ class Instance {
 
 struct Kernel {
   Metadata meta;
-  std::string source;  // "simd/sum.cpp"
+  std::string file;    // where the compiler found it
+  std::string source;  // "simd/sum.cpp": its last folder and name
   std::vector<VariantInfo> variants;
   // Throws std::invalid_argument for an input that the kernel doesn't declare.
   std::function<std::unique_ptr<Instance>(const Setting&)> bind;
@@ -252,6 +253,9 @@ class InstanceOf final : public Instance {
 Setting with_known_input(const std::string& kernel, const std::vector<std::string>& inputs,
                          const std::vector<std::string>& test_inputs, Setting setting);
 
+// "/a/simd/sum.cpp" -> "simd/sum.cpp".
+std::string last_folder_and_name(std::string_view path);
+
 // What is known of a row without its problem's type.
 template <class P>
 VariantInfo without_type(const Variant<P>& v, const Metadata& meta, bool first) {
@@ -279,9 +283,8 @@ Kernel describe(Metadata meta, const Variant<P> (&table)[kCount],
                 const char* file = __builtin_FILE()) {
   Kernel kernel;
   kernel.meta = std::move(meta);
-  const std::string_view path(file);
-  const std::size_t folder = path.rfind("kernels/");
-  kernel.source = path.substr(folder == std::string_view::npos ? 0 : folder + 8);
+  kernel.file = file;
+  kernel.source = internal::last_folder_and_name(kernel.file);
   if constexpr (internal::NamesInputs<P>) {
     for (std::size_t i = 0; i < std::size(P::kInputs.names); ++i)
       (i < P::kInputs.measured ? kernel.meta.inputs : kernel.meta.test_inputs)

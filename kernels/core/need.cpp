@@ -3,38 +3,30 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <exception>
+#include <iterator>
+
 #include "core/cpu.h"
 #include "core/scratch.h"
 
-#if HEADROOM_HAVE_URING
-#include <liburing.h>
-#endif
-
 namespace headroom::internal {
-
-bool has_io_uring() {
-#if HEADROOM_HAVE_URING
-  // Containers often forbid the system call, so only trying tells.
-  static const bool works = [] {
-    io_uring ring;
-    if (io_uring_queue_init(2, &ring, 0) != 0) return false;
-    io_uring_queue_exit(&ring);
-    return true;
-  }();
-  return works;
-#else
-  return false;
-#endif
-}
 
 bool has_direct_io() {
 #ifdef O_DIRECT
+  // Some file systems open a file with O_DIRECT and then refuse to read it.
   static const bool works = [] {
+    constexpr std::size_t kBlock = 4096;
     try {
-      const ScratchFile file;
-      const int fd = file.reopen(O_RDWR | O_DIRECT);
-      close(fd);
-      return true;
+      const ScratchFile file(O_DIRECT);
+      alignas(kBlock) unsigned char block[kBlock];
+      std::memset(block, 0x5a, kBlock);
+      if (pwrite(file.fd(), block, kBlock, 0) != static_cast<ssize_t>(kBlock)) return false;
+      std::memset(block, 0, kBlock);
+      return pread(file.fd(), block, kBlock, 0) == static_cast<ssize_t>(kBlock) &&
+             std::all_of(std::begin(block), std::end(block), [](int b) { return b == 0x5a; });
     } catch (const std::exception&) {
       return false;
     }

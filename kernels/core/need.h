@@ -14,7 +14,6 @@ struct Need {
 };
 
 namespace internal {
-bool has_io_uring();
 bool has_direct_io();
 bool has_two_cores();
 bool built_with_openmp();
@@ -61,10 +60,8 @@ inline constexpr Need kBoostFlatMap{
 inline constexpr Need kRoaring{"croaring", internal::built_with_roaring,
                                "install libroaring-dev, rebuild"};
 
-// Features of the host, asked of the running system.
-inline constexpr Need kIoUring{
-    "io_uring", internal::has_io_uring,
-    "build with liburing-dev, on Linux 5.6 or later with io_uring allowed"};
+// Features of the host, asked of the running system by doing what a variant would do. (io_uring's
+// are in support/ring.h, since what to try depends on the variant.)
 inline constexpr Need kDirectIo{
     "O_DIRECT", internal::has_direct_io,
     "choose a scratch folder on a file system with O_DIRECT (--scratch)"};

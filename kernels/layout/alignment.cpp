@@ -1,6 +1,6 @@
 // layout/alignment: add up an array whose vectors straddle cache lines, and one whose don't.
 //
-// n 64-bit numbers that begin 8 bytes behind the start of a line. Out: their sum modulo 2^64; the
+// n 64-bit numbers that begin 8 bytes after the start of a line. Out: their sum modulo 2^64; the
 // numbers are random, so one left out, taken twice or read askew shows. All variants add whole
 // vectors, the widest of the host: a load that straddles two lines is two accesses to L1. With
 // vectors of 64 bytes that is every load, with 32 bytes every second, with 16 every fourth.
@@ -10,11 +10,55 @@
 #define HWY_TARGET_INCLUDE "layout/alignment.cpp"
 #include "support/simd.h"
 
+#if HWY_ONCE
+#include <algorithm>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+// n numbers, of which the first lies `after` numbers after the start of a line.
+class Numbers {
+ public:
+  Numbers(std::size_t n, std::size_t after) : memory_(n + 16), n_(n) {
+    const auto past = reinterpret_cast<std::uintptr_t>(memory_.data()) / 8 % 8;
+    begin_ = (8 - past) % 8 + after;
+  }
+  std::uint64_t* data() { return memory_.data() + begin_; }
+  const std::uint64_t* data() const { return memory_.data() + begin_; }
+  std::size_t size() const { return n_; }
+
+ private:
+  Buffer<std::uint64_t> memory_;
+  std::size_t n_;
+  std::size_t begin_;
+};
+
+struct Alignment {
+  using Input = Numbers;
+  using Output = std::uint64_t;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input x(setting.n, 1);
+    FastRng fast(rng());
+    for (std::size_t i = 0; i < setting.n; ++i) x.data()[i] = fast();
+    return x;
+  }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
+
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 namespace {
 
-// Eight vectors of sums.
+// The sum of the n numbers at x. Eight vectors of sums, so that no add waits for another.
 HWY_INLINE uint64_t Sum(const uint64_t* HWY_RESTRICT x, size_t n) {
   const hn::ScalableTag<uint64_t> d;
   const size_t lanes = hn::Lanes(d);
@@ -53,52 +97,18 @@ uint64_t SumPeeled(const uint64_t* HWY_RESTRICT x, size_t n) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <algorithm>
-
-#include "core/kernel.h"
-
 namespace headroom {
 namespace {
 
 HWY_EXPORT(SumWhereItLies);
 HWY_EXPORT(SumPeeled);
 
-// n numbers that begin so many behind the start of a line.
-class Numbers {
- public:
-  Numbers(std::size_t n, std::size_t behind) : memory_(n + 16), n_(n) {
-    const auto past = reinterpret_cast<std::uintptr_t>(memory_.data()) / 8 % 8;
-    begin_ = (8 - past) % 8 + behind;
-  }
-  std::uint64_t* data() { return memory_.data() + begin_; }
-  const std::uint64_t* data() const { return memory_.data() + begin_; }
-  std::size_t size() const { return n_; }
-
- private:
-  Buffer<std::uint64_t> memory_;
-  std::size_t n_;
-  std::size_t begin_;
-};
-
-struct Alignment {
-  using Input = Numbers;
-  using Output = std::uint64_t;
-
-  static Input make(const Setting& setting, Rng& rng) {
-    Input x(setting.n, 1);
-    FastRng fast(rng());
-    for (std::size_t i = 0; i < setting.n; ++i) x.data()[i] = fast();
-    return x;
-  }
-  static absl::Status same(const Input&, const Output& want, const Output& got) {
-    return exact(want, got);
-  }
-};
-
+// Vectors from the first number on.
 void naive(const Numbers& x, std::uint64_t& out) {
   out = HWY_DYNAMIC_DISPATCH(SumWhereItLies)(x.data(), x.size());
 }
 
+// A few numbers one by one, so that the vectors after them straddle no line.
 void peeled(const Numbers& x, std::uint64_t& out) {
   out = HWY_DYNAMIC_DISPATCH(SumPeeled)(x.data(), x.size());
 }

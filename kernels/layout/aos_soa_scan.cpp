@@ -6,59 +6,7 @@
 // the layouts differ.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/aos_soa_scan.cpp"
-#include "support/simd.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-// Four vectors of sums, so that two loads a cycle find two adds that don't wait.
-uint32_t SumU32(const uint32_t* HWY_RESTRICT x, size_t n) {
-  const hn::ScalableTag<uint32_t> d;
-  const size_t lanes = hn::Lanes(d);
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
-  size_t i = 0;
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    s0 = hn::Add(s0, hn::LoadU(d, x + i));
-    s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
-    s2 = hn::Add(s2, hn::LoadU(d, x + i + 2 * lanes));
-    s3 = hn::Add(s3, hn::LoadU(d, x + i + 3 * lanes));
-  }
-  for (; i + lanes <= n; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
-  s0 = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
-  uint32_t sum = hn::GetLane(hn::SumOfLanes(d, s0));
-  for (; i < n; ++i) sum += x[i];
-  return sum;
-}
-
-// The totals of pages of `page` numbers.
-void PageTotals(const uint32_t* HWY_RESTRICT x, size_t n, size_t page, uint32_t* totals) {
-  for (size_t i = 0; i < n; i += page) *totals++ = SumU32(x + i, HWY_MIN(page, n - i));
-}
-
-// The sum of the 32-bit fields at words[16 * i], i below n, fetched by gather instructions.
-uint32_t GatherSumU32(const uint32_t* HWY_RESTRICT words, size_t n) {
-  const hn::ScalableTag<uint32_t> d;
-  const hn::RebindToSigned<decltype(d)> di;
-  const size_t lanes = hn::Lanes(d);
-  const auto index = hn::ShiftLeft<4>(hn::Iota(di, 0));
-  auto s0 = hn::Zero(d), s1 = s0;
-  size_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    s0 = hn::Add(s0, hn::GatherIndex(d, words + 16 * i, index));
-    s1 = hn::Add(s1, hn::GatherIndex(d, words + 16 * (i + lanes), index));
-  }
-  uint32_t sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
-  for (; i < n; ++i) sum += words[16 * i];
-  return sum;
-}
-
-void GatherPageTotals(const uint32_t* words, size_t n, size_t page, uint32_t* totals) {
-  for (size_t i = 0; i < n; i += page)
-    *totals++ = GatherSumU32(words + 16 * i, HWY_MIN(page, n - i));
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
+#include "layout/block_totals-inl.h"
 
 #if HWY_ONCE
 #include <algorithm>
@@ -67,9 +15,6 @@ HWY_AFTER_NAMESPACE();
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(PageTotals);
-HWY_EXPORT(GatherPageTotals);
 
 struct Order {
   std::uint64_t id;
@@ -124,13 +69,6 @@ void naive(const Scan::Input& orders, Scan::Output& totals) {
     for (std::size_t i = page * kPage; i < end; ++i) total += orders[i].quantity;
     totals[page] = total;
   }
-}
-
-// SIMD on the old layout: gathers load the lanes one by one, and the lines still come one a record.
-void aos_gather(const Scan::Input& orders, Scan::Output& totals) {
-  if (orders.empty()) return;
-  HWY_DYNAMIC_DISPATCH(GatherPageTotals)
-  (&orders[0].quantity, orders.size(), kPage, totals.data());
 }
 
 // Hot and cold fields apart: what scans and price updates touch in 16 bytes, the rest elsewhere.
@@ -272,9 +210,56 @@ void soa(const Columns& state, const Scan::Input&, Scan::Output& totals) {
   }
 }
 
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// The sum of the 32-bit fields at words[16 * i], i below n, fetched by gather instructions.
+uint32_t GatherSumU32(const uint32_t* HWY_RESTRICT words, size_t n) {
+  const hn::ScalableTag<uint32_t> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  const size_t lanes = hn::Lanes(d);
+  const auto index = hn::ShiftLeft<4>(hn::Iota(di, 0));
+  auto s0 = hn::Zero(d), s1 = s0;
+  size_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    s0 = hn::Add(s0, hn::GatherIndex(d, words + 16 * i, index));
+    s1 = hn::Add(s1, hn::GatherIndex(d, words + 16 * (i + lanes), index));
+  }
+  uint32_t sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
+  for (; i < n; ++i) sum += words[16 * i];
+  return sum;
+}
+
+void GatherPageTotals(const uint32_t* words, size_t n, size_t page, uint32_t* totals) {
+  for (size_t i = 0; i < n; i += page)
+    *totals++ = GatherSumU32(words + 16 * i, HWY_MIN(page, n - i));
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace headroom {
+namespace {
+
+HWY_EXPORT(BlockTotals);
+HWY_EXPORT(GatherPageTotals);
+
+// SIMD on the array of structs: gathers load the lanes one by one, and the lines still come one a
+// record.
+void aos_gather(const Scan::Input& orders, Scan::Output& totals) {
+  if (orders.empty()) return;
+  HWY_DYNAMIC_DISPATCH(GatherPageTotals)
+  (&orders[0].quantity, orders.size(), kPage, totals.data());
+}
+
 // The column once more, with the widest vectors of the host and several in flight.
 void soa_simd(const Columns& state, const Scan::Input&, Scan::Output& totals) {
-  HWY_DYNAMIC_DISPATCH(PageTotals)
+  HWY_DYNAMIC_DISPATCH(BlockTotals)
   (state.quantity.data(), state.quantity.size(), kPage, totals.data());
 }
 

@@ -7,60 +7,13 @@
 // numbers are multiples of powers of two, so small that product and sum are exact, fused or not:
 // agreement is to the last bit.
 //
-// The array of structs reads and writes whole lines of which a quarter is not wanted, and its
+// The array of structs reads and writes whole lines, a quarter of which the step does not need, and
 // neighbours in memory are of different kinds, so the compiler finds little to vectorize.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/aos_soa_update.cpp"
 #include "hwy/cache_control.h"
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-// to = x + v * step; past the caches if kStream.
-template <bool kStream>
-HWY_INLINE void Predict(const float* HWY_RESTRICT x, const float* HWY_RESTRICT v, float step,
-                        size_t n, float* HWY_RESTRICT to) {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d);
-  const auto s = hn::Set(d, step);
-  size_t i = 0;
-  if constexpr (kStream) {
-    for (; i < n && reinterpret_cast<uintptr_t>(to + i) % (lanes * sizeof(float)) != 0; ++i)
-      to[i] = x[i] + v[i] * step;
-  }
-  const auto one = [&](size_t at) HWY_ATTR {
-    const auto p = hn::MulAdd(hn::LoadU(d, v + at), s, hn::LoadU(d, x + at));
-    if constexpr (kStream) {
-      hn::Stream(p, d, to + at);
-    } else {
-      hn::StoreU(p, d, to + at);
-    }
-  };
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    one(i);
-    one(i + lanes);
-    one(i + 2 * lanes);
-    one(i + 3 * lanes);
-  }
-  for (; i + lanes <= n; i += lanes) one(i);
-  for (; i < n; ++i) to[i] = x[i] + v[i] * step;
-}
-
-}  // namespace
-
-void PredictCached(const float* x, const float* v, float step, size_t n, float* to) {
-  Predict<false>(x, v, step, n, to);
-}
-
-void PredictStreamed(const float* x, const float* v, float step, size_t n, float* to) {
-  Predict<true>(x, v, step, n, to);
-  hwy::FlushStream();
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <algorithm>
@@ -70,9 +23,6 @@ HWY_AFTER_NAMESPACE();
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(PredictCached);
-HWY_EXPORT(PredictStreamed);
 
 struct Particle {
   float x, y, z;     // position
@@ -166,6 +116,7 @@ struct Aos final : Layout {
   Buffer<Particle> particles;
 };
 
+// Particle by particle, as they lie.
 void naive(Aos& state, const Call& call, Output& out) {
   for (Particle& p : state.particles) {
     p.px = p.x + p.vx * call.step;
@@ -279,6 +230,61 @@ void soa(Columns& state, const Call& call, Output& out) {
   out.layout = &state;
 }
 
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace {
+
+// to = x + v * step; past the caches if kStream.
+template <bool kStream>
+HWY_INLINE void Predict(const float* HWY_RESTRICT x, const float* HWY_RESTRICT v, float step,
+                        size_t n, float* HWY_RESTRICT to) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  const auto s = hn::Set(d, step);
+  size_t i = 0;
+  if constexpr (kStream) {
+    const size_t head = items_to_alignment(to, n, lanes * sizeof(float));
+    for (; i < head; ++i) to[i] = x[i] + v[i] * step;
+  }
+  const auto one = [&](size_t at) HWY_ATTR {
+    const auto p = hn::MulAdd(hn::LoadU(d, v + at), s, hn::LoadU(d, x + at));
+    StoreOrStream<kStream>(d, p, to + at);
+  };
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    one(i);
+    one(i + lanes);
+    one(i + 2 * lanes);
+    one(i + 3 * lanes);
+  }
+  for (; i + lanes <= n; i += lanes) one(i);
+  for (; i < n; ++i) to[i] = x[i] + v[i] * step;
+}
+
+}  // namespace
+
+void PredictCached(const float* x, const float* v, float step, size_t n, float* to) {
+  Predict<false>(x, v, step, n, to);
+}
+
+void PredictStreamed(const float* x, const float* v, float step, size_t n, float* to) {
+  Predict<true>(x, v, step, n, to);
+  hwy::FlushStream();
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace headroom {
+namespace {
+
+HWY_EXPORT(PredictCached);
+HWY_EXPORT(PredictStreamed);
+
 // The same with the widest vectors of the host.
 void soa_simd(Columns& state, const Call& call, Output& out) {
   for (int axis = 0; axis < 3; ++axis) HWY_DYNAMIC_DISPATCH(PredictCached)
@@ -287,7 +293,7 @@ void soa_simd(Columns& state, const Call& call, Output& out) {
   out.layout = &state;
 }
 
-// And past the caches: a line that is written whole need not be read first.
+// And written past the caches: a line that is written whole need not be read first.
 void soa_streamed(Columns& state, const Call& call, Output& out) {
   for (int axis = 0; axis < 3; ++axis) HWY_DYNAMIC_DISPATCH(PredictStreamed)
   (state.position[axis].data(), state.velocity[axis].data(), call.step, state.size(),

@@ -3,12 +3,12 @@
 // A table of n 64-bit numbers, and n / 8 requests (at least 8192), each a random row and one of 256
 // groups. Out: the total of each group, modulo 2^64. The rows are random 64-bit numbers, so a row
 // that is left out, taken twice or given to another group shows in a total. Totals don't depend on
-// the order of the requests, which is what leave to sort them means (a database sorts the row
-// numbers from an index before it fetches the rows: PostgreSQL's bitmap heap scan).
+// the order of the requests, so variants may sort them (as a database sorts the row numbers from an
+// index before it fetches the rows: PostgreSQL's bitmap heap scan).
 //
-// The fetches are independent, so even the naive loop has many misses under way. What is left to
-// win: more of them at once, and each line fetched once, in the order in which memory gives it
-// fastest.
+// The fetches are independent, so even the naive loop has many misses under way. What remains to be
+// gained: more of them at once, and each line fetched once, in the order in which memory delivers
+// it fastest.
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -66,6 +66,7 @@ void add(std::uint32_t request, const std::uint64_t* table, Output& totals) {
   totals[request & (kGroups - 1)] += table[request >> kGroupBits];
 }
 
+// In the order of the requests.
 void naive(const Call& call, Output& totals) {
   totals.fill(0);
   for (const std::uint32_t request : call.requests) add(request, call.table.data(), totals);
@@ -197,8 +198,7 @@ constexpr Variant<Gather> kVariants[] = {
     {.name = "sorted",
      .run = run<sorted>,
      .what = "sorted by row beforehand (untimed): each line once, in memory's order; too sparse "
-             "for the "
-             "prefetcher, misses fill the window as before"},
+             "for the prefetcher, misses fill the window as before"},
     {.name = "sorted_prefetch",
      .run = run<sorted_prefetch>,
      .what = "requests sorted beforehand, and rows asked for ahead"},

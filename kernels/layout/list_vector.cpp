@@ -1,48 +1,16 @@
 // layout/list_vector: add up a sequence of numbers, held in a list or in an array.
 //
-// n numbers of 32 bits, so small that a total fits too. A call goes over the next 65536 of them
-// (all, if there are fewer). Out: the total of each block of 256 numbers, in the order of the
+// n numbers of 32 bits, so small that a total of them fits too. A call adds up the next 65536 of
+// them (all, if there are fewer). Out: the total of each block of 256 numbers, in the order of the
 // sequence. Integers, so that every compiler may vectorize where the container lets it.
 //
 // The address of a list's next number is known only when the node before it has arrived: each
 // number costs the whole latency of the level where its node lies. In an array the processor knows
-// all addresses at once, sixteen numbers share a line, and vectors add them.
-//
-// (Stroustrup showed the like in "Software Development for Infrastructure", 2012.)
+// all addresses at once, sixteen numbers share a line, and vectors add them. (Stroustrup compared
+// lists and vectors so in "Software Development for Infrastructure", 2012.)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/list_vector.cpp"
-#include "support/simd.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-// The totals of blocks of `block` numbers. Four vectors of sums, so that two loads a cycle find two
-// adds that don't wait.
-void BlockTotals(const uint32_t* HWY_RESTRICT x, size_t n, size_t block, uint32_t* totals) {
-  const hn::ScalableTag<uint32_t> d;
-  const size_t lanes = hn::Lanes(d);
-  for (; n != 0; ++totals) {
-    const size_t count = HWY_MIN(block, n);
-    auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
-    size_t i = 0;
-    for (; i + 4 * lanes <= count; i += 4 * lanes) {
-      s0 = hn::Add(s0, hn::LoadU(d, x + i));
-      s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
-      s2 = hn::Add(s2, hn::LoadU(d, x + i + 2 * lanes));
-      s3 = hn::Add(s3, hn::LoadU(d, x + i + 3 * lanes));
-    }
-    for (; i + lanes <= count; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
-    s0 = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
-    uint32_t sum = hn::GetLane(hn::SumOfLanes(d, s0));
-    for (; i < count; ++i) sum += x[i];
-    *totals = sum;
-    x += count;
-    n -= count;
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
+#include "layout/block_totals-inl.h"
 
 #if HWY_ONCE
 #include <algorithm>
@@ -54,8 +22,6 @@ HWY_AFTER_NAMESPACE();
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(BlockTotals);
 
 constexpr std::size_t kBlock = 256;
 constexpr std::size_t kMost = 65536;  // numbers a call
@@ -143,6 +109,7 @@ struct Shuffled : Segmented<List> {
   }
 };
 
+// Each number from a node of its own, found through the node before.
 void naive(const Shuffled& state, const Call& call, Output& out) { add_up(state, call, out); }
 
 // A container filled from the first number to the last.
@@ -177,6 +144,9 @@ void vector(const Call& call, Output& out) {
   }
 }
 
+HWY_EXPORT(BlockTotals);
+
+// Four vectors of sums, the widest of the host: adds that don't wait.
 void vector_simd(const Call& call, Output& out) {
   HWY_DYNAMIC_DISPATCH(BlockTotals)(call.numbers, call.count, kBlock, out.data());
 }

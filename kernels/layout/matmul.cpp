@@ -8,363 +8,15 @@
 //
 // The naive loop waits for an addition and for a cache line at each product: down a column of B no
 // two numbers share a line, and rows a power of two apart compete for the same sets of the cache.
-// The packed variant is the method of Goto and van de Geijn, "Anatomy of High-Performance Matrix
+// Packing is the method of Goto and van de Geijn, "Anatomy of High-Performance Matrix
 // Multiplication" (2008), with the loops of Van Zee and van de Geijn, "BLIS: A Framework for
 // Rapidly Instantiating BLAS Functionality" (2015).
 //
 // Links: openblas
-#include <cstddef>
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "layout/matmul.cpp"
-#include "support/simd.h"
-
-// What the SIMD code is told: the matrices, and memory for the packed parts of A and B.
-#ifndef HEADROOM_LAYOUT_MATMUL_
-#define HEADROOM_LAYOUT_MATMUL_
-namespace headroom::matmul {
-
-constexpr std::size_t kDepth = 256;             // k at a time: of A, 8 rows of that stay in L1
-constexpr std::size_t kStripBytes = 2048;       // columns of B at a time: with kDepth, half of L2
-constexpr std::size_t kWidestTile = 3 * 256;    // bytes: three vectors of SVE's longest
-constexpr std::size_t kPanel = 4;               // rows of A that are packed together
-constexpr std::size_t kSmallBytes = 256 << 10;  // a matrix up to this is not packed
-
-template <class T>
-struct Job {
-  const T* a;
-  const T* b;
-  T* c;
-  std::size_t n;
-  T* packed_a;
-  T* packed_b;
-};
-
-}  // namespace headroom::matmul
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-using matmul::Job;
-using matmul::kDepth;
-using matmul::kPanel;
-using matmul::kSmallBytes;
-using matmul::kStripBytes;
-
-// Rows of a tile of C that fit the registers, three vectors wide: 24 accumulators of 32 registers,
-// or 12 of 16. Each number of A that is loaded serves three multiplications, each vector of B as
-// many as there are rows.
-#if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3) || HWY_ARCH_ARM_A64
-constexpr size_t kRows = 8;
-#else
-constexpr size_t kRows = 4;
-#endif
-
-// One row of a tile takes in one k.
-template <size_t kVectors, class D, class V>
-HWY_INLINE void Row(D d, const hn::TFromD<D>* a, V b0, V b1, V b2, V& c0, V& c1, V& c2) {
-  const V x = hn::Set(d, *a);
-  c0 = hn::MulAdd(x, b0, c0);
-  if constexpr (kVectors > 1) c1 = hn::MulAdd(x, b1, c1);
-  if constexpr (kVectors > 2) c2 = hn::MulAdd(x, b2, c2);
-}
-
-template <size_t kVectors, class D, class V>
-HWY_INLINE void StoreTileRow(D d, bool add, hn::TFromD<D>* c, V c0, V c1, V c2) {
-  const size_t lanes = hn::Lanes(d);
-  if (add) {
-    c0 = hn::Add(c0, hn::LoadU(d, c));
-    if constexpr (kVectors > 1) c1 = hn::Add(c1, hn::LoadU(d, c + lanes));
-    if constexpr (kVectors > 2) c2 = hn::Add(c2, hn::LoadU(d, c + 2 * lanes));
-  }
-  hn::StoreU(c0, d, c);
-  if constexpr (kVectors > 1) hn::StoreU(c1, d, c + lanes);
-  if constexpr (kVectors > 2) hn::StoreU(c2, d, c + 2 * lanes);
-}
-
-// Where a tile's numbers lie: packed, or in the matrices themselves.
-template <class T>
-struct Operands {
-  const T* a;
-  size_t a_row, a_lower, a_step;  // to the next row, to the fifth one, to the next k
-  const T* b;
-  size_t b_step;  // to the next k
-};
-
-// The microkernel: a tile of C, kTall (4 or 8) rows by kVectors vectors, plus or equal to the
-// product of rows of A and columns of B, `depth` deep. C is touched once, at the end; in the loop
-// there are only loads and multiply-adds, enough of them independent to fill the pipes.
-template <size_t kTall, size_t kVectors, class T>
-HWY_NOINLINE void Tile(size_t depth, const Operands<T>& from, bool add, T* HWY_RESTRICT c,
-                       size_t stride) {
-  const hn::ScalableTag<T> d;
-  const size_t lanes = hn::Lanes(d);
-  for (size_t r = 0; r < kTall; ++r)
-    for (size_t v = 0; v < kVectors; ++v) __builtin_prefetch(c + r * stride + v * lanes, 1);
-  const auto zero = hn::Zero(d);
-  auto c00 = zero, c01 = zero, c02 = zero, c10 = zero, c11 = zero, c12 = zero;
-  auto c20 = zero, c21 = zero, c22 = zero, c30 = zero, c31 = zero, c32 = zero;
-  [[maybe_unused]] auto c40 = zero, c41 = zero, c42 = zero, c50 = zero, c51 = zero, c52 = zero;
-  [[maybe_unused]] auto c60 = zero, c61 = zero, c62 = zero, c70 = zero, c71 = zero, c72 = zero;
-  const T* HWY_RESTRICT a = from.a;
-  const T* HWY_RESTRICT b = from.b;
-  [[maybe_unused]] const T* HWY_RESTRICT lower = a + from.a_lower;
-  const size_t row = from.a_row, step = from.a_step, b_step = from.b_step;
-  for (size_t k = 0; k < depth; ++k, a += step, b += b_step) {
-    const auto b0 = hn::LoadU(d, b);
-    const auto b1 = kVectors > 1 ? hn::LoadU(d, b + lanes) : b0;
-    const auto b2 = kVectors > 2 ? hn::LoadU(d, b + 2 * lanes) : b0;
-    Row<kVectors>(d, a, b0, b1, b2, c00, c01, c02);
-    Row<kVectors>(d, a + row, b0, b1, b2, c10, c11, c12);
-    Row<kVectors>(d, a + 2 * row, b0, b1, b2, c20, c21, c22);
-    Row<kVectors>(d, a + 3 * row, b0, b1, b2, c30, c31, c32);
-    if constexpr (kTall == 8) {
-      Row<kVectors>(d, lower, b0, b1, b2, c40, c41, c42);
-      Row<kVectors>(d, lower + row, b0, b1, b2, c50, c51, c52);
-      Row<kVectors>(d, lower + 2 * row, b0, b1, b2, c60, c61, c62);
-      Row<kVectors>(d, lower + 3 * row, b0, b1, b2, c70, c71, c72);
-      lower += step;
-    }
-  }
-  StoreTileRow<kVectors>(d, add, c, c00, c01, c02);
-  StoreTileRow<kVectors>(d, add, c + stride, c10, c11, c12);
-  StoreTileRow<kVectors>(d, add, c + 2 * stride, c20, c21, c22);
-  StoreTileRow<kVectors>(d, add, c + 3 * stride, c30, c31, c32);
-  if constexpr (kTall == 8) {
-    StoreTileRow<kVectors>(d, add, c + 4 * stride, c40, c41, c42);
-    StoreTileRow<kVectors>(d, add, c + 5 * stride, c50, c51, c52);
-    StoreTileRow<kVectors>(d, add, c + 6 * stride, c60, c61, c62);
-    StoreTileRow<kVectors>(d, add, c + 7 * stride, c70, c71, c72);
-  }
-}
-
-template <size_t kVectors, class T>
-HWY_INLINE void WholeOrEdge(size_t depth, const Operands<T>& from, bool add, T* c, size_t stride,
-                            size_t rows, size_t columns) {
-  const hn::ScalableTag<T> d;
-  const size_t width = kVectors * hn::Lanes(d);
-  if (HWY_LIKELY(rows == kRows && columns == width)) {
-    Tile<kRows, kVectors>(depth, from, add, c, stride);
-    return;
-  }
-  // At the edges: into a tile of its own, of which what lies in C is copied.
-  HWY_ALIGN T tile[kRows * kVectors * hn::MaxLanes(d)];
-  Tile<kRows, kVectors>(depth, from, false, tile, width);
-  for (size_t r = 0; r < rows; ++r)
-    for (size_t j = 0; j < columns; ++j)
-      c[r * stride + j] = tile[r * width + j] + (add ? c[r * stride + j] : T{0});
-}
-
-template <class T>
-HWY_INLINE void AnyTile(size_t vectors, size_t depth, const Operands<T>& from, bool add, T* c,
-                        size_t stride, size_t rows, size_t columns) {
-  if (vectors == 3) return WholeOrEdge<3>(depth, from, add, c, stride, rows, columns);
-  if (vectors == 2) return WholeOrEdge<2>(depth, from, add, c, stride, rows, columns);
-  return WholeOrEdge<1>(depth, from, add, c, stride, rows, columns);
-}
-
-// How many vectors wide the next panel is: three, but two and two rather than three and one, for
-// one vector by kRows is too little to fill the pipes.
-HWY_INLINE size_t PanelVectors(size_t columns, size_t lanes) {
-  const size_t vectors = (columns + lanes - 1) / lanes;
-  return vectors == 4 ? 2 : HWY_MIN(vectors, size_t{3});
-}
-
-// Panels of kPanel rows, one behind the other: for each k its kPanel numbers, side by side. Rows
-// that don't exist are zero.
-template <class T>
-HWY_INLINE void PackA(const T* HWY_RESTRICT a, size_t stride, size_t rows, size_t depth,
-                      T* HWY_RESTRICT to) {
-  const hn::ScalableTag<T> d;
-  const size_t lanes = hn::Lanes(d);
-  const size_t padded = (rows + kRows - 1) / kRows * kRows;
-  for (size_t i = 0; i < padded; i += kPanel, to += kPanel * depth) {
-    size_t k = 0;
-    if (i + kPanel <= rows) {
-      const T* const row = a + i * stride;
-      for (; k + lanes <= depth; k += lanes)
-        hn::StoreInterleaved4(hn::LoadU(d, row + k), hn::LoadU(d, row + stride + k),
-                              hn::LoadU(d, row + 2 * stride + k),
-                              hn::LoadU(d, row + 3 * stride + k), d, to + kPanel * k);
-    }
-    for (; k < depth; ++k)
-      for (size_t r = 0; r < kPanel; ++r)
-        to[kPanel * k + r] = i + r < rows ? a[(i + r) * stride + k] : T{0};
-  }
-}
-
-// Panels as wide as a tile: for each k one row of it. Columns that don't exist are zero.
-template <class T>
-HWY_INLINE void PackB(const T* HWY_RESTRICT b, size_t stride, size_t columns, size_t depth,
-                      T* HWY_RESTRICT to) {
-  const hn::ScalableTag<T> d;
-  const size_t lanes = hn::Lanes(d);
-  for (size_t j = 0; j < columns;) {
-    const size_t padded = PanelVectors(columns - j, lanes) * lanes;
-    const size_t width = HWY_MIN(padded, columns - j);
-    for (size_t k = 0; k < depth; ++k, to += padded) {
-      const T* const row = b + k * stride + j;
-      size_t i = 0;
-      for (; i + lanes <= width; i += lanes) hn::StoreU(hn::LoadU(d, row + i), d, to + i);
-      for (; i < padded; ++i) to[i] = i < width ? row[i] : T{0};
-    }
-    j += padded;
-  }
-}
-
-#if HWY_HAVE_SCALABLE || HWY_TARGET == HWY_SCALAR
-constexpr bool kHasNarrow = false;
-template <class T>
-HWY_INLINE void NarrowColumns(const Job<T>&) {}
-template <class T>
-constexpr size_t kNarrow = 0;
-#else
-constexpr bool kHasNarrow = true;
-// As many columns as a vector has blocks of 128 bits.
-template <class T>
-constexpr size_t kNarrow = hn::MaxLanes(hn::ScalableTag<T>()) * sizeof(T) / 16;
-
-// The lanes of each group of kNarrow, added up.
-template <class T, class D>
-HWY_INLINE void StoreFolded(D d, hn::Vec<D> v, T* to) {
-  if constexpr (hn::MaxLanes(d) == kNarrow<T>) {
-    hn::StoreU(v, d, to);
-  } else {
-    const hn::Half<D> half;
-    StoreFolded<T>(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)), to);
-  }
-}
-
-// The last kNarrow columns of C. A vector of them alone would be mostly empty; so it takes in as
-// many k at once as a block holds, each of which has kNarrow lanes, and in the end these are added
-// up. A block of A is repeated through the vector, and a shuffle within blocks brings each lane its
-// k.
-template <class T>
-HWY_NOINLINE void NarrowColumns(const Job<T>& job) {
-  const hn::ScalableTag<T> d;
-  const hn::Repartition<uint8_t, decltype(d)> d8;
-  using Vector = hn::Vec<decltype(d)>;
-  constexpr size_t kLanes = hn::MaxLanes(d), kSteps = 16 / sizeof(T);
-  const size_t n = job.n, whole = n / kSteps * kSteps, column = n - kNarrow<T>;
-  for (size_t k = 0; k < whole; ++k)
-    for (size_t j = 0; j < kNarrow<T>; ++j)
-      job.packed_b[k * kNarrow<T> + j] = job.b[k * n + column + j];
-  HWY_ALIGN uint8_t bytes[kLanes * sizeof(T)];
-  for (size_t lane = 0; lane < kLanes; ++lane)
-    for (size_t byte = 0; byte < sizeof(T); ++byte)
-      bytes[lane * sizeof(T) + byte] = static_cast<uint8_t>(lane / kNarrow<T> * sizeof(T) + byte);
-  const auto spread = hn::Load(d8, bytes);
-  const auto take = [&](Vector& sum, const T* a, Vector b) HWY_ATTR {
-    const auto x = hn::TableLookupBytes(hn::BitCast(d8, hn::LoadDup128(d, a)), spread);
-    sum = hn::MulAdd(hn::BitCast(d, x), b, sum);
-  };
-  const auto finish = [&](Vector sum, size_t row) HWY_ATTR {
-    T* const c = job.c + row * n + column;
-    StoreFolded<T>(d, sum, c);
-    for (size_t k = whole; k < n; ++k)
-      for (size_t j = 0; j < kNarrow<T>; ++j)
-        c[j] += job.a[row * n + k] * job.b[k * n + column + j];
-  };
-  for (size_t i = 0; i < n; i += 8) {
-    const size_t row = HWY_MIN(i, n - 8);
-    const T* const a = job.a + row * n;
-    auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-    for (size_t k = 0; k < whole; k += kSteps) {
-      const auto b = hn::LoadU(d, job.packed_b + k * kNarrow<T>);
-      take(s0, a + k, b);
-      take(s1, a + n + k, b);
-      take(s2, a + 2 * n + k, b);
-      take(s3, a + 3 * n + k, b);
-      take(s4, a + 4 * n + k, b);
-      take(s5, a + 5 * n + k, b);
-      take(s6, a + 6 * n + k, b);
-      take(s7, a + 7 * n + k, b);
-    }
-    finish(s0, row);
-    finish(s1, row + 1);
-    finish(s2, row + 2);
-    finish(s3, row + 3);
-    finish(s4, row + 4);
-    finish(s5, row + 5);
-    finish(s6, row + 6);
-    finish(s7, row + 7);
-  }
-}
-#endif
-
-// Small matrices as they lie: where all fits L1 or nearly, packing costs more than it saves. The
-// columns of B that are a tile wide stay in L1 while A goes past. At the edges the last tile moves
-// back until it fits, and makes a few numbers of C once more; but where four rows are left or less
-// it has only four, and where few columns are left they are made another way.
-template <class T>
-HWY_INLINE void MultiplySmall(const Job<T>& job) {
-  const size_t n = job.n, lanes = hn::Lanes(hn::ScalableTag<T>());
-  const bool narrow = kHasNarrow && n >= 8 && n % lanes != 0 && n % lanes <= kNarrow<T>;
-  const size_t columns = narrow ? n / lanes * lanes : n;
-  for (size_t j = 0; j < columns;) {
-    const size_t vectors = PanelVectors(columns - j, lanes);
-    const size_t column = HWY_MIN(j, n - vectors * lanes);
-    for (size_t i = 0; i < n; i += kRows) {
-      const size_t tall = n - i <= 4 ? 4 : kRows;
-      const size_t row = HWY_MIN(i, n - tall);
-      const Operands<T> from{job.a + row * n, n, kPanel * n, 1, job.b + column, n};
-      T* const c = job.c + row * n + column;
-      if (tall == kRows)
-        AnyTile(vectors, n, from, false, c, n, kRows, vectors * lanes);
-      else if (vectors == 3)
-        Tile<4, 3>(n, from, false, c, n);
-      else if (vectors == 2)
-        Tile<4, 2>(n, from, false, c, n);
-      else
-        Tile<4, 1>(n, from, false, c, n);
-    }
-    j += vectors * lanes;
-  }
-  if (narrow) NarrowColumns(job);
-}
-
-// Five loops around the microkernel. A strip of B, packed, stays in L2; of it, panel after panel
-// streams past eight rows of A that stay in L1.
-template <class T>
-HWY_INLINE void Multiply(const Job<T>& job) {
-  constexpr size_t kColumns = kStripBytes / sizeof(T);
-  const size_t n = job.n, lanes = hn::Lanes(hn::ScalableTag<T>());
-  if (n * n * sizeof(T) <= kSmallBytes && n >= kRows && n >= 3 * lanes) return MultiplySmall(job);
-  const size_t strip = HWY_MAX(kColumns / (3 * lanes), size_t{1}) * 3 * lanes;
-  for (size_t k = 0; k < n; k += kDepth) {
-    const size_t depth = HWY_MIN(kDepth, n - k);
-    PackA(job.a + k, n, n, depth, job.packed_a);
-    for (size_t j = 0; j < n; j += strip) {
-      const size_t columns = HWY_MIN(strip, n - j);
-      PackB(job.b + k * n + j, n, columns, depth, job.packed_b);
-      for (size_t i = 0; i < n; i += kRows) {
-        const size_t rows = HWY_MIN(kRows, n - i);
-        for (size_t at = 0; at < columns;) {
-          const size_t vectors = PanelVectors(columns - at, lanes);
-          const Operands<T> from{
-              job.packed_a + i * depth, 1, kPanel * depth, kPanel, job.packed_b + at * depth,
-              vectors * lanes};
-          AnyTile(vectors, depth, from, k != 0, job.c + i * n + j + at, n, rows,
-                  HWY_MIN(columns - at, vectors * lanes));
-          at += vectors * lanes;
-        }
-      }
-    }
-  }
-}
-
-}  // namespace
-
-void MultiplyF32(const Job<float>& job) { Multiply(job); }
-void MultiplyF64(const Job<double>& job) { Multiply(job); }
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include <algorithm>
+#include <cmath>
 
+#include "core/cpu.h"
 #include "core/kernel.h"
 #if HEADROOM_HAVE_OPENBLAS
 #include <cblas.h>
@@ -372,9 +24,6 @@ HWY_AFTER_NAMESPACE();
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(MultiplyF32);
-HWY_EXPORT(MultiplyF64);
 
 template <class T>
 struct Matmul {
@@ -432,8 +81,29 @@ void ikj(const typename Matmul<T>::Input& in, Buffer<T>& c) {
   }
 }
 
-// A tile of B, 16 KiB, stays in L1 while all rows of A go past it; and four rows of it are added to
-// a row of C at a time, so that C is loaded and stored a quarter as often.
+// Four rows of B are added to a row of C at a time, so that C is loaded and stored a quarter as
+// often.
+template <class T>
+void four_rows(const typename Matmul<T>::Input& in, Buffer<T>& c) {
+  const std::size_t n = in.n;
+  std::fill(c.begin(), c.end(), T{0});
+  for (std::size_t i = 0; i < n; ++i) {
+    const T* const a = in.a.data() + i * n;
+    T* const to = c.data() + i * n;
+    std::size_t k = 0;
+    for (; k + 4 <= n; k += 4) {
+      const T *const b0 = in.b.data() + k * n, *const b1 = b0 + n, *const b2 = b1 + n,
+                     *const b3 = b2 + n;
+      const T a0 = a[k], a1 = a[k + 1], a2 = a[k + 2], a3 = a[k + 3];
+      for (std::size_t j = 0; j < n; ++j)
+        to[j] += (a0 * b0[j] + a1 * b1[j]) + (a2 * b2[j] + a3 * b3[j]);
+    }
+    for (; k < n; ++k)
+      for (std::size_t j = 0; j < n; ++j) to[j] += a[k] * in.b[k * n + j];
+  }
+}
+
+// The same, tile after tile of B: 16 KiB, which stay in L1 while all rows of A go past them.
 template <class T>
 void tiled(const typename Matmul<T>::Input& in, Buffer<T>& c) {
   constexpr std::size_t kColumns = 512 / sizeof(T), kTall = 32;
@@ -462,29 +132,6 @@ void tiled(const typename Matmul<T>::Input& in, Buffer<T>& c) {
   }
 }
 
-// Memory for the packed parts, as a library keeps it between calls.
-template <class T>
-struct Packed {
-  explicit Packed(const typename Matmul<T>::Input& in)
-      : a((in.n + 7) / 8 * 8 * std::min(in.n, matmul::kDepth)),
-        b((std::min(in.n, matmul::kStripBytes / sizeof(T)) + matmul::kWidestTile / sizeof(T)) *
-          std::min(in.n, matmul::kDepth)) {}
-  Buffer<T> a, b;
-};
-
-// A and B are copied into the very order in which the microkernel reads them: no conflicts in the
-// cache, no TLB misses, every load sequential. A tile of C stays in registers.
-template <class T>
-void packed(Packed<T>& memory, const typename Matmul<T>::Input& in, Buffer<T>& c) {
-  if (in.n == 0) return;
-  const matmul::Job<T> job{in.a.data(), in.b.data(),     c.data(),
-                           in.n,        memory.a.data(), memory.b.data()};
-  if constexpr (sizeof(T) == 4)
-    HWY_DYNAMIC_DISPATCH(MultiplyF32)(job);
-  else
-    HWY_DYNAMIC_DISPATCH(MultiplyF64)(job);
-}
-
 #if HEADROOM_HAVE_OPENBLAS
 template <class T>
 void openblas(const typename Matmul<T>::Input& in, Buffer<T>& c) {
@@ -505,6 +152,84 @@ template <class T>
 constexpr auto kOpenBlasRun = kNotBuilt;
 #endif
 
+constexpr std::size_t kDepth = 256;           // k at a time: of A, 8 rows of that stay in L1
+constexpr std::size_t kPanel = 4;             // rows of A that are packed together
+constexpr std::size_t kWidestTile = 3 * 256;  // bytes: three vectors of SVE's longest
+
+// What the SIMD code is told: the matrices, and memory for the packed parts of A and B.
+template <class T>
+struct Job {
+  const T* a;
+  const T* b;
+  T* c;
+  std::size_t n;
+  T* packed_a;
+  T* packed_b;
+  std::size_t strip;  // columns of B at a time
+};
+
+// Memory for the packed parts, as a library keeps it between calls.
+template <class T>
+struct Packed {
+  explicit Packed(const typename Matmul<T>::Input& in)
+      // kDepth rows of a strip of B fill half of L2; where nothing else is packed, the last
+      // columns.
+      : strip(l2_bytes() / 2 / (kDepth * sizeof(T))),
+        a((in.n + 7) / 8 * 8 * std::min(in.n, kDepth)),
+        b(std::max((std::min(in.n, strip) + kWidestTile / sizeof(T)) * std::min(in.n, kDepth),
+                   4 * in.n)) {}
+  std::size_t strip;
+  Buffer<T> a, b;
+};
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "layout/matmul-inl.h"
+#include "layout/matmul-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(MultiplyF32);
+HWY_EXPORT(MultiplyF64);
+
+// By tiles of C in registers; A and B as they lie up to n = `unpacked`, packed beyond.
+template <class T>
+void by_register_tiles(Packed<T>& memory, const typename Matmul<T>::Input& in, Buffer<T>& c,
+                       std::size_t unpacked) {
+  if (in.n == 0) return;
+  const Job<T> job{in.a.data(),     in.b.data(),     c.data(),    in.n,
+                   memory.a.data(), memory.b.data(), memory.strip};
+  if constexpr (sizeof(T) == 4)
+    HWY_DYNAMIC_DISPATCH(MultiplyF32)(job, unpacked);
+  else
+    HWY_DYNAMIC_DISPATCH(MultiplyF64)(job, unpacked);
+}
+
+// A tile of C stays in registers for all of k: in the inner loop there is about one load for two
+// multiply-adds, and no store.
+template <class T>
+void register_tiles(Packed<T>& memory, const typename Matmul<T>::Input& in, Buffer<T>& c) {
+  by_register_tiles(memory, in, c, kNoLimit);
+}
+
+// The largest n at which A, B and C fit L2 with a quarter of it to spare.
+template <class T>
+std::size_t most_in_l2() {
+  return static_cast<std::size_t>(std::sqrt(l2_bytes() / 4 / sizeof(T)));
+}
+
+// And A and B are copied into the very order in which the microkernel reads them: no conflicts in
+// the cache, no TLB misses, every load sequential. (Not where all three matrices fit L2: there
+// packing costs more than it saves.)
+template <class T>
+void packed(Packed<T>& memory, const typename Matmul<T>::Input& in, Buffer<T>& c) {
+  by_register_tiles(memory, in, c, most_in_l2<T>());
+}
+
 constexpr Need kNeedsOpenBlas[] = {kOpenBlas};
 
 // The last size at which the naive loop runs: 0.15 s a call at 512 for floats, for doubles twice
@@ -522,12 +247,19 @@ constexpr Variant<Matmul<T>> kVariants[] = {
      .run = run<ikj<T>>,
      .what = "inner loops swapped: B and C along their rows, the compiler vectorizes",
      .max_n = 512},
+    {.name = "four_rows",
+     .run = run<four_rows<T>>,
+     .what = "four rows of B at a time: C is loaded and stored a quarter as often",
+     .max_n = 512},
     {.name = "tiled",
      .run = run<tiled<T>>,
-     .what = "tiles of B that stay in L1, four rows of it for each load and store of C"},
+     .what = "four_rows, tile after tile of B, which stays in L1 while all of A goes past it"},
+    {.name = "register_tiles",
+     .run = run<register_tiles<T>>,
+     .what = "tiles of C in registers for all of k, widest SIMD; A and B as they lie"},
     {.name = "packed_simd",
      .run = run<packed<T>>,
-     .what = "A and B packed in the order of use, tiles of C in registers, widest SIMD"},
+     .what = "register_tiles, with A and B packed in the order of use where L2 does not hold them"},
     {.name = "openblas",
      .run = kOpenBlasRun<T>,
      .what = "cblas_sgemm or cblas_dgemm, one thread",
@@ -550,9 +282,11 @@ Metadata metadata(std::string name, std::string ceiling_input) {
                               .bytes = 3 * sizeof(T) * n * n,
                               .flops = 2 * n * n * n,
                               .working_set = 3 * sizeof(T) * s.n * s.n,
-                              .memory = sizeof(T) * (7 * s.n * s.n + 512 * (s.n + 1024))};
+                              .memory = sizeof(T) * ((2 + std::size(kVariants<T>)) * s.n * s.n +
+                                                     1024 * (s.n + 1024))};
               },
-          .test_sizes = {0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 47, 65, 100, 129, 259}};
+          .test_sizes = {0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 47, 65, 100, 129,
+                         std::max<std::size_t>(259, most_in_l2<T>() + 3)}};
 }
 
 const Registrar kRegistrar32(metadata<float>("layout/matmul", "f32"), kVariants<float>);
@@ -560,4 +294,3 @@ const Registrar kRegistrar64(metadata<double>("layout/matmul_f64", "f64"), kVari
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

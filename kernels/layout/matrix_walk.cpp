@@ -8,6 +8,58 @@
 #define HWY_TARGET_INCLUDE "layout/matrix_walk.cpp"
 #include "support/simd.h"
 
+#if HWY_ONCE
+#include <algorithm>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+struct MatrixWalk {
+  struct Input {
+    std::size_t n = 0;
+    Buffer<float> a;  // a[i * n + j]: row i, column j
+  };
+  using Output = Buffer<float>;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input in{setting.n, Buffer<float>(setting.n * setting.n)};
+    FastRng fast(rng());
+    for (float& x : in.a) x = static_cast<float>(fast() >> 40) * 0x1p-24f - 0.5f;
+    return in;
+  }
+  static void size(const Input& in, Output& out) { out = Output(in.n); }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+
+// Column by column.
+void naive(const MatrixWalk::Input& in, Buffer<float>& out) {
+  for (std::size_t j = 0; j < in.n; ++j) {
+    float sum = 0;
+    for (std::size_t i = 0; i < in.n; ++i) sum += in.a[i * in.n + j];
+    out[j] = sum;
+  }
+}
+
+// The two loops change places. The sums, now n at a time, stay in the first-level cache, the matrix
+// streams past, and neighbours in a row are independent, so the compiler vectorizes.
+void row_order(const MatrixWalk::Input& in, Buffer<float>& out) {
+  const std::size_t n = in.n;
+  float* const sums = out.data();
+  std::fill(out.begin(), out.end(), 0.0f);
+  for (std::size_t i = 0; i < n; ++i) {
+    const float* const row = in.a.data() + i * n;
+    for (std::size_t j = 0; j < n; ++j) sums[j] += row[j];
+  }
+}
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
+
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 
@@ -39,6 +91,7 @@ void AddRows(const float* HWY_RESTRICT rows, size_t n, float* HWY_RESTRICT sums)
     for (size_t r = 0; r < kRows; ++r) sums[j] += rows[r * n + j];
 }
 
+// The sums of the columns of n rows, added to `sums`.
 void SumColumns(const float* HWY_RESTRICT a, size_t n, float* HWY_RESTRICT sums) {
   size_t i = 0;
   for (; i + 4 <= n; i += 4) AddRows<4>(a + i * n, n, sums);
@@ -49,53 +102,10 @@ void SumColumns(const float* HWY_RESTRICT a, size_t n, float* HWY_RESTRICT sums)
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <algorithm>
-
-#include "core/kernel.h"
-
 namespace headroom {
 namespace {
 
 HWY_EXPORT(SumColumns);
-
-struct MatrixWalk {
-  struct Input {
-    std::size_t n = 0;
-    Buffer<float> a;  // a[i * n + j]: row i, column j
-  };
-  using Output = Buffer<float>;
-
-  static Input make(const Setting& setting, Rng& rng) {
-    Input in{setting.n, Buffer<float>(setting.n * setting.n)};
-    FastRng fast(rng());
-    for (float& x : in.a) x = static_cast<float>(fast() >> 40) * 0x1p-24f - 0.5f;
-    return in;
-  }
-  static void size(const Input& in, Output& out) { out = Output(in.n); }
-  static absl::Status same(const Input&, const Output& want, const Output& got) {
-    return exact(want, got);
-  }
-};
-
-void naive(const MatrixWalk::Input& in, Buffer<float>& out) {
-  for (std::size_t j = 0; j < in.n; ++j) {
-    float sum = 0;
-    for (std::size_t i = 0; i < in.n; ++i) sum += in.a[i * in.n + j];
-    out[j] = sum;
-  }
-}
-
-// The two loops change places. The sums, now n at a time, stay in the first-level cache, the matrix
-// streams past, and neighbours in a row are independent, so the compiler vectorizes.
-void row_order(const MatrixWalk::Input& in, Buffer<float>& out) {
-  const std::size_t n = in.n;
-  float* const sums = out.data();
-  std::fill(out.begin(), out.end(), 0.0f);
-  for (std::size_t i = 0; i < n; ++i) {
-    const float* const row = in.a.data() + i * n;
-    for (std::size_t j = 0; j < n; ++j) sums[j] += row[j];
-  }
-}
 
 // Four rows at a time: the sums are loaded and stored once for four vectors of the matrix, where
 // row order does so for each one; and four streams, so that the prefetcher has work across pages.

@@ -7,73 +7,12 @@
 //
 // The compiler may not reorder members, so a small one before a large one leaves a hole. Fewer
 // bytes a record are fewer lines: where memory is the limit, time follows the size.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "layout/padding.cpp"
-#include "support/simd.h"
-
-// Where the fields lie in a record packed into 64 bits: what is needed of them fits.
-#ifndef HEADROOM_LAYOUT_PADDING_
-#define HEADROOM_LAYOUT_PADDING_
-namespace headroom::padding {
-constexpr int kTimeBits = 24, kCountBits = 20, kStationBits = 12, kKindBits = 4, kUnitBits = 2;
-constexpr int kCountAt = kTimeBits, kStationAt = kCountAt + kCountBits,
-              kKindAt = kStationAt + kStationBits, kUnitAt = kKindAt + kKindBits,
-              kValidAt = kUnitAt + kUnitBits, kAlarmAt = kValidAt + 1;
-static_assert(kAlarmAt == 63);
-}  // namespace headroom::padding
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-// The four numbers of a page of packed records, `n` of them, added to `out`.
-void PagePacked(const uint64_t* HWY_RESTRICT records, size_t n, uint32_t* HWY_RESTRICT out) {
-  using namespace headroom::padding;
-  const hn::ScalableTag<uint64_t> d;
-  const size_t lanes = hn::Lanes(d);
-  const auto bits = [d](int count) HWY_ATTR { return hn::Set(d, (uint64_t{1} << count) - 1); };
-  const auto time_mask = bits(kTimeBits), count_mask = bits(kCountBits),
-             station_mask = bits(kStationBits), kind_mask = bits(kKindBits),
-             unit_mask = bits(kUnitBits), one = hn::Set(d, 1);
-  auto counts = hn::Zero(d), alarms = counts, places = counts, kinds = counts;
-  size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const auto r = hn::LoadU(d, records + i);
-    const auto valid = hn::And(hn::ShiftRight<kValidAt>(r), one);
-    const auto count = hn::And(hn::ShiftRight<kCountAt>(r), count_mask);
-    const auto station = hn::And(hn::ShiftRight<kStationAt>(r), station_mask);
-    const auto kind = hn::And(hn::ShiftRight<kKindAt>(r), kind_mask);
-    const auto unit = hn::And(hn::ShiftRight<kUnitAt>(r), unit_mask);
-    counts = hn::Add(counts, hn::And(count, hn::Sub(hn::Zero(d), valid)));
-    alarms = hn::Add(alarms, hn::ShiftRight<kAlarmAt>(r));
-    places = hn::Add(places, hn::Xor(hn::And(r, time_mask), hn::ShiftLeft<8>(station)));
-    kinds = hn::Add(kinds, hn::Xor(hn::ShiftLeft<2>(kind), unit));
-  }
-  uint64_t sums[4] = {SumLanes(d, counts), SumLanes(d, alarms), SumLanes(d, places),
-                      SumLanes(d, kinds)};
-  for (; i < n; ++i) {
-    const uint64_t r = records[i];
-    const auto field = [r](int at, int count) { return r >> at & ((uint64_t{1} << count) - 1); };
-    sums[0] += field(kValidAt, 1) * field(kCountAt, kCountBits);
-    sums[1] += field(kAlarmAt, 1);
-    sums[2] += field(0, kTimeBits) ^ field(kStationAt, kStationBits) << 8;
-    sums[3] += field(kKindAt, kKindBits) << 2 ^ field(kUnitAt, kUnitBits);
-  }
-  for (size_t k = 0; k < 4; ++k) out[k] = static_cast<uint32_t>(sums[k]);
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include <algorithm>
 
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(PagePacked);
 
 constexpr std::size_t kPage = 1024;
 
@@ -153,6 +92,7 @@ struct Table {
   Buffer<Record> records;
 };
 
+// The records as they grew.
 void naive(const Padding::Input& in, Padding::Output& out) { scan(in, out); }
 
 // The same members, largest first: no hole.
@@ -187,13 +127,15 @@ void narrow(const Table<Narrow>& table, const Padding::Input&, Padding::Output& 
   scan(table.records, out);
 }
 
+constexpr int kTimeBits = 24, kCountBits = 20, kStationBits = 12, kKindBits = 4, kUnitBits = 2;
+
 // As many bits as the values have, 64 in all. Each field now costs a shift and a mask.
 struct Bits {
-  std::uint64_t time : padding::kTimeBits;
-  std::uint64_t count : padding::kCountBits;
-  std::uint64_t station : padding::kStationBits;
-  std::uint64_t kind : padding::kKindBits;
-  std::uint64_t unit : padding::kUnitBits;
+  std::uint64_t time : kTimeBits;
+  std::uint64_t count : kCountBits;
+  std::uint64_t station : kStationBits;
+  std::uint64_t kind : kKindBits;
+  std::uint64_t unit : kUnitBits;
   std::uint64_t valid : 1;
   std::uint64_t alarm : 1;
 };
@@ -203,10 +145,14 @@ void bit_packed(const Table<Bits>& table, const Padding::Input&, Padding::Output
   scan(table.records, out);
 }
 
-// Packed by hand, for bit-fields have no order that a program may rely on.
+// Packed by hand, for where bit-fields lie is up to the compiler.
+constexpr int kCountAt = kTimeBits, kStationAt = kCountAt + kCountBits,
+              kKindAt = kStationAt + kStationBits, kUnitAt = kKindAt + kKindBits,
+              kValidAt = kUnitAt + kUnitBits, kAlarmAt = kValidAt + 1;
+static_assert(kAlarmAt == 63);
+
 struct Packed {
   explicit Packed(const Padding::Input& in) : words(in.size()) {
-    using namespace padding;
     for (std::size_t i = 0; i < in.size(); ++i) {
       const Grown& r = in[i];
       words[i] = r.time | r.count << kCountAt | std::uint64_t{r.station} << kStationAt |
@@ -216,6 +162,19 @@ struct Packed {
   }
   Buffer<std::uint64_t> words;
 };
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "layout/padding-inl.h"
+#include "layout/padding-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(PagePacked);
 
 // Shifts and masks for a whole vector of records at once.
 void bit_packed_simd(const Packed& packed, const Padding::Input&, Padding::Output& out) {
@@ -261,4 +220,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

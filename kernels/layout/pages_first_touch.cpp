@@ -1,6 +1,6 @@
 // layout/pages_first_touch: get fresh memory from the system, and write to each 4 KiB of it.
 //
-// n bytes, in whole pages. Memory that mmap returns is a promise; each first touch of a page is a
+// n bytes, in whole pages. Memory that mmap returns has no pages yet: each first touch of one is a
 // fault, in which the kernel finds a page, zeroes it and enters it in the page table. Timed: the
 // mmap, the advice, and a number written to the start of each 4 KiB. Giving the memory back is not:
 // that happens before the next call. Out: the numbers, read back after the call.
@@ -99,6 +99,7 @@ constexpr int kPopulate = MAP_POPULATE;
 constexpr int kPopulate = 0;
 #endif
 
+// A fault for each 4 KiB.
 void naive(Fresh& fresh, FirstTouch::Output&) {
   advise(fresh.map(fresh.bytes(), kSmallPage, 0), fresh.bytes(), kNoHuge);
   fresh.touch();

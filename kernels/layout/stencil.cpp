@@ -9,80 +9,9 @@
 //
 // Time tiles by rows: Wonnacott, "Using Time Skewing to Eliminate Idle Time due to Memory Bandwidth
 // and Network Limitations" (2000), in its simplest form.
-#include <cstddef>
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "layout/stencil.cpp"
 #include "support/simd.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-// `count` inner cells of a row of a step, from the row before, the row itself and the one after.
-// Stores start at multiples of a vector, so that where rows are aligned only the loads of west and
-// east straddle lines; the first and the last vector overlap their neighbours.
-HWY_INLINE void StepCells(const float* HWY_RESTRICT north, const float* HWY_RESTRICT row,
-                          const float* HWY_RESTRICT south, size_t count, float* HWY_RESTRICT to) {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d);
-  const auto quarter = hn::Set(d, 0.25f);
-  const auto cells = [&](size_t j) HWY_ATTR {
-    const auto vertical = hn::Add(hn::LoadU(d, north + j), hn::LoadU(d, south + j));
-    const auto horizontal = hn::Add(hn::LoadU(d, row + j - 1), hn::LoadU(d, row + j + 1));
-    hn::StoreU(hn::Mul(hn::Add(vertical, horizontal), quarter), d, to + j);
-  };
-  if (count < lanes) {
-    for (size_t j = 0; j < count; ++j)
-      to[j] = ((north[j] + south[j]) + (row[j - 1] + row[j + 1])) * 0.25f;
-    return;
-  }
-  cells(0);
-  size_t j = lanes - reinterpret_cast<uintptr_t>(to) / sizeof(float) % lanes;
-  for (; j + 2 * lanes <= count; j += 2 * lanes) {
-    cells(j);
-    cells(j + lanes);
-  }
-  for (; j + lanes <= count; j += lanes) cells(j);
-  if (j < count) cells(count - lanes);
-}
-
-}  // namespace
-
-void Step(const float* from, size_t n, float* to) {
-  for (size_t i = 1; i + 1 < n; ++i)
-    StepCells(from + (i - 1) * n + 1, from + i * n + 1, from + (i + 1) * n + 1, n - 2,
-              to + i * n + 1);
-}
-
-// All `steps` steps at once, for columns [first, end) of the inner ones: step s makes row i as soon
-// as step s - 1 has made row i + 1. Of each step but the last one only four rows are kept, in
-// `last`; they reach further to either side by a column for each step that is to come.
-void StepsTogether(const float* grid, size_t n, size_t steps, size_t first, size_t end, float* last,
-                   size_t stride, float* to) {
-  const size_t origin = first < 16 ? 0 : first / 16 * 16 - 16;  // the column where kept rows begin
-  const auto kept = [=](size_t step, size_t i) { return last + (step * 4 + i % 4) * stride; };
-  for (size_t front = 1; front + 2 < n + steps; ++front) {
-    for (size_t step = 0; step < HWY_MIN(steps, front); ++step) {
-      const size_t i = front - step;
-      if (i + 1 >= n) continue;
-      const size_t wider = steps - 1 - step;
-      const size_t begin = first > wider ? HWY_MAX(first - wider, size_t{1}) : 1;
-      const size_t stop = HWY_MIN(end + wider, n - 1);
-      // Row r as it was before this step, from column `begin` on.
-      const auto before = [=](size_t r) -> const float* {
-        return step == 0 || r == 0 || r == n - 1 ? grid + r * n + begin
-                                                 : kept(step - 1, r) + (begin - origin);
-      };
-      float* const made = step + 1 == steps ? to + i * n + begin : kept(step, i) + (begin - origin);
-      StepCells(before(i - 1), before(i), before(i + 1), stop - begin, made);
-      if (begin == 1) made[-1] = grid[i * n];
-      if (stop == n - 1) made[stop - begin] = grid[i * n + n - 1];
-    }
-  }
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <algorithm>
@@ -91,9 +20,6 @@ HWY_AFTER_NAMESPACE();
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(Step);
-HWY_EXPORT(StepsTogether);
 
 constexpr int kSteps = 4;
 static_assert(kSteps % 2 == 0);
@@ -149,6 +75,7 @@ void copy_border(const float* from, std::size_t n, float* to) {
   std::copy_n(from + (n - 1) * n, n, to + (n - 1) * n);
 }
 
+// Column by column.
 void naive(Second& second, const Stencil::Input& in, Buffer<float>& out) {
   const std::size_t n = in.n;
   all_steps(second, in, out, [n](const float* from, float* to) {
@@ -170,7 +97,7 @@ void row_order(Second& second, const Stencil::Input& in, Buffer<float>& out) {
 }
 
 // Strips of 1024 columns, so that three rows of a strip stay in L1 until the row below has used
-// them. Rows of up to a few thousand floats do that anyway.
+// them. (Rows of up to a few thousand floats stay there anyway.)
 void tiled(Second& second, const Stencil::Input& in, Buffer<float>& out) {
   constexpr std::size_t kStrip = 1024;
   const std::size_t n = in.n;
@@ -184,6 +111,94 @@ void tiled(Second& second, const Stencil::Input& in, Buffer<float>& out) {
   });
 }
 
+constexpr std::size_t kStrip = 2048;  // columns
+
+// Four rows of a strip for each step but the last (100 KiB, on the stack). Rows that lie a power of
+// two apart would compete for the same sets of L1.
+constexpr std::size_t kStride = kStrip + 80;
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace {
+
+// `count` inner cells of a row of a step, from the row before, the row itself and the one after.
+// Stores start at multiples of a vector, so that where rows are aligned only the loads of west and
+// east straddle lines; the first and the last vector overlap their neighbours.
+HWY_INLINE void StepCells(const float* HWY_RESTRICT north, const float* HWY_RESTRICT row,
+                          const float* HWY_RESTRICT south, size_t count, float* HWY_RESTRICT to) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  const auto quarter = hn::Set(d, 0.25f);
+  const auto cells = [&](size_t j) HWY_ATTR {
+    const auto vertical = hn::Add(hn::LoadU(d, north + j), hn::LoadU(d, south + j));
+    const auto horizontal = hn::Add(hn::LoadU(d, row + j - 1), hn::LoadU(d, row + j + 1));
+    hn::StoreU(hn::Mul(hn::Add(vertical, horizontal), quarter), d, to + j);
+  };
+  if (count < lanes) {
+    for (size_t j = 0; j < count; ++j)
+      to[j] = ((north[j] + south[j]) + (row[j - 1] + row[j + 1])) * 0.25f;
+    return;
+  }
+  cells(0);
+  size_t j = lanes - reinterpret_cast<uintptr_t>(to) / sizeof(float) % lanes;
+  for (; j + 2 * lanes <= count; j += 2 * lanes) {
+    cells(j);
+    cells(j + lanes);
+  }
+  for (; j + lanes <= count; j += lanes) cells(j);
+  if (j < count) cells(count - lanes);
+}
+
+}  // namespace
+
+// One step of the whole grid.
+void Step(const float* from, size_t n, float* to) {
+  for (size_t i = 1; i + 1 < n; ++i)
+    StepCells(from + (i - 1) * n + 1, from + i * n + 1, from + (i + 1) * n + 1, n - 2,
+              to + i * n + 1);
+}
+
+// All `steps` steps at once, for columns [first, end) of the inner ones: step s makes row i as soon
+// as step s - 1 has made row i + 1. Of each step but the last one only four rows are kept, in
+// `last`; they reach further to either side by a column for each step that is to come.
+void StepsTogether(const float* grid, size_t n, size_t steps, size_t first, size_t end, float* last,
+                   size_t stride, float* to) {
+  const size_t origin = first < 16 ? 0 : first / 16 * 16 - 16;  // the column where kept rows begin
+  const auto kept = [=](size_t step, size_t i) { return last + (step * 4 + i % 4) * stride; };
+  for (size_t front = 1; front + 2 < n + steps; ++front) {
+    for (size_t step = 0; step < HWY_MIN(steps, front); ++step) {
+      const size_t i = front - step;
+      if (i + 1 >= n) continue;
+      const size_t wider = steps - 1 - step;
+      const size_t begin = first > wider ? HWY_MAX(first - wider, size_t{1}) : 1;
+      const size_t stop = HWY_MIN(end + wider, n - 1);
+      // Row r as it was before this step, from column `begin` on.
+      const auto before = [=](size_t r) -> const float* {
+        return step == 0 || r == 0 || r == n - 1 ? grid + r * n + begin
+                                                 : kept(step - 1, r) + (begin - origin);
+      };
+      float* const made = step + 1 == steps ? to + i * n + begin : kept(step, i) + (begin - origin);
+      StepCells(before(i - 1), before(i), before(i + 1), stop - begin, made);
+      if (begin == 1) made[-1] = grid[i * n];
+      if (stop == n - 1) made[stop - begin] = grid[i * n + n - 1];
+    }
+  }
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace headroom {
+namespace {
+
+HWY_EXPORT(Step);
+HWY_EXPORT(StepsTogether);
+
 // Row order with the widest vectors of the host.
 void simd(Second& second, const Stencil::Input& in, Buffer<float>& out) {
   all_steps(second, in, out, [n = in.n](const float* from, float* to) {
@@ -191,12 +206,6 @@ void simd(Second& second, const Stencil::Input& in, Buffer<float>& out) {
     HWY_DYNAMIC_DISPATCH(Step)(from, n, to);
   });
 }
-
-constexpr std::size_t kStrip = 2048;  // columns
-
-// Four rows of a strip for each step but the last (100 KiB, on the stack). Rows that lie a power of
-// two apart would compete for the same sets of L1.
-constexpr std::size_t kStride = kStrip + 80;
 
 // Time tiles: as soon as a step has three rows, the next one makes a row of them. All steps sweep
 // down the grid together, each one row behind the other, so memory is read and written once for all

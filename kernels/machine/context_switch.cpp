@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include "core/kernel.h"
-#include "machine/partner.h"
+#include "support/on_core.h"
 
 #ifdef __linux__
 #include <linux/futex.h>

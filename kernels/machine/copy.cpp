@@ -8,18 +8,11 @@
 #define HWY_TARGET_INCLUDE "machine/copy.cpp"
 #include "core/opaque.h"
 #include "hwy/cache_control.h"
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
-
-// The items before the first that lies at a vector's alignment, which streaming stores need.
-HWY_INLINE size_t Unaligned(const uint64_t* to, size_t items) {
-  const hn::ScalableTag<uint64_t> d;
-  const size_t vector = hn::Lanes(d) * sizeof(uint64_t);
-  const size_t past = reinterpret_cast<uintptr_t>(to) % vector;
-  return HWY_MIN(items, past == 0 ? 0 : (vector - past) / sizeof(uint64_t));
-}
 
 // Copies `words` words, `passes` times.
 void CopyPlain(const uint64_t* HWY_RESTRICT from, uint64_t* HWY_RESTRICT to, size_t words,
@@ -51,17 +44,12 @@ void CopyStreaming(const uint64_t* HWY_RESTRICT from, uint64_t* HWY_RESTRICT to,
                    size_t passes) {
   const hn::ScalableTag<uint64_t> d;
   const size_t lanes = hn::Lanes(d);
-  const size_t unaligned = Unaligned(to, words);
+  const size_t unaligned = items_to_alignment(to, words, lanes * sizeof(uint64_t));
   for (; passes != 0; --passes) {
     size_t i = 0;
     for (; i < unaligned; ++i) to[i] = from[i];
     for (; i + 8 * lanes <= words; i += 8 * lanes) {
-      if constexpr (kAhead != 0) {
-        // Computed as an integer: past the end no pointer may point, and no prefetch faults.
-        const uintptr_t ahead = reinterpret_cast<uintptr_t>(from + i) + kAhead;
-        for (size_t line = 0; line < 8 * lanes * sizeof(uint64_t); line += 64)
-          hwy::Prefetch(reinterpret_cast<const uint8_t*>(ahead + line));
-      }
+      if constexpr (kAhead != 0) prefetch_lines(from + i, kAhead, 8 * lanes * sizeof(uint64_t));
       hn::Stream(hn::LoadU(d, from + i), d, to + i);
       hn::Stream(hn::LoadU(d, from + i + lanes), d, to + i + lanes);
       hn::Stream(hn::LoadU(d, from + i + 2 * lanes), d, to + i + 2 * lanes);

@@ -9,13 +9,13 @@
 #include <array>
 #include <atomic>
 #include <charconv>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "core/kernel.h"
-#include "machine/partner.h"
+#include "support/on_core.h"
+#include "support/team.h"
 
 namespace headroom {
 namespace {
@@ -57,26 +57,14 @@ struct CoreToCore {
 
 #ifdef __linux__
 
-// Two lines apart: adjacent-line prefetchers make pairs of lines travel together.
-struct alignas(128) Line {
+struct alignas(kApart) Line {
   std::atomic<std::uint64_t> value{0};
 };
 
-inline void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-// Waits with a pause between two looks. Without one the core has many loads of the line under way
-// when it is written, must throw them away, and asks for the line back while its owner still needs
-// it: the trip gets longer and its length jumps. A partner that is not running (a test on a busy
-// machine) gets the core after a while.
+// A partner that is not running (a test on a busy machine) gets the core after a while.
 inline void await(const std::atomic<std::uint64_t>& value, std::uint64_t wanted) {
   for (int spins = 0; value.load(std::memory_order_acquire) != wanted; ++spins) {
-    pause();
+    spin_pause();
     if (spins == 1 << 12) {
       spins = 0;
       std::this_thread::yield();
@@ -84,60 +72,21 @@ inline void await(const std::atomic<std::uint64_t>& value, std::uint64_t wanted)
   }
 }
 
-// A thread on a core that runs body() whenever start() is called. It stays awake for some 50 us, so
-// that calls in a row find it ready, then sleeps and disturbs nobody.
-template <class Body>
-class Ready {
- public:
-  Ready(int core, Body body) : body_(std::move(body)), thread_([this, core] { work(core); }) {}
-  ~Ready() {
-    quit_ = true;
-    start();
-    thread_.join();
-  }
-  void start() {
-    turn_.fetch_add(1, std::memory_order_release);
-    turn_.notify_one();
-  }
-
- private:
-  void work(int core) {
-    pin_to_core(core);
-    for (unsigned seen = 0;; ++seen) {
-      for (int spins = 0; spins < 2000 && turn_.load(std::memory_order_relaxed) == seen; ++spins)
-        pause();
-      turn_.wait(seen, std::memory_order_acquire);
-      if (quit_) return;
-      body_();
-    }
-  }
-
-  Body body_;
-  bool quit_ = false;
-  alignas(128) std::atomic<unsigned> turn_{0};
-  std::thread thread_;
-};
-
 class Players {
  public:
+  // Member 0 asks, on the first core of the pair; 1 answers. Core 0 is the caller's.
   explicit Players(const CoreToCore::Input& in)
-      : core0_(cpus_of_core(0)), second_(in.second, Answer{this}) {
-    if (in.first != 0) first_.emplace(in.first, Ask{this});
-  }
+      : core0_(cpus_of_core(0)),
+        team_({.members = 2, .caller_is_one = in.first == 0, .place = [in](int member) {
+                 pin_to_core(member == 0 ? in.first : in.second);
+               }}) {}
   Players(const Players&) = delete;
 
   std::size_t play(std::size_t trips) {
     if (trips == 0) return 0;
     const OnCore here(core0_);
     trips_ = trips;
-    second_.start();
-    if (!first_) {
-      ask();
-    } else {
-      done_.value.store(0, std::memory_order_relaxed);
-      first_->start();
-      await(done_.value, 1);
-    }
+    team_.run([this](int member) { member == 0 ? ask() : answer(); });
     base_ += 2 * trips;
     ++call_;
     return came_;
@@ -145,18 +94,6 @@ class Players {
 
  private:
   static constexpr std::size_t kLines = 64;
-
-  struct Ask {
-    Players* players;
-    void operator()() const {
-      players->ask();
-      players->done_.value.store(1, std::memory_order_release);
-    }
-  };
-  struct Answer {
-    Players* players;
-    void operator()() const { players->answer(); }
-  };
 
   void ask() {
     const std::size_t trips = trips_;
@@ -180,13 +117,11 @@ class Players {
 
   const cpu_set_t core0_;
   std::array<Line, kLines> lines_;
-  Line done_;
   std::size_t trips_ = 0;
   std::size_t call_ = 0;
   std::uint64_t base_ = 0;  // no number comes twice
   std::size_t came_ = 0;
-  Ready<Answer> second_;
-  std::optional<Ready<Ask>> first_;  // core 0 is the caller's
+  Team team_;
 };
 
 void probe(Players& players, const CoreToCore::Input& in, std::size_t& out) {
@@ -218,7 +153,7 @@ const Registrar kRegistrar({.name = "machine/core_to_core",
                             .demand =
                                 [](const Setting& s) {
                                   return Demand{.items = static_cast<double>(s.n),
-                                                .working_set = 64 * 128};
+                                                .working_set = 64 * kApart};
                                 },
                             .test_sizes = {1, 2, 33}},
                            kVariants);

@@ -13,20 +13,26 @@
 #include <atomic>
 #include <memory>
 #include <numeric>
-#include <thread>
 
 #include "core/kernel.h"
-#include "machine/disk.h"
+#include "support/disk.h"
+#include "support/on_core.h"
+#include "support/pages.h"
+#include "support/ring.h"
+#include "support/team.h"
 
 namespace headroom {
 namespace {
 
 using disk::kBlock;
 
+constexpr Pace kPace = Pace::kEach;
+constexpr unsigned kMostDepth = 128;
+
 constexpr auto kDepths = inputs("qd1", "qd32", "qd128");
 
 std::size_t depth(const Setting& s) {
-  return s.input == kDepths["qd128"] ? 128 : s.input == kDepths["qd32"] ? 32 : 1;
+  return s.input == kDepths["qd128"] ? kMostDepth : s.input == kDepths["qd32"] ? 32 : 1;
 }
 std::size_t requests(const Setting& s) {
   return depth(s) > 1 ? s.n : std::max<std::size_t>(1, s.n / 8);
@@ -61,7 +67,7 @@ struct DiskRandom {
     shuffle(std::span(in.order), fast);
     if (!disk::on_disk()) return in;
     in.file = std::make_unique<ScratchFile>(disk::kDirect);
-    disk::Pages part(std::size_t{8} << 20);
+    const Mapping part = touched_pages(std::size_t{8} << 20);
     const std::size_t blocks = part.size() / kBlock;
     for (std::size_t i = 0; i < blocks; ++i)
       disk::fill_block(part.words() + i * disk::kWords, fast());
@@ -86,87 +92,44 @@ struct DiskRandom {
 using Call = DiskRandom::Call;
 using Output = DiskRandom::Output;
 
-void read_block(const Call& call, std::size_t i, disk::Pages& page, Output& out) {
-  disk::read_at(call.in->file->fd(), page.data(), kBlock, call.block(i) * kBlock);
-  out[i] = disk::find_mark(page.words(), call.block(i));
-}
-
 // `depth` threads, each with one request; with a depth of 1 the caller alone. They sleep between
-// calls.
-class Readers {
- public:
-  explicit Readers(const DiskRandom::Input& in) : page_(kBlock) {
-    for (std::size_t i = 0; in.depth > 1 && i < in.depth; ++i)
-      team_.emplace_back([this] { work(); });
-  }
-  ~Readers() {
-    call_ = nullptr;
-    start();
-    for (std::thread& thread : team_) thread.join();
-  }
-  Readers(const Readers&) = delete;
-
-  void read(const Call& call, Output& out) {
-    if (team_.empty()) {
-      const disk::OnAnyCore anywhere;
-      for (std::size_t i = 0; i < call.in->requests; ++i) read_block(call, i, page_, out);
-      return;
-    }
-    call_ = &call;
-    out_ = &out;
-    next_ = 0;
-    left_ = team_.size();
-    start();
-    for (std::size_t left; (left = left_.load(std::memory_order_acquire)) != 0;) left_.wait(left);
-    if (const int error = error_.exchange(0); error != 0) {
-      errno = error;
-      disk::require(false, "read");
-    }
-  }
-
- private:
-  void start() {
-    turn_.fetch_add(1, std::memory_order_release);
-    turn_.notify_all();
-  }
-  void work() {
-    const disk::OnAnyCore anywhere;
-    disk::Pages page(kBlock);
-    for (unsigned seen = 0;; ++seen) {
-      turn_.wait(seen, std::memory_order_acquire);
-      if (call_ == nullptr) return;
-      try {
-        for (std::size_t i; (i = next_.fetch_add(1)) < call_->in->requests;)
-          read_block(*call_, i, page, *out_);
-      } catch (const std::system_error& error) {
-        error_ = error.code().value();
-      }
-      if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) left_.notify_one();
-    }
-  }
-
-  disk::Pages page_;
-  const Call* call_ = nullptr;
-  Output* out_ = nullptr;
-  std::atomic<std::size_t> next_{0}, left_{0};
-  std::atomic<int> error_{0};
-  std::atomic<unsigned> turn_{0};
-  std::vector<std::thread> team_;
+// calls, and run on any core: with several requests under way the disk's interrupts find one awake.
+struct Readers {
+  explicit Readers(const DiskRandom::Input& in)
+      : pages(touched_pages(in.depth * kBlock)),
+        team({.members = static_cast<int>(in.depth),
+              .caller_is_one = in.depth == 1,
+              .wait = Team::Wait::kAsleep,
+              .place = [](int) { move_to_any_core(); }}) {}
+  Mapping pages;  // one for each thread
+  std::atomic<std::size_t> next{0};
+  Team team;
 };
 
-void preads(Readers& readers, const Call& call, Output& out) { readers.read(call, out); }
+void preads(Readers& readers, const Call& call, Output& out) {
+  const OnAnyCore anywhere;
+  readers.next = 0;
+  readers.team.run([&](int thread) {
+    const std::size_t page = static_cast<std::size_t>(thread) * kBlock;
+    for (std::size_t i; (i = readers.next.fetch_add(1)) < call.in->requests;) {
+      disk::read_at(call.in->file->fd(), readers.pages.data() + page, kBlock,
+                    call.block(i) * kBlock);
+      out[i] = disk::find_mark(readers.pages.words() + page / sizeof(std::uint64_t), call.block(i));
+    }
+  });
+}
 
 #if HEADROOM_HAVE_URING
 struct RingReader {
   explicit RingReader(const DiskRandom::Input& in)
-      : ring(static_cast<unsigned>(in.depth)), pages(in.depth * kBlock) {}
-  disk::Ring ring;
-  disk::Pages pages;  // one for each slot
+      : ring(static_cast<unsigned>(in.depth)), pages(touched_pages(in.depth * kBlock)) {}
+  Ring<kPace> ring;
+  Mapping pages;  // one for each slot
 };
 
 // One thread keeps the queue full: no switch of threads for each request.
 void ring_reads(RingReader& reader, const Call& call, Output& out) {
-  const disk::OnAnyCore anywhere;
+  const OnAnyCore anywhere;
   const int fd = call.in->file->fd();
   reader.ring.run(
       call.in->requests,
@@ -185,7 +148,7 @@ constexpr auto kRing = kNotBuilt;
 #endif
 
 constexpr Need kNeedsDisk[] = {disk::kDisk};
-constexpr Need kNeedsRing[] = {disk::kDisk, kIoUring};
+constexpr Need kNeedsRing[] = {disk::kDisk, kIoUring<kPace, kMostDepth>};
 
 constexpr Variant<DiskRandom> kVariants[] = {
     {.name = "pread",

@@ -14,7 +14,10 @@
 //
 // Links: uring
 #include "core/kernel.h"
-#include "machine/disk.h"
+#include "support/disk.h"
+#include "support/on_core.h"
+#include "support/pages.h"
+#include "support/ring.h"
 
 namespace headroom {
 namespace {
@@ -65,12 +68,12 @@ struct DiskSequential {
 using Input = DiskSequential::Input;
 
 // A file of full length, and memory for `kPieces` requests.
-template <std::size_t kPieces, disk::PageSize kPageSize>
+template <std::size_t kPieces, PageSize kPageSize>
 struct Work {
   explicit Work(const Input& input)
       : in(input),
         fd(input.direct ? file.reopen(O_RDWR | disk::kDirect) : dup(file.fd())),
-        pieces(kPieces * kRequest, kPageSize),
+        pieces(touched_pages(kPieces * kRequest, kPageSize)),
         found(input.bytes / kBlock) {
     disk::require(fd >= 0, "open");
     for (std::size_t i = 0; i < kPieces * kRequest / kBlock; ++i)
@@ -93,7 +96,7 @@ struct Work {
     out = found;
     if (in.reads) return;
     disk::require_cold(file.fd(), in.bytes);
-    disk::Pages back(in.bytes);
+    const Mapping back = touched_pages(in.bytes);
     disk::read_at(file.fd(), back.data(), in.bytes, 0);
     out = disk::hash_blocks(back.words(), in.bytes / kBlock);
   }
@@ -122,15 +125,15 @@ struct Work {
   const Input& in;
   ScratchFile file;
   int fd;
-  disk::Pages pieces;
+  Mapping pieces;
   DiskSequential::Output found;
   std::uint64_t version = 0;
 };
 
 // One request at a time: what a loop of pread or pwrite gets.
-template <disk::PageSize kPageSize>
+template <PageSize kPageSize>
 void one_by_one(Work<1, kPageSize>& work, DiskSequential::Output&) {
-  const disk::OnAnyCore anywhere;
+  const OnAnyCore anywhere;
   const Input& in = work.in;
   for (std::size_t r = 0; r < work.requests(); ++r) {
     if (in.reads) {
@@ -147,19 +150,21 @@ void one_by_one(Work<1, kPageSize>& work, DiskSequential::Output&) {
 // O_DIRECT hands the device a list of the pieces that the memory is made of, and what takes that
 // list (a virtual disk above all) may pay for each: one for a huge page, 256 for 1 MiB as malloc
 // gives it.
-constexpr auto* kHugePages = one_by_one<disk::PageSize::kHuge>;
-constexpr auto* kSmallPages = one_by_one<disk::PageSize::kSmall>;
+constexpr auto* kHugePages = one_by_one<PageSize::kHuge>;
+constexpr auto* kSmallPages = one_by_one<PageSize::kSmall>;
+
+constexpr std::size_t kDepth = 8;
+constexpr Pace kPace = Pace::kEach;
 
 #if HEADROOM_HAVE_URING
-constexpr std::size_t kDepth = 8;
-struct Ringed : Work<kDepth, disk::PageSize::kHuge> {
+struct Ringed : Work<kDepth, PageSize::kHuge> {
   explicit Ringed(const Input& input) : Work(input), ring(kDepth) {}
-  disk::Ring ring;
+  Ring<kPace> ring;
 };
 
 // The disk never waits for the program to ask again.
 void eight_at_once(Ringed& work, DiskSequential::Output&) {
-  const disk::OnAnyCore anywhere;
+  const OnAnyCore anywhere;
   const Input& in = work.in;
   work.ring.run(
       work.requests(),
@@ -185,7 +190,7 @@ constexpr auto kEight = kNotBuilt;
 #endif
 
 constexpr Need kNeedsDisk[] = {disk::kDisk};
-constexpr Need kNeedsRing[] = {disk::kDisk, kIoUring};
+constexpr Need kNeedsRing[] = {disk::kDisk, kIoUring<kPace, kDepth>};
 
 constexpr Variant<DiskSequential> kVariants[] = {
     {.name = "one_by_one",

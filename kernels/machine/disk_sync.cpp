@@ -6,13 +6,13 @@
 //
 // Whether the word is kept (a drive's or a host's cache without power-loss protection) no program
 // can see.
-//
-// Links: uring
 #include <fcntl.h>
 #include <sys/uio.h>
 
 #include "core/kernel.h"
-#include "machine/disk.h"
+#include "support/disk.h"
+#include "support/on_core.h"
+#include "support/pages.h"
 
 namespace headroom {
 namespace {
@@ -56,7 +56,7 @@ using Input = DiskSync::Input;
 template <int kFlags>
 struct Log {
   explicit Log(const Input& input)
-      : in(input), fd(file.reopen(O_RDWR | kFlags)), data(input.blocks * kBlock) {
+      : in(input), fd(file.reopen(O_RDWR | kFlags)), data(touched_pages(input.blocks * kBlock)) {
     for (std::size_t i = 0; i < in.blocks; ++i)
       disk::fill_block(data.words() + i * disk::kWords, in.seed);
     disk::write_at(file.fd(), data.data(), data.size(), 0);
@@ -73,19 +73,19 @@ struct Log {
   }
   void answer(DiskSync::Output& out) const {
     disk::require_cold(file.fd(), data.size());
-    disk::Pages found(data.size());
+    const Mapping found = touched_pages(data.size());
     disk::read_at(file.fd(), found.data(), found.size(), 0);
     out = disk::hash_blocks(found.words(), in.blocks);
   }
   const Input& in;
   ScratchFile file;
   int fd;
-  disk::Pages data;
+  Mapping data;
 };
 
 // Through the page cache: the way of nearly every database.
 void write_and_sync(Log<0>& log, DiskSync::Output&) {
-  const disk::OnAnyCore anywhere;
+  const OnAnyCore anywhere;
   for (std::size_t i = 0; i < log.in.blocks; ++i) {
     disk::write_at(log.fd, log.data.data() + i * kBlock, kBlock, i * kBlock);
     disk::require(fdatasync(log.fd) == 0, "fdatasync");
@@ -97,7 +97,7 @@ void write_and_sync(Log<0>& log, DiskSync::Output&) {
 // write to its medium (FUA) need not flush all of its cache.
 using Direct = Log<O_DIRECT | O_DSYNC>;
 void write_direct(Direct& log, DiskSync::Output&) {
-  const disk::OnAnyCore anywhere;
+  const OnAnyCore anywhere;
   for (std::size_t i = 0; i < log.in.blocks; ++i)
     disk::write_at(log.fd, log.data.data() + i * kBlock, kBlock, i * kBlock);
 }

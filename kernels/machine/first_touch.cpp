@@ -60,7 +60,7 @@ struct Fresh {
 };
 
 void probe(Fresh& fresh, FirstTouch::Output& out) {
-  char* const memory = fresh.memory.data();
+  unsigned char* const memory = fresh.memory.data();
   for (std::size_t i = 0; i < fresh.bytes; i += kSmallPage) memory[i] = 1;
   fresh.used = true;
   out.huge_share = fresh.huge_share;

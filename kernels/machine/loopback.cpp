@@ -17,7 +17,7 @@
 #include <system_error>
 
 #include "core/kernel.h"
-#include "machine/partner.h"
+#include "support/on_core.h"
 
 namespace headroom {
 namespace {

@@ -4,8 +4,6 @@
 // read(2) copies them into a buffer that stays in L2; a mapping looks at them where they are, and
 // pays with the page table instead. Small files are read again, up to 64 times, until a call has
 // had 256 KiB. Out: a word of each block of 4 KiB; where all words were looked at, their sum too.
-//
-// Links: uring
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/page_cache_read.cpp"
 #include "support/simd.h"
@@ -38,7 +36,8 @@ HWY_AFTER_NAMESPACE();
 #include <memory>
 
 #include "core/kernel.h"
-#include "machine/disk.h"
+#include "support/disk.h"
+#include "support/pages.h"
 
 namespace headroom {
 namespace {
@@ -109,8 +108,8 @@ std::uint64_t first_word(const unsigned char* data, std::size_t bytes) {
 
 // The copy stays in L2, with room for what the kernel uses.
 struct Copy {
-  explicit Copy(const Input&) : buffer(std::size_t{128} << 10) {}
-  disk::Pages buffer;
+  explicit Copy(const Input&) : buffer(touched_pages(std::size_t{128} << 10)) {}
+  Mapping buffer;
 };
 
 void read_copies(Copy& copy, const Input& in, Output& out) {
@@ -127,8 +126,8 @@ void read_copies(Copy& copy, const Input& in, Output& out) {
   }
 }
 
-struct Mapping {
-  explicit Mapping(const Input& in) : bytes(in.bytes) {
+struct MappedFile {
+  explicit MappedFile(const Input& in) : bytes(in.bytes) {
     int flags = MAP_SHARED;
 #ifdef MAP_POPULATE
     flags |= MAP_POPULATE;
@@ -136,14 +135,14 @@ struct Mapping {
     map = mmap(nullptr, bytes, PROT_READ, flags, in.file->fd(), 0);
     disk::require(map != MAP_FAILED, "mmap");
   }
-  ~Mapping() { munmap(map, bytes); }
-  Mapping(const Mapping&) = delete;
+  ~MappedFile() { munmap(map, bytes); }
+  MappedFile(const MappedFile&) = delete;
   std::size_t bytes;
   void* map;
 };
 
 // Mapped once, with all its pages: neither a system call nor a copy.
-void mapped(Mapping& mapping, const Input& in, Output& out) {
+void mapped(MappedFile& mapping, const Input& in, Output& out) {
   const auto* const data = static_cast<const unsigned char*>(mapping.map);
   const auto* const words = static_cast<const std::uint64_t*>(mapping.map);
   for (std::size_t pass = 0; pass < in.passes; ++pass)

@@ -7,7 +7,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "machine/read.cpp"
 #include "core/opaque.h"
-#include "hwy/cache_control.h"
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -27,12 +27,8 @@ uint64_t ReadWords(const uint64_t* HWY_RESTRICT x, size_t words, size_t passes) 
   for (; passes != 0; --passes) {
     for (size_t i = 0; i < part; i += step) {
       if constexpr (kAhead != 0) {
-        for (size_t stream = 0; stream < kStreams; ++stream) {
-          // Computed as an integer: past the end no pointer may point, and no prefetch faults.
-          const uintptr_t ahead = reinterpret_cast<uintptr_t>(x + stream * part + i) + kAhead;
-          for (size_t line = 0; line < step * sizeof(uint64_t); line += 64)
-            hwy::Prefetch(reinterpret_cast<const uint8_t*>(ahead + line));
-        }
+        for (size_t stream = 0; stream < kStreams; ++stream)
+          prefetch_lines(x + stream * part + i, kAhead, step * sizeof(uint64_t));
       }
       for (size_t first = 0; first < kStreams * kEach; first += 8) {
         const auto vector = [&](size_t k) HWY_ATTR {

@@ -5,7 +5,7 @@
 // context switches; on another core it costs an interrupt to wake that core, in a virtual machine
 // an expensive one. Out: how many threads ran.
 #include "core/kernel.h"
-#include "machine/partner.h"
+#include "support/on_core.h"
 
 namespace headroom {
 namespace {

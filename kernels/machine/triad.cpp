@@ -9,18 +9,11 @@
 #define HWY_TARGET_INCLUDE "machine/triad.cpp"
 #include "core/opaque.h"
 #include "hwy/cache_control.h"
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
-
-// The items before the first that lies at a vector's alignment, which streaming stores need.
-HWY_INLINE size_t Unaligned(const double* to, size_t items) {
-  const hn::ScalableTag<double> d;
-  const size_t vector = hn::Lanes(d) * sizeof(double);
-  const size_t past = reinterpret_cast<uintptr_t>(to) % vector;
-  return HWY_MIN(items, past == 0 ? 0 : (vector - past) / sizeof(double));
-}
 
 // a = b + s * c, `passes` times.
 void TriadPlain(double* HWY_RESTRICT a, const double* HWY_RESTRICT b, const double* HWY_RESTRICT c,
@@ -52,7 +45,7 @@ void TriadNonTemporal(double* HWY_RESTRICT a, const double* HWY_RESTRICT b,
   const hn::ScalableTag<double> d;
   const size_t lanes = hn::Lanes(d);
   const auto s = hn::Set(d, scalar);
-  const size_t unaligned = Unaligned(a, items);
+  const size_t unaligned = items_to_alignment(a, items, lanes * sizeof(double));
   for (; passes != 0; --passes) {
     size_t i = 0;
     for (; i < unaligned; ++i) a[i] = b[i] + scalar * c[i];

@@ -9,18 +9,11 @@
 #define HWY_TARGET_INCLUDE "machine/write.cpp"
 #include "core/opaque.h"
 #include "hwy/cache_control.h"
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
-
-// The items before the first that lies at a vector's alignment, which streaming stores need.
-HWY_INLINE size_t Unaligned(const uint64_t* to, size_t items) {
-  const hn::ScalableTag<uint64_t> d;
-  const size_t vector = hn::Lanes(d) * sizeof(uint64_t);
-  const size_t past = reinterpret_cast<uintptr_t>(to) % vector;
-  return HWY_MIN(items, past == 0 ? 0 : (vector - past) / sizeof(uint64_t));
-}
 
 // Fills x with the byte `first`, then `first` + 1, and so on, `passes` times.
 void WritePlain(uint64_t* HWY_RESTRICT x, size_t words, size_t passes, uint8_t first) {
@@ -50,7 +43,7 @@ void WritePlain(uint64_t* HWY_RESTRICT x, size_t words, size_t passes, uint8_t f
 void WriteNonTemporal(uint64_t* HWY_RESTRICT x, size_t words, size_t passes, uint8_t first) {
   const hn::ScalableTag<uint64_t> d;
   const size_t lanes = hn::Lanes(d);
-  const size_t unaligned = Unaligned(x, words);
+  const size_t unaligned = items_to_alignment(x, words, lanes * sizeof(uint64_t));
   for (; passes != 0; --passes, ++first) {
     const uint64_t word = uint64_t{first} * 0x0101010101010101;
     const auto v = hn::Set(d, word);

@@ -1,6 +1,6 @@
 // Base64 (RFC 4648, section 4: the alphabet with + and /, padded), three bytes or four characters
-// at a time: the baselines of simd/base64_encode and simd/base64_decode, and what the faster ones
-// do at the end of a text. In a header so that the tests can hold them against the RFC.
+// at a time: what naive does in simd/base64_encode and simd/base64_decode, and the faster variants
+// at the end of a text. In a header so that the tests can hold it against the RFC.
 #pragma once
 
 #include <array>
@@ -82,6 +82,15 @@ inline Base64Decoded base64_decode(const std::uint8_t* text, std::size_t n, std:
   for (std::size_t k = 0; k + 1 < letters; ++k)
     to[o++] = static_cast<std::uint8_t>(group >> (16 - 8 * k));
   return {o, Base64Decoded::kNone};
+}
+
+// What is left of a text after i characters that gave o bytes; the result is the whole text's.
+inline Base64Decoded base64_decode_rest(const std::uint8_t* text, std::size_t n, std::uint8_t* to,
+                                        std::size_t i, std::size_t o) {
+  Base64Decoded rest = base64_decode(text + i, n - i, to + o);
+  rest.bytes += o;
+  if (rest.bad != Base64Decoded::kNone) rest.bad += i;
+  return rest;
 }
 
 }  // namespace headroom

@@ -3,101 +3,14 @@
 // Out: the count. The text is made of four bytes only, the wanted one and three that a careless
 // trick takes for it (one more, one less by a borrow, the top bit flipped), so that every stretch
 // that a variant skips or counts wrongly shows. Nothing branches on the data.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "simd/count_byte.cpp"
-#include "support/prefetch-inl.h"
-#include "support/simd.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-// AVX-512 compares into mask registers, one vector a cycle. There 1 - (byte ^ wanted), stopping at
-// zero, is one where they match: three operations of the kind that all ports do, which is what L1
-// waits for. Elsewhere a match is a lane of ones, that is -1, and subtracting it counts.
-template <class V>
-HWY_INLINE V Count(V counter, V bytes, V wanted) {
-  const hn::DFromV<V> d;
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-  return hn::Add(counter, hn::SaturatedSub(hn::Set(d, 1), hn::Xor(bytes, wanted)));
-#else
-  return hn::Sub(counter, hn::VecFromMask(d, hn::Eq(bytes, wanted)));
-#endif
-}
-
-constexpr size_t kStep = 8;  // vectors
-
-// How many of the kStreams * part bytes at `text` are that of `key`. They are read from kStreams
-// places at once, `part` bytes each, a multiple of kStep / kStreams vectors; every line is asked
-// for kAhead bytes before it is read (0: not). Counts in byte lanes. A lane holds 255 at most, so
-// the lanes are added up (eight to a 64-bit sum) before they overflow.
-template <size_t kStreams, size_t kAhead, class V>
-HWY_INLINE auto CountStreams(const uint8_t* HWY_RESTRICT text, size_t part, V key) {
-  const hn::DFromV<V> d;
-  const hn::Repartition<uint64_t, decltype(d)> d64;
-  const size_t lanes = hn::Lanes(d);
-  constexpr size_t kEach = kStep / kStreams;  // vectors of each stream in a step
-  auto total = hn::Zero(d64);
-  for (size_t i = 0; i < part;) {
-    const size_t end = i + HWY_MIN((part - i) / (kEach * lanes), size_t{127}) * kEach * lanes;
-    auto c0 = hn::Zero(d), c1 = c0, c2 = c0, c3 = c0;
-    for (; i < end; i += kEach * lanes) {
-      if constexpr (kAhead != 0) {
-        for (size_t stream = 0; stream < kStreams; ++stream)
-          prefetch_lines(text + stream * part + i, kAhead, kEach * lanes);
-      }
-      const auto vector = [&](size_t k) HWY_ATTR {
-        return hn::LoadU(d, text + k % kStreams * part + i + k / kStreams * lanes);
-      };
-      c0 = Count(c0, vector(0), key);
-      c1 = Count(c1, vector(1), key);
-      c2 = Count(c2, vector(2), key);
-      c3 = Count(c3, vector(3), key);
-      c0 = Count(c0, vector(4), key);
-      c1 = Count(c1, vector(5), key);
-      c2 = Count(c2, vector(6), key);
-      c3 = Count(c3, vector(7), key);
-    }
-    total = hn::Add(total, hn::Add(hn::Add(hn::SumsOf8(c0), hn::SumsOf8(c1)),
-                                   hn::Add(hn::SumsOf8(c2), hn::SumsOf8(c3))));
-  }
-  return total;
-}
-
-// Lines are asked for across page boundaries, where hardware prefetch starts over. From memory two
-// places at once do better: more of the prefetchers, and of the memory's banks, are busy.
-uint64_t CountByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
-  constexpr size_t kCached = size_t{8} << 20;
-  const hn::ScalableTag<uint8_t> d;
-  const hn::Repartition<uint64_t, decltype(d)> d64;
-  const size_t lanes = hn::Lanes(d);
-  const auto key = hn::Set(d, wanted);
-  size_t i = n / (kStep * lanes) * (kStep * lanes);
-  auto total = hn::Zero(d64);
-  if (i < kCached)
-    total = CountStreams<1, 8192>(text, i, key);
-  else
-    total = CountStreams<2, 0>(text, i / 2, key);
-  auto rest = hn::Zero(d);  // at most seven vectors
-  for (; n - i >= lanes; i += lanes) rest = Count(rest, hn::LoadU(d, text + i), key);
-  total = hn::Add(total, hn::SumsOf8(rest));
-  uint64_t count = hn::GetLane(hn::SumOfLanes(d64, total));
-  for (; i < n; ++i) count += text[i] == wanted;
-  return count;
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include <algorithm>
 #include <cstring>
 
+#include "core/cpu.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(CountByte);
 
 struct CountByteProblem {
   struct Input {
@@ -125,6 +38,7 @@ struct CountByteProblem {
   }
 };
 
+// Byte by byte; compilers vectorize it.
 void naive(const CountByteProblem::Input& in, std::uint64_t& out) {
   std::uint64_t count = 0;
   for (std::uint8_t byte : in.text) count += byte == in.wanted;
@@ -179,14 +93,34 @@ void narrow_counter(const CountByteProblem::Input& in, std::uint64_t& out) {
   out = count;
 }
 
-// Two or three operations for as many bytes as the host's vectors hold; from memory, read from two
-// places at once.
-void highway(const CountByteProblem::Input& in, std::uint64_t& out) {
-  out = HWY_DYNAMIC_DISPATCH(CountByte)(in.text.data(), in.text.size(), in.wanted);
-}
-
 void std_count(const CountByteProblem::Input& in, std::uint64_t& out) {
   out = static_cast<std::uint64_t>(std::count(in.text.begin(), in.text.end(), in.wanted));
+}
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/count_byte-inl.h"
+#include "simd/count_byte-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(CountByteOneStream);
+HWY_EXPORT(CountByteTwoStreams);
+
+// Two or three operations for as many bytes as the host's vectors hold.
+void one_stream(const CountByteProblem::Input& in, std::uint64_t& out) {
+  out = HWY_DYNAMIC_DISPATCH(CountByteOneStream)(in.text.data(), in.text.size(), in.wanted);
+}
+
+// The same in caches. From memory (a text eight times as large as L2) from two places at once: more
+// of the hardware's prefetchers, and of the memory's banks, are busy.
+void highway(const CountByteProblem::Input& in, std::uint64_t& out) {
+  if (in.text.size() < 8 * l2_bytes()) return one_stream(in, out);
+  out = HWY_DYNAMIC_DISPATCH(CountByteTwoStreams)(in.text.data(), in.text.size(), in.wanted);
 }
 
 constexpr Variant<CountByteProblem> kVariants[] = {
@@ -198,9 +132,12 @@ constexpr Variant<CountByteProblem> kVariants[] = {
     {.name = "narrow_counter",
      .run = run<narrow_counter>,
      .what = "byte-wide counters, 64 side by side: the compiler's vectors need no widening"},
+    {.name = "one_stream",
+     .run = run<one_stream>,
+     .what = "byte-wide counters in the widest vectors of the host, added up before they overflow"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "byte-wide counters in the widest vectors of the host, added up before they overflow"},
+     .what = "one_stream, but from memory two places at once: more prefetchers and banks are busy"},
     {.name = "std_count",
      .run = run<std_count>,
      .what = "std::count of the standard library",
@@ -222,9 +159,8 @@ const Registrar kRegistrar(
      .test_sizes = {0,    1,    2,    3,     7,     8,     9,     15,
                     16,   17,   31,   32,    33,    63,    64,    65,
                     127,  128,  129,  255,   257,   1000,  2039,  2040,
-                    2041, 4097, 8161, 16319, 16321, 65281, 70001, (8 << 20) + 1077}},
+                    2041, 4097, 8161, 16319, 16321, 65281, 70001, 8 * l2_bytes() + 1077}},
     kVariants);
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -20,8 +20,9 @@ constexpr std::uint32_t times_x(std::uint32_t r) {
   return (r >> 1) ^ (kPoly & (0 - (r & 1)));
 }
 
-// The definition. Registers start as all ones and end inverted; here and below `r` is the register,
-// so that pieces of a message can follow one another.
+// The definition, a bit a step: the register after the n bytes at p. Here and below `r` is the
+// register before, so that pieces of a message can follow one another; for a whole message it
+// starts as all ones and ends inverted.
 template <std::uint32_t kPoly>
 std::uint32_t bitwise(std::uint32_t r, const std::uint8_t* p, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
@@ -67,14 +68,15 @@ inline constexpr std::array<std::array<std::uint32_t, 256>, 16> kTables = [] {
   return t;
 }();
 
+// A byte a step.
 template <std::uint32_t kPoly>
 std::uint32_t by_table(std::uint32_t r, const std::uint8_t* p, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) r = r >> 8 ^ kTables<kPoly>[0][(r ^ p[i]) & 255];
   return r;
 }
 
-// kSlices (8 or 16) bytes a step. Their lookups don't wait for each other: only those of the first
-// four depend on the register.
+// kSlices (8 or 16) bytes a step. Their lookups don't wait for each other, and only those of the
+// first four bytes depend on the register.
 template <std::uint32_t kPoly, std::size_t kSlices>
 std::uint32_t by_slices(std::uint32_t r, const std::uint8_t* p, std::size_t n) {
   constexpr auto& t = kTables<kPoly>;
@@ -87,7 +89,8 @@ std::uint32_t by_slices(std::uint32_t r, const std::uint8_t* p, std::size_t n) {
   return by_table<kPoly>(r, p, n);
 }
 
-// What a register becomes when kBytes zeros follow: a multiplication by x^(8 kBytes), four lookups.
+// kShift<kPoly, kBytes>[k][b]: what byte k of a register, being b, becomes when kBytes zeros
+// follow: a multiplication by x^(8 kBytes).
 template <std::uint32_t kPoly, std::size_t kBytes>
 inline constexpr std::array<std::array<std::uint32_t, 256>, 4> kShift = [] {
   std::array<std::array<std::uint32_t, 256>, 4> t{};
@@ -100,6 +103,7 @@ inline constexpr std::array<std::array<std::uint32_t, 256>, 4> kShift = [] {
   return t;
 }();
 
+// The register after kBytes zeros, by four lookups.
 template <std::uint32_t kPoly, std::size_t kBytes>
 std::uint32_t shifted(std::uint32_t r) {
   constexpr auto& t = kShift<kPoly, kBytes>;

@@ -12,58 +12,8 @@
 // Links: openblas openmp
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/dot.cpp"
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-// Eight vectors of partial sums: enough fused multiply-adds in flight to hide the latency of one.
-template <size_t kAhead>
-HWY_INLINE float Dot(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t n) {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d);
-  const size_t step = 8 * lanes;
-  const auto add = [&](auto sum, size_t at) HWY_ATTR {
-    return hn::MulAdd(hn::LoadU(d, x + at), hn::LoadU(d, y + at), sum);
-  };
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-  size_t i = 0;
-  for (; i + step <= n; i += step) {
-    if constexpr (kAhead != 0) {
-      // Harmless past the end, but no pointer may point there: computed as integers.
-      const uintptr_t x_ahead = reinterpret_cast<uintptr_t>(x + i) + kAhead;
-      const uintptr_t y_ahead = reinterpret_cast<uintptr_t>(y + i) + kAhead;
-      for (size_t line = 0; line < step * sizeof(float); line += 64) {
-        __builtin_prefetch(reinterpret_cast<const char*>(x_ahead + line));
-        __builtin_prefetch(reinterpret_cast<const char*>(y_ahead + line));
-      }
-    }
-    s0 = add(s0, i);
-    s1 = add(s1, i + lanes);
-    s2 = add(s2, i + 2 * lanes);
-    s3 = add(s3, i + 3 * lanes);
-    s4 = add(s4, i + 4 * lanes);
-    s5 = add(s5, i + 5 * lanes);
-    s6 = add(s6, i + 6 * lanes);
-    s7 = add(s7, i + 7 * lanes);
-  }
-  for (; i + lanes <= n; i += lanes) s0 = add(s0, i);
-  s0 =
-      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
-  float sum = hn::GetLane(hn::SumOfLanes(d, s0));
-  for (; i < n; ++i) sum += x[i] * y[i];
-  return sum;
-}
-
-float DotPlain(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t n) {
-  return Dot<0>(x, y, n);
-}
-float DotPrefetched(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t n) {
-  return Dot<4096>(x, y, n);
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include "core/kernel.h"
@@ -73,9 +23,6 @@ HWY_AFTER_NAMESPACE();
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(DotPlain);
-HWY_EXPORT(DotPrefetched);
 
 struct DotProblem {
   struct Input {
@@ -103,6 +50,7 @@ struct DotProblem {
   }
 };
 
+// One accumulator.
 void naive(const DotProblem::Input& in, float& out) {
   float sum = 0;
   for (std::size_t i = 0; i < in.x.size(); ++i) sum += in.x[i] * in.y[i];
@@ -161,16 +109,6 @@ constexpr auto kOmpSimd = run<omp_simd>;
 constexpr auto kOmpSimd = kNotBuilt;
 #endif
 
-// As wide as the host's vectors are, and many of them in flight: bound by the load ports.
-void highway(const DotProblem::Input& in, float& out) {
-  out = HWY_DYNAMIC_DISPATCH(DotPlain)(in.x.data(), in.y.data(), in.x.size());
-}
-
-// Each line asked for 4 KiB ahead: across the page's end, where hardware prefetchers start over.
-void prefetch(const DotProblem::Input& in, float& out) {
-  out = HWY_DYNAMIC_DISPATCH(DotPrefetched)(in.x.data(), in.y.data(), in.x.size());
-}
-
 #if HEADROOM_HAVE_OPENBLAS
 void openblas(const DotProblem::Input& in, float& out) {
   openblas_set_num_threads(1);
@@ -180,6 +118,73 @@ constexpr auto kOpenBlasDot = run<openblas>;
 #else
 constexpr auto kOpenBlasDot = kNotBuilt;
 #endif
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// Eight vectors of partial sums: enough fused multiply-adds in flight to hide the latency of one.
+template <size_t kAhead>
+HWY_INLINE float Dot(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t n) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  const size_t step = 8 * lanes;
+  const auto add = [&](auto sum, size_t at) HWY_ATTR {
+    return hn::MulAdd(hn::LoadU(d, x + at), hn::LoadU(d, y + at), sum);
+  };
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+  size_t i = 0;
+  for (; i + step <= n; i += step) {
+    if constexpr (kAhead != 0) {
+      prefetch_lines(x + i, kAhead, step * sizeof(float));
+      prefetch_lines(y + i, kAhead, step * sizeof(float));
+    }
+    s0 = add(s0, i);
+    s1 = add(s1, i + lanes);
+    s2 = add(s2, i + 2 * lanes);
+    s3 = add(s3, i + 3 * lanes);
+    s4 = add(s4, i + 4 * lanes);
+    s5 = add(s5, i + 5 * lanes);
+    s6 = add(s6, i + 6 * lanes);
+    s7 = add(s7, i + 7 * lanes);
+  }
+  for (; i + lanes <= n; i += lanes) s0 = add(s0, i);
+  s0 =
+      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
+  float sum = hn::GetLane(hn::SumOfLanes(d, s0));
+  for (; i < n; ++i) sum += x[i] * y[i];
+  return sum;
+}
+
+float DotPlain(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t n) {
+  return Dot<0>(x, y, n);
+}
+float DotPrefetched(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t n) {
+  return Dot<4096>(x, y, n);
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace headroom {
+namespace {
+
+HWY_EXPORT(DotPlain);
+HWY_EXPORT(DotPrefetched);
+
+// As wide as the host's vectors are, and many of them in flight: bound by the load ports.
+void highway(const DotProblem::Input& in, float& out) {
+  out = HWY_DYNAMIC_DISPATCH(DotPlain)(in.x.data(), in.y.data(), in.x.size());
+}
+
+// Each line asked for 4 KiB ahead: across the page's end, where hardware prefetchers start over.
+void prefetch(const DotProblem::Input& in, float& out) {
+  out = HWY_DYNAMIC_DISPATCH(DotPrefetched)(in.x.data(), in.y.data(), in.x.size());
+}
 
 constexpr Need kNeedsOpenMp[] = {kOpenMp};
 constexpr Need kNeedsOpenBlas[] = {kOpenBlas};

@@ -9,7 +9,67 @@
 // Precision Deep Learning Inference and Training" (2018).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/dot_i8.cpp"
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
+
+#if HWY_ONCE
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+struct DotI8 {
+  struct Input {
+    Buffer<std::int8_t> x, y;
+  };
+  using Output = std::uint32_t;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input in{Buffer<std::int8_t>(setting.n), Buffer<std::int8_t>(setting.n)};
+    FastRng fast(rng());
+    const auto fill = [&](Buffer<std::int8_t>& to) {
+      for (std::size_t i = 0; i < to.size();) {
+        std::uint64_t bits = fast();
+        for (int k = 0; k < 8 && i < to.size(); ++k, bits >>= 8) {
+          const auto value = static_cast<std::int8_t>(bits);
+          to[i++] = value == 0 ? std::int8_t{-128} : value;
+        }
+      }
+    };
+    fill(in.x);
+    fill(in.y);
+    return in;
+  }
+  // The first half of the bytes and the second.
+  static Input from(std::span<const std::uint8_t> bytes) {
+    const std::size_t n = bytes.size() / 2;
+    Input in{Buffer<std::int8_t>(n), Buffer<std::int8_t>(n)};
+    for (std::size_t i = 0; i < n; ++i) {
+      in.x[i] = static_cast<std::int8_t>(bytes[i]);
+      in.y[i] = static_cast<std::int8_t>(bytes[n + i]);
+    }
+    return in;
+  }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+
+// One loop over bytes.
+void naive(const DotI8::Input& in, std::uint32_t& out) {
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < in.x.size(); ++i)
+    sum += static_cast<std::uint32_t>(in.x[i] * in.y[i]);
+  out = sum;
+}
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -69,61 +129,11 @@ bool DotMayUseVnni() { return HWY_ARCH_X86 != 0 && HWY_TARGET <= HWY_AVX3_DL; }
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-#include "core/kernel.h"
-
 namespace headroom {
 namespace {
 
 HWY_EXPORT(DotWidened);
 HWY_EXPORT(DotMayUseVnni);
-
-struct DotI8 {
-  struct Input {
-    Buffer<std::int8_t> x, y;
-  };
-  using Output = std::uint32_t;
-
-  static Input make(const Setting& setting, Rng& rng) {
-    Input in{Buffer<std::int8_t>(setting.n), Buffer<std::int8_t>(setting.n)};
-    FastRng fast(rng());
-    const auto fill = [&](Buffer<std::int8_t>& to) {
-      for (std::size_t i = 0; i < to.size();) {
-        std::uint64_t bits = fast();
-        for (int k = 0; k < 8 && i < to.size(); ++k, bits >>= 8) {
-          const auto value = static_cast<std::int8_t>(bits);
-          to[i++] = value == 0 ? std::int8_t{-128} : value;
-        }
-      }
-    };
-    fill(in.x);
-    fill(in.y);
-    return in;
-  }
-  // The first half of the bytes and the second.
-  static Input from(std::span<const std::uint8_t> bytes) {
-    const std::size_t n = bytes.size() / 2;
-    Input in{Buffer<std::int8_t>(n), Buffer<std::int8_t>(n)};
-    for (std::size_t i = 0; i < n; ++i) {
-      in.x[i] = static_cast<std::int8_t>(bytes[i]);
-      in.y[i] = static_cast<std::int8_t>(bytes[n + i]);
-    }
-    return in;
-  }
-  static absl::Status same(const Input&, const Output& want, const Output& got) {
-    return exact(want, got);
-  }
-};
-
-void naive(const DotI8::Input& in, std::uint32_t& out) {
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < in.x.size(); ++i)
-    sum += static_cast<std::uint32_t>(in.x[i] * in.y[i]);
-  out = sum;
-}
 
 // Bytes widened once, to 16 bits; the rest is done by one multiply-add.
 void widened(const DotI8::Input& in, std::uint32_t& out) {
@@ -152,11 +162,8 @@ HEADROOM_VNNI std::uint32_t dot_vnni(const std::int8_t* x, const std::int8_t* y,
       const std::int8_t* const xk = x + i + k * kLanes;
       const std::int8_t* const yk = y + i + k * kLanes;
       if constexpr (kAhead != 0) {
-        // Harmless past the end, but no pointer may point there: computed as integers.
-        __builtin_prefetch(
-            reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(xk) + kAhead));
-        __builtin_prefetch(
-            reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(yk) + kAhead));
+        prefetch_lines(xk, kAhead, kLanes);
+        prefetch_lines(yk, kAhead, kLanes);
       }
       const __m512i b = _mm512_loadu_si512(yk);
       sum[k] = _mm512_dpbusd_epi32(sum[k], _mm512_xor_si512(_mm512_loadu_si512(xk), k128), b);

@@ -6,98 +6,18 @@
 // Inputs: `last` has the byte once, at the end: one long search. `short` has it every 32 bytes on
 // average (a geometric distribution): the length of a line, where the cost of starting and of the
 // mispredicted end counts. There the byte wanted is another one in each call, out of 16, so that
-// the ends are not learnt. Other bytes are those that a careless trick takes for it (one more, one
-// less by a borrow, the top bit flipped).
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "simd/find_byte.cpp"
-#include "support/prefetch-inl.h"
-#include "support/simd.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-constexpr size_t kBlock = 8;  // vectors
-
-// Goes on from `i` over blocks of eight vectors in which no byte is that of `key`. A byte is zero
-// in the least of their differences where one of them matches: one test and one branch for all
-// eight. A vector costs two operations, and a block two more; L1 delivers two vectors a cycle, for
-// which four ports are just enough.
-template <size_t kAhead, class V>
-HWY_INLINE size_t SkipBlocks(const uint8_t* HWY_RESTRICT text, size_t i, size_t n, V key) {
-  const hn::ScalableTag<uint8_t> d;
-  const size_t lanes = hn::Lanes(d);
-  for (; i + kBlock * lanes <= n; i += kBlock * lanes) {
-    if constexpr (kAhead != 0) prefetch_lines(text + i, kAhead, kBlock * lanes);
-    // One statement a vector: as the arguments of one call they would be read from the last to the
-    // first, and lines come from L2 half as fast against the prefetcher's direction.
-    const auto vector = [&](size_t k)
-                            HWY_ATTR { return hn::Xor(hn::LoadU(d, text + i + k * lanes), key); };
-    auto least = vector(0);
-    auto other = vector(1);
-    least = hn::Min(least, vector(2));
-    other = hn::Min(other, vector(3));
-    least = hn::Min(least, vector(4));
-    other = hn::Min(other, vector(5));
-    least = hn::Min(least, vector(6));
-    other = hn::Min(other, vector(7));
-    least = hn::Min(least, other);
-    if (HWY_UNLIKELY(!hn::AllFalse(d, hn::Eq(least, hn::Zero(d))))) break;
-  }
-  return i;
-}
-
-// The first of the n bytes at `text` that is `wanted`, or n.
-size_t FindByte(const uint8_t* HWY_RESTRICT text, size_t n, uint8_t wanted) {
-  const hn::ScalableTag<uint8_t> d;
-  const size_t lanes = hn::Lanes(d);
-  const auto key = hn::Set(d, wanted);
-  const auto first = [&](size_t at) HWY_ATTR {
-    return hn::FindFirstTrue(d, hn::Eq(hn::LoadU(d, text + at), key));
-  };
-  size_t i = 0;
-  if (n < lanes) {
-    // Half vectors and less would do for more of these; texts end seldom.
-    while (i < n && text[i] != wanted) ++i;
-    return i;
-  }
-  // A whole vector first, though it lies across two lines where the text starts anywhere: half of
-  // one saves that, but ends too few of the searches, and each end is a branch to mispredict.
-  if (const intptr_t lane = first(0); lane >= 0) return static_cast<size_t>(lane);
-  // From here on aligned; the next three one by one, since many searches end there.
-  i = lanes - reinterpret_cast<uintptr_t>(text) % lanes;
-  for (const size_t end = i + 3 * lanes; i < end && i + lanes <= n; i += lanes) {
-    const intptr_t lane = first(i);
-    if (lane >= 0) return i + static_cast<size_t>(lane);
-  }
-  // In what L1 may hold, or L2 all of it, a prefetch would only take the place of a load.
-  constexpr size_t kNear = 32768, kSecondLevel = 786432;
-  i = SkipBlocks<0>(text, i, n <= kSecondLevel ? n : kNear, key);
-  if (i + kBlock * lanes > kNear) i = SkipBlocks<8192>(text, i, n, key);
-  for (; i + lanes <= n; i += lanes) {
-    const intptr_t lane = first(i);
-    if (lane >= 0) return i + static_cast<size_t>(lane);
-  }
-  if (i == n) return n;
-  // The last vector ends with the text, and starts in what has been searched.
-  const intptr_t lane = first(n - lanes);
-  return lane >= 0 ? n - lanes + static_cast<size_t>(lane) : n;
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
+// branch prediction can't learn the ends. Other bytes are those that a careless trick takes for it
+// (one more, one less by a borrow, the top bit flipped).
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <span>
 
+#include "core/cpu.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(FindByte);
 
 struct FindByteProblem {
   static constexpr auto kInputs = inputs("last", "short");
@@ -182,6 +102,7 @@ void find_all(const FindByteProblem::Call& in, FindByteProblem::Output& out, con
   out.count = count;
 }
 
+// Byte by byte: a load, a comparison and a branch each.
 void naive(const FindByteProblem::Call& in, FindByteProblem::Output& out) {
   find_all(in, out, [](const std::uint8_t* text, std::size_t n, std::uint8_t wanted) {
     std::size_t i = 0;
@@ -212,11 +133,6 @@ void swar(const FindByteProblem::Call& in, FindByteProblem::Output& out) {
   });
 }
 
-// The host's vectors; from the fifth on, one branch for eight of them.
-void highway(const FindByteProblem::Call& in, FindByteProblem::Output& out) {
-  find_all(in, out, HWY_DYNAMIC_DISPATCH(FindByte));
-}
-
 void std_find(const FindByteProblem::Call& in, FindByteProblem::Output& out) {
   find_all(in, out, [](const std::uint8_t* text, std::size_t n, std::uint8_t wanted) {
     return static_cast<std::size_t>(std::find(text, text + n, wanted) - text);
@@ -232,6 +148,36 @@ void libc_memchr(const FindByteProblem::Call& in, FindByteProblem::Output& out) 
   });
 }
 
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/find_byte-inl.h"
+#include "simd/find_byte-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(FindByteByVectors);
+HWY_EXPORT(FindByteByBlocks);
+
+// One comparison and one branch for as many bytes as the host's vectors hold.
+void by_vectors(const FindByteProblem::Call& in, FindByteProblem::Output& out) {
+  find_all(in, out, HWY_DYNAMIC_DISPATCH(FindByteByVectors));
+}
+
+// From the fifth vector on one branch for eight of them; and in what is larger than three quarters
+// of L2, lines asked for ahead.
+void highway(const FindByteProblem::Call& in, FindByteProblem::Output& out) {
+  const std::size_t near = l1_bytes(), cached = l2_bytes() / 4 * 3;
+  find_all(in, out,
+           [find = HWY_DYNAMIC_DISPATCH(FindByteByBlocks), near, cached](
+               const std::uint8_t* text, std::size_t n, std::uint8_t wanted) {
+             return find(text, n, wanted, near, cached);
+           });
+}
+
 constexpr Variant<FindByteProblem> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
@@ -239,9 +185,12 @@ constexpr Variant<FindByteProblem> kVariants[] = {
     {.name = "swar",
      .run = run<swar>,
      .what = "eight bytes a step in a general register: the zero byte of a difference"},
+    {.name = "by_vectors",
+     .run = run<by_vectors>,
+     .what = "widest SIMD: one comparison and one branch a vector"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "widest SIMD; in a long search one test and one branch for eight vectors"},
+     .what = "by_vectors, in a long search one branch for eight; beyond L2 also prefetched"},
     {.name = "std_find",
      .run = run<std_find>,
      .what = "std::find of the standard library: the naive loop, unrolled",
@@ -252,28 +201,27 @@ constexpr Variant<FindByteProblem> kVariants[] = {
      .role = Role::kPeer},
 };
 
-const Registrar kRegistrar({.name = "simd/find_byte",
-                            .axis = Axis::kSimd,
-                            .technique = "one branch for many bytes",
-                            .sizes = {16 << 10, 512 << 10, 3 << 20, 64 << 20, 256 << 20},
-                            .headline = {16 << 10, 64 << 20},
-                            .ceiling = {"machine/read"},
-                            .demand =
-                                [](const Setting& s) {
-                                  const double n = static_cast<double>(s.n);
-                                  const std::size_t places =
-                                      s.input == FindByteProblem::kInputs["short"] ? s.n / 24 + 64
-                                                                                   : 1;
-                                  return Demand{.items = n,
-                                                .bytes = n,
-                                                .working_set = s.n,
-                                                .memory = s.n + 4 * places * std::size(kVariants)};
-                                },
-                            .test_sizes = {0,   1,   2,   3,   7,   8,   9,    15,  16,
-                                           17,  31,  32,  33,  63,  64,  65,   127, 128,
-                                           129, 255, 256, 257, 511, 513, 1000, 4097}},
-                           kVariants);
+const Registrar kRegistrar(
+    {.name = "simd/find_byte",
+     .axis = Axis::kSimd,
+     .technique = "one branch for many bytes",
+     .sizes = {16 << 10, 512 << 10, 3 << 20, 64 << 20, 256 << 20},
+     .headline = {16 << 10, 64 << 20},
+     .ceiling = {"machine/read"},
+     .demand =
+         [](const Setting& s) {
+           const double n = static_cast<double>(s.n);
+           const std::size_t places =
+               s.input == FindByteProblem::kInputs["short"] ? s.n / 24 + 64 : 1;
+           return Demand{.items = n,
+                         .bytes = n,
+                         .working_set = s.n,
+                         .memory = s.n + 4 * places * std::size(kVariants)};
+         },
+     .test_sizes = {0,   1,   2,   3,   7,   8,   9,    15,   16,
+                    17,  31,  32,  33,  63,  64,  65,   127,  128,
+                    129, 255, 256, 257, 511, 513, 1000, 4097, l2_bytes() + 13}},
+    kVariants);
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -1,6 +1,6 @@
 // Hexadecimal digits (RFC 4648, section 8; lower case when written, either when read), a byte at a
-// time: the baselines of simd/hex_encode and simd/hex_decode, and what the faster ones do at the
-// end of a text. In a header so that the tests can hold them against the RFC.
+// time: what naive does in simd/hex_encode and simd/hex_decode, and the faster variants at the end
+// of a text. In a header so that the tests can hold it against the RFC.
 #pragma once
 
 #include <array>
@@ -47,6 +47,15 @@ inline HexDecoded hex_decode(const std::uint8_t* text, std::size_t n, std::uint8
   }
   if (i == n) return {n / 2, HexDecoded::kNone};
   return {i / 2, kHexValues[text[i]] == kHexBad ? i : n};
+}
+
+// What is left of a text after i characters, an even number; the result is the whole text's.
+inline HexDecoded hex_decode_rest(const std::uint8_t* text, std::size_t n, std::uint8_t* to,
+                                  std::size_t i) {
+  HexDecoded rest = hex_decode(text + i, n - i, to + i / 2);
+  rest.bytes += i / 2;
+  if (rest.bad != HexDecoded::kNone) rest.bad += i;
+  return rest;
 }
 
 }  // namespace headroom

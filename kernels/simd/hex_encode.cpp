@@ -2,144 +2,30 @@
 //
 // In: n random bytes. Out: 2 n digits, compared one by one. Nothing branches on data.
 //
-// The honest loop looks up two digits and stores two bytes for each byte; a shuffle looks up as
-// many as a vector holds, for the sixteen digits are just what a shuffle of 16 bytes has as its
-// table (Mula, "SSE: conversion integers to hexadecimal", 2008). The code is our own.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "simd/hex_encode.cpp"
-#include <cstddef>
-#include <cstdint>
-
-#include "hwy/cache_control.h"
-#include "simd/hex.h"
-#include "support/prefetch-inl.h"
-#include "support/simd.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-#if HWY_TARGET == HWY_SCALAR
-template <bool>
-void Encode(const uint8_t* from, size_t n, uint8_t* to) {
-  hex_encode(from, n, to);
-}
-#else
-
-using Digits = hn::ScalableTag<uint8_t>;
-using Pairs = hn::Repartition<uint16_t, Digits>;
-using Bytes = hn::Rebind<uint8_t, Pairs>;
-
-// Half a vector of bytes to a vector of digits.
-HWY_INLINE hn::Vec<Digits> EncodeVector(Digits d, const uint8_t* from) {
-  const Pairs d16;
-  // Each byte in 16 bits of its own: its upper nibble has to go to the first, its lower nibble to
-  // the second byte of them.
-  const auto byte = hn::PromoteTo(d16, hn::LoadU(Bytes(), from));
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
-  // VBMI cuts eight bits out of a word at any place, and its lookup takes notice of six bits: four
-  // copies of the digits make it one of four bits, and nothing needs a mask. (Highway has no
-  // multishift, and 1.0.3 no lookup across blocks for bytes.)
-  const auto index = _mm512_multishift_epi64_epi8(_mm512_set1_epi64(0x3034202410140004), byte.raw);
-  return hn::Vec<Digits>{_mm512_permutexvar_epi8(
-      index, hn::LoadDup128(d, reinterpret_cast<const uint8_t*>(kHexDigits)).raw)};
-#else
-  const auto nibbles =
-      hn::And(hn::Or(hn::ShiftRight<4>(byte), hn::ShiftLeft<8>(byte)), hn::Set(d16, 0x0f0f));
-  return hn::TableLookupBytes(hn::LoadDup128(d, reinterpret_cast<const uint8_t*>(kHexDigits)),
-                              hn::BitCast(d, nibbles));
-#endif
-}
-
-template <bool kStream>
-HWY_INLINE void Put(Digits d, hn::Vec<Digits> digits, uint8_t* to) {
-  if constexpr (kStream) {
-    hn::Stream(digits, d, to);
-  } else {
-    hn::StoreU(digits, d, to);
-  }
-}
-
-template <bool kStream>
-void Encode(const uint8_t* HWY_RESTRICT from, size_t n, uint8_t* HWY_RESTRICT to) {
-  const Digits d;
-  const size_t lanes = hn::Lanes(d), half = lanes / 2;
-  size_t i = 0;
-  if constexpr (kStream) {  // these stores go to whole vectors of memory: up to the first of them
-    const size_t past = reinterpret_cast<uintptr_t>(to) % lanes;
-    if (past % 2 != 0) return Encode<false>(from, n, to);
-    i = HWY_MIN(n, past == 0 ? 0 : (lanes - past) / 2);
-    hex_encode(from, i, to);
-  }
-  for (; n - i >= 2 * lanes; i += 2 * lanes) {
-    if constexpr (kStream) prefetch_lines(from + i, kStreamAhead, 2 * lanes);
-    Put<kStream>(d, EncodeVector(d, from + i), to + 2 * i);
-    Put<kStream>(d, EncodeVector(d, from + i + half), to + 2 * i + lanes);
-    Put<kStream>(d, EncodeVector(d, from + i + 2 * half), to + 2 * i + 2 * lanes);
-    Put<kStream>(d, EncodeVector(d, from + i + 3 * half), to + 2 * i + 3 * lanes);
-  }
-  for (; n - i >= half; i += half) Put<kStream>(d, EncodeVector(d, from + i), to + 2 * i);
-  if constexpr (kStream) hwy::FlushStream();
-  hex_encode(from + i, n - i, to + 2 * i);
-}
-#endif
-
-}  // namespace
-
-void HexEncodePlain(const uint8_t* from, size_t n, uint8_t* to) { Encode<false>(from, n, to); }
-void HexEncodeStream(const uint8_t* from, size_t n, uint8_t* to) { Encode<true>(from, n, to); }
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-#include <algorithm>
+// The naive loop looks up two digits and stores two bytes for each byte. A shuffle looks up as many
+// digits as a vector holds, as a table of sixteen entries is just what it takes (Mula, "SSE:
+// conversion integers to hexadecimal", 2008). The code is our own.
 #include <array>
+#include <cstdint>
 #include <cstring>
-#include <string>
 
 #include "absl/strings/escaping.h"
 #include "core/kernel.h"
+#include "simd/hex.h"
+#include "support/bytes.h"
 
 namespace headroom {
 namespace {
 
-HWY_EXPORT(HexEncodePlain);
-HWY_EXPORT(HexEncodeStream);
-
 struct HexEncode {
   using Input = Buffer<std::uint8_t>;
-  struct Output {
-    Buffer<std::uint8_t> text;
-    std::string string;  // of the peer, which returns one
-    std::span<const std::uint8_t> view() const {
-      if (string.empty()) return {text.data(), text.size()};
-      return {reinterpret_cast<const std::uint8_t*>(string.data()), string.size()};
-    }
-    void poison() {
-      headroom::poison(text);
-      headroom::poison(string);
-    }
-    bool spoil(Spoil how) {
-      return string.empty() ? headroom::spoil(text, how) : headroom::spoil(string, how);
-    }
-  };
+  using Output = WrittenBytes;
 
-  static Input make(const Setting& setting, Rng& rng) {
-    Input in(setting.n);
-    FastRng fast(rng());
-    for (std::size_t i = 0; i < in.size(); i += 8) {
-      const std::uint64_t bits = fast();
-      std::memcpy(in.data() + i, &bits, std::min<std::size_t>(8, in.size() - i));
-    }
-    return in;
+  static Input make(const Setting& setting, Rng& rng) { return random_bytes(setting.n, rng); }
+  static Input from(std::span<const std::uint8_t> bytes) { return copy_of(bytes); }
+  static void size(const Input& in, Output& out) {
+    out.buffer = Buffer<std::uint8_t>(2 * in.size());
   }
-  static Input from(std::span<const std::uint8_t> bytes) {
-    Input in(bytes.size());
-    std::copy(bytes.begin(), bytes.end(), in.begin());
-    return in;
-  }
-  static void size(const Input& in, Output& out) { out.text = Buffer<std::uint8_t>(2 * in.size()); }
   static absl::Status same(const Input&, const Output& want, const Output& got) {
     return exact(want.view(), got.view());
   }
@@ -147,7 +33,8 @@ struct HexEncode {
 using Input = HexEncode::Input;
 using Output = HexEncode::Output;
 
-void naive(const Input& in, Output& out) { hex_encode(in.data(), in.size(), out.text.data()); }
+// A lookup and a store for each digit (hex.h).
+void naive(const Input& in, Output& out) { hex_encode(in.data(), in.size(), out.buffer.data()); }
 
 // Both digits of a byte in one lookup and one store.
 void pair_table(const Input& in, Output& out) {
@@ -158,26 +45,42 @@ void pair_table(const Input& in, Output& out) {
                   static_cast<std::uint8_t>(kHexDigits[i & 15])};
     return pairs;
   }();
-  std::uint8_t* to = out.text.data();
+  std::uint8_t* to = out.buffer.data();
   for (const std::uint8_t byte : in) {
     std::memcpy(to, kPairs[byte].data(), 2);
     to += 2;
   }
 }
 
-// A shuffle looks up all digits of a vector.
-void highway(const Input& in, Output& out) {
-  HWY_DYNAMIC_DISPATCH(HexEncodePlain)(in.data(), in.size(), out.text.data());
-}
-
-// A plain store first reads the line that it is about to overwrite: five bytes move for each byte
-// of input, where three would do.
-void stream(const Input& in, Output& out) {
-  HWY_DYNAMIC_DISPATCH(HexEncodeStream)(in.data(), in.size(), out.text.data());
-}
-
 void absl_hex(const Input& in, Output& out) {
   out.string = absl::BytesToHexString({reinterpret_cast<const char*>(in.data()), in.size()});
+  out.in_string = true;
+}
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/hex_encode-inl.h"
+#include "simd/hex_encode-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(HexEncodePlain);
+HWY_EXPORT(HexEncodeStream);
+
+// A shuffle looks up all digits of a vector.
+void highway(const Input& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(HexEncodePlain)(in.data(), in.size(), out.buffer.data());
+}
+
+// The same with stores past the caches: a plain store first reads the line that it is about to
+// overwrite, so five bytes move for each byte of input, where three would do. (And what is read is
+// asked for ahead, as the hardware's prefetchers do too little beside such stores.)
+void stream(const Input& in, Output& out) {
+  HWY_DYNAMIC_DISPATCH(HexEncodeStream)(in.data(), in.size(), out.buffer.data());
 }
 
 constexpr Variant<HexEncode> kVariants[] = {
@@ -215,4 +118,3 @@ const Registrar kRegistrar({.name = "simd/hex_encode",
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -2,177 +2,22 @@
 // it takes to leave the circle of radius 2, at most 256.
 //
 // n is the side of the picture, around the whole set; each call sees one of several squares, moved
-// by less than a point, so that the branch that ends a point's loop is not learned. Out: n * n
+// by less than a point, so that branch prediction can't learn where a point's loop ends. Out: n * n
 // counts. Exact: every variant rounds the same operations in the same order, without fused
 // multiply-adds, which would give some points on the edge another count.
 //
 // A point's steps wait for each other (a multiplication and two additions deep), so that one point
 // at a time leaves the pipes nearly empty; several vectors of points fill them. What remains lost:
 // a vector runs until its last point is out.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "simd/mandelbrot.cpp"
-#include <cstddef>
-#include <cstdint>
-
-#include "support/simd.h"
-
-#ifndef HEADROOM_SIMD_MANDELBROT_SHARED_
-#define HEADROOM_SIMD_MANDELBROT_SHARED_
-namespace headroom {
-namespace {
-
-constexpr std::uint32_t kMostSteps = 256;
-
-// Makes a product one that is rounded on its own: GCC fuses a multiplication and an addition where
-// it may, across statements too, when the target has the instruction.
-template <class T>
-__attribute__((always_inline)) inline void keep_rounded([[maybe_unused]] T& product) {
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
-  asm("" : "+v"(product));
-#elif defined(__GNUC__) && !defined(__clang__) && defined(__aarch64__)
-  asm("" : "+w"(product));
-#endif
-}
-
-inline float rounded(float product) {
-  keep_rounded(product);
-  return product;
-}
-
-}  // namespace
-}  // namespace headroom
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-#if HWY_TARGET == HWY_SCALAR
-using Points = hn::CappedTag<float, 1>;
-#else
-using Points = hn::ScalableTag<float>;
-#endif
-using Counts = hn::RebindToSigned<Points>;
-using Vector = hn::Vec<Points>;
-using Mask = hn::Mask<Points>;
-
-HWY_INLINE Vector Product(Vector a, Vector b) {
-  auto product = hn::Mul(a, b);
-#if HWY_HAVE_SCALABLE
-  keep_rounded(product);
-#else
-  keep_rounded(product.raw);
-#endif
-  return product;
-}
-
-// One step of a vector of points. Points that are out stay out; the others are counted.
-HWY_INLINE void Step(Points d, Vector cx, Vector cy, Vector& x, Vector& y, Mask& inside,
-                     hn::Vec<Counts>& count) {
-  const Counts di;
-  const auto xx = Product(x, x), yy = Product(y, y), xy = Product(x, y);
-  inside = hn::And(inside, hn::Le(hn::Add(xx, yy), hn::Set(d, 4.0f)));
-  count = hn::IfThenElse(hn::RebindMask(di, inside), hn::Add(count, hn::Set(di, 1)), count);
-  x = hn::Add(hn::Sub(xx, yy), cx);
-  y = hn::Add(hn::Add(xy, xy), cy);
-}
-
-constexpr uint32_t kStepsAtOnce = 8;  // then a look at whether all points are out
-static_assert(kMostSteps % kStepsAtOnce == 0);
-
-// The points of one row that fill a vector.
-HWY_INLINE void OneRow(const float* xs, float cy_all, uint32_t* counts) {
-  const Points d;
-  const Counts di;
-  const auto cx = hn::LoadU(d, xs), cy = hn::Set(d, cy_all);
-  auto x = hn::Zero(d), y = x;
-  auto inside = hn::Eq(x, x);
-  auto count = hn::Zero(di);
-  for (uint32_t steps = 0; steps < kMostSteps; steps += kStepsAtOnce) {
-    for (uint32_t i = 0; i < kStepsAtOnce; ++i) Step(d, cx, cy, x, y, inside, count);
-    if (hn::AllFalse(d, inside)) break;
-  }
-  hn::StoreU(count, di, reinterpret_cast<int32_t*>(counts));
-}
-
-// The same of four rows: four independent chains of operations. Rows one below the other, not one
-// long piece of a row, for points that are near leave at about the same time.
-HWY_INLINE void FourRows(const float* xs, const float* ys, uint32_t* counts, size_t stride) {
-  const Points d;
-  const Counts di;
-  const auto cx = hn::LoadU(d, xs);
-  const auto cy0 = hn::Set(d, ys[0]), cy1 = hn::Set(d, ys[1]);
-  const auto cy2 = hn::Set(d, ys[2]), cy3 = hn::Set(d, ys[3]);
-  auto x0 = hn::Zero(d), x1 = x0, x2 = x0, x3 = x0, y0 = x0, y1 = x0, y2 = x0, y3 = x0;
-  auto in0 = hn::Eq(x0, x0), in1 = in0, in2 = in0, in3 = in0;
-  auto count0 = hn::Zero(di), count1 = count0, count2 = count0, count3 = count0;
-  for (uint32_t steps = 0; steps < kMostSteps; steps += kStepsAtOnce) {
-    for (uint32_t i = 0; i < kStepsAtOnce; ++i) {
-      Step(d, cx, cy0, x0, y0, in0, count0);
-      Step(d, cx, cy1, x1, y1, in1, count1);
-      Step(d, cx, cy2, x2, y2, in2, count2);
-      Step(d, cx, cy3, x3, y3, in3, count3);
-    }
-    if (hn::AllFalse(d, hn::Or(hn::Or(in0, in1), hn::Or(in2, in3)))) break;
-  }
-  int32_t* const to = reinterpret_cast<int32_t*>(counts);
-  hn::StoreU(count0, di, to);
-  hn::StoreU(count1, di, to + stride);
-  hn::StoreU(count2, di, to + 2 * stride);
-  hn::StoreU(count3, di, to + 3 * stride);
-}
-
-// A vector that reaches beyond the picture's edge starts a little before.
-template <bool kFour>
-void Picture(const float* HWY_RESTRICT xs, const float* HWY_RESTRICT ys, size_t n,
-             uint32_t* HWY_RESTRICT counts) {
-  const size_t lanes = hn::Lanes(Points());
-  if (n < lanes) {  // a picture narrower than a vector
-    HWY_ALIGN float wide[hn::MaxLanes(Points())];
-    HWY_ALIGN uint32_t row[hn::MaxLanes(Points())];
-    for (size_t i = 0; i < lanes; ++i) wide[i] = i < n ? xs[i] : 4.0f;
-    for (size_t r = 0; r < n; ++r) {
-      OneRow(wide, ys[r], row);
-      for (size_t i = 0; i < n; ++i) counts[r * n + i] = row[i];
-    }
-    return;
-  }
-  size_t r = 0;
-  if constexpr (kFour)
-    for (; n - r >= 4; r += 4)
-      for (size_t i = 0; i < n; i += lanes) {
-        const size_t first = HWY_MIN(i, n - lanes);
-        FourRows(xs + first, ys + r, counts + r * n + first, n);
-      }
-  for (; r < n; ++r)
-    for (size_t i = 0; i < n; i += lanes) {
-      const size_t first = HWY_MIN(i, n - lanes);
-      OneRow(xs + first, ys[r], counts + r * n + first);
-    }
-}
-
-}  // namespace
-
-void MandelbrotByOne(const float* xs, const float* ys, size_t n, uint32_t* counts) {
-  Picture<false>(xs, ys, n, counts);
-}
-void MandelbrotByFour(const float* xs, const float* ys, size_t n, uint32_t* counts) {
-  Picture<true>(xs, ys, n, counts);
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include <algorithm>
+#include <cstdint>
 
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
 
-HWY_EXPORT(MandelbrotByOne);
-HWY_EXPORT(MandelbrotByFour);
+constexpr std::uint32_t kMostSteps = 256;
 
 struct Mandelbrot {
   struct Call {
@@ -212,6 +57,23 @@ struct Mandelbrot {
 using Call = Mandelbrot::Call;
 using Output = Mandelbrot::Output;
 
+// Makes a product one that is rounded on its own: GCC fuses a multiplication and an addition where
+// it may, across statements too, when the target has the instruction.
+template <class T>
+__attribute__((always_inline)) inline void keep_rounded([[maybe_unused]] T& product) {
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
+  asm("" : "+v"(product));
+#elif defined(__GNUC__) && !defined(__clang__) && defined(__aarch64__)
+  asm("" : "+w"(product));
+#endif
+}
+
+inline float rounded(float product) {
+  keep_rounded(product);
+  return product;
+}
+
+// Point by point: steps until it is out.
 void naive(const Call& in, Output& out) {
   const std::size_t n = in.xs.size();
   for (std::size_t r = 0; r < n; ++r) {
@@ -231,7 +93,7 @@ void naive(const Call& in, Output& out) {
 }
 
 // Four points side by side, of four rows, in scalar code: while one waits for a product, the others
-// go on. The price is steps that a point makes after it is out.
+// go on. The price is the steps that a point goes on making after it is out.
 void four_points(const Call& in, Output& out) {
   const std::size_t n = in.xs.size();
   for (std::size_t r = 0; r < n; r += 4) {
@@ -257,6 +119,20 @@ void four_points(const Call& in, Output& out) {
     }
   }
 }
+
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/mandelbrot-inl.h"
+#include "simd/mandelbrot-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(MandelbrotByOne);
+HWY_EXPORT(MandelbrotByFour);
 
 // As many points as the host's vectors have lanes, but one chain of operations that wait.
 void highway_one(const Call& in, Output& out) {
@@ -306,4 +182,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -1,13 +1,66 @@
 // simd/min_max_clamp: every number of an array limited to a range, low <= out[i] <= high.
 //
 // Out: the whole array, exact. A quarter of the numbers lie below the range and a quarter above;
-// some are equal to its ends; there is no NaN. (Where there is, std::clamp keeps it, and the
-// vectors' minimum and maximum differ from one architecture to the next.)
-#include "support/prefetch-inl.h"
+// some are equal to its ends; there is no NaN. (std::clamp would keep it; what the minimum and the
+// maximum of vectors do differs from one architecture to the next.)
+//
+// Compilers vectorize the plain loop, so what is to be won is the width of the vectors in caches,
+// and from memory the reading of lines that are overwritten.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/min_max_clamp.cpp"
 #include "hwy/cache_control.h"
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
+
+#if HWY_ONCE
+#include <algorithm>
+
+#include "core/kernel.h"
+
+namespace headroom {
+namespace {
+
+struct MinMaxClamp {
+  struct Input {
+    Buffer<float> x;
+    float low = -1, high = 1;
+  };
+  using Output = Buffer<float>;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    Input in{Buffer<float>(setting.n)};
+    FastRng fast(rng());
+    // Multiples of 2^-10 in [-2, 2), so the ends of the range come up, and both sides of them.
+    for (float& x : in.x) x = static_cast<float>(fast() >> 52) * 0x1p-10f - 2;
+    return in;
+  }
+  static void size(const Input& in, Output& out) { out = Output(in.x.size()); }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+
+// std::clamp, number by number.
+void naive(const MinMaxClamp::Input& in, Buffer<float>& out) {
+  for (std::size_t i = 0; i < in.x.size(); ++i) out[i] = std::clamp(in.x[i], in.low, in.high);
+}
+
+// Range and arrays in local variables, which nothing that is stored can change: the same vectors
+// with fewer checks and instructions around them.
+void locals(const MinMaxClamp::Input& in, Buffer<float>& output) {
+  const float* const x = in.x.data();
+  float* const out = output.data();
+  const float low = in.low, high = in.high;
+  const std::size_t n = in.x.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    const float v = x[i] < low ? low : x[i];
+    out[i] = v > high ? high : v;
+  }
+}
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -20,11 +73,7 @@ HWY_INLINE void Clamp(const float* HWY_RESTRICT x, size_t n, float low, float hi
   const size_t lanes = hn::Lanes(d);
   const auto low_v = hn::Set(d, low), high_v = hn::Set(d, high);
   const auto one = [&](size_t at) HWY_ATTR {
-    const auto v = hn::Min(hn::Max(hn::LoadU(d, x + at), low_v), high_v);
-    if constexpr (kStream)
-      hn::Stream(v, d, out + at);
-    else
-      hn::StoreU(v, d, out + at);
+    StoreOrStream<kStream>(d, hn::Min(hn::Max(hn::LoadU(d, x + at), low_v), high_v), out + at);
   };
   const auto scalar = [&](float v) { return v < low ? low : v > high ? high : v; };
   size_t i = 0;
@@ -57,60 +106,20 @@ void ClampStreamed(const float* HWY_RESTRICT x, size_t n, float low, float high,
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <algorithm>
-
-#include "core/kernel.h"
-
 namespace headroom {
 namespace {
 
 HWY_EXPORT(ClampStored);
 HWY_EXPORT(ClampStreamed);
 
-struct MinMaxClamp {
-  struct Input {
-    Buffer<float> x;
-    float low = -1, high = 1;
-  };
-  using Output = Buffer<float>;
-
-  static Input make(const Setting& setting, Rng& rng) {
-    Input in{Buffer<float>(setting.n)};
-    FastRng fast(rng());
-    // Multiples of 2^-10 in [-2, 2), so the ends of the range come up, and both sides of them.
-    for (float& x : in.x) x = static_cast<float>(fast() >> 52) * 0x1p-10f - 2;
-    return in;
-  }
-  static void size(const Input& in, Output& out) { out = Output(in.x.size()); }
-  static absl::Status same(const Input&, const Output& want, const Output& got) {
-    return exact(want, got);
-  }
-};
-
-void naive(const MinMaxClamp::Input& in, Buffer<float>& out) {
-  for (std::size_t i = 0; i < in.x.size(); ++i) out[i] = std::clamp(in.x[i], in.low, in.high);
-}
-
-// Range and arrays in local variables, which nothing that is stored can change: the same vectors
-// with fewer checks and instructions around them.
-void locals(const MinMaxClamp::Input& in, Buffer<float>& output) {
-  const float* const x = in.x.data();
-  float* const out = output.data();
-  const float low = in.low, high = in.high;
-  const std::size_t n = in.x.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    const float v = x[i] < low ? low : x[i];
-    out[i] = v > high ? high : v;
-  }
-}
-
 // The host's vectors instead of the base ISA's.
 void highway(const MinMaxClamp::Input& in, Buffer<float>& out) {
   HWY_DYNAMIC_DISPATCH(ClampStored)(in.x.data(), in.x.size(), in.low, in.high, out.data());
 }
 
-// Streaming stores: no line of the output is read before it is written, a third of the traffic;
-// and what is read is asked for 16 KiB ahead.
+// Stores past the caches: no line of the output is read before it is written, which saves a third
+// of the traffic. (And what is read is asked for ahead, as the hardware's prefetchers do too little
+// beside such stores.)
 void non_temporal(const MinMaxClamp::Input& in, Buffer<float>& out) {
   HWY_DYNAMIC_DISPATCH(ClampStreamed)(in.x.data(), in.x.size(), in.low, in.high, out.data());
 }
@@ -128,7 +137,7 @@ constexpr Variant<MinMaxClamp> kVariants[] = {
      .what = "widest SIMD of the host: as fast as L1 can store"},
     {.name = "non_temporal",
      .run = run<non_temporal>,
-     .what = "streaming stores, which read no line before they fill it, and prefetch; a loss in "
+     .what = "highway with non-temporal stores, which read no line before they fill it; a loss in "
              "caches"},
 };
 

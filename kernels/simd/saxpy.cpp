@@ -16,30 +16,6 @@
 #define HWY_TARGET_INCLUDE "simd/saxpy.cpp"
 #include "support/simd.h"
 
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-void Saxpy(float a, const float* HWY_RESTRICT x, float* HWY_RESTRICT y, size_t n) {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d);
-  const auto av = hn::Set(d, a);
-  const auto update = [&](size_t at) HWY_ATTR {
-    hn::StoreU(hn::MulAdd(av, hn::LoadU(d, x + at), hn::LoadU(d, y + at)), d, y + at);
-  };
-  size_t i = 0;
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    update(i);
-    update(i + lanes);
-    update(i + 2 * lanes);
-    update(i + 3 * lanes);
-  }
-  for (; i + lanes <= n; i += lanes) update(i);
-  for (; i < n; ++i) y[i] += a * x[i];
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
 #if HWY_ONCE
 #include <algorithm>
 #include <memory>
@@ -52,8 +28,6 @@ HWY_AFTER_NAMESPACE();
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(Saxpy);
 
 struct SaxpyProblem {
   // What the variants share and change, one after the other.
@@ -115,6 +89,7 @@ struct SaxpyProblem {
 
 using Work = SaxpyProblem::Work;
 
+// One loop, which compilers vectorize.
 void naive(Work& work, Buffer<float>&) {
   const float a = work.next();
   const Buffer<float>& x = work.input->x;
@@ -138,14 +113,6 @@ constexpr auto kOmpSimd = run<omp_simd>;
 constexpr auto kOmpSimd = kNotBuilt;
 #endif
 
-// The host's vectors instead of the base ISA's, and fused multiply-adds: a quarter of the
-// instructions with AVX-512. It pays where L1 or L2 feed.
-void highway(Work& work, Buffer<float>&) {
-  const float a = work.next();
-  HWY_DYNAMIC_DISPATCH(Saxpy)
-  (a, work.input->x.data(), work.shared->y.data(), work.input->x.size());
-}
-
 #if HEADROOM_HAVE_OPENBLAS
 void openblas(Work& work, Buffer<float>&) {
   const float a = work.next();
@@ -157,6 +124,49 @@ constexpr auto kOpenBlasSaxpy = run<openblas>;
 #else
 constexpr auto kOpenBlasSaxpy = kNotBuilt;
 #endif
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// y += a * x. Four vectors a step; nothing waits for anything.
+void Saxpy(float a, const float* HWY_RESTRICT x, float* HWY_RESTRICT y, size_t n) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  const auto av = hn::Set(d, a);
+  const auto update = [&](size_t at) HWY_ATTR {
+    hn::StoreU(hn::MulAdd(av, hn::LoadU(d, x + at), hn::LoadU(d, y + at)), d, y + at);
+  };
+  size_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    update(i);
+    update(i + lanes);
+    update(i + 2 * lanes);
+    update(i + 3 * lanes);
+  }
+  for (; i + lanes <= n; i += lanes) update(i);
+  for (; i < n; ++i) y[i] += a * x[i];
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace headroom {
+namespace {
+
+HWY_EXPORT(Saxpy);
+
+// The host's vectors instead of the base ISA's, and fused multiply-adds: a quarter of the
+// instructions with AVX-512. It pays where L1 or L2 feed.
+void highway(Work& work, Buffer<float>&) {
+  const float a = work.next();
+  HWY_DYNAMIC_DISPATCH(Saxpy)
+  (a, work.input->x.data(), work.shared->y.data(), work.input->x.size());
+}
 
 constexpr Need kNeedsOpenMp[] = {kOpenMp};
 constexpr Need kNeedsOpenBlas[] = {kOpenBlas};

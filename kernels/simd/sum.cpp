@@ -12,74 +12,8 @@
 // Links: openblas openmp
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/sum.cpp"
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-// Eight vectors of partial sums: enough independent adds in flight to hide the latency of an add at
-// two a cycle. `kAhead` bytes further on are prefetched, 0 for none.
-template <size_t kAhead>
-float SumFloats(const float* HWY_RESTRICT x, size_t n) {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d);
-  const size_t step = 8 * lanes;
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-  size_t i = 0;
-  for (; i + step <= n; i += step) {
-    if constexpr (kAhead != 0) {
-      // Harmless past the end: a prefetch never faults. Computed as an integer, for no pointer may
-      // point there.
-      const uintptr_t ahead = reinterpret_cast<uintptr_t>(x + i) + kAhead;
-      for (size_t line = 0; line < step * sizeof(float); line += 64)
-        __builtin_prefetch(reinterpret_cast<const char*>(ahead + line));
-    }
-    s0 = hn::Add(s0, hn::LoadU(d, x + i));
-    s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
-    s2 = hn::Add(s2, hn::LoadU(d, x + i + 2 * lanes));
-    s3 = hn::Add(s3, hn::LoadU(d, x + i + 3 * lanes));
-    s4 = hn::Add(s4, hn::LoadU(d, x + i + 4 * lanes));
-    s5 = hn::Add(s5, hn::LoadU(d, x + i + 5 * lanes));
-    s6 = hn::Add(s6, hn::LoadU(d, x + i + 6 * lanes));
-    s7 = hn::Add(s7, hn::LoadU(d, x + i + 7 * lanes));
-  }
-  for (; i + lanes <= n; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
-  s0 =
-      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
-  float sum = hn::GetLane(hn::SumOfLanes(d, s0));
-  for (; i < n; ++i) sum += x[i];
-  return sum;
-}
-
-float SumPlain(const float* HWY_RESTRICT x, size_t n) { return SumFloats<0>(x, n); }
-float SumPrefetched(const float* HWY_RESTRICT x, size_t n) { return SumFloats<4096>(x, n); }
-
-// Four quarters side by side, two vectors of each a step; what is left over in the end.
-float SumStreams(const float* HWY_RESTRICT x, size_t n) {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d);
-  const size_t quarter = n / 4 / (2 * lanes) * (2 * lanes);
-  const float* HWY_RESTRICT x1 = x + quarter;
-  const float* HWY_RESTRICT x2 = x1 + quarter;
-  const float* HWY_RESTRICT x3 = x2 + quarter;
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-  for (size_t i = 0; i < quarter; i += 2 * lanes) {
-    s0 = hn::Add(s0, hn::LoadU(d, x + i));
-    s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
-    s2 = hn::Add(s2, hn::LoadU(d, x1 + i));
-    s3 = hn::Add(s3, hn::LoadU(d, x1 + i + lanes));
-    s4 = hn::Add(s4, hn::LoadU(d, x2 + i));
-    s5 = hn::Add(s5, hn::LoadU(d, x2 + i + lanes));
-    s6 = hn::Add(s6, hn::LoadU(d, x3 + i));
-    s7 = hn::Add(s7, hn::LoadU(d, x3 + i + lanes));
-  }
-  s0 =
-      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
-  return hn::GetLane(hn::SumOfLanes(d, s0)) + SumPlain(x + 4 * quarter, n - 4 * quarter);
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <algorithm>
@@ -91,10 +25,6 @@ HWY_AFTER_NAMESPACE();
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(SumPlain);
-HWY_EXPORT(SumPrefetched);
-HWY_EXPORT(SumStreams);
 
 struct Sum {
   using Input = Buffer<float>;
@@ -115,6 +45,7 @@ struct Sum {
   }
 };
 
+// One accumulator.
 void naive(const Sum::Input& x, float& out) {
   float sum = 0;
   for (float value : x) sum += value;
@@ -170,24 +101,6 @@ constexpr auto kOmpSimd = run<omp_simd>;
 constexpr auto kOmpSimd = kNotBuilt;
 #endif
 
-// As wide as the host's vectors are, and many of them in flight: bound by the load ports.
-void highway(const Sum::Input& x, float& out) {
-  out = HWY_DYNAMIC_DISPATCH(SumPlain)(x.data(), x.size());
-}
-
-// The hardware prefetcher starts over at each page boundary; asking for a line 4 KiB ahead keeps
-// misses in flight there. It pays where L3 feeds; DRAM is the limit either way, and in L1 each
-// prefetch takes the place of a load.
-void prefetch(const Sum::Input& x, float& out) {
-  out = HWY_DYNAMIC_DISPATCH(SumPrefetched)(x.data(), x.size());
-}
-
-// From four places at once: more of the hardware's prefetchers, and of the memory's banks, are
-// busy.
-void streams(const Sum::Input& x, float& out) {
-  out = HWY_DYNAMIC_DISPATCH(SumStreams)(x.data(), x.size());
-}
-
 #if HEADROOM_HAVE_OPENBLAS
 void openblas(const Sum::Input& x, float& out) {
   openblas_set_num_threads(1);
@@ -226,6 +139,97 @@ constexpr auto kOpenBlasDot = run<openblas_dot>;
 bool ssum_is_right() { return false; }
 constexpr auto kOpenBlasSum = kNotBuilt, kOpenBlasDot = kNotBuilt;
 #endif
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// Eight vectors of partial sums: enough independent adds in flight to hide the latency of an add at
+// two a cycle. `kAhead` bytes further on are prefetched, 0 for none.
+template <size_t kAhead>
+float SumFloats(const float* HWY_RESTRICT x, size_t n) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  const size_t step = 8 * lanes;
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+  size_t i = 0;
+  for (; i + step <= n; i += step) {
+    if constexpr (kAhead != 0) prefetch_lines(x + i, kAhead, step * sizeof(float));
+    s0 = hn::Add(s0, hn::LoadU(d, x + i));
+    s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
+    s2 = hn::Add(s2, hn::LoadU(d, x + i + 2 * lanes));
+    s3 = hn::Add(s3, hn::LoadU(d, x + i + 3 * lanes));
+    s4 = hn::Add(s4, hn::LoadU(d, x + i + 4 * lanes));
+    s5 = hn::Add(s5, hn::LoadU(d, x + i + 5 * lanes));
+    s6 = hn::Add(s6, hn::LoadU(d, x + i + 6 * lanes));
+    s7 = hn::Add(s7, hn::LoadU(d, x + i + 7 * lanes));
+  }
+  for (; i + lanes <= n; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
+  s0 =
+      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
+  float sum = hn::GetLane(hn::SumOfLanes(d, s0));
+  for (; i < n; ++i) sum += x[i];
+  return sum;
+}
+
+float SumPlain(const float* HWY_RESTRICT x, size_t n) { return SumFloats<0>(x, n); }
+float SumPrefetched(const float* HWY_RESTRICT x, size_t n) { return SumFloats<4096>(x, n); }
+
+// Four quarters side by side, two vectors of each a step; what is left over in the end.
+float SumStreams(const float* HWY_RESTRICT x, size_t n) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  const size_t quarter = n / 4 / (2 * lanes) * (2 * lanes);
+  const float* HWY_RESTRICT x1 = x + quarter;
+  const float* HWY_RESTRICT x2 = x1 + quarter;
+  const float* HWY_RESTRICT x3 = x2 + quarter;
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+  for (size_t i = 0; i < quarter; i += 2 * lanes) {
+    s0 = hn::Add(s0, hn::LoadU(d, x + i));
+    s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
+    s2 = hn::Add(s2, hn::LoadU(d, x1 + i));
+    s3 = hn::Add(s3, hn::LoadU(d, x1 + i + lanes));
+    s4 = hn::Add(s4, hn::LoadU(d, x2 + i));
+    s5 = hn::Add(s5, hn::LoadU(d, x2 + i + lanes));
+    s6 = hn::Add(s6, hn::LoadU(d, x3 + i));
+    s7 = hn::Add(s7, hn::LoadU(d, x3 + i + lanes));
+  }
+  s0 =
+      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
+  return hn::GetLane(hn::SumOfLanes(d, s0)) + SumPlain(x + 4 * quarter, n - 4 * quarter);
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace headroom {
+namespace {
+
+HWY_EXPORT(SumPlain);
+HWY_EXPORT(SumPrefetched);
+HWY_EXPORT(SumStreams);
+
+// As wide as the host's vectors are, and many of them in flight: bound by the load ports.
+void highway(const Sum::Input& x, float& out) {
+  out = HWY_DYNAMIC_DISPATCH(SumPlain)(x.data(), x.size());
+}
+
+// The hardware prefetcher starts over at each page boundary; asking for a line 4 KiB ahead keeps
+// misses in flight there. It pays where L3 feeds; DRAM is the limit either way, and in L1 each
+// prefetch takes the place of a load.
+void prefetch(const Sum::Input& x, float& out) {
+  out = HWY_DYNAMIC_DISPATCH(SumPrefetched)(x.data(), x.size());
+}
+
+// From four places at once: more of the hardware's prefetchers, and of the memory's banks, are
+// busy.
+void streams(const Sum::Input& x, float& out) {
+  out = HWY_DYNAMIC_DISPATCH(SumStreams)(x.data(), x.size());
+}
 
 constexpr Need kNeedsOpenMp[] = {kOpenMp};
 constexpr Need kNeedsOpenBlas[] = {kOpenBlas};

@@ -4,8 +4,8 @@
 // neighbours of the two ranges. Out: n bytes, in a second array. Nothing branches on data.
 //
 // std::tolower is a call and a lookup in the locale's table for every byte. In a vector, adding a
-// constant moves the capitals to the least signed numbers, so that one comparison finds them (UTF-8
-// passes unharmed: its bytes from 0x80 on are none).
+// constant moves the capitals to the least signed numbers, so that one comparison finds them.
+// (UTF-8 is left as it is: none of its bytes from 0x80 on is a capital.)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/to_lower.cpp"
 #include <cstddef>
@@ -15,64 +15,6 @@
 #include "support/prefetch-inl.h"
 #include "support/simd.h"
 
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-namespace {
-
-HWY_INLINE uint8_t LowerByte(uint8_t c) {
-  return static_cast<uint8_t>(c | (static_cast<uint8_t>(c - 'A') < 26 ? 0x20 : 0));
-}
-
-template <class D>
-HWY_INLINE hn::Vec<D> LowerVector(D d, hn::Vec<D> text) {
-  const hn::RebindToSigned<D> di;
-  const auto moved = hn::BitCast(di, hn::Add(text, hn::Set(d, 0x80 - 'A')));
-  const auto capital = hn::RebindMask(d, hn::Lt(moved, hn::Set(di, -128 + 26)));
-  return hn::Or(text, hn::IfThenElseZero(capital, hn::Set(d, 0x20)));
-}
-
-template <bool kStream, class D>
-HWY_INLINE void Put(D d, hn::Vec<D> text, uint8_t* to) {
-  if constexpr (kStream) {
-    hn::Stream(text, d, to);
-  } else {
-    hn::StoreU(text, d, to);
-  }
-}
-
-template <bool kStream>
-void Lower(const uint8_t* HWY_RESTRICT from, size_t n, uint8_t* HWY_RESTRICT to) {
-  const hn::ScalableTag<uint8_t> d;
-  const size_t lanes = hn::Lanes(d);
-  size_t i = 0;
-  if constexpr (kStream) {  // these stores go to whole vectors of memory: up to the first of them
-    const size_t past = reinterpret_cast<uintptr_t>(to) % lanes;
-    const size_t first = HWY_MIN(n, past == 0 ? 0 : lanes - past);
-    for (; i < first; ++i) to[i] = LowerByte(from[i]);
-  }
-  for (; n - i >= 4 * lanes; i += 4 * lanes) {
-    if constexpr (kStream) prefetch_lines(from + i, kStreamAhead, 4 * lanes);
-    const auto v0 = hn::LoadU(d, from + i), v1 = hn::LoadU(d, from + i + lanes);
-    const auto v2 = hn::LoadU(d, from + i + 2 * lanes), v3 = hn::LoadU(d, from + i + 3 * lanes);
-    Put<kStream>(d, LowerVector(d, v0), to + i);
-    Put<kStream>(d, LowerVector(d, v1), to + i + lanes);
-    Put<kStream>(d, LowerVector(d, v2), to + i + 2 * lanes);
-    Put<kStream>(d, LowerVector(d, v3), to + i + 3 * lanes);
-  }
-  for (; n - i >= lanes; i += lanes)
-    Put<kStream>(d, LowerVector(d, hn::LoadU(d, from + i)), to + i);
-  if constexpr (kStream) hwy::FlushStream();
-  for (; i < n; ++i) to[i] = LowerByte(from[i]);
-}
-
-}  // namespace
-
-void ToLowerPlain(const uint8_t* from, size_t n, uint8_t* to) { Lower<false>(from, n, to); }
-void ToLowerStream(const uint8_t* from, size_t n, uint8_t* to) { Lower<true>(from, n, to); }
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
 #if HWY_ONCE
 #include <algorithm>
 #include <cctype>
@@ -80,12 +22,10 @@ HWY_AFTER_NAMESPACE();
 
 #include "absl/strings/ascii.h"
 #include "core/kernel.h"
+#include "support/bytes.h"
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(ToLowerPlain);
-HWY_EXPORT(ToLowerStream);
 
 struct ToLower {
   using Input = Buffer<std::uint8_t>;
@@ -104,11 +44,7 @@ struct ToLower {
     }
     return in;
   }
-  static Input from(std::span<const std::uint8_t> bytes) {
-    Input in(bytes.size());
-    std::copy(bytes.begin(), bytes.end(), in.begin());
-    return in;
-  }
+  static Input from(std::span<const std::uint8_t> bytes) { return copy_of(bytes); }
   static void size(const Input& in, Output& out) { out = Output(in.size()); }
   static absl::Status same(const Input&, const Output& want, const Output& got) {
     return exact(want, got);
@@ -116,7 +52,8 @@ struct ToLower {
 };
 using Bytes = Buffer<std::uint8_t>;
 
-// In the "C" locale, which programs start in, std::tolower knows ASCII alone.
+// A call for each byte. (In the "C" locale, in which programs start, std::tolower knows ASCII
+// alone.)
 void naive(const Bytes& in, Bytes& out) {
   std::transform(in.begin(), in.end(), out.begin(),
                  [](std::uint8_t c) { return static_cast<std::uint8_t>(std::tolower(c)); });
@@ -148,20 +85,81 @@ void swar(const Bytes& in, Bytes& out) {
     out[i] = static_cast<std::uint8_t>(in[i] >= 'A' && in[i] <= 'Z' ? in[i] + 32 : in[i]);
 }
 
+void absl_lower(const Bytes& in, Bytes& out) {
+  std::transform(in.begin(), in.end(), out.begin(),
+                 [](std::uint8_t c) { return static_cast<std::uint8_t>(absl::ascii_tolower(c)); });
+}
+
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace {
+
+HWY_INLINE uint8_t LowerByte(uint8_t c) {
+  return static_cast<uint8_t>(c | (static_cast<uint8_t>(c - 'A') < 26 ? 0x20 : 0));
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> LowerVector(D d, hn::Vec<D> text) {
+  const hn::RebindToSigned<D> di;
+  const auto moved = hn::BitCast(di, hn::Add(text, hn::Set(d, 0x80 - 'A')));
+  const auto capital = hn::RebindMask(d, hn::Lt(moved, hn::Set(di, -128 + 26)));
+  return hn::Or(text, hn::IfThenElseZero(capital, hn::Set(d, 0x20)));
+}
+
+// The n bytes at `from` in small letters, to `to`; past the caches if kStream.
+template <bool kStream>
+void Lower(const uint8_t* HWY_RESTRICT from, size_t n, uint8_t* HWY_RESTRICT to) {
+  const hn::ScalableTag<uint8_t> d;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  if constexpr (kStream) {  // these stores go to whole vectors of memory: up to the first of them
+    const size_t first = items_to_alignment(to, n, lanes);
+    for (; i < first; ++i) to[i] = LowerByte(from[i]);
+  }
+  for (; n - i >= 4 * lanes; i += 4 * lanes) {
+    if constexpr (kStream) prefetch_lines(from + i, kStreamAhead, 4 * lanes);
+    const auto v0 = hn::LoadU(d, from + i), v1 = hn::LoadU(d, from + i + lanes);
+    const auto v2 = hn::LoadU(d, from + i + 2 * lanes), v3 = hn::LoadU(d, from + i + 3 * lanes);
+    StoreOrStream<kStream>(d, LowerVector(d, v0), to + i);
+    StoreOrStream<kStream>(d, LowerVector(d, v1), to + i + lanes);
+    StoreOrStream<kStream>(d, LowerVector(d, v2), to + i + 2 * lanes);
+    StoreOrStream<kStream>(d, LowerVector(d, v3), to + i + 3 * lanes);
+  }
+  for (; n - i >= lanes; i += lanes)
+    StoreOrStream<kStream>(d, LowerVector(d, hn::LoadU(d, from + i)), to + i);
+  if constexpr (kStream) hwy::FlushStream();
+  for (; i < n; ++i) to[i] = LowerByte(from[i]);
+}
+
+}  // namespace
+
+void ToLowerPlain(const uint8_t* from, size_t n, uint8_t* to) { Lower<false>(from, n, to); }
+void ToLowerStream(const uint8_t* from, size_t n, uint8_t* to) { Lower<true>(from, n, to); }
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace headroom {
+namespace {
+
+HWY_EXPORT(ToLowerPlain);
+HWY_EXPORT(ToLowerStream);
+
 // Four operations for as many bytes as the host's vectors hold.
 void highway(const Bytes& in, Bytes& out) {
   HWY_DYNAMIC_DISPATCH(ToLowerPlain)(in.data(), in.size(), out.data());
 }
 
-// A plain store first reads the line that it is about to overwrite: three bytes move for each byte
-// of text, where two would do.
+// The same with stores past the caches: a plain store first reads the line that it is about to
+// overwrite, so three bytes move for each byte of text, where two would do. (And what is read is
+// asked for ahead, as the hardware's prefetchers do too little beside such stores.)
 void stream(const Bytes& in, Bytes& out) {
   HWY_DYNAMIC_DISPATCH(ToLowerStream)(in.data(), in.size(), out.data());
-}
-
-void absl_lower(const Bytes& in, Bytes& out) {
-  std::transform(in.begin(), in.end(), out.begin(),
-                 [](std::uint8_t c) { return static_cast<std::uint8_t>(absl::ascii_tolower(c)); });
 }
 
 constexpr Variant<ToLower> kVariants[] = {

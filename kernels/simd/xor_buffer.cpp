@@ -2,64 +2,14 @@
 // key[i mod 4]. Every byte that a browser sends through a WebSocket is masked so (RFC 6455, 5.3).
 //
 // Out: the whole payload, exact. The four bytes of the key differ.
-#include "support/prefetch-inl.h"
+//
+// Byte by byte the key is looked up each time. A register that holds the key over and over takes as
+// many bytes a step as it holds, and a vector does not even need another key for the next step.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/xor_buffer.cpp"
 #include "hwy/cache_control.h"
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-// Vectors hold whole keys, so one vector of keys does for all. Where the head before the first
-// aligned store is no multiple of four, the key is turned.
-template <bool kStream>
-HWY_INLINE void Mask(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HWY_RESTRICT key,
-                     uint8_t* HWY_RESTRICT out) {
-  const hn::ScalableTag<uint8_t> d;
-  [[maybe_unused]] const size_t lanes = hn::Lanes(d);
-  size_t i = 0;
-  if constexpr (kStream) {
-    const size_t head = items_to_alignment(out, n, lanes);
-    for (; i < head; ++i) out[i] = in[i] ^ key[i % 4];
-  }
-#if HWY_TARGET != HWY_SCALAR  // which has vectors of one byte
-  const hn::Repartition<uint32_t, decltype(d)> d32;
-  const uint8_t turned[4] = {key[i % 4], key[(i + 1) % 4], key[(i + 2) % 4], key[(i + 3) % 4]};
-  uint32_t word;
-  hwy::CopyBytes<4>(turned, &word);
-  const auto key_v = hn::BitCast(d, hn::Set(d32, word));
-  const auto one = [&](size_t at) HWY_ATTR {
-    const auto v = hn::Xor(hn::LoadU(d, in + at), key_v);
-    if constexpr (kStream)
-      hn::Stream(v, d, out + at);
-    else
-      hn::StoreU(v, d, out + at);
-  };
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    if constexpr (kStream) prefetch_lines(in + i, kStreamAhead, 4 * lanes);
-    one(i);
-    one(i + lanes);
-    one(i + 2 * lanes);
-    one(i + 3 * lanes);
-  }
-  for (; i + lanes <= n; i += lanes) one(i);
-#endif
-  for (; i < n; ++i) out[i] = in[i] ^ key[i % 4];
-  if constexpr (kStream) hwy::FlushStream();
-}
-
-void MaskStored(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HWY_RESTRICT key,
-                uint8_t* HWY_RESTRICT out) {
-  Mask<false>(in, n, key, out);
-}
-void MaskStreamed(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HWY_RESTRICT key,
-                  uint8_t* HWY_RESTRICT out) {
-  Mask<true>(in, n, key, out);
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <cstring>
@@ -68,9 +18,6 @@ HWY_AFTER_NAMESPACE();
 
 namespace headroom {
 namespace {
-
-HWY_EXPORT(MaskStored);
-HWY_EXPORT(MaskStreamed);
 
 struct XorBuffer {
   struct Input {
@@ -102,8 +49,8 @@ void naive(const XorBuffer::Input& in, Buffer<std::uint8_t>& out) {
   for (std::size_t i = 0; i < in.payload.size(); ++i) out[i] = in.payload[i] ^ in.key[i % 4];
 }
 
-// Two keys fill a general register: eight bytes a step. The compiler can't find it: it may not know
-// that bytes written leave the key alone.
+// Two keys fill a general register: eight bytes a step. (Compilers can't do that to naive: for all
+// they know, a byte stored may change the key.)
 void swar(const XorBuffer::Input& in, Buffer<std::uint8_t>& output) {
   const std::uint8_t* const from = in.payload.data();
   std::uint8_t* const out = output.data();
@@ -121,13 +68,74 @@ void swar(const XorBuffer::Input& in, Buffer<std::uint8_t>& output) {
   for (; i < n; ++i) out[i] = from[i] ^ in.key[i % 4];
 }
 
+}  // namespace
+}  // namespace headroom
+#endif  // HWY_ONCE
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+
+// Vectors hold whole keys, so one vector of keys does for all. Past the caches if kStream; where
+// the bytes before the first aligned store are no multiple of four, the key is turned.
+template <bool kStream>
+HWY_INLINE void Mask(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HWY_RESTRICT key,
+                     uint8_t* HWY_RESTRICT out) {
+  const hn::ScalableTag<uint8_t> d;
+  [[maybe_unused]] const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  if constexpr (kStream) {
+    const size_t head = items_to_alignment(out, n, lanes);
+    for (; i < head; ++i) out[i] = in[i] ^ key[i % 4];
+  }
+#if HWY_TARGET != HWY_SCALAR  // which has vectors of one byte
+  const hn::Repartition<uint32_t, decltype(d)> d32;
+  const uint8_t turned[4] = {key[i % 4], key[(i + 1) % 4], key[(i + 2) % 4], key[(i + 3) % 4]};
+  uint32_t word;
+  hwy::CopyBytes<4>(turned, &word);
+  const auto key_v = hn::BitCast(d, hn::Set(d32, word));
+  const auto one = [&](size_t at) HWY_ATTR {
+    StoreOrStream<kStream>(d, hn::Xor(hn::LoadU(d, in + at), key_v), out + at);
+  };
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    if constexpr (kStream) prefetch_lines(in + i, kStreamAhead, 4 * lanes);
+    one(i);
+    one(i + lanes);
+    one(i + 2 * lanes);
+    one(i + 3 * lanes);
+  }
+  for (; i + lanes <= n; i += lanes) one(i);
+#endif
+  for (; i < n; ++i) out[i] = in[i] ^ key[i % 4];
+  if constexpr (kStream) hwy::FlushStream();
+}
+
+void MaskStored(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HWY_RESTRICT key,
+                uint8_t* HWY_RESTRICT out) {
+  Mask<false>(in, n, key, out);
+}
+void MaskStreamed(const uint8_t* HWY_RESTRICT in, size_t n, const uint8_t* HWY_RESTRICT key,
+                  uint8_t* HWY_RESTRICT out) {
+  Mask<true>(in, n, key, out);
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace headroom {
+namespace {
+
+HWY_EXPORT(MaskStored);
+HWY_EXPORT(MaskStreamed);
+
 // A vector of keys against the widest vectors of the host: as fast as L1 can store.
 void highway(const XorBuffer::Input& in, Buffer<std::uint8_t>& out) {
   HWY_DYNAMIC_DISPATCH(MaskStored)(in.payload.data(), in.payload.size(), in.key, out.data());
 }
 
-// Streaming stores: no line of the output is read before it is written, a third of the traffic;
-// and what is read is asked for 16 KiB ahead.
+// Stores past the caches: no line of the output is read before it is written, which saves a third
+// of the traffic. (And what is read is asked for ahead, as the hardware's prefetchers do too little
+// beside such stores.)
 void non_temporal(const XorBuffer::Input& in, Buffer<std::uint8_t>& out) {
   HWY_DYNAMIC_DISPATCH(MaskStreamed)(in.payload.data(), in.payload.size(), in.key, out.data());
 }
@@ -144,7 +152,7 @@ constexpr Variant<XorBuffer> kVariants[] = {
      .what = "widest SIMD of the host: as fast as L1 can store"},
     {.name = "non_temporal",
      .run = run<non_temporal>,
-     .what = "streaming stores, which read no line before they fill it, and prefetch; a loss in "
+     .what = "highway with non-temporal stores, which read no line before they fill it; a loss in "
              "caches"},
 };
 

@@ -1,17 +1,18 @@
-// Memory in pages of a chosen size, for kernels where it matters. (Buffer always asks for huge
-// pages.)
+// Memory in pages of a chosen size, for kernels to which the size matters. (A Buffer asks for huge
+// pages, and only from 1 MiB on.)
 #pragma once
 
 #include <sys/mman.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <fstream>
-#include <new>
 #include <sstream>
 #include <string>
 #include <utility>
 
+#include "core/pages.h"
 #include "core/setting.h"
 
 namespace headroom {
@@ -19,47 +20,32 @@ namespace headroom {
 inline constexpr std::size_t kLine = 64;  // of a cache
 // What counts as a small page, whatever the host has.
 inline constexpr std::size_t kSmallPage = 4096;
-inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-enum class PageSize { kHuge, kSmall };
 // Of the inputs "huge_pages" and "small_pages".
 inline PageSize page_size(InputName input) {
   return input.text() == "small_pages" ? PageSize::kSmall : PageSize::kHuge;
 }
 
-// Anonymous memory at a 2 MiB boundary, with huge pages advised or forbidden; untouched, so zero.
+// Memory at a 2 MiB boundary, with huge pages advised or refused; zero, and untouched.
 class Mapping {
  public:
   Mapping() = default;
   Mapping(std::size_t bytes, PageSize page_size)
-      : size_((bytes + kHugePage - 1) / kHugePage * kHugePage) {
-    mapped_ = size_ + kHugePage;
-    base_ = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base_ == MAP_FAILED) {
-      base_ = nullptr;
-      throw std::bad_alloc();
-    }
-    const auto start = reinterpret_cast<std::uintptr_t>(base_);
-    data_ = static_cast<char*>(base_) + (kHugePage - start % kHugePage) % kHugePage;
-#ifdef MADV_HUGEPAGE
-    madvise(base_, mapped_, page_size == PageSize::kHuge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-#else
-    (void)page_size;
-#endif
-  }
+      : data_(static_cast<unsigned char*>(map_pages(bytes, page_size))), size_(bytes) {}
   Mapping(Mapping&& other) noexcept { swap(other); }
   Mapping& operator=(Mapping&& other) noexcept {
     swap(other);
     return *this;
   }
   ~Mapping() {
-    if (base_ != nullptr) munmap(base_, mapped_);
+    if (data_ != nullptr) unmap_pages(data_, size_);
   }
 
-  char* data() const { return data_; }
+  unsigned char* data() const { return data_; }
+  std::uint64_t* words() const { return reinterpret_cast<std::uint64_t*>(data_); }
   std::size_t size() const { return size_; }
   // Gives the pages back: the next touch of each is a first touch again.
-  void discard() { madvise(data_, size_, MADV_DONTNEED); }
+  void discard() { madvise(data_, mapped_bytes(size_), MADV_DONTNEED); }
 
   // The share of the memory touched so far that lies in huge pages, from 0 to 1; negative where the
   // host does not tell. An advice is not a promise.
@@ -73,7 +59,7 @@ class Mapping {
       char dash;
       std::istringstream range(line);
       if (range >> std::hex >> from >> dash >> to && dash == '-') {
-        inside = from < at + size_ && at < to;
+        inside = from < at + mapped_bytes(size_) && at < to;
       } else if (inside) {
         std::istringstream entry(line);
         std::string key;
@@ -91,15 +77,20 @@ class Mapping {
 
  private:
   void swap(Mapping& other) {
-    std::swap(base_, other.base_);
-    std::swap(mapped_, other.mapped_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
   }
-  void* base_ = nullptr;
-  std::size_t mapped_ = 0;
-  char* data_ = nullptr;
+  unsigned char* data_ = nullptr;
   std::size_t size_ = 0;
 };
+
+// The same with every page there, so that no timed call pays for the first touch. O_DIRECT takes
+// such memory: a huge page is one piece for the device where small ones are a piece for each 4 KiB,
+// which can triple what it delivers.
+inline Mapping touched_pages(std::size_t bytes, PageSize page_size = PageSize::kHuge) {
+  Mapping memory(bytes, page_size);
+  std::memset(memory.data(), 0, bytes);
+  return memory;
+}
 
 }  // namespace headroom

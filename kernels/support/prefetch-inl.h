@@ -18,7 +18,10 @@ inline std::size_t items_to_alignment(const T* p, std::size_t n, std::size_t byt
 // prefetchers start over at each page's end, and beside a stream of stores they keep too few lines
 // under way: far ahead, as the probe machine/copy has it, found best.
 inline constexpr std::ptrdiff_t kStreamAhead = 16384;
-inline void prefetch_lines(const void* p, std::ptrdiff_t ahead, std::size_t bytes) {
+// Always inlined: GCC 12 takes a function that does nothing but prefetch for one without effect,
+// and drops calls of it.
+__attribute__((always_inline)) inline void prefetch_lines(const void* p, std::ptrdiff_t ahead,
+                                                          std::size_t bytes) {
   // Harmless past the end, but no pointer may point there: computed as an integer.
   const std::uintptr_t at =
       reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(ahead);

@@ -2,6 +2,11 @@
 // as the file's own path below kernels/. The file is then compiled once for each target (x86: SSE2
 // to AVX-512, Arm: NEON, SVE), and HWY_DYNAMIC_DISPATCH picks the best one that the host has.
 //
+// Where a screen holds the SIMD code, the file is the kernel's .cpp, and all that is needed once
+// (the problem, the plain variants above the SIMD code, the table below) is between #if HWY_ONCE
+// and #endif: simd/sum.cpp. Longer code is in <kernel>-inl.h, which alone is read again, and the
+// .cpp is an ordinary file that includes it below its plain variants: simd/filter.cpp.
+//
 // No include guard: it must be read again for every target.
 
 // AVX3_DL (Ice Lake, Zen 4) is off by default in Highway 1.0.3.
@@ -31,6 +36,17 @@ HWY_INLINE uint64_t SumLanes(D d, hn::Vec<D> v) {
   uint64_t sum = 0;
   for (size_t i = 0; i < hn::Lanes(d); ++i) sum += lanes[i];
   return sum;
+}
+
+// Stores a vector at `to`, past the caches if kStream: `to` is then a multiple of the vector's
+// bytes, and hwy::FlushStream() follows the last one.
+template <bool kStream, class D>
+HWY_INLINE void StoreOrStream(D d, hn::Vec<D> v, hn::TFromD<D>* HWY_RESTRICT to) {
+  if constexpr (kStream) {
+    hn::Stream(v, d, to);
+  } else {
+    hn::StoreU(v, d, to);
+  }
 }
 
 }  // namespace headroom::HWY_NAMESPACE

@@ -41,9 +41,25 @@ def selfchecks() -> Path:
     return root() / "build" / "selfcheck"
 
 
+_results: Path | None = None
+
+
+def use_results(folder: Path) -> None:
+    """From here on results() is `folder`: the records of another repository."""
+    global _results
+    if not folder.is_dir():
+        raise HeadroomError(f"{shown(folder)}: no such folder of results")
+    _results = folder.absolute()
+
+
+def results_are_own() -> bool:
+    """Whether results() is the checkout's, whose records are of the kernels beside it."""
+    return _results is None
+
+
 def results() -> Path:
     """Where finished runs are kept."""
-    return root() / "results"
+    return _results or root() / "results"
 
 
 def scratch() -> Path:

@@ -12,11 +12,11 @@ from headroom_tools.base.text import safe
 INLINE = {
     "speedup": "over the ladder's baseline, with its interval; says where it is not resolved",
     "verdict": "faster, slower, equivalent or unresolved",
-    "ns_per_item": "time of an item",
-    "time": "time of a call",
-    "rate": "bytes a second",
-    "flops": "floating-point operations a second",
-    "of_ceiling": "share of what the machine's probe leaves",
+    "ns_per_item": "time per item",
+    "time": "time per call",
+    "rate": "bytes per second",
+    "flops": "floating-point operations per second",
+    "of_ceiling": "share of the ceiling reached",
     "probe": "a figure of machine/*, the best of its variants",
     "run": "the run that has it, as a link",
 }

@@ -134,14 +134,36 @@ class Records:
         raise Unbacked(f"{subject.text}: no record of {machine} has this probe")
 
     def drift(self, loaded: Loaded, kernels: set[str]) -> list[Drift]:
-        """Those of `kernels` whose source has changed since, comments and blanks aside."""
+        """Those of `kernels` whose source has changed since, comments and blanks aside.
+
+        Where the records are another repository's, its sources are not at hand: a source has then
+        changed where a newer record has another hash of it.
+        """
         measured = {kernel["name"]: kernel["source_hash"] for kernel in loaded.run["kernels"]}
         found = []
         for name in sorted(kernels):
+            if not paths.results_are_own():
+                if self._newest_hash(name) != measured.get(name):
+                    found.append(Drift(name, False))
+                continue
             now = self._source(name)
             if now != measured.get(name) and (paths.root() / "kernels").is_dir():
                 found.append(Drift(name, now is None))
         return found
+
+    def _newest_hash(self, name: str) -> str | None:
+        """A kernel's hash in the newest of all records that have it."""
+        if name not in self._sources:
+            self._sources[name] = next(
+                (
+                    kernel["source_hash"]
+                    for folder in paths.complete_runs(paths.results())
+                    for kernel in self._load(folder).run["kernels"]
+                    if kernel["name"] == name
+                ),
+                None,
+            )
+        return self._sources[name]
 
     def _source(self, name: str) -> str | None:
         """The hash of a kernel's source as it is now; None where no file registers it."""

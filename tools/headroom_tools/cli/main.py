@@ -56,13 +56,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="headroom",
         description="Runs the benchmarks, keeps their records, and reads them.",
-        epilog="RUN is a run's folder, `latest`, `latest~1` and so on of results/, or its newest of a "
-        "@MACHINE or @MACHINE/LABEL. "
+        epilog="RUN is a run's folder; or `latest`, `latest~1` and so on in results/; or @MACHINE "
+        "or @MACHINE/LABEL, the newest run there with that machine or label. "
         "Exit status: 0 fine, 1 a check failed, 2 bad usage or input.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print one JSON document")
+    records = argparse.ArgumentParser(add_help=False)
+    records.add_argument(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="where latest and @MACHINE are looked for: the records of another repository "
+        "(default: results/ of this checkout)",
+    )
     band = argparse.ArgumentParser(add_help=False)
     band.add_argument(
         "--band",
@@ -74,12 +82,12 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("list", parents=[shared], help="the kernels and variants of this build")
     add = commands.add_parser(
-        "machine", parents=[shared], help="the fingerprint of this computer, and what it measured"
+        "machine", parents=[shared, records], help="the fingerprint of this computer, and what it measured"
     )
     add.add_argument(
         "run", metavar="RUN", nargs="?", help="a run's machine (default: this, and its newest run)"
     )
-    add.add_argument("--scratch", type=Path, metavar="DIR", help="whose disk to describe")
+    add.add_argument("--scratch", type=Path, metavar="DIR", help="describe the disk of this folder")
 
     add = commands.add_parser("run", parents=[shared], help="measure, and write a record")
     add.add_argument(
@@ -88,64 +96,64 @@ def _parser() -> argparse.ArgumentParser:
         help="smoke: checks only; quick: 3 minutes; standard: 10 minutes (default); "
         "thorough: everything",
     )
-    add.add_argument("--filter", metavar="RE", help="only kernels whose group/name this finds")
-    add.add_argument("--machine", type=_name, metavar="NAME", help="instead of the hardware's slug")
+    add.add_argument("--filter", metavar="RE", help="only kernels whose group/name matches")
+    add.add_argument("--machine", type=_name, metavar="NAME", help="instead of the generated name")
     add.add_argument("--label", type=_label, help="e.g. before, after-ram (default: the compiler)")
     add.add_argument(
         "--changed", type=_names, metavar="WHAT", help="declares an upgrade: ram,disk,cpu,network"
     )
     add.add_argument("--out", type=Path, metavar="DIR", help="results folder (default results/)")
     add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
-    add.add_argument("--simd-target", type=_name, metavar="T", help="hold SIMD down, e.g. AVX2")
+    add.add_argument("--simd-target", type=_name, metavar="T", help="at most this one, e.g. AVX2")
     add.add_argument("--raw", action="store_true", help="keep every round, in raw.json")
-    add.add_argument("--resume", action="store_true", help="go on with the newest unfinished run")
-    add.add_argument("--dry-run", action="store_true", help="say what it takes, measure nothing")
+    add.add_argument("--resume", action="store_true", help="continue the newest unfinished run")
+    add.add_argument("--dry-run", action="store_true", help="only estimate time and space")
     add.add_argument(
         "--strict",
         action="store_true",
-        help="refuse a machine that is not fit to measure; status 1 also for what is missing, "
-        "left out or was disturbed",
+        help="refuse to measure on an unfit machine; status 1 also if variants are missing, "
+        "sizes were left out or launches were disturbed",
     )
 
-    add = commands.add_parser("show", parents=[shared, band], help="the ladders of a run")
+    add = commands.add_parser("show", parents=[shared, records, band], help="the ladders of a run")
     add.add_argument("run", metavar="RUN", nargs="?", default="latest")
-    add.add_argument("--baseline", metavar="VARIANT", help="hold all variants against this one")
-    add.add_argument("--counters", action="store_true", help="also what the hardware counted")
+    add.add_argument("--baseline", metavar="VARIANT", help="compare all variants with this one")
+    add.add_argument("--counters", action="store_true", help="also show hardware counters")
 
     add = commands.add_parser(
         "compare",
-        parents=[band],
+        parents=[records, band],
         help="runs against a base: machines, or configurations of one",
-        description="Runs that agree (fingerprint, compiler, flags, configuration, label) pool, "
-        "named or lying beside a named one.",
+        description="Runs that agree (fingerprint, compiler, flags, configuration, label) are "
+        "pooled, whether they are named or in the same folder as a named one.",
     )
     add.add_argument("base", metavar="BASE")
     add.add_argument("new", metavar="NEW", nargs="+")
     form = add.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document")
     form.add_argument("--markdown", action="store_true", help="tables for a pull request")
-    form.add_argument("--csv", action="store_true", help="a line for each cell and NEW")
-    add.add_argument("--all", action="store_true", help="every variant, not the best ones alone")
-    add.add_argument("--no-pool", action="store_true", help="each RUN by itself")
+    form.add_argument("--csv", action="store_true", help="one line per cell and NEW")
+    add.add_argument("--all", action="store_true", help="every variant, not only the best ones")
+    add.add_argument("--no-pool", action="store_true", help="do not pool runs")
     add.add_argument(
         "--fail-on", choices=("slower",), help="status 1 where a cell has this verdict, for CI"
     )
 
     add = commands.add_parser(
         "scale",
-        parents=[shared],
+        parents=[shared, records],
         help="Amdahl's and the Universal Scalability Law, fitted to thread sweeps",
     )
     add.add_argument("run", metavar="RUN", nargs="?", default="latest")
 
-    add = commands.add_parser("export", parents=[shared], help="a run for other tools")
+    add = commands.add_parser("export", parents=[shared, records], help="a run for other tools")
     add.add_argument("run", metavar="RUN", nargs="?", default="latest")
     add.add_argument(
         "--format",
         choices=("google-benchmark", "csv"),
         default="google-benchmark",
-        help="google-benchmark: JSON for compare.py and CI services, one repetition a launch "
-        "(default); csv: one line a launch",
+        help="google-benchmark: JSON for compare.py and CI services, one repetition per launch "
+        "(default); csv: one line per launch",
     )
     add.add_argument(
         "-o",
@@ -159,17 +167,17 @@ def _parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser(
         "report",
-        parents=[shared],
+        parents=[shared, records],
         help="one self-contained page about runs",
-        description="The first RUN is the base that others are compared with. Without any: of each "
-        "machine in results/ the newest run.",
+        description="The first RUN is the base that others are compared with. Default: the newest "
+        "run of each machine in results/.",
     )
     add.add_argument("run", metavar="RUN", nargs="*")
     add.add_argument("-o", "--output", type=Path, metavar="FILE", default=Path("report.html"))
 
     add = commands.add_parser(
         "plot",
-        parents=[shared],
+        parents=[shared, records],
         help="one kind of picture of runs, for a document: SVG, PNG or PDF",
         description="memory: the memory mountain; roofline; ladders: speedups with intervals "
         "against the ceiling; launches: how they are distributed; sizes and threads: sweeps; "
@@ -182,18 +190,18 @@ def _parser() -> argparse.ArgumentParser:
         help="memory, roofline, ladders, launches, sizes, threads, axes",
     )
     add.add_argument("run", metavar="RUN", nargs="*", default=["latest"])
-    add.add_argument("--filter", metavar="RE", default="", help="only kernels that this finds")
+    add.add_argument("--filter", metavar="RE", default="", help="only kernels that match")
     add.add_argument("-o", "--output", type=Path, metavar="FILE", required=True)
 
     add = commands.add_parser(
         "cite",
-        parents=[shared],
+        parents=[shared, records],
         help="fill the figures of documents from results/, or check them",
         description="A figure in a Markdown document stands between markers: <!-- headroom: "
         "simd/sum/highway/n:4096 speedup @MACHINE -->42.0x [41.0, 43.0]<!-- /headroom -->. "
-        "@MACHINE/RUN-NAME names an exact run; else the newest of that machine that has the "
-        "figure counts. Quantities: speedup, verdict, ns_per_item, time, rate, flops, of_ceiling, "
-        "probe, run (with `brief`: no interval); and in whole: ladder, table, best, probes, "
+        "@MACHINE/RUN-NAME names an exact run; @MACHINE means the newest run of that machine that "
+        "has the figure. Quantities: speedup, verdict, ns_per_item, time, rate, flops, of_ceiling, "
+        "probe, run (with `brief`: no interval); and whole blocks: ladder, table, best, probes, "
         "compare.",
     )
     add.add_argument(
@@ -201,12 +209,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     what = add.add_mutually_exclusive_group()
     what.add_argument(
-        "--check", action="store_true", help="write nothing; status 1 and a diff for what is wrong"
+        "--check", action="store_true", help="write nothing; status 1 and a diff for wrong figures"
     )
     what.add_argument("--latex", action="store_true", help="macros for all figures of a RUN")
     what.add_argument("--bibtex", action="store_true", help="entries for RUNs: commit, machine")
     add.add_argument(
-        "--strict", action="store_true", help="a kernel's source that has changed since is an error"
+        "--strict", action="store_true", help="a kernel whose source has changed since is an error"
     )
 
     add = commands.add_parser(
@@ -216,13 +224,13 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--quick", action="store_true", help="60 comparisons, a minute (default)")
     how.add_argument("--full", action="store_true", help="630 comparisons, 20 minutes")
     how.add_argument(
-        "--samples", nargs="+", type=Path, metavar="FILE", help="judge kept samples again, together"
+        "--samples", nargs="+", type=Path, metavar="FILE", help="judge saved samples, together"
     )
     how.add_argument(
-        "--between", nargs="+", metavar="RUN", help="instead: how far whole runs differ, by axis"
+        "--between", nargs="+", metavar="RUN", help="instead: how much whole runs differ, by axis"
     )
     add.add_argument(
-        "--only", choices=("quiet", "cpu", "memory"), help="one condition: no, or which other load"
+        "--only", choices=("quiet", "cpu", "memory"), help="with no load, or this load beside it"
     )
     add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
 
@@ -258,6 +266,8 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.command is None:
             parser.print_help()
             return 2
+        if getattr(arguments, "results", None):
+            paths.use_results(arguments.results)
         status = _COMMANDS[arguments.command](arguments)
         sys.stdout.flush()
         return status

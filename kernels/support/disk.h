@@ -1,5 +1,5 @@
-// What the disk's probes share: blocks that can be recognised, memory that O_DIRECT takes, and a
-// page cache that is proven to be empty.
+// What the kernels share that read and write a disk: blocks that can be recognised, whole
+// transfers, and a page cache that is proven to be empty.
 #pragma once
 
 #include <fcntl.h>
@@ -8,8 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <new>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -17,11 +18,6 @@
 #include "core/need.h"
 #include "core/random.h"
 #include "core/scratch.h"
-#include "machine/partner.h"
-
-#if HEADROOM_HAVE_URING
-#include <liburing.h>
-#endif
 
 namespace headroom::disk {
 
@@ -46,39 +42,6 @@ inline void require(bool fine, const char* what) {
 inline constexpr std::size_t round_up(std::size_t bytes) {
   return (bytes + kBlock - 1) / kBlock * kBlock;
 }
-
-// Memory aligned for O_DIRECT, touched. Huge pages, where the system has them, are one piece for
-// the device where small ones are a piece for each 4 KiB: that can triple what O_DIRECT delivers.
-enum class PageSize { kSmall, kHuge };
-
-class Pages {
- public:
-  explicit Pages(std::size_t bytes, PageSize page_size = PageSize::kHuge)
-      : size_(bytes), mapped_(round_up(bytes) + kHugePage) {
-    void* const map =
-        mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) throw std::bad_alloc();
-    map_ = static_cast<unsigned char*>(map);
-#ifdef MADV_HUGEPAGE
-    madvise(map, mapped_, page_size == PageSize::kHuge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-#endif
-    data_ = map_ + (kHugePage - reinterpret_cast<std::uintptr_t>(map) % kHugePage) % kHugePage;
-    std::memset(data_, 0, size_);
-  }
-  ~Pages() { munmap(map_, mapped_); }
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-  unsigned char* data() { return data_; }
-  std::uint64_t* words() { return reinterpret_cast<std::uint64_t*>(data_); }
-  const std::uint64_t* words() const { return reinterpret_cast<const std::uint64_t*>(data_); }
-  std::size_t size() const { return size_; }
-
- private:
-  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
-  std::size_t size_, mapped_;
-  unsigned char* map_;
-  unsigned char* data_;
-};
 
 // Fills a block with random words, so that no layer below can compress it.
 inline void fill_block(std::uint64_t* words, std::uint64_t seed) {
@@ -141,17 +104,6 @@ inline void write_at(int fd, const unsigned char* data, std::size_t bytes, std::
   }
 }
 
-// Lets the calling thread run on every core while it lives. A disk may interrupt one core only, and
-// a thread pinned to another waits for that core to wake its own: a third of the latency on a
-// virtual disk. The scheduler finds the right one.
-class OnAnyCore {
-#ifdef __linux__
-  OnCore cores_{cpus_of_all_cores()};
-#endif
- public:
-  OnAnyCore() {}
-};
-
 // Flushes a file and drops its pages from the page cache; true if mincore(2) then finds none of
 // them.
 inline bool drop_cache(int fd, std::size_t bytes) {
@@ -186,7 +138,7 @@ inline void require_cold(int fd, std::size_t bytes) {
 // written can be dropped from memory (on tmpfs it can't).
 inline bool on_disk() {
   static const bool works = [] {
-    if (!internal::has_direct_io()) return false;
+    if (!kDirectIo.met()) return false;
     try {
       const ScratchFile file;
       const std::vector<unsigned char> block(kBlock, 1);
@@ -200,58 +152,5 @@ inline bool on_disk() {
 }
 inline constexpr Need kDisk{"disk", on_disk,
                             "choose a scratch folder on a disk, not in memory (--scratch)"};
-
-#if HEADROOM_HAVE_URING
-// Keeps up to `depth` requests under way.
-class Ring {
- public:
-  explicit Ring(unsigned depth) : requests_(depth) {
-    if (const int error = io_uring_queue_init(depth, &ring_, 0); error < 0) fail(error);
-  }
-  ~Ring() { io_uring_queue_exit(&ring_); }
-  Ring(const Ring&) = delete;
-  Ring& operator=(const Ring&) = delete;
-
-  // Runs requests 0 .. count-1. prepare(entry, request, slot) fills in one, done(request, slot)
-  // follows when it has transferred all its bytes(request); no two under way have the same slot.
-  template <class Prepare, class Bytes, class Done>
-  void run(std::size_t count, Prepare prepare, Bytes bytes, Done done) {
-    std::size_t next = 0, left = count;
-    const auto start = [&](std::size_t slot) {
-      io_uring_sqe* const entry = io_uring_get_sqe(&ring_);
-      require(entry != nullptr, "io_uring entry");
-      requests_[slot] = next;
-      prepare(entry, next++, slot);
-      io_uring_sqe_set_data(entry, reinterpret_cast<void*>(slot));
-    };
-    for (std::size_t slot = 0; slot < requests_.size() && next < count; ++slot) start(slot);
-    while (left != 0) {
-      if (const int error = io_uring_submit_and_wait(&ring_, 1); error < 0 && error != -EINTR)
-        fail(error);
-      for (io_uring_cqe* entry; io_uring_peek_cqe(&ring_, &entry) == 0;) {
-        const auto slot = reinterpret_cast<std::size_t>(io_uring_cqe_get_data(entry));
-        const int result = entry->res;
-        io_uring_cqe_seen(&ring_, entry);
-        const std::size_t request = requests_[slot];
-        if (result != static_cast<int>(bytes(request))) fail(result < 0 ? result : -EIO);
-        done(request, slot);
-        --left;
-        if (next == count) continue;
-        start(slot);
-        // At once, not with the others: requests in bursts leave the disk idle between them.
-        if (const int error = io_uring_submit(&ring_); error < 0) fail(error);
-      }
-    }
-  }
-
- private:
-  [[noreturn]] static void fail(int error) {
-    throw std::system_error(-error, std::generic_category(),
-                            "io_uring in scratch folder " + scratch_folder());
-  }
-  io_uring ring_;
-  std::vector<std::size_t> requests_;  // by slot
-};
-#endif
 
 }  // namespace headroom::disk

@@ -1,4 +1,4 @@
-// Two threads at known places, for the probes that measure what lies between them.
+// Threads at known places: on one core for a while, or free to run on any.
 #pragma once
 
 #include <pthread.h>
@@ -57,5 +57,21 @@ class OnCore {
   bool moved_ = false;
 };
 #endif
+
+// Lets the calling thread run on every core from now on.
+inline void move_to_any_core() {
+#ifdef __linux__
+  pthread_setaffinity_np(pthread_self(), sizeof(cpu_set_t), &cpus_of_all_cores());
+#endif
+}
+
+// The same while it lives.
+class OnAnyCore {
+#ifdef __linux__
+  OnCore cores_{cpus_of_all_cores()};
+#endif
+ public:
+  OnAnyCore() {}
+};
 
 }  // namespace headroom

@@ -1,0 +1,143 @@
+// The intersection of sorted sets in SIMD. Included by set_intersection.cpp once for each target,
+// after branchless_merge().
+//
+// No include guard: it must be read again for every target.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "support/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace {
+
+#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
+using Tag = hn::CappedTag<uint32_t, 8>;
+constexpr size_t kLanes = hn::MaxLanes(Tag());
+using V = hn::Vec<Tag>;
+
+// Rotates the lanes by one.
+HWY_INLINE V Rotate(V v) {
+#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
+  const Tag d;
+  alignas(32) static constexpr int32_t kNext[8] = {1, 2, 3, 4, 5, 6, 7, 0};
+  return hn::TableLookupLanes(v, hn::SetTableIndices(d, kNext));
+#else
+  return hn::Shuffle0321(v);
+#endif
+}
+
+// Which lanes of `a` are in any lane of `b`: b is turned once around, all comparisons independent.
+HWY_INLINE hn::Mask<Tag> InBlock(V a, V b) {
+  auto any = hn::Eq(a, b);
+  for (size_t i = 1; i < kLanes; ++i) {
+    b = Rotate(b);
+    any = hn::Or(any, hn::Eq(a, b));
+  }
+  return any;
+}
+#endif
+
+}  // namespace
+
+// The numbers of both sets, to `out`, which has room for a vector more; returns how many. Every
+// number of a block of one set is compared with every number of a block of the other (Schlegel,
+// Willhalm and Lehner, "Fast Sorted-Set Intersection using SIMD Instructions", 2011); then the
+// block whose last number is smaller moves on, without a branch. The only branch is whether a set
+// has ended: one per block, and predicted.
+size_t IntersectBlocks(const uint32_t* a, size_t a_size, const uint32_t* b, size_t b_size,
+                       uint32_t* HWY_RESTRICT out) {
+  uint32_t* to = out;
+  size_t i = 0, j = 0;
+#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
+  const Tag d;
+  if (a_size >= kLanes && b_size >= kLanes) {
+    const size_t a_last = a_size - kLanes, b_last = b_size - kLanes;
+    // The places move without a branch.
+    while (i <= a_last && j <= b_last) {
+      const V x = hn::LoadU(d, a + i);
+      const auto in = InBlock(x, hn::LoadU(d, b + j));
+      const uint32_t x_max = a[i + kLanes - 1], y_max = b[j + kLanes - 1];
+      hn::StoreU(hn::Compress(x, in), d, to);
+      to += hn::CountTrue(d, in);
+      i += x_max <= y_max ? kLanes : 0;
+      j += y_max <= x_max ? kLanes : 0;
+    }
+  }
+#endif
+  to = branchless_merge(a + i, a + a_size, b + j, b + b_size, to);
+  return static_cast<size_t>(to - out);
+}
+
+// The numbers of both sets, to `out`; returns how many. For each number of the small set `a` its
+// place in `b` is found by binary search, without a branch, within the stretch of `b` that its
+// group of 16 can lie in; that stretch is found by doubling steps from the last one (Bentley and
+// Yao, "An almost optimal algorithm for unbounded searching", 1976). All numbers of a group take
+// each step together, so that their misses overlap.
+size_t IntersectSmall(const uint32_t* a, size_t a_size, const uint32_t* b, size_t b_size,
+                      uint32_t* HWY_RESTRICT out) {
+  constexpr size_t kGroup = 16;
+  size_t count = 0;
+  size_t i = 0, from = 0;
+  for (; i + kGroup <= a_size && from < b_size; i += kGroup) {
+    // Where the group's numbers lie in b: none before `from`, none from `from + length` on.
+    size_t length = 64;
+    while (from + length < b_size && b[from + length] < a[i + kGroup - 1]) length *= 2;
+    length = HWY_MIN(length + 1, b_size - from);
+    const uint32_t* base[kGroup];
+    for (size_t g = 0; g < kGroup; ++g) base[g] = b + from;
+    size_t left = length;
+    while (left > 1) {
+      const size_t half = left / 2;
+      for (size_t g = 0; g < kGroup; ++g)
+        base[g] += (0 - static_cast<size_t>(base[g][half - 1] < a[i + g])) & half;
+      left -= half;
+    }
+    for (size_t g = 0; g < kGroup; ++g) {
+      out[count] = a[i + g];
+      count += *base[g] == a[i + g];
+    }
+    from = static_cast<size_t>(base[kGroup - 1] - b);
+  }
+  for (; i < a_size; ++i) {
+    from = static_cast<size_t>(std::lower_bound(b + from, b + b_size, a[i]) - b);
+    if (from == b_size) break;
+    out[count] = a[i];
+    count += b[from] == a[i];
+  }
+  return count;
+}
+
+// The places of all ones of the words of x & y, counted from `first`, in order, to `out`; returns
+// how many. With AVX-512 a compress instruction for 16 bits, else one after the other.
+size_t IntersectBits(const uint64_t* HWY_RESTRICT x, const uint64_t* HWY_RESTRICT y, size_t words,
+                     uint32_t first, uint32_t* HWY_RESTRICT out) {
+  size_t count = 0;
+  const hn::ScalableTag<uint32_t> d;
+  const auto iota = hn::Iota(d, first);
+  (void)iota;
+  for (size_t w = 0; w < words; ++w) {
+    const uint64_t bits = x[w] & y[w];
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+    // One store of all bits: two of a byte each, and a load of both, would wait for one another.
+    uint8_t mask_bits[16] = {};
+    std::memcpy(mask_bits, &bits, 8);
+    for (size_t k = 0; k < 4; ++k) {
+      const auto mask = hn::LoadMaskBits(d, mask_bits + 2 * k);
+      const auto places = hn::Add(iota, hn::Set(d, static_cast<uint32_t>(64 * w + 16 * k)));
+      hn::StoreU(hn::Compress(places, mask), d, out + count);
+      count += hn::CountTrue(d, mask);
+    }
+#else
+    for (uint64_t rest = bits; rest != 0; rest &= rest - 1)
+      out[count++] = static_cast<uint32_t>(first + 64 * w) +
+                     static_cast<uint32_t>(hwy::Num0BitsBelowLS1Bit_Nonzero64(rest));
+#endif
+  }
+  return count;
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();

@@ -1,0 +1,190 @@
+// The SIMD code of simd/utf8_validate: what is wrong with a pair of neighbouring bytes is looked up
+// for a whole vector at once (Keiser and Lemire, 2021). Included by utf8_validate.cpp once for each
+// target.
+//
+// No include guard: it must be read again for every target.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "support/prefetch-inl.h"
+#include "support/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom::HWY_NAMESPACE {
+namespace {
+
+#if HWY_TARGET == HWY_SCALAR
+template <bool>
+bool ValidUtf8(const uint8_t* text, size_t n, size_t) {
+  return automaton_accepts(text, n);
+}
+#else
+
+// What can be wrong with a pair of neighbours, a bit each: a first byte in one of two ranges, then
+// a second byte in one of two ranges. All that counts is the upper and the lower bits of the first
+// byte and the upper bits of the second, each for itself. So three small tables, whose entries are
+// ANDed, find all of them at once.
+struct Range {
+  uint8_t low, high;
+};
+struct BadPair {
+  Range first[2];
+  Range second[2];
+};
+constexpr BadPair kBadPairs[8] = {
+    {{{0xc0, 0xff}, {0xc0, 0xff}}, {{0x00, 0x7f}, {0xc0, 0xff}}},  // a lead, nothing that continues
+    {{{0x00, 0x7f}, {0x00, 0x7f}}, {{0x80, 0xbf}, {0x80, 0xbf}}},  // ASCII, then a continuation
+    {{{0xe0, 0xe0}, {0xe0, 0xe0}}, {{0x80, 0x9f}, {0x80, 0x9f}}},  // overlong, three bytes
+    {{{0xf4, 0xff}, {0xf4, 0xff}}, {{0x90, 0xbf}, {0x90, 0xbf}}},  // above U+10FFFF
+    {{{0xed, 0xed}, {0xed, 0xed}}, {{0xa0, 0xbf}, {0xa0, 0xbf}}},  // surrogate
+    {{{0xc0, 0xc1}, {0xc0, 0xc1}}, {{0x80, 0xbf}, {0x80, 0xbf}}},  // overlong, two bytes
+    {{{0xf0, 0xf0}, {0xf5, 0xff}}, {{0x80, 0x8f}, {0x80, 0x8f}}},  // overlong, or above U+10FFFF
+    {{{0x80, 0xbf}, {0x80, 0xbf}}, {{0x80, 0xbf}, {0x80, 0xbf}}},  // two continuations: wrong
+                                                                   // unless a third or fourth byte
+};
+
+// The set of bad pairs that a byte may be the first (or second) of, for each value of kBits of its
+// bits, from bit kShift on.
+template <int kShift, int kBits>
+constexpr std::array<uint8_t, 1 << kBits> BadPairs(bool first) {
+  std::array<uint8_t, 1 << kBits> table{};
+  for (int bit = 0; bit < 8; ++bit)
+    for (const Range& range : first ? kBadPairs[bit].first : kBadPairs[bit].second)
+      for (int byte = range.low; byte <= range.high; ++byte)
+        table[(byte >> kShift) & ((1 << kBits) - 1)] |= static_cast<uint8_t>(1 << bit);
+  return table;
+}
+
+// By nibble, for shuffles of 16 bytes; and by six bits, for those of 64.
+alignas(16) constexpr auto kFirstUpper4 = BadPairs<4, 4>(true);
+alignas(16) constexpr auto kFirstLower4 = BadPairs<0, 4>(true);
+alignas(16) constexpr auto kSecond4 = BadPairs<4, 4>(false);
+alignas(64) constexpr auto kFirstUpper6 = BadPairs<2, 6>(true);
+alignas(64) constexpr auto kFirstLower6 = BadPairs<0, 6>(true);
+alignas(64) constexpr auto kSecond6 = BadPairs<2, 6>(false);
+
+using Bytes = hn::ScalableTag<uint8_t>;
+using Vector = hn::Vec<Bytes>;
+
+// Nonzero in each byte at `at` that is wrong after the three before it. Neighbours come from loads
+// one, two and three bytes lower: unlike shuffles they work on vectors of any length.
+HWY_INLINE Vector Errors(Bytes d, const uint8_t* HWY_RESTRICT at) {
+  const auto byte = hn::LoadU(d, at);
+  const auto before = hn::LoadU(d, at - 1);
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
+  // VPERMB looks six bits up, and takes no notice of the two above them: no masking, and upper bits
+  // need one shift in 16-bit lanes. (Highway 1.0.3 has no lookup across blocks for bytes.)
+  const auto upper = [](Vector v) { return _mm512_srli_epi16(v.raw, 2); };
+  const auto table = [](const auto& bytes) { return _mm512_load_si512(bytes.data()); };
+  const Vector pair{_mm512_ternarylogic_epi64(
+      _mm512_permutexvar_epi8(upper(before), table(kFirstUpper6)),
+      _mm512_permutexvar_epi8(before.raw, table(kFirstLower6)),
+      _mm512_permutexvar_epi8(upper(byte), table(kSecond6)), 0x80)};  // and
+#else
+  const auto lookup = [d](const auto& table, Vector nibbles) HWY_ATTR {
+    return hn::TableLookupBytes(hn::LoadDup128(d, table.data()), nibbles);
+  };
+  const auto pair = hn::And(hn::And(lookup(kFirstUpper4, hn::ShiftRight<4>(before)),
+                                    lookup(kFirstLower4, hn::And(before, hn::Set(d, 15)))),
+                            lookup(kSecond4, hn::ShiftRight<4>(byte)));
+#endif
+  // The top bit of a byte that is the third or fourth of its character: exactly there two
+  // continuations in a row, which is the top bit of `pair`, are right.
+  const auto third = hn::SaturatedSub(hn::LoadU(d, at - 2), hn::Set(d, 0xe0 - 0x80));
+  const auto fourth = hn::SaturatedSub(hn::LoadU(d, at - 3), hn::Set(d, 0xf0 - 0x80));
+  return hn::Xor(hn::And(hn::Or(third, fourth), hn::Set(d, 0x80)), pair);
+}
+
+HWY_INLINE bool AllAscii(Vector bytes) {
+  const hn::RebindToSigned<Bytes> di;
+  return hn::AllFalse(di, hn::Lt(hn::BitCast(di, bytes), hn::Zero(di)));
+}
+
+// All bits that any of four vectors has. One after the other: nested, GCC reads them out of order,
+// and lines come from L2 more slowly where they aren't asked for from the first to the last.
+HWY_INLINE Vector AnyOfFour(Bytes d, const uint8_t* HWY_RESTRICT at) {
+  const size_t lanes = hn::Lanes(d);
+  auto any = hn::LoadU(d, at);
+  any = hn::Or(any, hn::LoadU(d, at + lanes));
+  any = hn::Or(any, hn::LoadU(d, at + 2 * lanes));
+  return hn::Or(any, hn::LoadU(d, at + 3 * lanes));
+}
+
+// Nonzero where something is wrong with four vectors. Where all are ASCII, all that can be is that
+// the last character before them was cut off, and that shows in the first vector.
+HWY_INLINE Vector ErrorsOfFour(Bytes d, const uint8_t* HWY_RESTRICT at) {
+  const size_t lanes = hn::Lanes(d);
+  const auto any = AnyOfFour(d, at);
+  const auto first = Errors(d, at);
+  if (AllAscii(any)) return first;
+  return hn::Or(hn::Or(first, Errors(d, at + lanes)),
+                hn::Or(Errors(d, at + 2 * lanes), Errors(d, at + 3 * lanes)));
+}
+
+// Whether the n bytes at `text` are well-formed. If kShortcuts: a text of `large` bytes or more is
+// read in four places at once; and four vectors at a time, so that where all four are ASCII, only
+// whether the last character before them was complete needs a look, and that only where it was none
+// of ASCII.
+template <bool kShortcuts>
+bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n, [[maybe_unused]] size_t large) {
+  if (n == 0) return true;  // whose text may be a null pointer, which memcpy must not see
+  const Bytes d;
+  const size_t lanes = hn::Lanes(d);
+  // The first and the last vector are checked in here, with zeros before and behind: these are
+  // ASCII, so that a character cut off shows.
+  constexpr size_t kBefore = 64;
+  HWY_ALIGN uint8_t edge[kBefore + hn::MaxLanes(d)];
+  memset(edge, 0, sizeof edge);
+  size_t i = HWY_MIN(n, lanes);
+  memcpy(edge + kBefore, text, i);
+  auto errors = Errors(d, edge + kBefore);
+  if (n >= lanes) {
+    if (kShortcuts && n >= large) {
+      // From memory, parts of the text side by side, which keeps more of the hardware's prefetchers
+      // busy, and lines asked for ahead: with four loads a vector, the queue of loads is full of
+      // those that wait for memory before it reaches far enough. A vector's errors depend on the
+      // bytes before it alone, so that parts may start anywhere.
+      constexpr size_t kParts = 4, kAhead = 4096;
+      const size_t part = (n - i) / kParts / (4 * lanes) * (4 * lanes);
+      for (const size_t end = i + part; i < end; i += 4 * lanes) {
+        for (size_t p = 0; p < kParts; ++p) {
+          const uint8_t* const at = text + i + p * part;
+          prefetch_lines(at, kAhead, 4 * lanes);
+          errors = hn::Or(errors, ErrorsOfFour(d, at));
+        }
+      }
+      i += (kParts - 1) * part;
+    }
+    bool open = true;
+    for (; kShortcuts && n - i >= 4 * lanes; i += 4 * lanes) {
+      const uint8_t* const at = text + i;
+      if (HWY_LIKELY(AllAscii(AnyOfFour(d, at)))) {
+        if (open && (at[-1] >= 0xc0 || at[-2] >= 0xe0 || at[-3] >= 0xf0)) return false;
+        open = false;
+      } else {
+        const auto e01 = hn::Or(Errors(d, at), Errors(d, at + lanes));
+        const auto e23 = hn::Or(Errors(d, at + 2 * lanes), Errors(d, at + 3 * lanes));
+        errors = hn::Or(errors, hn::Or(e01, e23));
+        open = true;
+      }
+    }
+    for (; n - i >= lanes; i += lanes) errors = hn::Or(errors, Errors(d, text + i));
+    memset(edge + kBefore, 0, lanes);
+    memcpy(edge + kBefore - 3, text + i - 3, n - i + 3);
+    errors = hn::Or(errors, Errors(d, edge + kBefore));
+  }
+  return hn::AllTrue(d, hn::Eq(errors, hn::Zero(d)));
+}
+#endif
+
+}  // namespace
+
+uint8_t LookUpUtf8(const uint8_t* text, size_t n) { return ValidUtf8<false>(text, n, 0); }
+uint8_t ValidateUtf8(const uint8_t* text, size_t n, size_t large) {
+  return ValidUtf8<true>(text, n, large);
+}
+
+}  // namespace headroom::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
