@@ -1,16 +1,11 @@
-// early_exit in SIMD: the list of candidates, and their distances. Included by early_exit.cpp,
-// behind what it uses from there, and read again for each target.
+// early_exit in SIMD: the list of candidates, and their distances. Included by early_exit.cpp once
+// for each target, below what it uses from there.
+//
+// No include guard: it must be read again for every target.
 #include <cstddef>
 #include <cstdint>
 
 #include "support/simd.h"
-
-#if defined(HEADROOM_COMPUTATION_EARLY_EXIT_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_COMPUTATION_EARLY_EXIT_INL_H_
-#undef HEADROOM_COMPUTATION_EARLY_EXIT_INL_H_
-#else
-#define HEADROOM_COMPUTATION_EARLY_EXIT_INL_H_
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -97,4 +92,3 @@ size_t SelectAhead(const Offers& in, uint32_t* HWY_RESTRICT selected) {
 }  // namespace
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-#endif

@@ -188,7 +188,8 @@ void filter_first(const Offers& in, Output& out) {
 }  // namespace
 }  // namespace headroom
 
-// Filter and Select, for each SIMD target.
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "computation/early_exit-inl.h"
 #include "computation/early_exit-inl.h"
 

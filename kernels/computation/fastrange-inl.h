@@ -1,15 +1,10 @@
-// fastrange in SIMD. Included by fastrange.cpp, and read again for each target.
+// fastrange in SIMD. Included by fastrange.cpp once for each target, below what it uses from there.
+//
+// No include guard: it must be read again for every target.
 #include <cstddef>
 #include <cstdint>
 
 #include "computation/mul_high-inl.h"
-
-#if defined(HEADROOM_COMPUTATION_FASTRANGE_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_COMPUTATION_FASTRANGE_INL_H_
-#undef HEADROOM_COMPUTATION_FASTRANGE_INL_H_
-#else
-#define HEADROOM_COMPUTATION_FASTRANGE_INL_H_
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -34,4 +29,3 @@ void DealOut(const uint32_t* HWY_RESTRICT numbers, size_t n, uint32_t buckets,
 }  // namespace
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-#endif

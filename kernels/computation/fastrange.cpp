@@ -65,7 +65,8 @@ void fixed_point(const Input& in, Output& out) {
 }  // namespace
 }  // namespace headroom
 
-// DealOut, for each SIMD target.
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "computation/fastrange-inl.h"
 #include "computation/fastrange-inl.h"
 

@@ -1,17 +1,12 @@
-// format_integer in SIMD: several numbers share each multiplication. Included by
-// format_integer.cpp, behind what it uses from there, and read again for each target.
+// format_integer in SIMD: several numbers share each multiplication. Included by format_integer.cpp
+// once for each target, below what it uses from there.
+//
+// No include guard: it must be read again for every target.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 #include "computation/digits-inl.h"
-
-#if defined(HEADROOM_COMPUTATION_FORMAT_INTEGER_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_COMPUTATION_FORMAT_INTEGER_INL_H_
-#undef HEADROOM_COMPUTATION_FORMAT_INTEGER_INL_H_
-#else
-#define HEADROOM_COMPUTATION_FORMAT_INTEGER_INL_H_
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -137,4 +132,3 @@ size_t Format(const uint64_t* numbers, size_t count, char* text) {
 }  // namespace
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-#endif

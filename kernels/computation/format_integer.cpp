@@ -268,7 +268,8 @@ void swar(const Call& in, Output& out) {
 }  // namespace
 }  // namespace headroom
 
-// Format, for each SIMD target.
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "computation/format_integer-inl.h"
 #include "computation/format_integer-inl.h"
 

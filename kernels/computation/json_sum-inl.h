@@ -1,17 +1,12 @@
-// The scanner of json_sum.cpp in SIMD: included by it, behind what it uses from there, and read
-// again for each target.
+// The scanner of json_sum.cpp in SIMD. Included by json_sum.cpp once for each target, below what it
+// uses from there.
+//
+// No include guard: it must be read again for every target.
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "support/mask_bits-inl.h"
-
-#if defined(HEADROOM_COMPUTATION_JSON_SUM_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_COMPUTATION_JSON_SUM_INL_H_
-#undef HEADROOM_COMPUTATION_JSON_SUM_INL_H_
-#else
-#define HEADROOM_COMPUTATION_JSON_SUM_INL_H_
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -125,4 +120,3 @@ Totals Scan(const char* text, size_t size) {
 }  // namespace
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-#endif

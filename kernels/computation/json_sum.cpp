@@ -222,7 +222,8 @@ constexpr Need kNeedsSimdjson[] = {kSimdjson};
 }  // namespace
 }  // namespace headroom
 
-// Scan, for each SIMD target.
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "computation/json_sum-inl.h"
 #include "computation/json_sum-inl.h"
 

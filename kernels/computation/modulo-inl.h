@@ -1,16 +1,10 @@
-// modulo in SIMD. Included by modulo.cpp, behind what it uses from there, and read again for each
-// target.
+// modulo in SIMD. Included by modulo.cpp once for each target, below what it uses from there.
+//
+// No include guard: it must be read again for every target.
 #include <cstddef>
 #include <cstdint>
 
 #include "computation/mul_high-inl.h"
-
-#if defined(HEADROOM_COMPUTATION_MODULO_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_COMPUTATION_MODULO_INL_H_
-#undef HEADROOM_COMPUTATION_MODULO_INL_H_
-#else
-#define HEADROOM_COMPUTATION_MODULO_INL_H_
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -46,4 +40,3 @@ void Remainders(const uint32_t* HWY_RESTRICT numbers, size_t n, const Reciprocal
 }  // namespace
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-#endif

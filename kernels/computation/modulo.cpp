@@ -102,7 +102,8 @@ void reciprocal(const Input& in, Output& out) {
 }  // namespace
 }  // namespace headroom
 
-// Remainders, for each SIMD target.
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "computation/modulo-inl.h"
 #include "computation/modulo-inl.h"
 

@@ -1,7 +1,9 @@
 // parse_double in SIMD: the last 32 characters of a line at once. First its shape (where its point
 // and its exponent are) is read off a mask of the characters that are no digits; then its digits
 // become two numbers of sixteen digits; those are multiplied by Eisel's and Lemire's power of five.
-// Included by parse_double.cpp, behind what it uses from there, and read again for each target.
+// Included by parse_double.cpp once for each target, below what it uses from there.
+//
+// No include guard: it must be read again for every target.
 #include <algorithm>
 #include <bit>
 #include <cstddef>
@@ -9,13 +11,6 @@
 
 #include "computation/digits-inl.h"
 #include "support/mask_bits-inl.h"
-
-#if defined(HEADROOM_COMPUTATION_PARSE_DOUBLE_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_COMPUTATION_PARSE_DOUBLE_INL_H_
-#undef HEADROOM_COMPUTATION_PARSE_DOUBLE_INL_H_
-#else
-#define HEADROOM_COMPUTATION_PARSE_DOUBLE_INL_H_
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -160,4 +155,3 @@ void ParseLines(const LineCall& in, const PowerOfFive* powers, uint64_t* bits, u
 }  // namespace
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-#endif

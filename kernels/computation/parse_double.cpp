@@ -262,7 +262,8 @@ void eisel_lemire(const LineCall& in, Output& out) {
 }  // namespace
 }  // namespace headroom
 
-// ParseLines, for each SIMD target.
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "computation/parse_double-inl.h"
 #include "computation/parse_double-inl.h"
 

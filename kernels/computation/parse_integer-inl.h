@@ -1,18 +1,13 @@
-// parse_integer in SIMD: several lines share each multiply. Included by parse_integer.cpp, behind
-// what it uses from there, and read again for each target.
+// parse_integer in SIMD: several lines share each multiply. Included by parse_integer.cpp once for
+// each target, below what it uses from there.
+//
+// No include guard: it must be read again for every target.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 #include "computation/digits-inl.h"
 #include "support/evens-inl.h"
-
-#if defined(HEADROOM_COMPUTATION_PARSE_INTEGER_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_COMPUTATION_PARSE_INTEGER_INL_H_
-#undef HEADROOM_COMPUTATION_PARSE_INTEGER_INL_H_
-#else
-#define HEADROOM_COMPUTATION_PARSE_INTEGER_INL_H_
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -191,4 +186,3 @@ void ParseLines(const char* text, const uint32_t* starts, size_t count, uint64_t
 }  // namespace
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-#endif

@@ -149,7 +149,8 @@ void swar(const Call& in, Output& out) {
 }  // namespace
 }  // namespace headroom
 
-// ParseLines, for each SIMD target.
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "computation/parse_integer-inl.h"
 #include "computation/parse_integer-inl.h"
 

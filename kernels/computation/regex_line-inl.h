@@ -1,18 +1,13 @@
-// regex_line in SIMD: all characters of a line are classified at once. Included by regex_line.cpp,
-// behind what it uses from there, and read again for each target.
+// regex_line in SIMD: all characters of a line are classified at once. Included by regex_line.cpp
+// once for each target, below what it uses from there.
+//
+// No include guard: it must be read again for every target.
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "computation/digits-inl.h"
 #include "support/mask_bits-inl.h"
-
-#if defined(HEADROOM_COMPUTATION_REGEX_LINE_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_COMPUTATION_REGEX_LINE_INL_H_
-#undef HEADROOM_COMPUTATION_REGEX_LINE_INL_H_
-#else
-#define HEADROOM_COMPUTATION_REGEX_LINE_INL_H_
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -122,4 +117,3 @@ void ParseLines(const LineCall& in, Record* records) {
 }  // namespace
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-#endif

@@ -214,7 +214,8 @@ void by_hand(const LineCall& in, Output& out) {
 }  // namespace
 }  // namespace headroom
 
-// ParseLines, for each SIMD target.
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "computation/regex_line-inl.h"
 #include "computation/regex_line-inl.h"
 

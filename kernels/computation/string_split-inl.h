@@ -1,5 +1,7 @@
-// string_split in SIMD: the commas of 64 bytes at once. Included by string_split.cpp, and read
-// again for each target.
+// string_split in SIMD: the commas of 64 bytes at once. Included by string_split.cpp once for each
+// target, below what it uses from there.
+//
+// No include guard: it must be read again for every target.
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -7,13 +9,6 @@
 
 #include "support/mask_bits-inl.h"
 #include "support/prefetch-inl.h"
-
-#if defined(HEADROOM_COMPUTATION_STRING_SPLIT_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_COMPUTATION_STRING_SPLIT_INL_H_
-#undef HEADROOM_COMPUTATION_STRING_SPLIT_INL_H_
-#else
-#define HEADROOM_COMPUTATION_STRING_SPLIT_INL_H_
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -85,4 +80,3 @@ size_t FindCommas(const uint8_t* HWY_RESTRICT text, size_t size, uint32_t* HWY_R
 }  // namespace
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-#endif

@@ -206,7 +206,8 @@ void branchless(const Call& in, Output& out) {
 }  // namespace
 }  // namespace headroom
 
-// FindCommas, for each SIMD target.
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "computation/string_split-inl.h"
 #include "computation/string_split-inl.h"
 
