@@ -12,21 +12,20 @@
 // A general allocator must find a free block of the right size, which any thread may have freed, in
 // any order; new and delete pay for that even where the lifetimes are known. Sources: Hanson, "Fast
 // allocation and deallocation of memory based on object lifetimes" (1990), for the arena; Weinstock
-// and Wulf, "Quick Fit" (1988), for a list a size; Berger, Zorn and McKinley, "Reconsidering custom
-// memory allocation" (2002), for when neither pays.
+// and Wulf, "Quick Fit" (1988), for a list per size; Berger, Zorn and McKinley, "Reconsidering
+// custom memory allocation" (2002), for when neither pays.
 #include <dlfcn.h>
 
 #include <memory_resource>
 #include <new>
 #include <thread>
 
+#include "computation/decisions.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
 
-constexpr std::size_t kPool = std::size_t{1} << 20;
-constexpr std::size_t kTestPool = std::size_t{1} << 12;  // below the smallest measured size
 constexpr std::size_t kSmallest = 512;
 constexpr std::size_t kGrain = 16;  // all blocks are a multiple of it, and aligned to it
 constexpr std::size_t kLargest = 256;
@@ -47,14 +46,14 @@ struct Allocation {
   };
   struct Input {
     std::size_t n = 0;
-    std::size_t slices = 1;  // a power of two
+    Slices slices;  // of sizes and slots
     std::size_t alive = 0;
     Buffer<std::uint64_t> values;
-    Buffer<std::uint16_t> sizes;  // `slices` calls, one after the other
-    Buffer<std::uint32_t> slots;  // so too, or empty
+    Buffer<std::uint16_t> sizes;
+    Buffer<std::uint32_t> slots;  // or empty
 
     Call at(std::size_t turn) const {
-      const std::size_t first = (turn & (slices - 1)) * n;
+      const std::size_t first = slices.first(turn);
       return {{values.data(), n},
               {sizes.data() + first, n},
               {slots.data() + first, slots.empty() ? 0 : n},
@@ -74,19 +73,18 @@ struct Allocation {
     std::thread([] {}).join();
     Input in;
     in.n = setting.n;
-    const std::size_t pool = in.n < kSmallest ? kTestPool : kPool;
-    while (in.slices * in.n < pool && in.slices < pool) in.slices *= 2;
+    in.slices = slices_for(in.n, kSmallest);
     FastRng fast(rng());
     in.values = Buffer<std::uint64_t>(in.n);
     for (std::uint64_t& value : in.values) value = fast();
-    in.sizes = Buffer<std::uint16_t>(in.n * in.slices);
+    in.sizes = Buffer<std::uint16_t>(in.slices.items());
     for (std::uint16_t& size : in.sizes)
       size = setting.input == kInputs["mixed"]
                  ? static_cast<std::uint16_t>(16 + fast() % (kLargest - 15))
                  : 32;
     if (setting.input == kInputs["churn"]) {
       in.alive = in.n / 8 + 1;
-      in.slots = Buffer<std::uint32_t>(in.n * in.slices);
+      in.slots = Buffer<std::uint32_t>(in.slices.items());
       for (std::uint32_t& slot : in.slots)
         slot = static_cast<std::uint32_t>(bounded(fast, in.alive));
     }
@@ -316,20 +314,25 @@ constexpr Variant<Allocation> kVariants[] = {
      .what = "new and delete: the C library's malloc, in a process that has had threads"},
     {.name = "arena",
      .run = run<arena>,
-     .what = "an addition an object, all released at once; what remains is using the objects; in "
-             "churn it holds what is dead too"},
+     .what = "an addition per object, all released at once; what remains is using the objects; in "
+             "churn it holds what is dead too",
+     .promise_note = "for one thread; all memory is released together"},
     {.name = "free_list",
      .run = run<free_list>,
-     .what = "a list of free blocks a size: the last one released is the next one handed out"},
+     .what = "a list of free blocks per size: the last one released is the next one handed out",
+     .promise_note = "for one thread; a block keeps its size"},
     {.name = "free_stack",
      .run = run<free_stack>,
-     .what = "free blocks' addresses in an array a size: no chain of loads through the blocks"},
+     .what = "free blocks' addresses in an array per size: no chain of loads through the blocks",
+     .promise_note = "for one thread; a block keeps its size"},
     {.name = "pmr_monotonic",
      .run = run<pmr_monotonic>,
-     .what = "std::pmr::monotonic_buffer_resource: an arena behind a virtual call"},
+     .what = "std::pmr::monotonic_buffer_resource: an arena behind a virtual call",
+     .promise_note = "for one thread; all memory is released together"},
     {.name = "pmr_pool",
      .run = run<pmr_pool>,
-     .what = "std::pmr::unsynchronized_pool_resource: searches a bitmap and a list of chunks"},
+     .what = "std::pmr::unsynchronized_pool_resource: searches a bitmap and a list of chunks",
+     .promise_note = "for one thread"},
     {.name = "mimalloc",
      .run = run<mimalloc>,
      .what = "mimalloc: free lists by page, owned by the thread, nothing atomic",
@@ -340,7 +343,7 @@ constexpr Variant<Allocation> kVariants[] = {
 const Registrar kRegistrar(
     {.name = "computation/allocation",
      .axis = Axis::kScalar,
-     .technique = "objects that end together are released together; a list a size for the others",
+     .technique = "objects that end together are released together; a list per size for the others",
      .sizes = {512, 4096, 32768, 1 << 19},
      .headline = {512, 32768},
      .demand =
@@ -348,7 +351,7 @@ const Registrar kRegistrar(
            const std::size_t object = s.input == Allocation::kInputs["mixed"] ? 136 : 32;
            return Demand{.items = static_cast<double>(s.n),
                          .working_set = (object + 32) * s.n,
-                         .memory = 7 * (2 * object + 64) * s.n + kLargest * s.n + 6 * kPool};
+                         .memory = 7 * (2 * object + 64) * s.n + kLargest * s.n + 6 * kDecisions};
          }},
     kVariants);
 

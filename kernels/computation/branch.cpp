@@ -1,4 +1,4 @@
-// computation/branch: choose between two values by a flag that nobody can foresee.
+// computation/branch: choose between two values by a flag that can't be predicted.
 //
 // In: n customers, each a member or not, with a member's and a regular price for each, and a coupon
 // that members take off theirs. Out: what each pays, in the order in which a variant keeps its
@@ -7,20 +7,19 @@
 // Inputs: random has every other customer a member, at random; rare one in 16; runs has members and
 // others in runs of 64. The flags are fresh in every call, over 2^20 of them before they repeat.
 //
-// A branch that goes either way at random is guessed wrong every second time, and each wrong guess
+// A branch that goes either way at random is mispredicted every second time, and each misprediction
 // throws away what the processor has begun: 15 to 20 cycles. GCC 12 and clang 14 leave the branch
 // of `naive` where it is (looked up in the machine code), as they may not read a price that the
 // program doesn't. Where both values are at hand, or the arms differ in nothing but an address,
 // they make a select of it themselves, and there is nothing to gain. The sorted array is known from
 // a question on Stack Overflow (11227809, 2012).
+#include "computation/decisions.h"
 #include "computation/placed.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
 
-constexpr std::size_t kPool = std::size_t{1} << 20;
-constexpr std::size_t kTestPool = std::size_t{1} << 12;  // below the smallest measured size
 constexpr std::size_t kSmallest = 2048;
 
 struct Branch {
@@ -35,20 +34,15 @@ struct Branch {
   };
   struct Input {
     std::size_t n = 0;
-    std::size_t slices = 1;       // a power of two
-    Buffer<std::uint8_t> member;  // `slices` calls, one after the other
+    Slices slices;  // of member
+    Buffer<std::uint8_t> member;
     Buffer<std::uint32_t> prices;
     Buffer<std::uint32_t> regular;
     std::uint32_t coupon = 0;
     Buffer<std::uint32_t> ids;
     Call at(std::size_t turn) const {
-      const std::size_t slice = turn & (slices - 1);
-      return {{member.data() + slice * n, n},
-              {prices.data(), n},
-              {regular.data(), n},
-              coupon,
-              {ids.data(), n},
-              slice};
+      return {slices.of(member, turn), {prices.data(), n}, {regular.data(), n}, coupon,
+              {ids.data(), n},         slices.slice(turn)};
     }
   };
   using Output = Placed<std::uint32_t>;
@@ -56,11 +50,10 @@ struct Branch {
   static Input make(const Setting& setting, Rng& rng) {
     Input in;
     const std::size_t n = in.n = setting.n;
-    const std::size_t pool = in.n < kSmallest ? kTestPool : kPool;
-    while (in.slices * n < pool && in.slices < pool) in.slices *= 2;
+    in.slices = slices_for(n, kSmallest);
     FastRng fast(rng());
     in.coupon = static_cast<std::uint32_t>(fast());
-    in.member = Buffer<std::uint8_t>(n * in.slices);
+    in.member = Buffer<std::uint8_t>(in.slices.items());
     const std::uint64_t one_in = setting.input == kInputs["rare"] ? 16 : 2;
     for (std::size_t i = 0; i < in.member.size(); ++i)
       in.member[i] = setting.input == kInputs["runs"] ? i / 64 % 2
@@ -102,7 +95,7 @@ void naive(const Call& in, Output& out) {
 }
 
 // Both prices are read, and the flag, made a mask, chooses: a few more bytes to read, nothing to
-// guess. It is also what lets the compiler do four customers at once.
+// predict. It is also what lets the compiler do four customers at once.
 void branchless(const Call& in, Output& out) {
   for (std::size_t i = 0; i < in.member.size(); ++i) {
     const std::uint32_t mask = 0 - static_cast<std::uint32_t>(in.member[i]);
@@ -111,7 +104,7 @@ void branchless(const Call& in, Output& out) {
   out.ids = in.ids;
 }
 
-// The flag is an index: where to read is computed, not guessed, and one price is read.
+// The flag is an index: where to read is computed, not predicted, and one price is read.
 void lookup_table(const Call& in, Output& out) {
   const std::uint32_t* const lists[2] = {in.regular.data(), in.prices.data()};
   const std::uint32_t coupons[2] = {0, in.coupon};
@@ -146,7 +139,7 @@ struct Sorted {
   Buffer<std::uint32_t> ids;
 };
 
-// The same branch: it changes its way once a call, and is guessed right. As flags are fresh in
+// The same branch: it changes its way once per call, and is predicted right. As flags are fresh in
 // every call, so are its rows: they come from L3 where those of the others stay in L1 (small n).
 void sorted_input(const Sorted& state, const Call& in, Output& out) {
   const std::size_t n = in.member.size();
@@ -160,31 +153,36 @@ constexpr Variant<Branch> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
      .what =
-         "if, else: wrong guesses (checked: GCC and clang keep it: each arm reads another array)"},
+         "if, else: mispredicted (GCC and clang keep the branch: each arm reads another array)"},
     {.name = "branchless",
      .run = run<branchless>,
-     .what = "reads both and selects by a mask: nothing to guess, and the compiler vectorizes it"},
+     .what =
+         "reads both and selects by a mask: nothing to predict, and the compiler vectorizes it"},
     {.name = "lookup_table",
      .run = run<lookup_table>,
-     .what = "the flag as an index of what to read: an address is computed, not guessed"},
+     .what = "the flag as an index of what to read: an address is computed, not predicted"},
     {.name = "sorted_input",
      .run = run<sorted_input>,
-     .what = "the same branch over rows kept sorted by the flag (untimed): guessed right"},
+     .what = "the same branch over rows kept sorted by the flag (untimed): predicted right",
+     .promise = Promise::kExact,
+     .promise_note = "in the order of flags, not of customers"},
 };
 
 const Registrar kRegistrar({.name = "computation/branch",
                             .axis = Axis::kScalar,
-                            .technique = "compute what can't be guessed",
+                            .technique = "compute what can't be predicted",
                             .sizes = {2048, 32768, 262144, 4 << 20},
                             .headline = {2048, 262144},
                             .ceiling = {"machine/copy"},
+                            .promise = Promise::kExact | Promise::kOrdered,
                             .demand =
                                 [](const Setting& s) {
                                   // A flag, one of the prices, a result.
-                                  return Demand{.items = static_cast<double>(s.n),
-                                                .bytes = 9.0 * static_cast<double>(s.n),
-                                                .working_set = 13 * s.n,
-                                                .memory = 14 * std::max(2 * kPool, s.n) + 28 * s.n};
+                                  return Demand{
+                                      .items = static_cast<double>(s.n),
+                                      .bytes = 9.0 * static_cast<double>(s.n),
+                                      .working_set = 13 * s.n,
+                                      .memory = 14 * std::max(2 * kDecisions, s.n) + 28 * s.n};
                                 }},
                            kVariants);
 

@@ -9,20 +9,20 @@
 // benchmark that walks one collection again and again measures a predictor that has learnt it by
 // heart. An order is shuffled within blocks of 256 neighbours, so that caches aren't the subject.
 //
-// What a virtual call costs is the wrong guess of its target, three times out of four here, and
+// What a virtual call costs is the misprediction of its target, three times out of four here, and
 // that nothing can be inlined or vectorized across it. The four shapes, and the table, are those of
-// Muratori, "'Clean' code, horrible performance" (2023); sorting by type is folklore of games.
+// Muratori, "'Clean' code, horrible performance" (2023); sorting by type is common practice in
+// games.
 #include <memory>
 #include <variant>
 
+#include "computation/decisions.h"
 #include "computation/placed.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
 
-constexpr std::size_t kPool = std::size_t{1} << 20;
-constexpr std::size_t kTestPool = std::size_t{1} << 12;  // below the smallest measured size
 constexpr std::size_t kSmallest = 1024;
 constexpr std::size_t kNeighbours = 256;
 constexpr float kPi = 3.14159265f;
@@ -33,20 +33,19 @@ struct Dispatch {
   using Call = std::span<const std::uint32_t>;  // the order of visits
   struct Input {
     std::size_t n = 0;
-    std::size_t slices = 1;  // a power of two
+    Slices slices;  // of orders
     Buffer<std::uint8_t> types;
     Buffer<float> widths;
     Buffer<float> heights;         // of a square or circle: its width
-    Buffer<std::uint32_t> orders;  // `slices` permutations of all shapes
-    Call at(std::size_t turn) const { return {orders.data() + (turn & (slices - 1)) * n, n}; }
+    Buffer<std::uint32_t> orders;  // permutations of all shapes
+    Call at(std::size_t turn) const { return slices.of(orders, turn); }
   };
   using Output = Placed<float>;
 
   static Input make(const Setting& setting, Rng& rng) {
     Input in;
     const std::size_t n = in.n = setting.n;
-    const std::size_t pool = in.n < kSmallest ? kTestPool : kPool;
-    while (in.slices * n < pool && in.slices < pool) in.slices *= 2;
+    in.slices = slices_for(n, kSmallest);
     FastRng fast(rng());
     in.types = Buffer<std::uint8_t>(n);
     in.widths = Buffer<float>(n);
@@ -58,7 +57,7 @@ struct Dispatch {
                           ? in.widths[i]
                           : static_cast<float>(uniform(fast));
     }
-    in.orders = Buffer<std::uint32_t>(n * in.slices);
+    in.orders = Buffer<std::uint32_t>(in.slices.items());
     for (std::size_t i = 0; i < in.orders.size(); ++i)
       in.orders[i] = static_cast<std::uint32_t>(i % n);
     for (std::size_t first = 0; first < in.orders.size(); first += n) {
@@ -170,7 +169,7 @@ struct Rows {
   std::vector<Row> rows;
 };
 
-// What the types differ in is data, not code: a factor. Nothing to guess, in any order.
+// What the types differ in is data, not code: a factor. Nothing to predict, in any order.
 void factor_table(const Rows& state, const Call& order, Output& out) {
   constexpr float kFactors[kTypes] = {1.0f, 1.0f, 0.5f, kPi};
   for (std::size_t k = 0; k < order.size(); ++k) {
@@ -197,7 +196,7 @@ struct SortedShapes {
   std::vector<std::unique_ptr<Shape>> shapes;
 };
 
-// The same virtual calls; but the target changes three times a call, and is guessed right.
+// The same virtual calls; but the target changes three times per call, and is predicted right.
 void sorted_by_type(const SortedShapes& state, const Call&, Output& out) {
   for (std::size_t k = 0; k < state.shapes.size(); ++k) out.values[k] = state.shapes[k]->area();
   out.ids = state.ids;
@@ -249,19 +248,23 @@ void array_per_type(const Arrays& state, const Call&, Output& out) {
 constexpr Variant<Dispatch> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
-     .what = "virtual calls in random order of types: three targets in four are guessed wrong"},
+     .what = "virtual calls in random order of types: three targets in four are mispredicted"},
     {.name = "variant_visit",
      .run = run<variant_visit>,
-     .what = "std::variant: methods inlined, objects in one array; its jump is guessed as badly"},
+     .what = "std::variant: methods inlined, objects in one array; its jump is predicted as badly"},
     {.name = "factor_table",
      .run = run<factor_table>,
      .what = "types differ in a factor, looked up: no jump, whatever the order"},
     {.name = "sorted_by_type",
      .run = run<sorted_by_type>,
-     .what = "the same virtual calls, objects kept sorted by type: targets are guessed right"},
+     .what = "the same virtual calls, objects kept sorted by type: targets are predicted right",
+     .promise = Promise::kExact,
+     .promise_note = "in the order of types, not of the call"},
     {.name = "array_per_type",
      .run = run<array_per_type>,
-     .what = "one array a type and field: no calls, the compiler vectorizes each loop"},
+     .what = "one array per type and field: no calls, the compiler vectorizes each loop",
+     .promise = Promise::kExact,
+     .promise_note = "in the order of types, not of the call"},
 };
 
 const Registrar kRegistrar({.name = "computation/dispatch",
@@ -270,13 +273,15 @@ const Registrar kRegistrar({.name = "computation/dispatch",
                             .sizes = {1024, 16384, 131072, 1 << 21},
                             .headline = {1024, 131072},
                             .ceiling = {"machine/copy"},
+                            .promise = Promise::kExact | Promise::kOrdered,
                             .demand =
                                 [](const Setting& s) {
                                   // Six bytes of fields on average, four of result.
-                                  return Demand{.items = static_cast<double>(s.n),
-                                                .bytes = 10.0 * static_cast<double>(s.n),
-                                                .working_set = 10 * s.n,
-                                                .memory = 180 * s.n + 4 * std::max(kPool, s.n)};
+                                  return Demand{
+                                      .items = static_cast<double>(s.n),
+                                      .bytes = 10.0 * static_cast<double>(s.n),
+                                      .working_set = 10 * s.n,
+                                      .memory = 180 * s.n + 4 * std::max(kDecisions, s.n)};
                                 }},
                            kVariants);
 

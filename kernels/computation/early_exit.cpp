@@ -12,16 +12,14 @@
 // distortion encoding algorithm for vector quantization", 1985). Where outcomes are random a branch
 // on each is mispredicted: the cheap conditions for all offers first, without a branch, leave a
 // list of candidates (Ross, "Selection conditions in main memory", 2004).
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "computation/early_exit.cpp"
+#include <algorithm>
 #include <cstdint>
 
-#include "support/simd.h"
+#include "core/kernel.h"
 
-#ifndef HEADROOM_COMPUTATION_EARLY_EXIT_ONCE_
-#define HEADROOM_COMPUTATION_EARLY_EXIT_ONCE_
 namespace headroom {
 namespace {
+
 constexpr std::size_t kFeatures = 64;
 
 struct Query {
@@ -36,105 +34,6 @@ struct Offers {
   std::size_t n;
   const Query& query;
 };
-}  // namespace
-}  // namespace headroom
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-#if HWY_TARGET != HWY_SCALAR
-// At most 32 features at a time; stops between them.
-HWY_INLINE bool Near(const int16_t* HWY_RESTRICT features, const Query& query) {
-  const hn::CappedTag<int16_t, 32> d;
-  const hn::Repartition<int32_t, decltype(d)> d32;
-  int32_t sum = 0;
-  for (size_t half = 0; half < kFeatures; half += 32) {
-    auto even = hn::Zero(d32), odd = even;
-    for (size_t k = half; k < half + 32; k += hn::Lanes(d)) {
-      const auto apart = hn::Sub(hn::LoadU(d, features + k), hn::LoadU(d, query.features + k));
-      even = hn::ReorderWidenMulAccumulate(d32, apart, apart, even, odd);
-    }
-    sum += hn::GetLane(hn::SumOfLanes(d32, hn::Add(even, odd)));
-    if (sum > query.radius2) return false;
-  }
-  return true;
-}
-
-// Appends the indexes of offers that are in stock and cheap: a vector of comparisons, and the
-// indexes of those that hold moved together.
-size_t FilterSimd(const Offers& in, uint32_t* HWY_RESTRICT candidates) {
-  const hn::ScalableTag<uint32_t> d;
-  const hn::Rebind<uint8_t, decltype(d)> d8;
-  const size_t lanes = hn::Lanes(d);
-  size_t count = 0, i = 0;
-  const auto most = hn::Set(d, in.query.most);
-  for (; i + lanes <= in.n; i += lanes) {
-    const auto stock = hn::PromoteTo(d, hn::LoadU(d8, in.stock + i));
-    const auto prices = hn::LoadU(d, in.prices + i);
-    // Also no more than the most to pay: the larger of both is that.
-    const auto good = hn::And(hn::Ne(stock, hn::Zero(d)), hn::Eq(hn::Max(prices, most), most));
-    // To a register, then stored: a compressing store is slow on Zen 4.
-    hn::StoreU(hn::Compress(hn::Iota(d, static_cast<uint32_t>(i)), good), d, candidates + count);
-    count += hn::CountTrue(d, good);
-  }
-  for (; i < in.n; ++i) {
-    candidates[count] = static_cast<uint32_t>(i);
-    count += (in.stock[i] != 0) & (in.prices[i] <= in.query.most);
-  }
-  return count;
-}
-
-// Blocks of offers, so that the list stays in L1. Candidates' features are asked for some time
-// before they are needed: the list knows them, and no branch stands before it.
-size_t Select(const Offers& in, uint32_t* HWY_RESTRICT selected) {
-  constexpr size_t kBlock = 2048;
-  uint32_t candidates[kBlock + hn::MaxLanes(hn::ScalableTag<uint32_t>())];
-  size_t count = 0;
-  for (size_t begin = 0; begin < in.n; begin += kBlock) {
-    const int16_t* const features = in.features + begin * kFeatures;
-    const Offers block{in.stock + begin, in.prices + begin, features, HWY_MIN(kBlock, in.n - begin),
-                       in.query};
-    const size_t found = FilterSimd(block, candidates);
-    for (size_t k = 0; k < found; ++k) {
-      constexpr size_t kAhead = 8;
-      const auto* const next = features + candidates[HWY_MIN(k + kAhead, found - 1)] * kFeatures;
-      __builtin_prefetch(next);
-      __builtin_prefetch(next + kFeatures / 2);
-      selected[count] = static_cast<uint32_t>(begin) + candidates[k];
-      count += Near(features + candidates[k] * kFeatures, in.query);
-    }
-  }
-  return count;
-}
-#else
-size_t Select(const Offers& in, uint32_t* HWY_RESTRICT selected) {
-  size_t count = 0;
-  for (size_t i = 0; i < in.n; ++i) {
-    if (in.stock[i] == 0 || in.prices[i] > in.query.most) continue;
-    int32_t sum = 0;
-    for (size_t k = 0; k < kFeatures && sum <= in.query.radius2; ++k) {
-      const int32_t apart = in.features[i * kFeatures + k] - in.query.features[k];
-      sum += apart * apart;
-    }
-    if (sum <= in.query.radius2) selected[count++] = static_cast<uint32_t>(i);
-  }
-  return count;
-}
-#endif
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-#include <algorithm>
-
-#include "core/kernel.h"
-
-namespace headroom {
-namespace {
-
-HWY_EXPORT(Select);
 
 struct EarlyExit {
   using Call = Offers;
@@ -210,19 +109,6 @@ std::int32_t distance2(const std::int16_t* features, const Query& query) {
   return sum;
 }
 
-// Stops after each 16 features.
-bool near(const std::int16_t* features, const Query& query) {
-  std::int32_t sum = 0;
-  for (std::size_t begin = 0; begin < kFeatures; begin += 16) {
-    for (std::size_t k = begin; k < begin + 16; ++k) {
-      const std::int32_t apart = features[k] - query.features[k];
-      sum += apart * apart;
-    }
-    if (sum > query.radius2) return false;
-  }
-  return true;
-}
-
 void naive(const Offers& in, Output& out) {
   out.count = 0;
   for (std::size_t i = 0; i < in.n; ++i) {
@@ -233,7 +119,7 @@ void naive(const Offers& in, Output& out) {
   }
 }
 
-// Stops at the first condition that doesn't hold, but the first is the dear one.
+// Stops at the first condition that doesn't hold, but the first is the expensive one.
 void dear_first(const Offers& in, Output& out) {
   out.count = 0;
   for (std::size_t i = 0; i < in.n; ++i)
@@ -251,6 +137,20 @@ void cheap_first(const Offers& in, Output& out) {
       out.selected[out.count++] = static_cast<std::uint32_t>(i);
 }
 
+// Whether an offer is near; gives up between two groups of 16 features, where it is too far
+// already.
+bool near(const std::int16_t* features, const Query& query) {
+  std::int32_t sum = 0;
+  for (std::size_t begin = 0; begin < kFeatures; begin += 16) {
+    for (std::size_t k = begin; k < begin + 16; ++k) {
+      const std::int32_t apart = features[k] - query.features[k];
+      sum += apart * apart;
+    }
+    if (sum > query.radius2) return false;
+  }
+  return true;
+}
+
 // A distance that is too large after 16 features will not shrink.
 void cheap_first_abandon(const Offers& in, Output& out) {
   out.count = 0;
@@ -260,10 +160,16 @@ void cheap_first_abandon(const Offers& in, Output& out) {
       out.selected[out.count++] = static_cast<std::uint32_t>(i);
 }
 
+constexpr std::size_t kBlock = 2048;  // offers: a list of them stays in L1
+
+Offers block_of(const Offers& in, std::size_t begin) {
+  return {in.stock + begin, in.prices + begin, in.features + begin * kFeatures,
+          std::min(kBlock, in.n - begin), in.query};
+}
+
 // A list of candidates without a branch: each index is written, and overwritten by the next unless
 // both conditions hold.
 void filter_first(const Offers& in, Output& out) {
-  constexpr std::size_t kBlock = 2048;
   std::uint32_t candidates[kBlock];
   out.count = 0;
   for (std::size_t begin = 0; begin < in.n; begin += kBlock) {
@@ -279,15 +185,50 @@ void filter_first(const Offers& in, Output& out) {
   }
 }
 
+}  // namespace
+}  // namespace headroom
+
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "computation/early_exit-inl.h"
+#include "computation/early_exit-inl.h"
+
+namespace headroom {
+namespace {
+
+HWY_EXPORT(Filter);
+HWY_EXPORT(SelectInOrder);
+HWY_EXPORT(SelectAhead);
+
+// The list by SIMD; the rest is filter_first's.
+void highway_filter(const Offers& in, Output& out) {
+  std::uint32_t candidates[kBlock];
+  out.count = 0;
+  for (std::size_t begin = 0; begin < in.n; begin += kBlock) {
+    const std::size_t found = HWY_DYNAMIC_DISPATCH(Filter)(block_of(in, begin), candidates);
+    for (std::size_t k = 0; k < found; ++k) {
+      const std::size_t i = begin + candidates[k];
+      if (near(in.features + i * kFeatures, in.query))
+        out.selected[out.count++] = static_cast<std::uint32_t>(i);
+    }
+  }
+}
+
+// The distance by SIMD too, and its outcome without a branch.
+void highway_distance(const Offers& in, Output& out) {
+  out.count = HWY_DYNAMIC_DISPATCH(SelectInOrder)(in, out.selected.data());
+}
+
+// A list of candidates says which features are needed next: they are asked for in time.
 void highway(const Offers& in, Output& out) {
-  out.count = HWY_DYNAMIC_DISPATCH(Select)(in, out.selected.data());
+  out.count = HWY_DYNAMIC_DISPATCH(SelectAhead)(in, out.selected.data());
 }
 
 constexpr Variant<EarlyExit> kVariants[] = {
     {.name = "naive", .run = run<naive>, .what = "evaluates all three conditions, then joins them"},
     {.name = "dear_first",
      .run = run<dear_first>,
-     .what = "&& in the order written, the dear condition first: saves nothing, adds a "
+     .what = "&& in the order written, the expensive condition first: saves nothing, adds a "
              "mispredicted branch"},
     {.name = "cheap_first",
      .run = run<cheap_first>,
@@ -298,9 +239,15 @@ constexpr Variant<EarlyExit> kVariants[] = {
     {.name = "filter_first",
      .run = run<filter_first>,
      .what = "cheap conditions of all offers first, into a list, without a branch"},
+    {.name = "highway_filter",
+     .run = run<highway_filter>,
+     .what = "the list by SIMD comparisons and compress"},
+    {.name = "highway_distance",
+     .run = run<highway_distance>,
+     .what = "and the distance by SIMD, its outcome added to a count: no branch on it"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "the list by SIMD comparisons and compress, its features prefetched, SIMD distance"},
+     .what = "and the features of candidates prefetched, as the list says which come next"},
 };
 
 const Registrar kRegistrar({.name = "computation/early_exit",
@@ -308,6 +255,7 @@ const Registrar kRegistrar({.name = "computation/early_exit",
                             .technique = "the cheap condition that fails most often first",
                             .sizes = {256, 4096, 32768, 400000},
                             .headline = {256, 32768},
+                            .promise = Promise::kExact | Promise::kOrdered,
                             .demand =
                                 [](const Setting& s) {
                                   constexpr std::size_t kOffer = 1 + 4 + 2 * kFeatures;
@@ -315,7 +263,7 @@ const Registrar kRegistrar({.name = "computation/early_exit",
                                       .items = static_cast<double>(s.n),
                                       .bytes = 5 * static_cast<double>(s.n),
                                       .working_set = kOffer * s.n,
-                                      .memory = kOffer * s.n + 6 * 4 * (s.n + 1) + (4 << 20)};
+                                      .memory = kOffer * s.n + 8 * 4 * (s.n + 1) + (4 << 20)};
                                 },
                             .test_sizes = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 127,
                                            255, 2047, 2049}},
@@ -323,4 +271,3 @@ const Registrar kRegistrar({.name = "computation/early_exit",
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -19,54 +19,50 @@ struct PowerOfFive {
   std::uint64_t high, low;
 };
 
-namespace internal {
-
-// A number of 1216 bits, the least significant word first.
-class Wide {
- public:
-  static constexpr int kBits = 1216;
-  explicit Wide(int bit) { words_[bit / 32] = std::uint32_t{1} << bit % 32; }
-  void multiply_by_5() {
-    std::uint64_t carry = 0;
-    for (std::uint32_t& word : words_) {
-      carry += std::uint64_t{word} * 5;
-      word = static_cast<std::uint32_t>(carry);
-      carry >>= 32;
-    }
-  }
-  void divide_by_5() {
-    std::uint64_t rest = 0;
-    for (std::size_t i = words_.size(); i-- > 0;) {
-      rest = rest << 32 | words_[i];
-      words_[i] = static_cast<std::uint32_t>(rest / 5);
-      rest %= 5;
-    }
-  }
-  PowerOfFive top() const {
-    std::size_t last = words_.size() - 1;
-    while (words_[last] == 0) --last;
-    const int shift = std::countl_zero(words_[last]);
-    const auto word = [&](std::size_t back) -> std::uint64_t {
-      const auto at = [&](std::size_t k) { return k > last ? 0 : words_[last - k]; };
-      return (static_cast<std::uint64_t>(at(back)) << 32 | at(back + 1)) << shift >> 32;
-    };
-    return {word(0) << 32 | word(1), word(2) << 32 | word(3)};
-  }
-
- private:
-  std::array<std::uint32_t, kBits / 32> words_{};
-};
-
-}  // namespace internal
-
 // All powers from 5^kLeastPower to 5^kLargestPower, truncated; but from 5^-27 to 5^-1, whose
 // product must not fall below a double that it equals, rounded up.
 class PowersOfFive {
+  // A number of 1216 bits, the least significant word first.
+  class Wide {
+   public:
+    static constexpr int kBits = 1216;
+    explicit Wide(int bit) { words_[bit / 32] = std::uint32_t{1} << bit % 32; }
+    void multiply_by_5() {
+      std::uint64_t carry = 0;
+      for (std::uint32_t& word : words_) {
+        carry += std::uint64_t{word} * 5;
+        word = static_cast<std::uint32_t>(carry);
+        carry >>= 32;
+      }
+    }
+    void divide_by_5() {
+      std::uint64_t rest = 0;
+      for (std::size_t i = words_.size(); i-- > 0;) {
+        rest = rest << 32 | words_[i];
+        words_[i] = static_cast<std::uint32_t>(rest / 5);
+        rest %= 5;
+      }
+    }
+    PowerOfFive top() const {
+      std::size_t last = words_.size() - 1;
+      while (words_[last] == 0) --last;
+      const int shift = std::countl_zero(words_[last]);
+      const auto word = [&](std::size_t back) -> std::uint64_t {
+        const auto at = [&](std::size_t k) { return k > last ? 0 : words_[last - k]; };
+        return (static_cast<std::uint64_t>(at(back)) << 32 | at(back + 1)) << shift >> 32;
+      };
+      return {word(0) << 32 | word(1), word(2) << 32 | word(3)};
+    }
+
+   private:
+    std::array<std::uint32_t, kBits / 32> words_{};
+  };
+
  public:
   PowersOfFive() {
-    internal::Wide positive(0);
+    Wide positive(0);
     for (int q = 0; q <= kLargestPower; ++q, positive.multiply_by_5()) at(q) = positive.top();
-    internal::Wide negative(internal::Wide::kBits - 1);
+    Wide negative(Wide::kBits - 1);
     for (int q = -1; q >= kLeastPower; --q) {
       negative.divide_by_5();
       PowerOfFive power = negative.top();
@@ -87,9 +83,11 @@ inline const PowerOfFive* powers_of_five() {
 }
 
 // The bits of the double nearest to w * 10^q, ties to even; infinity where it is too large.
-// `zeros` are the leading ones of w.
-inline std::uint64_t nearest_double(std::uint64_t w, int zeros, std::int64_t q,
-                                    const PowerOfFive* powers) {
+// `zeros` are the leading ones of w. Inlined always: a compiler that finds it too large for that
+// costs each number a call.
+[[gnu::always_inline]] inline std::uint64_t nearest_double(std::uint64_t w, int zeros,
+                                                           std::int64_t q,
+                                                           const PowerOfFive* powers) {
   constexpr std::uint64_t kInfinity = std::uint64_t{0x7ff} << 52;
   if (w == 0 || q < kLeastPower) return 0;
   if (q > kLargestPower) return kInfinity;
@@ -122,7 +120,8 @@ inline std::uint64_t nearest_double(std::uint64_t w, int zeros, std::int64_t q,
   const std::uint64_t bits = mantissa + (static_cast<std::uint64_t>(exponent - 1) << 52);
   return bits < kInfinity ? bits : kInfinity;
 }
-inline std::uint64_t nearest_double(std::uint64_t w, std::int64_t q, const PowerOfFive* powers) {
+[[gnu::always_inline]] inline std::uint64_t nearest_double(std::uint64_t w, std::int64_t q,
+                                                           const PowerOfFive* powers) {
   return nearest_double(w, std::countl_zero(w), q, powers);
 }
 

@@ -13,13 +13,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "computation/decisions.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
 
-constexpr std::size_t kPool = std::size_t{1} << 20;
-constexpr std::size_t kTestPool = std::size_t{1} << 12;  // below the smallest measured size
 constexpr std::size_t kSmallest = 1024;
 
 struct Order {
@@ -35,9 +34,9 @@ struct ErrorPath {
   using Call = std::span<const Order>;
   struct Input {
     std::size_t n = 0;
-    std::size_t slices = 1;  // a power of two
-    Buffer<Order> orders;    // `slices` calls, one after the other
-    Call at(std::size_t turn) const { return {orders.data() + (turn & (slices - 1)) * n, n}; }
+    Slices slices;
+    Buffer<Order> orders;
+    Call at(std::size_t turn) const { return slices.of(orders, turn); }
   };
   using Output = Buffer<std::int64_t>;
 
@@ -47,9 +46,8 @@ struct ErrorPath {
                                                                           : 0;
     Input in;
     in.n = setting.n;
-    const std::size_t pool = in.n < kSmallest ? kTestPool : kPool;
-    while (in.slices * in.n < pool && in.slices < pool) in.slices *= 2;
-    in.orders = Buffer<Order>(in.n * in.slices);
+    in.slices = slices_for(in.n, kSmallest);
+    in.orders = Buffer<Order>(in.slices.items());
     FastRng fast(rng());
     for (Order& order : in.orders) {
       const std::uint64_t random = fast();
@@ -200,16 +198,20 @@ constexpr Variant<ErrorPath> kVariants[] = {
     {.name = "absl_statusor_bare",
      .run = run<absl_statusor_bare>,
      .what = "absl::StatusOr without a message: one word, no memory",
-     .role = Role::kPeer},
+     .role = Role::kPeer,
+     .promise_note = "without a message"},
     {.name = "error_code",
      .run = run<error_code>,
-     .what = "an enum returned, the value through a reference: a register and a branch"},
+     .what = "an enum returned, the value through a reference: a register and a branch",
+     .promise_note = "without a message"},
     {.name = "result_pair",
      .run = run<result_pair>,
-     .what = "value and error returned in two registers"},
+     .what = "value and error returned in two registers",
+     .promise_note = "without a message"},
     {.name = "batch_select",
      .run = run<batch_select>,
-     .what = "errors computed beside values for the whole batch: no call and no branch"},
+     .what = "errors computed beside values for the whole batch: no call and no branch",
+     .promise_note = "without a message"},
 };
 
 const Registrar kRegistrar({.name = "computation/error_path",
@@ -224,7 +226,7 @@ const Registrar kRegistrar({.name = "computation/error_path",
                                       .items = static_cast<double>(s.n),
                                       .bytes = 16.0 * static_cast<double>(s.n),
                                       .working_set = 16 * s.n,
-                                      .memory = 8 * std::max(2 * kPool, s.n) + 8 * 6 * s.n};
+                                      .memory = 8 * std::max(2 * kDecisions, s.n) + 8 * 6 * s.n};
                                 }},
                            kVariants);
 

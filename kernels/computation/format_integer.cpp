@@ -6,12 +6,10 @@
 //
 // A stream asks for a locale, a sentry and flags, and makes a string. What is left without them is
 // a chain of divisions by ten, each waiting for the last, and a branch mispredicted where the
-// number ends. Two digits a division halve the chain (Alexandrescu, "Three optimization tips for
+// number ends. Two digits per division halve the chain (Alexandrescu, "Three optimization tips for
 // C++", 2012). Splitting in halves (8 digits, 4, 2, 1) has a chain of four, and does many digits
 // with each multiplication (Khuong, "How to print integers really fast", 2017; Mula, "SSE: integer
 // to ASCII conversion", 2011). The code is our own.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "computation/format_integer.cpp"
 #include <algorithm>
 #include <bit>
 #include <charconv>
@@ -21,17 +19,136 @@
 #include <sstream>
 #include <string>
 
-#include "support/simd.h"
+#include "absl/strings/str_cat.h"
+#include "core/kernel.h"
+#include "support/slices.h"
 
-#ifndef HEADROOM_COMPUTATION_FORMAT_INTEGER_ONCE_
-#define HEADROOM_COMPUTATION_FORMAT_INTEGER_ONCE_
 namespace headroom {
 namespace {
 
-constexpr std::size_t kMost = 21;   // characters of a number, '\n' included
+constexpr std::size_t kNumbers = std::size_t{1} << 18;  // carried, so that lengths can't be learned
+constexpr std::size_t kSmallest = 256;                  // measured; fewer are for tests
+constexpr std::size_t kMost = 21;                       // characters of a number, '\n' included
 constexpr std::size_t kSpare = 64;  // bytes behind the text that may be overwritten
 constexpr std::uint64_t kTen8 = 100'000'000;
 constexpr std::uint64_t kTen16 = kTen8 * kTen8;
+
+struct FormatInteger {
+  static constexpr auto kInputs = inputs("digits_1_10", "digits_1_5", "digits_1_20");
+  using Call = std::span<const std::uint64_t>;
+  struct Input {
+    Buffer<std::uint64_t> numbers;
+    Slices slices;
+    Call at(std::size_t turn) const { return slices.of(numbers, turn); }
+  };
+  struct Output {
+    Buffer<char> text;
+    std::size_t size = 0;
+    void poison() {
+      headroom::poison(text);
+      size = text.size() + 1;
+    }
+    bool spoil(Spoil how) { return spoil_counted(how, text.data(), size); }
+    std::string_view view() const { return {text.data(), std::min(size, text.size())}; }
+  };
+
+  static Input make(const Setting& setting, Rng& rng) {
+    const std::size_t n = setting.n;
+    Input in;
+    in.slices = n < kSmallest ? Slices::covering(4 * n, n) : Slices::within(kNumbers, n);
+    in.numbers = Buffer<std::uint64_t>(in.slices.items());
+    const std::size_t most = setting.input == kInputs["digits_1_5"]    ? 5
+                             : setting.input == kInputs["digits_1_20"] ? 20
+                                                                       : 10;
+    FastRng fast(rng());
+    for (std::uint64_t& number : in.numbers) {
+      std::uint64_t low = 1;  // 10^(digits - 1)
+      for (std::uint64_t digits = 1 + bounded(fast, most); digits > 1; --digits) low *= 10;
+      const std::uint64_t range = low == kTen16 * 1000 ? ~low : 9 * low - 1;
+      number = low + bounded(fast, range + 1) - (low == 1 ? bounded(fast, 2) : 0);
+      if (bounded(fast, 16) == 0) number = low - bounded(fast, 2);  // 10...0 and 9...9
+    }
+    return in;
+  }
+  static Input from(std::span<const std::uint8_t> bytes) {
+    Input in;
+    in.slices = Slices::within(0, bytes.size() / 8);
+    in.numbers = Buffer<std::uint64_t>(in.slices.items());
+    if (!in.numbers.empty()) std::memcpy(in.numbers.data(), bytes.data(), in.numbers.size() * 8);
+    return in;
+  }
+  static void size(const Input& in, Output& out) {
+    out.text = Buffer<char>(in.slices.size() * kMost + kSpare);
+  }
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    if (want.size != got.size) return exact(want.size, got.size);
+    return exact(want.view(), got.view());
+  }
+};
+using Call = FormatInteger::Call;
+using Output = FormatInteger::Output;
+
+void append(std::string_view text, Output& out) {
+  std::memcpy(out.text.data() + out.size, text.data(), text.size());
+  out.size += text.size();
+}
+
+std::string to_text(std::uint64_t x) {
+  std::ostringstream stream;
+  stream << x;
+  return stream.str();
+}
+
+void naive(const Call& in, Output& out) {
+  out.size = 0;
+  for (const std::uint64_t x : in) {
+    append(to_text(x), out);
+    append("\n", out);
+  }
+}
+
+// Making a stream (a locale, a buffer) is what takes longest: one for all.
+void one_stream(const Call& in, Output& out) {
+  std::ostringstream stream;
+  for (const std::uint64_t x : in) stream << x << '\n';
+  out.size = 0;
+  append(stream.view(), out);
+}
+
+// No stream, but a format to read for every number.
+void snprintf(const Call& in, Output& out) {
+  out.size = 0;
+  for (const std::uint64_t x : in)
+    out.size += static_cast<std::size_t>(std::snprintf(
+        out.text.data() + out.size, kMost + 1, "%llu\n", static_cast<unsigned long long>(x)));
+}
+
+// Nothing but digits; two per division.
+void to_chars(const Call& in, Output& out) {
+  char* to = out.text.data();
+  for (const std::uint64_t x : in) {
+    to = std::to_chars(to, to + kMost, x).ptr;
+    *to++ = '\n';
+  }
+  out.size = static_cast<std::size_t>(to - out.text.data());
+}
+
+// It makes a string, short enough to lie inside its object in most cases.
+void absl_strcat(const Call& in, Output& out) {
+  out.size = 0;
+  for (const std::uint64_t x : in) append(absl::StrCat(x, "\n"), out);
+}
+
+void absl_append(const Call& in, Output& out) {
+  std::string text;
+  text.reserve(in.size() * kMost);
+  for (const std::uint64_t x : in) absl::StrAppend(&text, x, "\n");
+  out.size = 0;
+  append(text, out);
+}
+
+// ------------------------------------------------------------------------------------------------
+// By hand.
 
 struct Pairs {
   char text[200];  // "00010203 ... 99"
@@ -45,7 +162,7 @@ struct Pairs {
 constexpr Pairs kPairs;
 
 // How many digits x has, from how many bits it has (1 for 0): 1233 / 4096 is log10(2), a little
-// less. The guess is one too low where x reaches the next power of ten.
+// less. The estimate is one too low where x reaches the next power of ten.
 inline std::size_t digit_count(std::uint64_t x, int bits) {
   static constexpr std::uint64_t kTen[20] = {0,
                                              10,
@@ -67,11 +184,32 @@ inline std::size_t digit_count(std::uint64_t x, int bits) {
                                              kTen16 * 10,
                                              kTen16 * 100,
                                              kTen16 * 1000};
-  const std::size_t guess = static_cast<std::size_t>(bits) * 1233 >> 12;
-  return guess + (x >= kTen[guess]);
+  const std::size_t least = static_cast<std::size_t>(bits) * 1233 >> 12;
+  return least + (x >= kTen[least]);
 }
 inline std::size_t digit_count(std::uint64_t x) {
   return digit_count(x, static_cast<int>(std::bit_width(x | 1)));
+}
+
+// Two digits per division, from the last on, into a known place. libstdc++'s to_chars does the
+// same, but counts the digits by comparisons.
+void two_digits(const Call& in, Output& out) {
+  char* to = out.text.data();
+  for (std::uint64_t x : in) {
+    const std::size_t length = digit_count(x);
+    char* at = to + length;
+    for (; x >= 100; x /= 100) {
+      at -= 2;
+      std::memcpy(at, kPairs.text + 2 * (x % 100), 2);
+    }
+    if (x >= 10)
+      std::memcpy(at - 2, kPairs.text + 2 * x, 2);
+    else
+      at[-1] = static_cast<char>('0' + x);
+    to += length;
+    *to++ = '\n';
+  }
+  out.size = static_cast<std::size_t>(to - out.text.data());
 }
 
 // Eight digits in a 64-bit register, in three splits of all of its numbers at once; the first in
@@ -122,291 +260,23 @@ inline std::size_t swar_format(const std::uint64_t* numbers, std::size_t count, 
   return static_cast<std::size_t>(to - text);
 }
 
+// Only how many groups of eight digits there are is a branch.
+void swar(const Call& in, Output& out) {
+  out.size = swar_format(in.data(), in.size(), out.text.data());
+}
+
 }  // namespace
 }  // namespace headroom
-#endif
 
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-#if HWY_TARGET != HWY_SCALAR
-#if HWY_HAVE_SCALABLE
-using Words = hn::CappedTag<uint64_t, 2>;
-#else
-using Words = hn::ScalableTag<uint64_t>;
-#endif
-constexpr size_t kBlock = 256;  // numbers
-constexpr size_t kRecord = 32;  // bytes for one of up to 20 digits; the last is in the last one
-
-// Eight digits from each number below 10^8, the first in the lowest byte. Every step splits numbers
-// in two, the upper half of the digits in the lower half of the lane: upper = x / 10^k by a
-// multiplication, and lower = x - upper * 10^k, which x << half - upper * (10^k << half) + upper
-// puts where it belongs.
-template <class D>
-HWY_INLINE hn::Vec<D> EightDigits(D d64, hn::Vec<D> x) {
-  const hn::Repartition<uint32_t, D> d32;
-  const hn::Repartition<uint16_t, D> d16;
-  // x / 10^4 for x < 10^8: 3518437209 is 2^45 / 10^4, rounded up.
-  const auto by4 = hn::ShiftRight<45>(
-      hn::MulEven(hn::BitCast(d32, x), hn::BitCast(d32, hn::Set(d64, 3518437209))));
-  const auto fours =
-      hn::Sub(hn::Add(hn::ShiftLeft<32>(x), by4),
-              hn::ShiftLeft<32>(hn::MulEven(hn::BitCast(d32, by4),
-                                            hn::BitCast(d32, hn::Set(d64, uint64_t{10000})))));
-  // x / 100 for x < 10^4: 5243 is 2^19 / 100, rounded up.
-  const auto fours32 = hn::BitCast(d32, fours);
-  const auto by2 = hn::BitCast(
-      d32, hn::ShiftRight<3>(hn::MulHigh(hn::BitCast(d16, fours32), hn::Set(d16, 5243))));
-  const auto twos = hn::Sub(
-      hn::Add(hn::ShiftLeft<16>(fours32), by2),
-      hn::ShiftLeft<16>(hn::BitCast(d32, hn::Mul(hn::BitCast(d16, by2), hn::Set(d16, 100)))));
-  // x / 10 for x < 100: 6554 is 2^16 / 10, rounded up.
-  const auto twos16 = hn::BitCast(d16, twos);
-  const auto by1 = hn::MulHigh(twos16, hn::Set(d16, 6554));
-  const auto ones = hn::Sub(hn::Add(hn::ShiftLeft<8>(twos16), by1),
-                            hn::ShiftLeft<8>(hn::Mul(by1, hn::Set(d16, 10))));
-  return hn::BitCast(d64, ones);
-}
-
-HWY_INLINE size_t DigitCount(uint64_t x) {
-#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2 && !defined(__LZCNT__)
-  // Every CPU with AVX2 has it, but the compiler isn't told; its bsr takes AMD's eight steps.
-  uint64_t zeros;
-  asm("lzcnt %1, %0" : "=r"(zeros) : "r"(x | 1) : "cc");
-  return digit_count(x, 64 - static_cast<int>(zeros));
-#else
-  return digit_count(x, static_cast<int>(std::bit_width(x | 1)));
-#endif
-}
-
-// Digits without leading zeros into the text: a copy of constant size from where they begin, whose
-// rest the next number overwrites, so that no branch depends on a length. A number's digits end at
-// every kStride bytes.
-template <size_t kStride>
-HWY_INLINE char* CopyDigits(const uint64_t* HWY_RESTRICT numbers, size_t count,
-                            const uint8_t* HWY_RESTRICT digits, char* HWY_RESTRICT to) {
-  for (size_t j = 0; j < count; ++j) {
-    const size_t length = DigitCount(numbers[j]);
-    std::memcpy(to, digits + (j + 1) * kStride - length, kStride);
-    to += length;
-    *to++ = '\n';
-  }
-  return to;
-}
-
-// Whole vectors of groups of eight digits to characters.
-HWY_INLINE void ToCharacters(const uint64_t* HWY_RESTRICT eights, size_t count,
-                             uint8_t* HWY_RESTRICT digits) {
-  const Words d;
-  const hn::Repartition<uint8_t, Words> d8;
-  for (size_t j = 0; j < count; j += hn::Lanes(d)) {
-    const auto ones = EightDigits(d, hn::LoadU(d, eights + j));
-    hn::Store(hn::Add(hn::BitCast(d8, ones), hn::Set(d8, '0')), d8, digits + 8 * j);
-  }
-}
-
-// Blocks of numbers, in several loops: numbers to groups of eight digits, those to characters, and
-// these to the text. The blocks are so large because reading back what was just written, in other
-// pieces, stalls. What the largest number of a block needs is done for all of them.
-size_t Format(const uint64_t* HWY_RESTRICT numbers, size_t count, char* HWY_RESTRICT text) {
-  constexpr size_t kRound = hn::MaxLanes(Words());
-  char* to = text;
-  HWY_ALIGN uint64_t eights[2 * kBlock + kRound] = {};
-  HWY_ALIGN uint8_t digits[(2 * kBlock + kRound) * 8 + kRecord];
-  uint8_t records[(kBlock + 1) * kRecord];
-  for (size_t i = 0; i < count; i += kBlock) {
-    const size_t block = HWY_MIN(kBlock, count - i);
-    const uint64_t* HWY_RESTRICT x = numbers + i;
-    uint64_t largest = 0;
-    for (size_t j = 0; j < block; ++j) largest = HWY_MAX(largest, x[j]);
-    if (largest < kTen8) {
-      const size_t whole = block / kRound * kRound;
-      ToCharacters(x, whole, digits);
-      for (size_t j = whole; j < block; ++j) eights[j - whole] = x[j];
-      if (whole != block) ToCharacters(eights, block - whole, digits + 8 * whole);
-      to = CopyDigits<8>(x, block, digits, to);
-    } else if (largest < kTen16) {
-      for (size_t j = 0; j < block; ++j) {
-        eights[2 * j] = x[j] / kTen8;
-        eights[2 * j + 1] = x[j] % kTen8;
-      }
-      ToCharacters(eights, 2 * block, digits);
-      to = CopyDigits<16>(x, block, digits, to);
-    } else {
-      for (size_t j = 0; j < block; ++j) {
-        const uint64_t top = x[j] / kTen16, rest = x[j] % kTen16;
-        eights[2 * j] = rest / kTen8;
-        eights[2 * j + 1] = rest % kTen8;
-        uint8_t* const record = records + j * kRecord;
-        std::memcpy(record + kRecord - 20, kPairs.text + 2 * (top / 100), 2);
-        std::memcpy(record + kRecord - 18, kPairs.text + 2 * (top % 100), 2);
-      }
-      ToCharacters(eights, 2 * block, digits);
-      for (size_t j = 0; j < block; ++j)
-        std::memcpy(records + j * kRecord + kRecord - 16, digits + 16 * j, 16);
-      to = CopyDigits<kRecord>(x, block, records, to);
-    }
-  }
-  return static_cast<size_t>(to - text);
-}
-#else
-size_t Format(const uint64_t* numbers, size_t count, char* text) {
-  return swar_format(numbers, count, text);
-}
-#endif
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-#include "absl/strings/str_cat.h"
-#include "core/kernel.h"
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "computation/format_integer-inl.h"
+#include "computation/format_integer-inl.h"
 
 namespace headroom {
 namespace {
 
 HWY_EXPORT(Format);
-
-constexpr std::size_t kNumbers = std::size_t{1} << 18;  // carried, so that lengths can't be learned
-
-struct FormatInteger {
-  static constexpr auto kInputs = inputs("digits_1_10", "digits_1_5", "digits_1_20");
-  using Call = std::span<const std::uint64_t>;
-  struct Input {
-    Buffer<std::uint64_t> numbers;
-    std::size_t n = 0;
-    Call at(std::size_t turn) const {
-      const std::size_t slices = n == 0 ? 1 : numbers.size() / n;
-      return {numbers.data() + turn % slices * n, n};
-    }
-  };
-  struct Output {
-    Buffer<char> text;
-    std::size_t size = 0;
-    void poison() {
-      headroom::poison(text);
-      size = text.size() + 1;
-    }
-    bool spoil(Spoil how) { return spoil_counted(how, text.data(), size); }
-    std::string_view view() const { return {text.data(), std::min(size, text.size())}; }
-  };
-
-  static Input make(const Setting& setting, Rng& rng) {
-    const std::size_t n = setting.n;
-    const std::size_t slices = n == 0 ? 0 : n < 256 ? 4 : std::max<std::size_t>(1, kNumbers / n);
-    Input in{Buffer<std::uint64_t>(slices * n), n};
-    const std::size_t most = setting.input == kInputs["digits_1_5"]    ? 5
-                             : setting.input == kInputs["digits_1_20"] ? 20
-                                                                       : 10;
-    FastRng fast(rng());
-    for (std::uint64_t& number : in.numbers) {
-      std::uint64_t low = 1;  // 10^(digits - 1)
-      for (std::uint64_t digits = 1 + bounded(fast, most); digits > 1; --digits) low *= 10;
-      const std::uint64_t range = low == kTen16 * 1000 ? ~low : 9 * low - 1;
-      number = low + bounded(fast, range + 1) - (low == 1 ? bounded(fast, 2) : 0);
-      if (bounded(fast, 16) == 0) number = low - bounded(fast, 2);  // 10...0 and 9...9
-    }
-    return in;
-  }
-  static Input from(std::span<const std::uint8_t> bytes) {
-    Input in;
-    in.n = bytes.size() / 8;
-    in.numbers = Buffer<std::uint64_t>(in.n);
-    if (in.n != 0) std::memcpy(in.numbers.data(), bytes.data(), in.n * 8);
-    return in;
-  }
-  static void size(const Input& in, Output& out) { out.text = Buffer<char>(in.n * kMost + kSpare); }
-  static absl::Status same(const Call&, const Output& want, const Output& got) {
-    if (want.size != got.size) return exact(want.size, got.size);
-    return exact(want.view(), got.view());
-  }
-};
-using Call = FormatInteger::Call;
-using Output = FormatInteger::Output;
-
-void append(std::string_view text, Output& out) {
-  std::memcpy(out.text.data() + out.size, text.data(), text.size());
-  out.size += text.size();
-}
-
-std::string to_text(std::uint64_t x) {
-  std::ostringstream stream;
-  stream << x;
-  return stream.str();
-}
-
-void naive(const Call& in, Output& out) {
-  out.size = 0;
-  for (const std::uint64_t x : in) {
-    append(to_text(x), out);
-    append("\n", out);
-  }
-}
-
-// Making a stream (a locale, a buffer) is what takes longest: one for all.
-void one_stream(const Call& in, Output& out) {
-  std::ostringstream stream;
-  for (const std::uint64_t x : in) stream << x << '\n';
-  out.size = 0;
-  append(stream.view(), out);
-}
-
-// No stream, but a format to read for every number.
-void snprintf(const Call& in, Output& out) {
-  out.size = 0;
-  for (const std::uint64_t x : in)
-    out.size += static_cast<std::size_t>(std::snprintf(
-        out.text.data() + out.size, kMost + 1, "%llu\n", static_cast<unsigned long long>(x)));
-}
-
-// Nothing but digits; two a division.
-void to_chars(const Call& in, Output& out) {
-  char* to = out.text.data();
-  for (const std::uint64_t x : in) {
-    to = std::to_chars(to, to + kMost, x).ptr;
-    *to++ = '\n';
-  }
-  out.size = static_cast<std::size_t>(to - out.text.data());
-}
-
-// It makes a string, short enough to lie inside its object in most cases.
-void absl_strcat(const Call& in, Output& out) {
-  out.size = 0;
-  for (const std::uint64_t x : in) append(absl::StrCat(x, "\n"), out);
-}
-
-void absl_append(const Call& in, Output& out) {
-  std::string text;
-  text.reserve(in.size() * kMost);
-  for (const std::uint64_t x : in) absl::StrAppend(&text, x, "\n");
-  out.size = 0;
-  append(text, out);
-}
-
-// Two digits a division, from the last on, into a known place: the length is counted first.
-void two_digits(const Call& in, Output& out) {
-  char* to = out.text.data();
-  for (std::uint64_t x : in) {
-    const std::size_t length = digit_count(x);
-    char* at = to + length;
-    for (; x >= 100; x /= 100) {
-      at -= 2;
-      std::memcpy(at, kPairs.text + 2 * (x % 100), 2);
-    }
-    if (x >= 10)
-      std::memcpy(at - 2, kPairs.text + 2 * x, 2);
-    else
-      at[-1] = static_cast<char>('0' + x);
-    to += length;
-    *to++ = '\n';
-  }
-  out.size = static_cast<std::size_t>(to - out.text.data());
-}
-
-// Groups of eight digits: swar_format, at the top.
-void swar(const Call& in, Output& out) {
-  out.size = swar_format(in.data(), in.size(), out.text.data());
-}
 
 void highway(const Call& in, Output& out) {
   out.size = HWY_DYNAMIC_DISPATCH(Format)(in.data(), in.size(), out.text.data());
@@ -427,20 +297,22 @@ constexpr Variant<FormatInteger> kVariants[] = {
      .role = Role::kPeer},
     {.name = "two_digits",
      .run = run<two_digits>,
-     .what = "counts the digits first, then two a division from a table"},
+     .what = "as std::to_chars, but digits are counted from the bit width, not by comparisons"},
     {.name = "swar",
      .run = run<swar>,
-     .what = "eight digits a register, split in halves: 4, 2, 1; zeros go by a shift"},
+     .what = "eight digits a register, split in halves: 4, 2, 1; zeros go by a shift",
+     .promise_note = "overwrites up to 7 bytes behind its text"},
     {.name = "highway",
      .run = run<highway>,
      .what =
-         "the same for several numbers a vector; copies of constant size, no branch on lengths"},
+         "swar's steps for several numbers per vector; a block does what its largest number needs",
+     .promise_note = "overwrites up to 32 bytes behind its text"},
 };
 
 const Registrar kRegistrar(
     {.name = "computation/format_integer",
      .axis = Axis::kScalar,
-     .technique = "many digits a multiplication; the length as an offset, not a branch",
+     .technique = "many digits per multiplication; the length as an offset, not a branch",
      .sizes = {256, 4096, 65536},
      .headline = {4096, 65536},
      .demand =
@@ -459,4 +331,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

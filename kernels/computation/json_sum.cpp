@@ -15,23 +15,25 @@
 // the masks of 64 bytes only the colons are visited, and a name is one comparison of eight bytes.
 //
 // Links: simdjson
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "computation/json_sum.cpp"
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
 #include "computation/digits.h"
-#include "support/mask_bits-inl.h"
+#include "core/kernel.h"
+#if HEADROOM_HAVE_SIMDJSON
+#include <simdjson.h>
+#endif
 
-#ifndef HEADROOM_COMPUTATION_JSON_SUM_ONCE_
-#define HEADROOM_COMPUTATION_JSON_SUM_ONCE_
 namespace headroom {
 namespace {
 
-constexpr std::size_t kPad = 128;  // blanks behind a text, and before it
+constexpr std::size_t kRecords = std::size_t{1} << 15;  // carried; each is dozens of decisions
+constexpr std::size_t kPad = 128;                       // blanks behind a text, and before it
 
 struct Totals {
   std::uint64_t records = 0;
@@ -45,11 +47,53 @@ struct Totals {
   bool operator==(const Totals&) const = default;
 };
 
-// Digits from `at` on, eight or nine at most, by the place of the first byte that is none.
-inline std::uint64_t read_whole(const char*& at) {
+struct JsonSum {
+  static constexpr auto kInputs = inputs("compact", "pretty").for_tests("odd");
+  using Call = std::string_view;  // kPad blanks before it and behind it may be read
+  struct Input {
+    std::vector<Buffer<char>> texts;
+    Call at(std::size_t turn) const {
+      const Buffer<char>& text = texts[turn % texts.size()];
+      return {text.data() + kPad, text.size() - 2 * kPad};
+    }
+    void add(std::string_view text) {
+      Buffer<char> padded(text.size() + 2 * kPad);
+      std::memset(padded.data(), ' ', padded.size());
+      std::memcpy(padded.data() + kPad, text.data(), text.size());
+      texts.push_back(std::move(padded));
+    }
+  };
+  using Output = Totals;
+
+  static Input make(const Setting& setting, Rng& rng);
+  static Input from(std::span<const std::uint8_t> bytes);
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    if (want.records != got.records) return exact(want.records, got.records);
+    return want.hash != got.hash ? exact(want.hash, got.hash) : exact(want.value, got.value);
+  }
+};
+using Call = JsonSum::Call;
+
+void naive(const Call& text, Totals& out) {
+  const nlohmann::json document = nlohmann::json::parse(text);
+  Totals totals;
+  for (const auto& record : document)
+    totals.add(record["id"].get<std::uint64_t>(), record["price"].get<double>(),
+               record["quantity"].get<std::uint64_t>());
+  out = totals;
+}
+
+// ------------------------------------------------------------------------------------------------
+// By hand: one pass over the text, which is trusted to be what the problem says.
+
+// The whole number of up to nine digits that begins at `at`, which moves behind its last digit; 0
+// where there is no digit. Eight digits are one step, whatever their number: the bytes before them
+// become '0' by a shift. Inlined always: whether a compiler does so on its own depends on what else
+// stands in this file.
+[[gnu::always_inline]] inline std::uint64_t read_whole(const char*& at) {
   const std::uint64_t bytes = load_eight(at);
-  // The high bit of each byte that is no digit: above '9' or below '0'. (The lowest is right, which
-  // a borrow or a carry may not be for those above.)
+  // The high bit of each byte that is no digit: above '9' or below '0'. Only the lowest such bit is
+  // used: a borrow or a carry goes upwards, so that it is right.
   const std::uint64_t above = bytes + 0x4646464646464646, below = bytes - 0x3030303030303030;
   const std::uint64_t others = (above | below) & 0x8080808080808080;
   if (others != 0) {
@@ -64,7 +108,8 @@ inline std::uint64_t read_whole(const char*& at) {
   return value;
 }
 
-// Whole numbers below 2^53 and powers of ten up to 10^22 are exact as doubles: one rounding.
+// The decimal of up to eight digits that begins at `at`. Right to the last bit: the digits are a
+// whole number below 2^53 and the power of ten is exact as well, so that there is one rounding.
 inline double read_decimal(const char* at) {
   static constexpr double kPowers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
   static constexpr std::uint64_t kWhole[] = {1,      10,      100,      1000,     10000,
@@ -82,12 +127,13 @@ inline const char* skip_blanks(const char* at) {
   return at;
 }
 
-// From behind its first quote to behind its last.
+// `at` is behind a string's first quote; returns the place behind its last one.
 inline const char* skip_string(const char* at) {
   while (*at != '"') at += *at == '\\' ? 2 : 1;
   return at + 1;
 }
 
+// `at` is where a value begins; returns the place of the comma or bracket that ends it.
 inline const char* skip_value(const char* at) {
   int depth = 0;
   do {
@@ -103,7 +149,7 @@ inline const char* skip_value(const char* at) {
   return at;
 }
 
-// A pass by hand: names are compared, values that nobody asks for skipped.
+// Names are compared, and values that nobody asks for are skipped, a byte at a time.
 inline Totals scan_by_hand(const char* text) {
   Totals totals;
   const char* at = skip_blanks(skip_blanks(text) + 1);  // behind '['
@@ -133,156 +179,66 @@ inline Totals scan_by_hand(const char* text) {
   return totals;
 }
 
-}  // namespace
-}  // namespace headroom
-#endif
+// No tree and no index.
+void by_hand(const Call& text, Totals& out) { out = scan_by_hand(text.data()); }
 
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-#if HWY_TARGET != HWY_SCALAR
-struct Masks {
-  uint64_t quotes = 0, escapes = 0, colons = 0, opens = 0, closes = 0;
+#if HEADROOM_HAVE_SIMDJSON
+struct DomParser {
+  explicit DomParser(const JsonSum::Input&) {}
+  simdjson::dom::parser parser;
+};
+struct OnDemandParser {
+  explicit OnDemandParser(const JsonSum::Input&) {}
+  simdjson::ondemand::parser parser;
 };
 
-HWY_INLINE Masks Classify(const char* text) {
-  const hn::CappedTag<uint8_t, 64> d;
-  Masks masks;
-  for (size_t i = 0; i < 64; i += hn::Lanes(d)) {
-    const auto bytes = hn::LoadU(d, reinterpret_cast<const uint8_t*>(text) + i);
-    // Brackets and braces differ in one bit.
-    const auto folded = hn::Or(bytes, hn::Set(d, 0x20));
-    masks.quotes |= MaskBits(d, hn::Eq(bytes, hn::Set(d, '"'))) << i;
-    masks.escapes |= MaskBits(d, hn::Eq(bytes, hn::Set(d, '\\'))) << i;
-    masks.colons |= MaskBits(d, hn::Eq(bytes, hn::Set(d, ':'))) << i;
-    masks.opens |= MaskBits(d, hn::Eq(folded, hn::Set(d, '{'))) << i;
-    masks.closes |= MaskBits(d, hn::Eq(folded, hn::Set(d, '}'))) << i;
-  }
-  return masks;
-}
-
-// Each bit becomes the parity of those up to it: within strings, from quotes.
-HWY_INLINE uint64_t PrefixXor(uint64_t bits) {
-  for (int shift = 1; shift < 64; shift *= 2) bits ^= bits << shift;
-  return bits;
-}
-
-// Characters that a backslash escapes. `carry` is 1 where the first one is, by the last block.
-HWY_INLINE uint64_t Escaped(uint64_t backslashes, uint64_t& carry) {
-  uint64_t escaped = 0, from = carry;
-  carry = 0;
-  while (from != 0 || backslashes != 0) {  // once for each backslash that escapes: they are rare
-    if (from != 0) {
-      escaped |= from;
-      backslashes &= ~from;
-      from = 0;
-    } else {
-      const uint64_t first = backslashes & (0 - backslashes);
-      backslashes ^= first;
-      from = first << 1;
-      if (from == 0) carry = 1;
-    }
-  }
-  return escaped;
-}
-
-Totals Scan(const char* text, size_t size) {
+// The parser keeps its memory, as simdjson's manual advises.
+void simdjson_dom(DomParser& state, const Call& text, Totals& out) {
   Totals totals;
-  uint64_t in_string = 0, carry = 0;
-  int64_t depth = 0;
-  uint64_t id = 0, quantity = 0;
-  double price = 0;
-  int seen = 0;
-  for (size_t begin = 0; begin < size; begin += 64) {
-    Masks masks = Classify(text + begin);
-    if (HWY_UNLIKELY((masks.escapes | carry) != 0)) masks.quotes &= ~Escaped(masks.escapes, carry);
-    const uint64_t strings = PrefixXor(masks.quotes) ^ in_string;
-    in_string = 0 - (strings >> 63);
-    uint64_t colons = masks.colons & ~strings;
-    const uint64_t opens = masks.opens & ~strings, closes = masks.closes & ~strings;
-    for (; colons != 0; colons &= colons - 1) {
-      const uint64_t before = (colons & (0 - colons)) - 1;
-      // Only members of the objects in the array.
-      if (depth + std::popcount(opens & before) - std::popcount(closes & before) != 2) continue;
-      const char* const colon = text + begin + std::countr_zero(colons);
-      const char* name_end = colon - 1;
-      while (HWY_UNLIKELY(*name_end != '"')) --name_end;
-      // The last eight characters of the name, its last quote not counted. A quote that a name has
-      // within it has a backslash before it.
-      const uint64_t name = load_eight(name_end - 8);
-      const char* value = colon + 1;
-      constexpr uint64_t kQuantity = 0x797469746e617571;  // quantity
-      constexpr uint64_t kPrice = 0x6563697270220000;     // "price
-      constexpr uint64_t kId = 0x6469220000000000;        // "id
-      if ((name & ~uint64_t{0xffffffffff}) == kId && name_end[-4] != '\\') {
-        value = skip_blanks(value);
-        id = read_whole(value);
-      } else if ((name & ~uint64_t{0xffff}) == kPrice && name_end[-7] != '\\') {
-        price = read_decimal(skip_blanks(value));
-      } else if (name == kQuantity && name_end[-9] == '"' && name_end[-10] != '\\') {
-        value = skip_blanks(value);
-        quantity = read_whole(value);
-      } else {
-        continue;
-      }
-      if (++seen == 3) {
-        totals.add(id, price, quantity);
-        seen = 0;
-      }
-    }
-    depth += std::popcount(opens) - std::popcount(closes);
-  }
-  return totals;
+  for (const simdjson::dom::element record :
+       state.parser.parse(text.data(), text.size(), false).get_array())
+    totals.add(record["id"], record["price"], record["quantity"]);
+  out = totals;
 }
+
+void simdjson_ondemand(OnDemandParser& state, const Call& text, Totals& out) {
+  Totals totals;
+  auto document = state.parser.iterate(text.data(), text.size(), text.size() + kPad);
+  for (auto record : document.get_array()) {
+    const std::uint64_t id = record["id"];
+    const double price = record["price"];
+    const std::uint64_t quantity = record["quantity"];
+    totals.add(id, price, quantity);
+  }
+  out = totals;
+}
+constexpr auto kDomRun = run<simdjson_dom>;
+constexpr auto kOnDemandRun = run<simdjson_ondemand>;
 #else
-Totals Scan(const char* text, size_t) { return scan_by_hand(text); }
+constexpr auto kDomRun = kNotBuilt, kOnDemandRun = kNotBuilt;
 #endif
+constexpr Need kNeedsSimdjson[] = {kSimdjson};
 
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
+}  // namespace
+}  // namespace headroom
 
-#if HWY_ONCE
-#include <algorithm>
-#include <nlohmann/json.hpp>
-
-#include "core/kernel.h"
-#if HEADROOM_HAVE_SIMDJSON
-#include <simdjson.h>
-#endif
+// The SIMD part, compiled once for each target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "computation/json_sum-inl.h"
+#include "computation/json_sum-inl.h"
 
 namespace headroom {
 namespace {
 
 HWY_EXPORT(Scan);
 
-constexpr std::size_t kRecords = std::size_t{1} << 15;  // carried; each is dozens of decisions
+// Only colons are visited (json_sum-inl.h).
+void highway(const Call& text, Totals& out) {
+  out = HWY_DYNAMIC_DISPATCH(Scan)(text.data(), text.size());
+}
 
-struct JsonSum {
-  static constexpr auto kInputs = inputs("compact", "pretty").for_tests("odd");
-  using Call = std::string_view;  // kPad blanks before it and behind it may be read
-  struct Input {
-    std::vector<Buffer<char>> texts;
-    Call at(std::size_t turn) const {
-      const Buffer<char>& text = texts[turn % texts.size()];
-      return {text.data() + kPad, text.size() - 2 * kPad};
-    }
-    void add(std::string_view text) {
-      Buffer<char> padded(text.size() + 2 * kPad);
-      std::memset(padded.data(), ' ', padded.size());
-      std::memcpy(padded.data() + kPad, text.data(), text.size());
-      texts.push_back(std::move(padded));
-    }
-  };
-  using Output = Totals;
-
-  static Input make(const Setting& setting, Rng& rng);
-  static Input from(std::span<const std::uint8_t> bytes);
-  static absl::Status same(const Call&, const Output& want, const Output& got) {
-    if (want.records != got.records) return exact(want.records, got.records);
-    return want.hash != got.hash ? exact(want.hash, got.hash) : exact(want.value, got.value);
-  }
-};
-using Call = JsonSum::Call;
+// ------------------------------------------------------------------------------------------------
+// The texts.
 
 // Writes records, with choices from `choose(k)`, a number below k.
 template <class Choose>
@@ -427,60 +383,6 @@ JsonSum::Input JsonSum::from(std::span<const std::uint8_t> bytes) {
   return in;
 }
 
-void naive(const Call& text, Totals& out) {
-  const nlohmann::json document = nlohmann::json::parse(text);
-  Totals totals;
-  for (const auto& record : document)
-    totals.add(record["id"].get<std::uint64_t>(), record["price"].get<double>(),
-               record["quantity"].get<std::uint64_t>());
-  out = totals;
-}
-
-#if HEADROOM_HAVE_SIMDJSON
-struct DomParser {
-  explicit DomParser(const JsonSum::Input&) {}
-  simdjson::dom::parser parser;
-};
-struct OnDemandParser {
-  explicit OnDemandParser(const JsonSum::Input&) {}
-  simdjson::ondemand::parser parser;
-};
-
-// The parser keeps its memory, as simdjson's manual advises.
-void simdjson_dom(DomParser& state, const Call& text, Totals& out) {
-  Totals totals;
-  for (const simdjson::dom::element record :
-       state.parser.parse(text.data(), text.size(), false).get_array())
-    totals.add(record["id"], record["price"], record["quantity"]);
-  out = totals;
-}
-
-void simdjson_ondemand(OnDemandParser& state, const Call& text, Totals& out) {
-  Totals totals;
-  auto document = state.parser.iterate(text.data(), text.size(), text.size() + kPad);
-  for (auto record : document.get_array()) {
-    const std::uint64_t id = record["id"];
-    const double price = record["price"];
-    const std::uint64_t quantity = record["quantity"];
-    totals.add(id, price, quantity);
-  }
-  out = totals;
-}
-constexpr auto kDomRun = run<simdjson_dom>;
-constexpr auto kOnDemandRun = run<simdjson_ondemand>;
-#else
-constexpr auto kDomRun = kNotBuilt, kOnDemandRun = kNotBuilt;
-#endif
-constexpr Need kNeedsSimdjson[] = {kSimdjson};
-
-// No tree and no index: what isn't asked for is skipped, a byte at a time.
-void by_hand(const Call& text, Totals& out) { out = scan_by_hand(text.data()); }
-
-// Only colons are visited (Scan, at the top).
-void highway(const Call& text, Totals& out) {
-  out = HWY_DYNAMIC_DISPATCH(Scan)(text.data(), text.size());
-}
-
 constexpr Variant<JsonSum> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
@@ -494,13 +396,17 @@ constexpr Variant<JsonSum> kVariants[] = {
      .run = kOnDemandRun,
      .what = "simdjson on demand: the index, and values read where they are asked for",
      .role = Role::kPeer,
+     .promise = Promise::kExact,
+     .promise_note = "validates only what it reads",
      .needs = kNeedsSimdjson},
     {.name = "by_hand",
      .run = run<by_hand>,
-     .what = "one pass that knows three names, and skips the rest a byte at a time"},
+     .what = "one pass that knows three names, and skips the rest a byte at a time",
+     .promise = Promise::kExact},
     {.name = "highway",
      .run = run<highway>,
-     .what = "64 bytes a step by masks, no index: only colons outside strings are visited"},
+     .what = "64 bytes a step by masks, no index: only colons outside strings are visited",
+     .promise = Promise::kExact},
 };
 
 const Registrar kRegistrar(
@@ -509,6 +415,7 @@ const Registrar kRegistrar(
      .technique = "reads only what is asked for, builds nothing",
      .sizes = {100, 2000, 8000, 400000},
      .headline = {100, 8000},
+     .promise = Promise::kExact | Promise::kValidating,
      .demand =
          [](const Setting& s) {
            const std::size_t record = s.input == JsonSum::kInputs["pretty"] ? 230 : 150;
@@ -523,4 +430,3 @@ const Registrar kRegistrar(
 
 }  // namespace
 }  // namespace headroom
-#endif  // HWY_ONCE

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "support/slices.h"
 
 namespace headroom {
 
@@ -30,11 +31,10 @@ struct LineCall {
 struct LineInput {
   Buffer<char> text;
   Buffer<std::uint32_t> starts;
-  std::size_t n = 0;
+  Slices slices;
 
   LineCall at(std::size_t turn) const {
-    const std::size_t slices = n == 0 ? 1 : (starts.size() - 1) / n;
-    return {text.data(), starts.data() + turn % slices * n, n};
+    return {text.data(), starts.data() + slices.first(turn), slices.size()};
   }
 };
 
@@ -47,9 +47,10 @@ class LineWriter {
     text_ += '\n';
     starts_.push_back(static_cast<std::uint32_t>(text_.size()));
   }
-  LineInput input(std::size_t n) {
+  // All lines, of which there are slices.items().
+  LineInput input(Slices slices) {
     LineInput in;
-    in.n = n;
+    in.slices = slices;
     text_.append(kLinePad, 'x');  // strtoull looks for a number behind an empty line, but not here
     in.text = Buffer<char>(text_.size());
     std::memcpy(in.text.data(), text_.data(), text_.size());
@@ -64,9 +65,10 @@ class LineWriter {
   std::vector<std::uint32_t> starts_{kLinePad};
 };
 
-// The lines that an input for n lines a call carries: whole calls. Few where only tests go.
-inline std::size_t lines_for(std::size_t n) {
-  return n == 0 ? 0 : n < 256 ? 4 * n : std::max<std::size_t>(1, kLines / n) * n;
+// The calls of n lines each that an input carries, `lines` in all. Few below the smallest size that
+// is measured, where only tests go.
+inline Slices lines_for(std::size_t n, std::size_t smallest, std::size_t lines = kLines) {
+  return Slices::within(n < smallest ? 4 * n : lines, n);
 }
 
 // Any bytes as lines of one call: each '\n' ends a line, and so does the end.
@@ -79,7 +81,7 @@ inline LineInput lines_of(std::span<const std::uint8_t> bytes) {
       lines.text() += static_cast<char>(byte);
   }
   lines.end_line();
-  return lines.input(lines.count());
+  return lines.input(Slices::within(0, lines.count()));
 }
 
 }  // namespace headroom

@@ -10,13 +10,12 @@
 #include <unordered_map>
 
 #include "absl/container/flat_hash_map.h"
+#include "computation/decisions.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
 
-constexpr std::size_t kPool = std::size_t{1} << 20;
-constexpr std::size_t kTestPool = std::size_t{1} << 12;  // below the smallest measured size
 constexpr std::size_t kSmallest = 1024;
 
 struct Memoization {
@@ -27,23 +26,20 @@ struct Memoization {
   };
   struct Input {
     std::size_t n = 0;
-    std::size_t slices = 1;  // a power of two
+    Slices slices;  // of arguments
     std::uint32_t largest = 1;
-    Buffer<std::uint32_t> arguments;  // `slices` calls, one after the other
-    Call at(std::size_t turn) const {
-      return {{arguments.data() + (turn & (slices - 1)) * n, n}, largest};
-    }
+    Buffer<std::uint32_t> arguments;
+    Call at(std::size_t turn) const { return {slices.of(arguments, turn), largest}; }
   };
   using Output = Buffer<std::uint16_t>;
 
   static Input make(const Setting& setting, Rng& rng) {
     Input in;
     in.n = setting.n;
-    const std::size_t pool = in.n < kSmallest ? kTestPool : kPool;
-    while (in.slices * in.n < pool && in.slices < pool) in.slices *= 2;
+    in.slices = slices_for(in.n, kSmallest);
     const bool distinct = setting.input == kInputs["distinct"];
     in.largest = static_cast<std::uint32_t>(std::max<std::size_t>(distinct ? in.n : in.n / 16, 1));
-    in.arguments = Buffer<std::uint32_t>(in.n * in.slices);
+    in.arguments = Buffer<std::uint32_t>(in.slices.items());
     FastRng fast(rng());
     for (std::size_t i = 0; i < in.arguments.size(); ++i)
       in.arguments[i] =
@@ -141,10 +137,10 @@ const Registrar kRegistrar({.name = "computation/memoization",
                             .headline = {1024, 131072},
                             .demand =
                                 [](const Setting& s) {
-                                  return Demand{
-                                      .items = static_cast<double>(s.n),
-                                      .working_set = 7 * s.n,
-                                      .memory = 4 * std::max(2 * kPool, s.n) + 10 * s.n + 64 * s.n};
+                                  return Demand{.items = static_cast<double>(s.n),
+                                                .working_set = 7 * s.n,
+                                                .memory = 4 * std::max(2 * kDecisions, s.n) +
+                                                          10 * s.n + 64 * s.n};
                                 }},
                            kVariants);
 

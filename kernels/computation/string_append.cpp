@@ -12,12 +12,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "computation/decisions.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
 
 constexpr std::size_t kWords = 256;
+constexpr std::size_t kSmallest = 1000;
 
 struct StringAppend {
   static constexpr auto kInputs = inputs("words", "lines");
@@ -27,20 +29,15 @@ struct StringAppend {
   };
   struct Input {
     std::vector<std::string> words;
-    Buffer<std::uint8_t> pieces;  // `slices` calls, one after the other
-    std::size_t n = 0;
-    std::size_t slices = 1;  // a power of two
-    Call at(std::size_t turn) const {
-      return {words.data(), {pieces.data() + (turn & (slices - 1)) * n, n}};
-    }
+    Buffer<std::uint8_t> pieces;
+    Slices slices;  // of pieces
+    Call at(std::size_t turn) const { return {words.data(), slices.of(pieces, turn)}; }
   };
   using Output = std::string;
 
   static Input make(const Setting& setting, Rng& rng) {
     Input in;
-    in.n = setting.n;
-    while (in.slices * in.n < (std::size_t{1} << 20) && in.slices < (std::size_t{1} << 20))
-      in.slices *= 2;
+    in.slices = slices_for(setting.n, kSmallest);
     const bool lines = setting.input == kInputs["lines"];
     for (std::size_t i = 0; i < kWords; ++i) {
       std::string word(lines ? 40 + bounded(rng, 80) : 1 + i % 15, ' ');
@@ -48,7 +45,7 @@ struct StringAppend {
       in.words.push_back(std::move(word));
     }
     shuffle(std::span<std::string>(in.words), rng);
-    in.pieces = Buffer<std::uint8_t>(in.n * in.slices);
+    in.pieces = Buffer<std::uint8_t>(in.slices.items());
     FastRng fast(rng());
     for (std::uint8_t& piece : in.pieces) piece = static_cast<std::uint8_t>(fast() >> 56);
     return in;
@@ -139,7 +136,8 @@ constexpr Variant<StringAppend> kVariants[] = {
      .max_n = 10000},
     {.name = "plus_equals",
      .run = run<plus_equals>,
-     .what = "s += p: the buffer doubles, each byte is copied about twice"},
+     .what = "s += p: the buffer doubles, each byte is copied about twice",
+     .role = Role::kStandard},
     {.name = "reserve_append",
      .run = run<reserve_append>,
      .what = "sizes added up first: one allocation, nothing copied twice"},

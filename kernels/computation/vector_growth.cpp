@@ -112,10 +112,12 @@ constexpr Variant<VectorGrowth> kVariants[] = {
      .what = "resize, then write by index: zeroed in vain, but the compiler vectorizes the loop"},
     {.name = "uninitialized",
      .run = run<uninitialized>,
-     .what = "make_unique_for_overwrite: written once, by a vectorized loop"},
+     .what = "make_unique_for_overwrite: written once, by a vectorized loop",
+     .promise_note = "an array, not a std::vector"},
     {.name = "reused",
      .run = run<reused>,
-     .what = "the vector of the last call: no allocation, no pages to fault in, nothing zeroed"},
+     .what = "the vector of the last call: no allocation, no pages to fault in, nothing zeroed",
+     .promise_note = "overwrites the last result"},
 };
 
 const Registrar kRegistrar({.name = "computation/vector_growth",
