@@ -83,8 +83,7 @@ inline const PowerOfFive* powers_of_five() {
 }
 
 // The bits of the double nearest to w * 10^q, ties to even; infinity where it is too large.
-// `zeros` are the leading ones of w. Inlined always: a compiler that finds it too large for that
-// costs each number a call.
+// `zeros` are the leading ones of w.
 [[gnu::always_inline]] inline std::uint64_t nearest_double(std::uint64_t w, int zeros,
                                                            std::int64_t q,
                                                            const PowerOfFive* powers) {

@@ -88,8 +88,10 @@ void naive(const Call& text, Totals& out) {
 
 // The whole number of up to nine digits that begins at `at`, which moves behind its last digit; 0
 // where there is no digit. Eight digits are one step, whatever their number: the bytes before them
-// become '0' by a shift. Inlined always: whether a compiler does so on its own depends on what else
-// stands in this file.
+// become '0' by a shift.
+//
+// This and read_decimal are inlined always: whether a compiler does so on its own depends on what
+// else stands in this file.
 [[gnu::always_inline]] inline std::uint64_t read_whole(const char*& at) {
   const std::uint64_t bytes = load_eight(at);
   // The high bit of each byte that is no digit: above '9' or below '0'. Only the lowest such bit is
@@ -110,7 +112,7 @@ void naive(const Call& text, Totals& out) {
 
 // The decimal of up to eight digits that begins at `at`. Right to the last bit: the digits are a
 // whole number below 2^53 and the power of ten is exact as well, so that there is one rounding.
-inline double read_decimal(const char* at) {
+[[gnu::always_inline]] inline double read_decimal(const char* at) {
   static constexpr double kPowers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
   static constexpr std::uint64_t kWhole[] = {1,      10,      100,      1000,     10000,
                                              100000, 1000000, 10000000, 100000000};

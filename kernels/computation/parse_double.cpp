@@ -126,7 +126,8 @@ constexpr auto kFastFloatRun = kNotBuilt;
 constexpr Need kNeedsFastFloat[] = {kFastFloat};
 
 // ------------------------------------------------------------------------------------------------
-// By hand: text to a decimal, w * 10^q, and that to a double.
+// By hand: text to a decimal, w * 10^q, and that to a double. What a line always needs is always
+// inlined: whether a compiler does so on its own depends on what else stands in this file.
 
 // w * 10^q, or -w * 10^q where `negative`. w has 19 digits of the number at most.
 struct Decimal {
@@ -138,7 +139,8 @@ struct Decimal {
 };
 
 // Appends the digits from `at` on to those of w, eight a step, modulo 2^64. Returns where they end.
-inline const char* take_digits(const char* at, const char* end, std::uint64_t& w) {
+[[gnu::always_inline]] inline const char* take_digits(const char* at, const char* end,
+                                                      std::uint64_t& w) {
   for (; end - at >= 8; at += 8) {
     const std::uint64_t eight = load_eight(at);
     if (!all_digits(eight)) break;
@@ -170,7 +172,7 @@ inline void take_19(const char* begin, const char* end, Decimal& number) {
 }
 
 // Reads a whole line; `good` says whether it is a number.
-inline Decimal read_decimal(const char* at, const char* end) {
+[[gnu::always_inline]] inline Decimal read_decimal(const char* at, const char* end) {
   Decimal number{0, 0, *at == '-', false, false};
   at += number.negative;
   const char* const first = at;
@@ -240,7 +242,8 @@ constexpr Number kNone = {0, false};
 // A line by Eisel's and Lemire's product. Of what has more than 19 digits the first 19 nearly
 // always decide: the number lies between w and w + 1, and where both give the same double it is
 // that one. strtod decides the rest.
-inline Number eisel_lemire_line(const char* line, const char* end, const PowerOfFive* powers) {
+[[gnu::always_inline]] inline Number eisel_lemire_line(const char* line, const char* end,
+                                                       const PowerOfFive* powers) {
   const Decimal number = read_decimal(line, end);
   if (!number.good) return kNone;
   const std::uint64_t bits = nearest_double(number.w, number.q, powers);
