@@ -371,11 +371,13 @@ constexpr Variant<Insert> kVariants[] = {
     {.name = "sync_off",
      .run = kSyncOff,
      .what = "the same, never waiting for the disk; a power failure may destroy the database",
+     .promise = Promise::kExact,
      .max_n = 1000,
      .needs = kNeedsSqlite},
     {.name = "wal",
      .run = kAutocommitWal,
      .what = "a commit is one append to a log, without a wait; consistent, not durable",
+     .promise = Promise::kExact | Promise::kConsistent,
      .needs = kNeedsSqlite},
     {.name = "transaction",
      .run = kTransaction,
@@ -393,6 +395,7 @@ constexpr Variant<Insert> kVariants[] = {
     {.name = "multi_row_wal",
      .run = kMultiRowWal,
      .what = "and into a write-ahead log, without a wait: only the CPU's work is left; consistent",
+     .promise = Promise::kExact | Promise::kConsistent,
      .needs = kNeedsSqlite},
     {.name = "multi_row_wal_full",
      .run = kMultiRowWalFull,
@@ -406,6 +409,7 @@ constexpr Variant<Insert> kVariants[] = {
     {.name = "virtual_table_wal",
      .run = kVirtualTableWal,
      .what = "the same into a write-ahead log, without a wait; consistent, not durable",
+     .promise = Promise::kExact | Promise::kConsistent,
      .needs = kNeedsSqlite},
 };
 
@@ -417,6 +421,7 @@ const Registrar kRegistrar({.name = "database/insert",
                             .one_group = true,
                             .clock = Clock::kWall,
                             .warm = Warm::kNone,
+                            .promise = Promise::kExact | Promise::kDurable,
                             .demand =
                                 [](const Setting& s) {
                                   // Many databases in a row where a call is short; the baseline

@@ -234,6 +234,7 @@ const Registrar kRegistrar({.name = "parallel/sum",
                             .headline = {1 << 17, 8 << 20},
                             .sweeps_threads = true,
                             .ceiling = {"machine/read"},
+                            .promise = Promise::kNone,  // sums in any order: within a tolerance
                             .demand =
                                 [](const Setting& s) {
                                   const double n = static_cast<double>(s.n);
