@@ -234,7 +234,7 @@ const Registrar kRegistrar({.name = "parallel/sum",
                             .headline = {1 << 17, 8 << 20},
                             .sweeps_threads = true,
                             .ceiling = {"machine/read"},
-                            .promise = Promise::kNone,  // sums in any order: within a tolerance
+                            .promise = Promise::kNone,  // on other inputs the order of sums shows
                             .demand =
                                 [](const Setting& s) {
                                   const double n = static_cast<double>(s.n);

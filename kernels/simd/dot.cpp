@@ -219,7 +219,7 @@ const Registrar kRegistrar({.name = "simd/dot",
                             .sizes = {2048, 64 << 10, 384 << 10, 8 << 20, 32 << 20},
                             .headline = {2048, 8 << 20},
                             .ceiling = {"machine/read"},
-                            .promise = Promise::kNone,  // sums in any order: within a tolerance
+                            .promise = Promise::kNone,  // on other inputs the order of sums shows
                             .demand =
                                 [](const Setting& s) {
                                   const double n = static_cast<double>(s.n);

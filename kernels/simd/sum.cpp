@@ -277,7 +277,7 @@ const Registrar kRegistrar({.name = "simd/sum",
                             .sizes = {4096, 65536, 1 << 20, 16 << 20, 64 << 20},
                             .headline = {4096, 16 << 20},
                             .ceiling = {"machine/read"},
-                            .promise = Promise::kNone,  // sums in any order: within a tolerance
+                            .promise = Promise::kNone,  // on other inputs the order of sums shows
                             .demand =
                                 [](const Setting& s) {
                                   const double n = static_cast<double>(s.n);
