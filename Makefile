@@ -16,6 +16,9 @@ RUNS ?=
 # A folder of kernels of your own, and which of Headroom's to build (a regular expression).
 KERNELS ?=
 SUBSET ?=
+# WARNINGS=error: a warning of the compiler's ends the build, as in .ci/run.
+WARNINGS ?=
+FULL ?=
 # Where the record goes, and where the documents' figures come from, if not results/.
 RESULTS ?=
 
@@ -60,7 +63,9 @@ configure = $(GENERATOR); mkdir -p build/$(2) && \
   fi; \
   kernels=$${ARG_KERNELS:+$$(CDPATH= cd -- "$$ARG_KERNELS" && pwd)}; \
   if ! cmake --preset $(1) -B build/$(2) -DHEADROOM_MORE_KERNELS="$$kernels" \
-      -DHEADROOM_KERNELS="$$ARG_SUBSET" $(3) >build/$(2)/configure.log 2>&1; then \
+      -DHEADROOM_KERNELS="$$ARG_SUBSET" \
+      -DCMAKE_COMPILE_WARNING_AS_ERROR=$(if $(filter error,$(WARNINGS)),ON,OFF) \
+      $(3) >build/$(2)/configure.log 2>&1; then \
     cat build/$(2)/configure.log >&2; \
     echo "make: configuring build/$(2) failed (the message is above)" >&2; exit 1; \
   fi
@@ -75,7 +80,7 @@ UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: help bench check-bench test build deps list compare format fuzz check-all clean clean-all
+.PHONY: help bench check-bench test build deps list compare lint format fuzz check-all clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
 .NOTPARALLEL:
@@ -93,6 +98,7 @@ help:
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
 	@echo 'make check-all  every compiler, sanitizer and architecture, without each optional library'
 	@echo 'make fuzz       random bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
+	@echo 'make lint       shellcheck, flake8, mypy, clang-tidy (FULL=1: of kernels and tests too)'
 	@echo 'make format     format every tracked .h and .cpp by .clang-format'
 	@echo 'make clean      remove what was built, except build/runs; clean-all removes that too'
 	@echo
@@ -210,6 +216,13 @@ fuzz:
 
 check-all:
 	@CATCH2='$(CATCH2)' MAKE='$(MAKE)' tests/check-all
+
+# shellcheck, flake8, mypy and clang-tidy; FULL=1: clang-tidy of the kernels and tests too, and its
+# analyzer.
+lint:
+	@tools/deps.sh ci
+	@$(call configure,$(PRESET),$(PRESET))
+	@JOBS='$(JOBS)' tests/lint 'build/$(PRESET)' '$(FULL)'
 
 format:
 	@tools/deps.sh ci

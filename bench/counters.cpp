@@ -32,6 +32,7 @@ double median_of_numbers(std::vector<double> values) {
 
 std::vector<double> column(const std::vector<std::vector<double>>& rows, std::size_t at) {
   std::vector<double> values;
+  values.reserve(rows.size());
   for (const std::vector<double>& row : rows) values.push_back(row[at]);
   return values;
 }

@@ -60,6 +60,8 @@ constexpr EnvironmentEntry kEnvironment[] = {
     {"OPENBLAS_CORETYPE", nullptr, true},
 };
 
+// NOLINTBEGIN(concurrency-mt-unsafe): both run before there is a second thread
+
 // The same as JSON, for a caller that starts this program often: with it, and the CPUs in
 // HEADROOM_CPUS, one start is enough.
 nlohmann::ordered_json environment() {
@@ -99,6 +101,8 @@ void restart_with_environment(char** argv) {
   (void)argv;
 #endif
 }
+
+// NOLINTEND(concurrency-mt-unsafe)
 
 int fail(const std::string& message, int status) {
   std::fprintf(stderr, "headroom-bench: %s\n", message.c_str());

@@ -75,7 +75,7 @@ class PerfSource final : public CounterSource {
         const int leader = group.empty() ? -1 : group.front().get();
         const int fd = open_event(event, id, leader);
         if (fd < 0 && errno == ESRCH && group.empty()) break;  // the thread ended meanwhile
-        if (fd < 0) throw std::runtime_error(std::strerror(errno));
+        if (fd < 0) throw std::runtime_error(std::generic_category().message(errno));
         group.emplace_back(fd);
       }
       if (!group.empty()) groups_.push_back(std::move(group));
@@ -163,7 +163,7 @@ CountersOpened why_no_counters(int error, int paranoid, bool virtual_machine) {
     none.cure = "measure on the bare machine, or let its host pass them through";
   } else {
     none.why =
-        std::string("the kernel knows none of this processor (") + std::strerror(error) + ")";
+        "the kernel knows none of this processor (" + std::generic_category().message(error) + ")";
     none.cure = "a newer kernel may";
   }
   return none;

@@ -5,9 +5,9 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <stdexcept>
+#include <system_error>
 
 namespace headroom {
 
@@ -107,7 +107,7 @@ void write_whole(const std::string& file, const std::string& text) {
   if (fd >= 0) close(fd);
   if (good && std::rename(temporary.c_str(), file.c_str()) == 0) return;
   unlink(temporary.c_str());
-  throw std::runtime_error(file + ": " + std::strerror(good ? errno : reason));
+  throw std::runtime_error(file + ": " + std::generic_category().message(good ? errno : reason));
 }
 
 }  // namespace headroom

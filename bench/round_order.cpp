@@ -14,6 +14,7 @@ RoundOrder::RoundOrder(std::size_t arms, std::uint64_t seed)
     first.push_back(i == 0 ? 0 : i % 2 == 1 ? (i + 1) / 2 : arms - i / 2);
   for (std::size_t added = 0; added < arms; ++added) {
     std::vector<std::size_t> row;
+    row.reserve(arms);
     for (std::size_t place : first) row.push_back((place + added) % arms);
     square_.push_back(row);
     // With an odd number each step occurs twice or never; the rows reversed have those that lack.

@@ -28,7 +28,7 @@ spaces=$IFS
 
 # class  name  commands that also satisfy it  apt  dnf  pacman  brew
 #   R required tool    L required library, else CMake downloads it    P required Python module
-#   T the same, for tests only         F for .ci/run                  A for make check-all
+#   T the same, for tests only         F for .ci/run and make lint                  A for make check-all
 #   O optional                         X for make test-aarch64, which unpacks L's packages for arm64
 # `a|b`: either will do. `-`: not packaged there, or part of another package.
 table='
@@ -68,6 +68,10 @@ O mimalloc       -  libmimalloc2.0|libmimalloc3 mimalloc mimalloc mimalloc
 O util-linux     lscpu,sysctl  util-linux util-linux util-linux -
 O dmidecode      dmidecode dmidecode dmidecode dmidecode -
 F clang-format   clang-format    clang-format clang-tools-extra clang llvm
+F clang-tidy     clang-tidy      clang-tidy clang-tools-extra clang llvm
+F shellcheck     shellcheck      shellcheck ShellCheck shellcheck shellcheck
+F flake8         flake8          flake8 python3-flake8 flake8 flake8
+F mypy           mypy            mypy python3-mypy mypy mypy
 A clang          clang++-14,clang++ clang clang clang llvm
 A clang-openmp   -               libomp-dev|libomp-14-dev libomp-devel openmp libomp
 X g++-aarch64    aarch64-linux-gnu-g++ g++-aarch64-linux-gnu - - -

@@ -22,6 +22,7 @@ namespace {
 // variable, hands the original mask on in HEADROOM_CPUS ("0,1,4").
 std::vector<int> allowed_cpus() {
   std::vector<int> cpus;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): once, and nobody sets it any more
   if (const char* given = std::getenv("HEADROOM_CPUS")) {
     std::stringstream list(given);
     for (std::string item; std::getline(list, item, ',');) cpus.push_back(std::atoi(item.c_str()));

@@ -161,7 +161,7 @@ const std::vector<Kernel>& kernels() {
       if (problem.empty()) continue;
       std::fprintf(stderr, "headroom: kernel %s (%s): %s\n", all[i].meta.name.c_str(),
                    all[i].source.c_str(), problem.c_str());
-      std::exit(2);
+      std::exit(2);  // NOLINT(concurrency-mt-unsafe): at the start, by one thread
     }
     return true;
   }();

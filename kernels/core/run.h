@@ -114,10 +114,13 @@ struct Run {
   std::unique_ptr<Arm> (*make)(const InputOf<P>&, const Setting&) = nullptr;
   Shape shape = Shape::kPure;
 
+  // Implicit: a table says `.run = run<naive>`.
+  // NOLINTBEGIN(google-explicit-constructor)
   constexpr Run(NotBuilt) {}
   template <class Maker>
   requires MakesArms<Maker, P>
   constexpr Run(Maker) : make(&Maker::template make<P>), shape(Maker::template shape<P>()) {}
+  // NOLINTEND(google-explicit-constructor)
 };
 
 }  // namespace headroom

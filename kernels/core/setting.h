@@ -19,9 +19,12 @@ namespace headroom {
 class InputName {
  public:
   constexpr InputName() = default;
+  // Implicit: a name stands for itself.
+  // NOLINTBEGIN(google-explicit-constructor)
   constexpr InputName(std::string_view text) : text_(text) {}
   constexpr InputName(const char* text) : text_(text) {}
   InputName(const std::string& text) : text_(text) {}
+  // NOLINTEND(google-explicit-constructor)
   constexpr std::string_view text() const { return text_; }
   friend constexpr bool operator==(InputName a, InputName b) { return a.text_ == b.text_; }
   template <std::size_t kSize>
