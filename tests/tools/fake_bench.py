@@ -7,8 +7,8 @@ slow (set-up of 3 s claimed), heavy (rounds of 1 s claimed), sleep (0.2 s a laun
 (the copy is 10% slower), counters (of a machine that has some), busy (another program has the
 core), busyonce (but only the first time that a launch is started), throws (variant `better` fails,
 the others go on).
-FAKE_LOG names a file to which each start is appended. FAKE_MORE adds the kernels of MORE: a standard
-rung and what is built, promises, and what is judged by another measure than time.
+FAKE_LOG names a file to which each start is appended. FAKE_MORE adds the kernels of MORE: a
+standard rung and what is built, promises, and what is judged by another measure than time.
 """
 
 import itertools

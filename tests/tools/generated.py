@@ -48,7 +48,8 @@ def _add_kernel(run: dict, like: dict, **fields) -> int:
 
 def _add_ladder(run: dict, kernel: int, n: int, threads: int, clock: str) -> int:
     row = {"kernel": kernel, "n": n, "input": 0, "threads": threads, "params": {}, "group": 0,
-           "baseline": 0, "items": n, "bytes": 4 * n, "flops": 0, "clock": clock, "working_set": 4 * n,
+           "baseline": 0, "items": n, "bytes": 4 * n, "flops": 0, "clock": clock,
+           "working_set": 4 * n,
            "rounds": 50, "empty_ns": 33, "setup_s": 0.001}  # fmt: skip
     for name, column in run["ladders"].items():
         column.append(row[name])
@@ -59,7 +60,8 @@ def _add_cell(run: dict, ladder: int, variant: int, threads: int, times, ratios)
     times = [float(f"{ns:.5g}") for ns in times]
     row = {"ladder": ladder, "variant": variant, "threads": threads, "calls": 1, "held_bytes": 0,
            "alone_ns": None, "median": times, "p10": list(times), "min": list(times),
-           "value": None, "build_ns": None, "log_ratio": [round(value, 6) for value in ratios]}  # fmt: skip
+           "value": None, "build_ns": None,
+           "log_ratio": [round(value, 6) for value in ratios]}  # fmt: skip
     for name, column in run["cells"].items():
         column.append(row[name])
 

@@ -71,7 +71,8 @@ def launches_of(selection, seed: int, speed: dict[str, float]) -> list[dict]:
             for ladder in ladders:
                 clock = "wall" if ladder["threads"] > 1 else "cpu"
                 entry = {**plan.where(ladder), "group": 0, "baseline": "naive", "clock": clock,
-                         "failed": [], "working_set": 4 * ladder["n"], "empty_ns": 33.0, "setup_s": 0.001,
+                         "failed": [], "working_set": 4 * ladder["n"], "empty_ns": 33.0,
+                         "setup_s": 0.001,
                          "status": "ok", "message": "", "arms": []}  # fmt: skip
                 for variant in kernel["variants"]:
                     lost = {"variant": variant["name"], "params": ladder["params"]}

@@ -40,10 +40,10 @@ def test_show_json(headroom):
     for row in tree["rows"]:
         assert list(row) == [
             *CELL, "ladder_threads", "role", "lacks", "baseline", "measure", "unit", "value",
-            "ns_per_item", "bytes_per_second", "flops_per_second", "intensity", "speedup", "lo", "hi",
-            "standard", "over_standard", "over_standard_lo", "over_standard_hi", "detected",
-            "verdict", "ceiling", "of_ceiling", "of_ceiling_lo", "of_ceiling_hi", "probe", "build_ns",
-            "break_even_calls",
+            "ns_per_item", "bytes_per_second", "flops_per_second", "intensity", "speedup", "lo",
+            "hi", "standard", "over_standard", "over_standard_lo", "over_standard_hi", "detected",
+            "verdict", "ceiling", "of_ceiling", "of_ceiling_lo", "of_ceiling_hi", "probe",
+            "build_ns", "break_even_calls",
         ]  # fmt: skip
         if row["kernel"] != "simd/sum":
             assert row["ceiling"] is None and row["of_ceiling"] is None and row["probe"] is None
@@ -213,8 +213,8 @@ def test_compare_json(headroom):
     assert list(tree) == ["rows", "axes", "changed", "warnings", "ladders", "sides"]
     for row in tree["rows"]:
         assert list(row) == [
-            *CELL, "axis", "measure", "unit", "base_value", "new_value", "base_ns", "new_ns", "ratio",
-            "lo", "hi", "verdict", "role", "lacks", "base_ns_per_item", "new_ns_per_item",
+            *CELL, "axis", "measure", "unit", "base_value", "new_value", "base_ns", "new_ns",
+            "ratio", "lo", "hi", "verdict", "role", "lacks", "base_ns_per_item", "new_ns_per_item",
         ]  # fmt: skip
         assert (row["verdict"] == "faster") == (row["axis"] == "simd")
     for axis in tree["axes"]:

@@ -113,7 +113,7 @@ def test_source_hash_of_a_missing_file(tmp_path, version):
 def _sources(folder):
     """A kernel that includes a header of its group, one of core, which includes another, and one
     that is not ours; two headers that include each other."""
-    for name, text in (
+    for name, code in (
         ("g/k.cpp", '#include <vector>\n#include "core/a.h"\n#include "g/own.h"\n'
          '#include "hwy/highway.h"\nint f();  // one\n'),
         ("g/own.h", "int own;\n"),
@@ -122,14 +122,14 @@ def _sources(folder):
         ("core/unused.h", "int unused;\n"),
     ):  # fmt: skip
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
+        (folder / name).write_text(code)
     return folder / "g" / "k.cpp"
 
 
 def _changed(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
+    code = path.read_text()
+    assert old in code
+    path.write_text(code.replace(old, new))
     stamp = path.stat().st_mtime_ns + 1_000_000  # coarse clocks tell no quick change
     os.utime(path, ns=(stamp, stamp))
 

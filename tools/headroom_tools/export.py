@@ -149,7 +149,7 @@ DICTIONARY = (
     Column("n", "integer", "", "size of the problem"),
     Column("input", "text", "", "kind of input"),
     Column("threads", "integer", "threads", "threads that the variant ran on"),
-    Column("params", "text", "", "further coordinates of the kernel, as clients:16/value_bytes:128"),
+    Column("params", "text", "", "further coordinates, as clients:16/value_bytes:128"),
     Column("ladder_threads", "integer", "threads", "threads of the ladder that the line stands in: "
            "the one-thread baseline stands in every ladder of a sweep"),
     Column("baseline", "text", "", "the variant that log_ratio compares with"),
@@ -166,13 +166,13 @@ DICTIONARY = (
     Column("measure", "text", "", "what the ladder is judged by: time, or a quantity like p99"),
     Column("better", "text", "", "less or more: which of it is better"),
     Column("unit", "text", "", "the unit of value"),
-    Column("value", "number", "unit", "what the launch came to by the measure: median over its rounds"),
-    Column("log_ratio", "number", "ln", "median over rounds of ln(baseline's time / this time), or of "
-           "the measure, above 0 where this is better: its exponential is the launch's speedup"),
+    Column("value", "number", "unit", "what the launch came to by the measure"),
+    Column("log_ratio", "number", "ln", "median over rounds of ln(baseline's time / this time), or "
+           "of the measure, above 0 where this is better: its exponential is the launch's speedup"),
     Column("probe", "text", "", "probe that bounds the ladder, empty where there is none"),
     Column("ceiling_ns", "number", "ns", "the shortest time of a call that the probe leaves"),
     Column("placebo", "text", "", "noise class, where the kernel is a placebo"),
-    Column("build_ns", "number", "ns", "what making the variant's State took, empty where it has none"),
+    Column("build_ns", "number", "ns", "what making the variant's State took, if it has one"),
     Column("alone_ns", "number", "ns", "time of a call of the variant run alone; no launch's own"),
 )  # fmt: skip
 

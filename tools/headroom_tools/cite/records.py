@@ -111,7 +111,10 @@ class Records:
             rows = own or rows
         if len(rows) > 1:
             cells = [row.cell for row in rows]
-            names = [f"{c.variant} {ladder_label(c.n, c.input, c.threads, c.params, 2)}" for c in cells]
+            names = [
+                f"{cell.variant} {ladder_label(cell.n, cell.input, cell.threads, cell.params, 2)}"
+                for cell in cells
+            ]
             raise HeadroomError(f"{subject.text}: means several: {', '.join(names[:4])}", 1)
         return loaded, rows[0]
 

@@ -11,8 +11,8 @@ CellKey = tuple[str, str, int, str, int, ParamsKey]
 
 
 class Row(_Cell):
-    """A cell on both sides. ratio: base's time over new's, or of another measure how much better new's
-    is; lo, hi: its interval. base_value, new_value: of the measure, in its unit."""
+    """A cell on both sides. ratio: base's time over new's, or of another measure how much better
+    new's is; lo, hi: its interval. base_value, new_value: of the measure, in its unit."""
 
     axis: str
     measure: str

@@ -128,8 +128,8 @@ class _Tables:
         self._alone = alone
         self.ladders: Ladders = {
             "kernel": [], "n": [], "input": [], "threads": [], "params": [], "group": [],
-            "baseline": [], "items": [], "bytes": [], "flops": [], "clock": [], "working_set": [], "rounds": [],
-            "empty_ns": [], "setup_s": [],
+            "baseline": [], "items": [], "bytes": [], "flops": [], "clock": [], "working_set": [],
+            "rounds": [], "empty_ns": [], "setup_s": [],
         }  # fmt: skip
         self.cells: Cells = {
             "ladder": [], "variant": [], "threads": [], "calls": [], "held_bytes": [],

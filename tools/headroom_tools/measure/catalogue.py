@@ -82,8 +82,9 @@ def print_list(kernels: list[Listed], to: Console) -> None:
         above = f" · ceiling {kernel['ceiling']}" if kernel["ceiling"] else ""
         if not (above or kernel["name"].startswith("machine/")):
             above = " · no ceiling"
-        if kernel["measure"]["name"] != "time":
-            above += f" · judged by {kernel['measure']['name']}, {kernel['measure']['better']} is better"
+        measure = kernel["measure"]
+        if measure["name"] != "time":
+            above += f" · judged by {measure['name']}, {measure['better']} is better"
         if kernel["fixtures"]:
             above += f" · with {', '.join(kernel['fixtures'])}"
         table.heading((f"  n {sizes}{more}{above}", "cyan"))

@@ -124,7 +124,10 @@ def ladder(measured: Output, measure: Measure, keep_raw: bool = False) -> KeptLa
 
 
 def launch(out: Output, measure: Measure, keep_raw: bool = False) -> list[KeptLadder]:
-    """All ladders of a launch's output. measure: of their kernel. ValueError for what the interface doesn't allow."""
+    """All ladders of a launch's output; ValueError for what the interface doesn't allow.
+
+    measure: of their kernel.
+    """
     try:
         return [ladder(measured, measure, keep_raw) for measured in out["ladders"]]
     except (KeyError, TypeError, AttributeError, StopIteration, ValueError) as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from headroom_tools.machine.types import Machine
-from headroom_tools.record.types import Build, Fixture, LeftOut, Measure, Missing, Params
+from headroom_tools.record.types import Build, LeftOut, Measure, Missing, Params
 
 INTERFACE = 2  # version of the program's catalogue, of its plans and of its output
 
@@ -244,8 +244,8 @@ class _LaunchOfAll(TypedDict):
 
 
 class Launch(_LaunchOfAll, total=False):
-    """launches/*.json: a process and what it gave. start: in seconds since the run's. plan, measured: of a pilot. discarded,
-    extra_seconds: of the attempt that was not kept."""
+    """launches/*.json: a process and what it gave. start: in seconds since the run's. plan,
+    measured: of a pilot. discarded, extra_seconds: of the attempt that was not kept."""
 
     no_counters: NoCounters | None
     conditions: Conditions | None

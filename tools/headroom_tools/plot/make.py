@@ -12,7 +12,15 @@ from typing import Callable, NamedTuple
 
 from headroom_tools import stats
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.base.text import ladder_label, rate_of, safe, size, three_digits, time_of, value_of
+from headroom_tools.base.text import (
+    ladder_label,
+    rate_of,
+    safe,
+    size,
+    three_digits,
+    time_of,
+    value_of,
+)
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.tables import factor as ratio_of, interval as interval_of
 from headroom_tools.compare.types import Comparison
@@ -269,7 +277,7 @@ def colours_of(rows: list[Row]) -> dict[str, int]:
 
 
 def _title_of(rows: list[Row]) -> str:
-    """A ladder's kernel and coordinates; with a standard rung what the best gains, over that first."""
+    """A ladder's kernel and coordinates; with a standard rung what the best gains over both."""
     cell = rows[0].cell
     title = f"{cell.kernel['name']}, {cell.label}"
     if not cell.by_time:
@@ -297,18 +305,18 @@ def ladder(rows: list[Row]) -> Bars:
             continue
         over = row.over_standard
         note = f"{three_digits(over.speedup)}x over {over.standard}, " if over else ""
-        note += f"{row.told} an item" if row.cell.by_time else f"{row.cell.measure['name']} {row.told}"
+        by = row.cell.measure["name"]
+        note += f"{row.told} an item" if row.cell.by_time else f"{by} {row.told}"
         if row.share:
             note += f", {share_told(row.share.of_ceiling)} of its ceiling"
         bars.append(Bar(row.cell.name, row.speedup, row.lo, row.hi, speedup_told(row),
                         colours[row.cell.variant], mark, note=note))  # fmt: skip
     probe = next((row.cell.probe for row in rows if row.cell.probe), None)
     words = "; ".join(f"{bar.label} {bar.told}" for bar in bars)
-    measure = rows[0].cell.measure["name"]
-    of = "speedup" if rows[0].cell.by_time else f"{measure}, times as good as"
-    return Bars(_title_of(rows), f"Speedups: {words}.",
-                Axis(f"{of} over the baseline" if rows[0].cell.by_time else f"{of} the baseline's",
-                     "factor", True), 1.0, bars,
+    of = "speedup over the baseline"
+    if not rows[0].cell.by_time:
+        of = f"{rows[0].cell.measure['name']}, times as good as the baseline's"
+    return Bars(_title_of(rows), f"Speedups: {words}.", Axis(of, "factor", True), 1.0, bars,
                 mark=f"ceiling: {probe.removeprefix('machine/')}" if probe else "")  # fmt: skip
 
 
@@ -385,7 +393,8 @@ def sizes(rows: list[Row], machine: Machine) -> list[Chart]:
         axis = Axis("working set", "bytes", True) if by_bytes else Axis("n", "number", True)
         charts.append(Chart(
             f"{kernel['name']}{more}: by size",
-            f"{what} by size: ".capitalize() + _told(series, functools.partial(value_of, unit=unit)),
+            f"{what} by size: ".capitalize()
+            + _told(series, functools.partial(value_of, unit=unit)),
             axis, Axis(what, "ns" if unit == "ns" else "number", True), series,
             caches_of(machine) if by_bytes else [],
         ))  # fmt: skip

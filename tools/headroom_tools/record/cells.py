@@ -161,7 +161,8 @@ def cells_of(run: Run) -> list[Cell]:
             Cell(
                 kernel, variant["name"], variant["role"], variant["lacks"], ladders["n"][at],
                 kernel["inputs"][ladders["input"][at]], cells["threads"][index],
-                ladders["params"][at], ladders["threads"][at], ladders["group"][at], baseline, ladders["clock"][at],
+                ladders["params"][at], ladders["threads"][at], ladders["group"][at], baseline,
+                ladders["clock"][at],
                 ladders["items"][at], ladders["bytes"][at], ladders["flops"][at],
                 ladders["working_set"][at],
                 cells["median"][index], cells["p10"][index], cells["min"][index],

@@ -7,7 +7,6 @@ from typing import Any, cast
 from headroom_tools.record.types import TIME, Run
 
 
-
 def _kernel(old: dict[str, Any]) -> dict[str, Any]:
     variants: list[dict[str, Any]] = [
         {**variant, "promise": None, "lacks": [], "promise_note": ""} for variant in old["variants"]

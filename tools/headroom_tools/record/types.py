@@ -70,7 +70,8 @@ TIME: Measure = {"name": "time", "unit": "ns", "better": "less"}
 
 class Variant(TypedDict):
     """One way to solve a kernel's problem. promise: what it guarantees, in words, None where that
-    is unknown; lacks: the baseline's words that it doesn't keep; promise_note: what no word says."""
+    is unknown; lacks: the baseline's words that it doesn't keep; promise_note: what words don't
+    say."""
 
     name: str
     role: str

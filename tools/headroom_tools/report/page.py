@@ -98,9 +98,9 @@ def _sentence_of_standards(best: list[Row]) -> str:
     most, name = max(found)
     ladders = "ladder has" if len(found) == 1 else "ladders have"
     return (
-        f"{len(found)} {ladders} a standard rung, what the standard library or plain good C++ gives: "
-        f"the best variant is {three_digits(middle)} times as fast as it in the middle, at most "
-        f"{three_digits(most)} times ({name}). "
+        f"{len(found)} {ladders} a standard rung, what the standard library or plain good C++ "
+        f"gives: the best variant is {three_digits(middle)} times as fast as it in the middle, at "
+        f"most {three_digits(most)} times ({name}). "
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from itertools import groupby
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from headroom_tools.base.text import (
     three_digits,
     time_of,
 )
-from headroom_tools.record.cells import Cell
 from headroom_tools.record.noise import noise_floors
 from headroom_tools.record.types import Kernel, Run
 from headroom_tools.show import counters, disturbance
@@ -74,7 +74,8 @@ def _head(run: Run, rows: list[Row], band: float, to: Console) -> None:
 
 def print_ladders(rows: list[Row], to: Console) -> None:
     """Prints rows as ladders, with what bounds each; rungs of a weaker promise below the others."""
-    table = terminal.Table("<<>>>>><<>", limits={0: 30})
+    wide = not any(row.over_standard for row in rows)  # else a column more has to fit
+    table = terminal.Table("<<>>>>><<>", limits={0: 30 if wide else 26})
     kernel: Kernel | None = None
     shown = [row for row in rows if not row.cell.kernel["placebo"]]
     for _, found in groupby(shown, key=lambda row: row.cell.ladder()):
@@ -99,8 +100,8 @@ def print_ladders(rows: list[Row], to: Console) -> None:
             if row.cell.weaker != weaker:
                 weaker = row.cell.weaker
                 table.heading((f"    {weaker}", "yellow"))
-            _rung(table, row, most)
-        _ceiling(table, rungs[-1], most)
+            _rung(table, row, most, 10 if wide else 4)
+        _ceiling(table, rungs[-1], most, 10 if wide else 4)
         _builds(table, rungs)
     table.print(to)
 
@@ -117,28 +118,27 @@ def _header(rungs: list[Row]) -> list[str]:
 
 
 def _builds(table: terminal.Table, rungs: list[Row]) -> None:
-    """A line on what making the rungs' States takes, and when it has paid."""
+    """What making the rungs' States takes, and after how many calls of the baseline it has paid."""
     told = []
     for row in rungs:
         if row.build_ns is None or row.impossible:
             continue
         text = f"{row.cell.variant} {time_of(row.build_ns)}"
         if row.break_even_calls is not None:
-            calls = math.ceil(row.break_even_calls)
-            text += f", paid after {calls:,} call" + ("s" if calls > 1 else "")
+            text += f" ({math.ceil(row.break_even_calls):,})"
         elif not row.cell.is_baseline(row.baseline):
-            text += ", never paid"
+            text += " (never)"
         told.append(text)
-    if told:
-        table.heading((f"    build: {'; '.join(told)}", "dim"))
+    lines = textwrap.wrap(f"build (calls until it has paid): {', '.join(told)}", 92)
+    for line in lines if told else ():
+        table.heading((f"    {line}", "dim"))
 
 
-def _rung(table: terminal.Table, row: Row, most: float) -> None:
-    """The line of a variant. most: of what its ladder is judged by, for the bar."""
+def _rung(table: terminal.Table, row: Row, most: float, width: int) -> None:
+    """The line of a variant. most: of what its ladder is judged by, for the bar of `width`."""
     cell = row.cell
     name = f"  {cell.variant}" + (f", {cell.threads} thread" if cell.beside else "")
-    if cell.role in ("peer", "standard"):
-        name += f" ({cell.role})"
+    name += {"peer": " (peer)", "standard": " (std)"}.get(cell.role, "")
     if row.value is None:
         table.row(name, "", "-", "", "", "", "", ("no launch", "red"), "", "")
         return
@@ -152,7 +152,7 @@ def _rung(table: terminal.Table, row: Row, most: float) -> None:
     over = row.over_standard
     table.row(
         (name, "" if is_base else "bold"),
-        (terminal.bar(row.value / most if most else 0.0), "blue"),
+        (terminal.bar(row.value / most if most else 0.0, width), "blue"),
         row.told,
         rate_of(rate) if rate else "",
         (_factor(over.speedup) if over else "", "" if is_base else "bold"),
@@ -164,7 +164,7 @@ def _rung(table: terminal.Table, row: Row, most: float) -> None:
     )
 
 
-def _ceiling(table: terminal.Table, row: Row, slowest: float) -> None:
+def _ceiling(table: terminal.Table, row: Row, slowest: float, width: int) -> None:
     """The last line of a ladder: what the machine's own probe leaves."""
     least, probe = row.ceiling_per_item, row.cell.probe
     if least is None or probe is None or not slowest:
@@ -172,7 +172,7 @@ def _ceiling(table: terminal.Table, row: Row, slowest: float) -> None:
     rate = row.cell.bytes / row.cell.items / least * 1e9
     table.row(
         (f"  ceiling: {probe.removeprefix('machine/')}", "dim"),
-        (terminal.bar(least * row.cell.items / slowest), "dim"),
+        (terminal.bar(least * row.cell.items / slowest, width), "dim"),
         (time_of(least), "dim"),
         (rate_of(rate) if rate else "", "dim"),
         *[""] * 6,
