@@ -17,7 +17,8 @@ CHECKOUT = HERE.parents[1]
 sys.path[:0] = [str(CHECKOUT / "tools"), str(HERE)]
 COMMAND = CHECKOUT / "tools" / "headroom"
 FAKE = HERE / "fake_bench.py"
-GOLDEN = HERE / "golden"
+GOLDEN = HERE / "golden"  # records as version 1 wrote them
+GOLDEN2 = HERE / "golden2"  # as they are written now
 
 
 class Headroom:
@@ -78,13 +79,23 @@ def headroom(tmp_path: Path) -> Headroom:
 
 @pytest.fixture
 def golden() -> dict:
-    """A valid run.json, free to damage."""
-    return json.loads((GOLDEN / "test-2c-8g" / BASE / "run.json").read_text())
+    """A valid run.json of version 1, free to damage."""
+    return json.loads((golden_run(BASE) / "run.json").read_text())
+
+
+@pytest.fixture
+def golden2() -> dict:
+    """A valid run.json of version 2, free to damage."""
+    return json.loads((golden_run(BASE2) / "run.json").read_text())
 
 
 BASE = "20260101T000000Z-0123abcd-base"
 NEW = "20260102T000000Z-0123abcd-new"
 
 
+BASE2 = "20260201T000000Z-0123abcd-base"
+NEW2 = "20260202T000000Z-0123abcd-new"
+
+
 def golden_run(name: str) -> Path:
-    return GOLDEN / "test-2c-8g" / name
+    return (GOLDEN2 if name in (BASE2, NEW2) else GOLDEN) / "test-2c-8g" / name

@@ -5,10 +5,13 @@ Times are made up from the kernel, variant, size and launch. FAKE_MODE makes it 
 `KIND:KERNEL[:LAUNCH]` (a comma between several): crash, hang, mismatch, truncate, silent, nospace,
 slow (set-up of 3 s claimed), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift, biased
 (the copy is 10% slower), counters (of a machine that has some), busy (another program has the
-core), busyonce (but only the first time that a launch is started).
-FAKE_LOG names a file to which each start is appended.
+core), busyonce (but only the first time that a launch is started), throws (variant `better` fails,
+the others go on).
+FAKE_LOG names a file to which each start is appended. FAKE_MORE adds the kernels of MORE: a
+standard rung and what is built, promises, and what is judged by another measure than time.
 """
 
+import itertools
 import json
 import os
 import random
@@ -25,17 +28,30 @@ VARIANTS = [
 ]
 
 
+TIME = {"name": "time", "unit": "ns", "better": "less"}
+
+
+def choices(params):
+    """Every combination of the params' values."""
+    found = [{}]
+    for name, values in params.items():
+        found = [{**one, name: value} for one in found for value in values]
+    return found
+
+
 def kernel(name, axis, sizes, headline, threads=(1,), placebo="", noise="cpu", inputs=("random",),
-           probe=False, variants=None):  # fmt: skip
+           probe=False, variants=None, measure=TIME, promise=("exact",), params=None, weak=()):
+    # weak: variants that keep no promise but "exact"
+    params = params or {}
     variants = variants or (VARIANTS if not (placebo or probe) else VARIANTS[:1])
     if placebo:
         variants = [VARIANTS[0], ("copy", "optimized", 1.0, [])]
     ladders = []
     for n in sizes:
         for input_name in inputs:
-            for count in threads:
+            for count, choice in itertools.product(threads, choices(params)):
                 ladders.append({
-                    "n": n, "input": input_name, "threads": count,
+                    "n": n, "input": input_name, "threads": count, "params": choice,
                     "headline": n in headline and input_name == inputs[0],
                     "groups": [[v[0] for v in variants if not v[3]]],
                     "items": n, "bytes": 4 * n, "flops": 0,
@@ -47,11 +63,16 @@ def kernel(name, axis, sizes, headline, threads=(1,), placebo="", noise="cpu", i
     return {
         "name": name, "group": name.split("/")[0], "axis": axis, "placebo": placebo,
         "noise_class": noise, "probe": probe, "unit": "ns" if probe else "", "ceiling": "",
-        "technique": "do less", "source": name + ".cpp",
+        "technique": "do less",
+        "measure": measure, "promise": list(promise), "fixtures": [], "params": params,
+        "source": name + ".cpp",
         "cache": "warm", "sizes": list(sizes), "headline": list(headline),
         "inputs": list(inputs), "threads": list(threads),
         "variants": [{
             "name": v[0], "role": v[1], "what": "less work", "available": not v[3],
+            "promise": ["exact"] if v[0] in weak else list(promise),
+            "lacks": [word for word in promise if word != "exact"] if v[0] in weak else [],
+            "promise_note": "may lose what was written last" if v[0] in weak else "",
             "single_thread": v[0] == "naive", "max_n": None, "needs": v[3],
         } for v in variants],
         "ladders": ladders,
@@ -72,8 +93,22 @@ KERNELS = [
     kernel("io/write_records", "storage-sequential", [512], [512], noise="storage"),
     kernel("selfcheck/chain", "scalar", [4000], [4000], variants=KNOWN),
 ]
+FOUND = [("naive", "baseline", 1.0, []), ("library", "standard", 0.4, []),
+         ("built", "optimized", 0.1, []), ("quick", "optimized", 0.2, [])]  # fmt: skip
+MORE = [
+    kernel("algorithm/find", "memory-latency", [1000], [1000], variants=FOUND),
+    kernel("database/commit", "storage-sync", [512], [512], noise="storage",
+           promise=("exact", "durable"), weak=("better",)),
+    kernel("concurrency/serve", "network", [100], [100], params={"clients": [1, 16]},
+           measure={"name": "p99", "unit": "ns", "better": "less"}, variants=VARIANTS[:3]),
+    kernel("caching/evict", "cache", [100], [100], variants=VARIANTS[:3],
+           measure={"name": "hit_ratio", "unit": "ratio", "better": "more"}),
+]  # fmt: skip
+BUILD_NS = {"built": 180_000.0, "library": 400_000.0}  # what making their State takes
+if "FAKE_MORE" in os.environ:
+    KERNELS += MORE
 CATALOGUE = {
-    "version": 1,
+    "version": 2,
     "build": {"compiler": "GNU 12.2.0", "flags": "-O3 -DNDEBUG -I/opt/secret",
               "build_type": "Release", "isa": "x86-64", "preset": "release",
               "benchmark_library_debug": True},
@@ -93,6 +128,19 @@ def mode(kind, name, launch):
     return False
 
 
+def factor_of(variant):
+    """How long a variant takes, relative to its baseline."""
+    return next((v[2] for v in VARIANTS + KNOWN + FOUND if v[0] == variant), 1.0)
+
+
+def values_of(entry, times, planned):
+    """What rounds of these times come to by the kernel's measure: a latency that grows with the
+    clients, or a share of hits that is the larger the faster the variant is."""
+    if entry["measure"]["better"] == "more":
+        return [0.9 * (1 - ns / (4 * planned["n"])) for ns in times]
+    return [3 * ns * planned["params"]["clients"] for ns in times]
+
+
 def alone(pattern):
     found = []
     expression = re.compile(pattern)
@@ -106,6 +154,7 @@ def alone(pattern):
                     if ladder["threads"] > 1 and variant[0] == "naive":
                         continue
                     name += f"/threads:{ladder['threads']}"
+                name += "".join(f"/{param}:{value}" for param, value in ladder["params"].items())
                 if expression.search(name):
                     ns = 2.0 * ladder["n"] * variant[2]
                     if mode("alone", entry["name"], 0) and variant[0] == "better":
@@ -155,18 +204,24 @@ def main():
     ladders, status = [], 0
     for planned in plan["ladders"]:
         known = next(one for one in entry["ladders"]
-                     if all(one[k] == planned[k] for k in ("n", "input", "threads")))  # fmt: skip
+                     if all(one[k] == planned[k] for k in ("n", "input", "threads", "params")))
         assert not known["blocked"], "a blocked ladder was planned"
         rounds = planned.get("rounds") or (7 if pilot else None)
         if plan.get("rounds"):
             rounds = plan["rounds"]
-        arms = []
+        arms, failed = [], []
         noise = 0.001 if name == "selfcheck/chain" else 0.01
         shift = draw.gauss(0, noise / 5)
         for variant in entry["variants"]:
             if not variant["available"]:
                 continue
-            factor = next((v[2] for v in VARIANTS + KNOWN if v[0] == variant["name"]), 1.0)
+            factor = factor_of(variant["name"])
+            if variant["name"] == "better" and mode("throws", name, launch):
+                failed.append({"variant": "better", "threads": planned["threads"],
+                               "message": "connection refused at /run/x.sock"})  # fmt: skip
+                continue
+            if not pilot and variant["name"] not in [arm["variant"] for arm in planned["arms"]]:
+                continue  # failed in the pilot
             if variant["name"] == "copy" and mode("biased", name, launch):
                 factor = 1.1
             threads = 1 if variant["name"] == "naive" else planned["threads"]
@@ -177,9 +232,12 @@ def main():
             arms.append({
                 "variant": variant["name"], "role": variant["role"], "threads": threads,
                 "calls": 1, "wall_ns": times, "cpu_ns": times, "held_bytes": 0,
+                "build_ns": BUILD_NS.get(variant["name"]),
                 "quantities": {"hit_ratio": {"value": 0.9, "unit": "ratio"}}
                 if name == "algorithm/sort" else {},
             })  # fmt: skip
+            if entry["measure"]["name"] != "time":
+                arms[-1]["values"] = values_of(entry, times, planned)
             if mode("counters", name, launch):
                 cycles = 3.0 * planned["n"] * factor * (1 + 0.001 * launch)
                 arms[-1]["counters"] = {"cycles": cycles, "instructions": 2.5 * cycles,
@@ -190,7 +248,8 @@ def main():
             times = [ns * share for ns in least]
             arms.append({
                 "variant": "ceiling", "role": "ceiling", "threads": planned["threads"], "calls": 1,
-                "wall_ns": times, "cpu_ns": times, "held_bytes": 0, "quantities": {},
+                "wall_ns": times, "cpu_ns": times, "held_bytes": 0, "build_ns": None,
+                "quantities": {},
                 "probe": "machine/read/probe",
             })  # fmt: skip
         wrong = mode("mismatch", name, launch)
@@ -202,13 +261,14 @@ def main():
             what, message = "ok", ""
         ladders.append({
             "n": planned["n"], "input": planned["input"], "threads": planned["threads"],
+            "params": planned["params"], "failed": failed,
             "group": 0, "baseline": "naive", "clock": "wall" if planned["threads"] > 1 else "cpu",
             "working_set": 4 * planned["n"], "empty_wall_ns": 33.0, "empty_cpu_ns": 574.0,
             "skipped_rounds": 0, "setup_s": 3.0 if mode("slow", name, launch) else 0.001,
             "seconds": 0.01, "status": what, "message": message,
             "arms": arms if what == "ok" else [],
         })  # fmt: skip
-    out = {"version": 1, "kernel": name, "launch": launch, "pilot": pilot, "simd_target": "AVX2",
+    out = {"version": 2, "kernel": name, "launch": launch, "pilot": pilot, "simd_target": "AVX2",
            "ladders": ladders}  # fmt: skip
     out["conditions"] = {"seconds": 0.3, "waited_s": 0.15 if busy else 0.0001, "stolen_s": 0.0,
                          "others_s": 0.16 if busy else 0.01,
@@ -219,7 +279,8 @@ def main():
     if pilot:
         chosen = min(60, plan["rounds_max"])
         out["plan"] = {**plan, "ladders": [{
-            "n": one["n"], "input": one["input"], "threads": one["threads"], "group": 0,
+            "n": one["n"], "input": one["input"], "threads": one["threads"],
+            "params": one["params"], "group": 0,
             "rounds": plan.get("rounds", chosen),
             "arms": [{"variant": a["variant"], "threads": a["threads"], "calls": 1}
                      for a in one["arms"]] or [{"variant": "naive", "threads": 1, "calls": 1}],

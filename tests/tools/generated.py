@@ -8,14 +8,14 @@ import math
 import random
 from pathlib import Path
 
-from conftest import BASE, golden_run
+from conftest import BASE2, golden_run
 
 ROLES = ("baseline", "optimized", "optimized", "peer", "optimized")
 
 
 def golden_pair() -> list[dict]:
     """run.json and machine.json of the golden base, free to change."""
-    folder = golden_run(BASE)
+    folder = golden_run(BASE2)
     return [json.loads((folder / name).read_text()) for name in ("run.json", "machine.json")]
 
 
@@ -31,7 +31,12 @@ def _empty(run: dict) -> None:
     for table in ("ladders", "cells", "ceilings", "quantities", "launches"):
         for column in run[table].values():
             column.clear()
-    run["kernels"], run["missing"], run["noise_floor"] = [], [], {}
+    run["kernels"], run["missing"], run["failed"], run["noise_floor"] = [], [], [], {}
+
+
+def _variant(name: str, role: str) -> dict:
+    return {"name": name, "role": role, "what": "less work", "promise": ["exact"], "lacks": [],
+            "promise_note": "", "available": True, "needs": []}  # fmt: skip
 
 
 def _add_kernel(run: dict, like: dict, **fields) -> int:
@@ -42,8 +47,9 @@ def _add_kernel(run: dict, like: dict, **fields) -> int:
 
 
 def _add_ladder(run: dict, kernel: int, n: int, threads: int, clock: str) -> int:
-    row = {"kernel": kernel, "n": n, "input": 0, "threads": threads, "group": 0, "baseline": 0,
-           "items": n, "bytes": 4 * n, "flops": 0, "clock": clock, "working_set": 4 * n,
+    row = {"kernel": kernel, "n": n, "input": 0, "threads": threads, "params": {}, "group": 0,
+           "baseline": 0, "items": n, "bytes": 4 * n, "flops": 0, "clock": clock,
+           "working_set": 4 * n,
            "rounds": 50, "empty_ns": 33, "setup_s": 0.001}  # fmt: skip
     for name, column in run["ladders"].items():
         column.append(row[name])
@@ -54,6 +60,7 @@ def _add_cell(run: dict, ladder: int, variant: int, threads: int, times, ratios)
     times = [float(f"{ns:.5g}") for ns in times]
     row = {"ladder": ladder, "variant": variant, "threads": threads, "calls": 1, "held_bytes": 0,
            "alone_ns": None, "median": times, "p10": list(times), "min": list(times),
+           "value": None, "build_ns": None,
            "log_ratio": [round(value, 6) for value in ratios]}  # fmt: skip
     for name, column in run["cells"].items():
         column.append(row[name])
@@ -68,9 +75,8 @@ def large(rows: int, seed: int = 0, speed: float = 1.0, name: str | None = None)
     _empty(run)
     axes = ("scalar", "simd", "cache", "memory-bandwidth", "memory-latency", "storage-random")
     variants = [
-        {"name": f"v{at}" if at else "naive", "role": role, "what": "less work", "available": True,
-         "needs": []} for at, role in enumerate(ROLES)
-    ]  # fmt: skip
+        _variant(f"v{at}" if at else "naive", role) for at, role in enumerate(ROLES)
+    ]
     while len(run["cells"]["ladder"]) < rows:
         made = len(run["kernels"])
         kernel = _add_kernel(
@@ -105,7 +111,7 @@ def sweep(threads: list[int], time_of, noise: float = 0.005, seed: int = 1, laun
     run["threads_available"] = max(threads)
     machine["cpu"].update(cores=cores or max(threads), threads=max(threads))
     variants = [
-        {"name": name, "role": role, "what": "less work", "available": True, "needs": []}
+        _variant(name, role)
         for name, role in (("naive", "baseline"), ("v1", "optimized"))
     ]
     kernel = _add_kernel(run, like, variants=variants, sizes=[65536], threads=list(threads))

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import BASE, NEW, golden_run
+from conftest import BASE2, NEW, golden_run
 from generated import golden_pair, sweep, written
 
 from headroom_tools import export
@@ -27,7 +27,7 @@ def _exported(headroom, run, *more):
 
 
 def test_google_benchmark_json(headroom):
-    tree = json.loads(_exported(headroom, golden_run(BASE), "--format", "google-benchmark"))
+    tree = json.loads(_exported(headroom, golden_run(BASE2), "--format", "google-benchmark"))
     run, _ = golden_pair()
     entries = [b for b in tree["benchmarks"] if b["name"] == "simd/sum/better/n:4096"]
     assert [entry["repetition_index"] for entry in entries] == list(range(10))
@@ -57,7 +57,7 @@ def test_google_benchmark_json(headroom):
 def test_the_real_compare_py_reads_it(headroom, mode):
     """Unchanged, as Debian ships it (its own dependency, scipy, is one of ours too)."""
     paths = []
-    for name in (BASE, NEW):
+    for name in (BASE2, NEW):
         path = headroom.root / f"{name}.json"
         headroom("export", golden_run(name), "-o", path)
         paths.append(str(path))
@@ -80,9 +80,9 @@ def test_the_real_compare_py_reads_it(headroom, mode):
 
 
 def test_csv_and_its_dictionary(headroom):
-    text = _exported(headroom, golden_run(BASE), "--format", "csv")
+    text = _exported(headroom, golden_run(BASE2), "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(text)))
-    text = _exported(headroom, golden_run(BASE), "--dictionary")
+    text = _exported(headroom, golden_run(BASE2), "--dictionary")
     columns = list(csv.DictReader(io.StringIO(text)))
     assert [column["name"] for column in columns] == list(rows[0])
     assert all(column["meaning"] for column in columns)
@@ -104,15 +104,15 @@ def test_csv_and_its_dictionary(headroom):
 def test_files_and_json(headroom):
     target = headroom.root / "rows.csv"
     arguments = ("--format", "csv", "-o", target, "--json")
-    told = json.loads(_exported(headroom, golden_run(BASE), *arguments))
+    told = json.loads(_exported(headroom, golden_run(BASE2), *arguments))
     assert told == {"written": ["rows.csv", "rows.csv.columns.csv"]}
     dictionary = (headroom.root / "rows.csv.columns.csv").read_text()
     assert dictionary.startswith("name,type,unit,meaning\n")
-    tree = json.loads(_exported(headroom, golden_run(BASE), "--format", "csv", "--json"))
+    tree = json.loads(_exported(headroom, golden_run(BASE2), "--format", "csv", "--json"))
     assert len(tree["columns"]) == len(tree["rows"][0])
-    nowhere = headroom("export", golden_run(BASE), "-o", headroom.root / "none" / "x")
+    nowhere = headroom("export", golden_run(BASE2), "-o", headroom.root / "none" / "x")
     assert nowhere.returncode == 2 and nowhere.stderr.count("\n") == 1
-    device = headroom("export", golden_run(BASE), "-o", "/dev/null")
+    device = headroom("export", golden_run(BASE2), "-o", "/dev/null")
     assert device.returncode == 2 and "no regular file" in device.stderr
 
 

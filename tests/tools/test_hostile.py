@@ -162,7 +162,7 @@ SHAPES = {
     "key twice": b'{"format":"headroom-run","version":1,"version":1}',
     "key twice inside": b'{"format":"headroom-run","version":1,"plan":{"seed":1,"seed":2}}',
     "version 0": b'{"format":"headroom-run","version":0}',
-    "version 2": b'{"format":"headroom-run","version":2}',
+    "version 3": b'{"format":"headroom-run","version":3}',
     "version 1e9": b'{"format":"headroom-run","version":1e9}',
     "version of text": b'{"format":"headroom-run","version":"1"}',
     "no version": b'{"format":"headroom-run"}',

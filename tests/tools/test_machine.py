@@ -101,14 +101,22 @@ def test_list(headroom: Headroom):
     tree = json.loads(headroom("list", "--json").stdout)
     kernel = next(k for k in tree["kernels"] if k["name"] == "simd/sum")
     assert list(kernel) == [
-        "name", "group", "axis", "technique", "sizes", "headline", "inputs", "threads", "ceiling",
-        "variants",
+        "name", "group", "axis", "technique", "measure", "promise", "fixtures", "sizes", "headline",
+        "inputs", "threads", "params", "ceiling", "variants",
     ]  # fmt: skip
     assert kernel["variants"][3] == {
-        "name": "wide", "role": "optimized", "what": "less work", "needs": ["avx9"],
-        "available": False,
+        "name": "wide", "role": "optimized", "what": "less work", "promise": ["exact"],
+        "lacks": [], "promise_note": "", "needs": ["avx9"], "available": False,
     }  # fmt: skip
-    text = headroom("list").stdout
+    more = json.loads(headroom("list", "--json", FAKE_MORE="1").stdout)["kernels"]
+    kernels = {kernel["name"]: kernel for kernel in more}
+    serve, commit = kernels["concurrency/serve"], kernels["database/commit"]
+    assert serve["params"] == {"clients": [1, 16]} and serve["measure"]["name"] == "p99"
+    weaker = [variant["name"] for variant in commit["variants"] if variant["lacks"] == ["durable"]]
+    assert weaker == ["better"] and commit["promise"] == ["exact", "durable"]
+    text = headroom("list", FAKE_MORE="1").stdout
+    assert "judged by p99, less is better" in text and "clients 1, 16" in text
+    assert "weaker: not durable (may lose what was written last)" in text
     assert "missing: needs avx9" in text and "\x1b" not in text
 
 
@@ -130,17 +138,17 @@ def _probe(**changes):
     return known._replace(**changes)
 
 
-def test_figures_of_probes_in_their_own_units(golden):
-    kernel = golden["kernels"][0]
+def test_figures_of_probes_in_their_own_units(golden2):
+    kernel = golden2["kernels"][0]
     assert kernel["name"] == "machine/overhead"
-    found = probes.probes_of(golden)
+    found = probes.probes_of(golden2)
     assert [probe.probe for probe in found] == ["machine/overhead"]
-    cell = next(c for c in cells_of(golden) if c.kernel["name"] == "machine/overhead")
+    cell = next(c for c in cells_of(golden2) if c.kernel["name"] == "machine/overhead")
     assert found[0].value == pytest.approx(statistics.median(cell.median) / cell.items)
     assert found[0].lo <= found[0].value <= found[0].hi
     for unit, amount in (("B/s", cell.bytes), ("Hz", cell.items)):
         kernel["unit"] = unit
-        (rate,) = probes.probes_of(golden)
+        (rate,) = probes.probes_of(golden2)
         assert rate.value == pytest.approx(amount / statistics.median(cell.median) * 1e9, rel=1e-3)
 
 

@@ -144,7 +144,8 @@ def test_the_command(headroom):
     tree = json.loads(headroom("scale", folder, "--json").stdout)
     assert list(tree) == ["run", "machine", "threads_available", "cores", "fits"]
     assert list(tree["fits"][0]) == [
-        "kernel", "variant", "n", "input", "role", "paired", "points", "fastest_measured", "amdahl",
+        "kernel", "variant", "n", "input", "params", "role", "paired", "points", "fastest_measured",
+        "amdahl",
         "usl", "predicted_best", "notes",
     ]  # fmt: skip
     out = headroom("scale", folder).stdout

@@ -1,4 +1,4 @@
-"""`show` and `compare` on golden records: values recomputed with scipy.stats, shapes, speed."""
+"""`show` and `compare` on golden2 records: values recomputed with scipy.stats, shapes, speed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from headroom_tools.record import validate
 from headroom_tools.record.cells import cells_of
 from headroom_tools.show.rows import rows_of
 
-CELL = ["kernel", "variant", "n", "input", "threads"]
+CELL = ["kernel", "variant", "n", "input", "threads", "params"]
 
 
 def _row(rows, kernel, variant, n, threads=1):
@@ -39,13 +39,15 @@ def test_show_json(headroom):
     tree = json.loads(result.stdout)
     for row in tree["rows"]:
         assert list(row) == [
-            *CELL, "ladder_threads", "role", "baseline", "ns_per_item", "bytes_per_second",
-            "flops_per_second", "intensity", "speedup", "lo", "hi", "detected", "verdict",
-            "ceiling", "of_ceiling", "of_ceiling_lo", "of_ceiling_hi", "probe",
+            *CELL, "ladder_threads", "role", "lacks", "baseline", "measure", "unit", "value",
+            "ns_per_item", "bytes_per_second", "flops_per_second", "intensity", "speedup", "lo",
+            "hi", "standard", "over_standard", "over_standard_lo", "over_standard_hi", "detected",
+            "verdict", "ceiling", "of_ceiling", "of_ceiling_lo", "of_ceiling_hi", "probe",
+            "build_ns", "break_even_calls",
         ]  # fmt: skip
         if row["kernel"] != "simd/sum":
             assert row["ceiling"] is None and row["of_ceiling"] is None and row["probe"] is None
-    run = json.loads((golden_run(BASE) / "run.json").read_text())
+    run = validate.run_file(golden_run(BASE) / "run.json")
     cell = next(
         c for c in cells_of(run)
         if c.kernel["name"] == "simd/sum" and c.variant == "better" and c.n == 4096
@@ -93,11 +95,11 @@ def test_a_figure_above_its_ceiling_is_withheld(headroom, tmp_path):
     assert "is withheld: at 1.20" in shown and "faster than the machine can be" in shown
 
 
-def test_a_target_that_was_asked_for_holds_no_library_down(golden):
-    before = {row.cell.role for row in rows_of(golden) if row.share}
+def test_a_target_that_was_asked_for_holds_no_library_down(golden2):
+    before = {row.cell.role for row in rows_of(golden2) if row.share}
     assert {"optimized", "peer"} <= before
-    golden["simd"]["asked"] = "AVX2"
-    rows = rows_of(golden)
+    golden2["simd"]["asked"] = "AVX2"
+    rows = rows_of(golden2)
     assert {row.cell.role for row in rows if row.share} == before - {"peer"}
     peers = [row.cell for row in rows if row.cell.role == "peer"]
     assert all(cell.probe for cell in peers if cell.kernel["name"] == "simd/sum")
@@ -105,7 +107,7 @@ def test_a_target_that_was_asked_for_holds_no_library_down(golden):
 
 def test_the_noise_floor_is_the_placebos(headroom):
     tree = json.loads(headroom("show", golden_run(BASE), "--json").stdout)
-    run = json.loads((golden_run(BASE) / "run.json").read_text())
+    run = validate.run_file(golden_run(BASE) / "run.json")
     copy_ = next(c for c in cells_of(run) if c.variant == "copy")
     ordered = sorted(copy_.log_ratio)
     expected = math.exp(max(abs(ordered[1]), abs(ordered[8])))
@@ -113,80 +115,81 @@ def test_the_noise_floor_is_the_placebos(headroom):
     assert run["noise_floor"] == tree["noise_floor"]
 
 
-def test_no_claim_below_the_noise_floor(golden):
-    for cell in cells_of(golden):
+def test_no_claim_below_the_noise_floor(golden2):
+    for cell in cells_of(golden2):
         if cell.variant == "copy":
             cell.log_ratio[:] = [0.2, -0.2] * 5
         elif cell.variant == "better" and cell.kernel["name"] == "simd/sum":
             cell.log_ratio[:] = [0.1, 0.101] * 5
-    rows = [r for r in rows_of(golden) if r.cell.kernel["name"] == "simd/sum"]
+    rows = [r for r in rows_of(golden2) if r.cell.kernel["name"] == "simd/sum"]
     better = [r for r in rows if r.cell.variant == "better"]
     assert all(row.verdict == "equivalent" and row.detected for row in better)
 
 
-def test_detection_is_apart_from_the_verdict(golden):
-    for cell in cells_of(golden):
+def test_detection_is_apart_from_the_verdict(golden2):
+    for cell in cells_of(golden2):
         if cell.variant == "better" and cell.kernel["name"] == "simd/sum":
             cell.log_ratio[:] = [0.010, 0.011] * 5
     better = [
-        r for r in rows_of(golden)
+        r for r in rows_of(golden2)
         if r.cell.variant == "better" and r.cell.kernel["name"] == "simd/sum"
     ]  # fmt: skip
     assert all(row.verdict == "equivalent" and row.detected for row in better)
     narrow = [
-        r for r in rows_of(golden, band=0.005)
+        r for r in rows_of(golden2, band=0.005)
         if r.cell.variant == "better" and r.cell.kernel["name"] == "simd/sum"
     ]  # fmt: skip
     assert all(row.verdict == "faster" for row in narrow)
 
 
-def test_holm_goes_across_the_run(golden):
-    rows = rows_of(golden)
+def test_holm_goes_across_the_run(golden2):
+    rows = rows_of(golden2)
     tested = [r for r in rows if r.detected is not None]
-    # The 15 rows that claim something: no placebo, no probe, no baseline.
+    # The rows that claim something: no placebo, no probe, no baseline.
     claims = [
-        r for r in rows if r.cell.variant in ("better", "peer") and not r.cell.kernel["probe"]
-    ]
-    assert len(tested) == len(claims) == 12
+        r for r in rows
+        if not (r.cell.kernel["probe"] or r.cell.kernel["placebo"] or r.cell.variant == "naive")
+    ]  # fmt: skip
+    assert len(tested) == len(claims) == 22
 
 
-def test_placebos_and_probes_claim_nothing(golden):
-    rows = rows_of(golden)
+def test_placebos_and_probes_claim_nothing(golden2):
+    rows = rows_of(golden2)
     probe = [r for r in rows if r.cell.kernel["probe"]]
     assert probe and all(r.speedup is None and r.verdict is None for r in probe)
     placebo = [r for r in rows if r.cell.variant == "copy"]
     assert [r.verdict for r in placebo] == ["equivalent"] and placebo[0].detected is None
 
 
-def test_another_baseline(golden):
-    rows = rows_of(golden, baseline="peer")
+def test_another_baseline(golden2):
+    rows = rows_of(golden2, baseline="peer")
     row = next(r for r in rows if r.cell.variant == "better" and r.cell.n == 4096)
     own = {
         c.variant: c
-        for c in cells_of(golden)
+        for c in cells_of(golden2)
         if c.n == 4096 and c.kernel["name"] == "simd/sum"
     }
     expected = numpy.median([a - b for a, b in zip(own["better"].log_ratio, own["peer"].log_ratio)])
     assert row.speedup == pytest.approx(math.exp(expected))
     assert row.baseline == "peer"
     with pytest.raises(HeadroomError, match="no such variant"):
-        rows_of(golden, baseline="nothing")
+        rows_of(golden2, baseline="nothing")
 
 
-def test_launches_that_failed_widen_the_ranks(golden):
-    for cell in cells_of(golden):
+def test_launches_that_failed_widen_the_ranks(golden2):
+    for cell in cells_of(golden2):
         for name in ("median", "p10", "min", "log_ratio"):
             getattr(cell, name)[0] = None
-    validate.run_tree(golden, "run.json")
-    row = next(r for r in rows_of(golden) if r.cell.variant == "better")
+    validate.run_tree(golden2, "run.json")
+    row = next(r for r in rows_of(golden2) if r.cell.variant == "better")
     assert row.coverage == pytest.approx(1 - 2 * reference.binom.cdf(1, 9, 0.5))
 
 
-def test_too_few_launches_give_no_interval(golden):
-    for cell in cells_of(golden):
+def test_too_few_launches_give_no_interval(golden2):
+    for cell in cells_of(golden2):
         for name in ("median", "p10", "min", "log_ratio"):
             getattr(cell, name)[:5] = [None] * 5
-    row = next(r for r in rows_of(golden) if r.cell.variant == "better")
+    row = next(r for r in rows_of(golden2) if r.cell.variant == "better")
     assert row.speedup and row.lo is None and row.verdict is None and row.detected is None
 
 
@@ -210,8 +213,8 @@ def test_compare_json(headroom):
     assert list(tree) == ["rows", "axes", "changed", "warnings", "ladders", "sides"]
     for row in tree["rows"]:
         assert list(row) == [
-            *CELL, "axis", "base_ns", "new_ns", "ratio", "lo", "hi", "verdict", "role",
-            "base_ns_per_item", "new_ns_per_item",
+            *CELL, "axis", "measure", "unit", "base_value", "new_value", "base_ns", "new_ns",
+            "ratio", "lo", "hi", "verdict", "role", "lacks", "base_ns_per_item", "new_ns_per_item",
         ]  # fmt: skip
         assert (row["verdict"] == "faster") == (row["axis"] == "simd")
     for axis in tree["axes"]:
@@ -279,9 +282,7 @@ def test_what_was_declared_is_held_against_what_differs(tmp_path):
     run, machine = copy.deepcopy(run), copy.deepcopy(machine)
     run["changed"] = ["disk"]
     machine["cpu"]["model_name"] = "Another CPU"
-    for index, axis in enumerate(run["ladders"]["kernel"]):
-        pass
-    for cell in cells_of(run):
+    for cell in cells_of(validate.run_tree(run, "run.json")):
         if cell.kernel["axis"] == "scalar":
             for values in (cell.median, cell.p10, cell.min):
                 values[:] = [value / 2 for value in values]
@@ -299,7 +300,7 @@ def test_what_was_declared_is_held_against_what_differs(tmp_path):
 
 
 def _large(rows):
-    """A record of about `rows` rows: the golden simd/sum copied under other names."""
+    """A record of about `rows` rows: the golden2 simd/sum copied under other names."""
     run, machine = _golden_pair()
     at = [k["name"] for k in run["kernels"]].index("simd/sum")
     kernel = run["kernels"][at]
@@ -367,7 +368,7 @@ def test_runs_without_a_common_cell(tmp_path, headroom):
 
 def test_what_was_left_out_says_what_measures_it(headroom, tmp_path):
     run, machine = golden_pair()
-    base = {"kernel": "simd/sum", "n": 4096, "input": "default", "threads": 1}
+    base = {"kernel": "simd/sum", "n": 4096, "input": "default", "threads": 1, "params": {}}
     run["left_out"] = [
         {**base, "reason": "set-up takes 1.1 s a launch"},
         {**base, "n": 65536, "reason": "2.0 s a launch are too long for 3 minutes"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 
@@ -51,7 +52,14 @@ def test_numbers():
     assert text.rate_of(3.92e9) == "3.92 GB/s"
     assert text.size(64 << 20) == "64 MiB"
     assert text.duration(3725) == "1 h 02 min"
-    assert text.cell_name("a/b", "c", 4, "r", 2) == "a/b/c/n:4/input:r/threads:2"
+    assert text.cell_name("a/b", "c", 4, "r", 2, {}) == "a/b/c/n:4/input:r/threads:2"
+    name = text.cell_name("a/b", "c", 4, None, 2, {"clients": 16, "bytes": 8})
+    assert name == "a/b/c/n:4/threads:2/clients:16/bytes:8"
+    label = text.ladder_label(4096, "sorted", 2, {"value_bytes": 1024}, 2)
+    assert label == "n 4,096 · sorted · 2 threads · value bytes 1,024"
+    assert text.ladder_label(4096, "sorted", 1, {}) == "n 4,096"
+    told = [text.value_of(*one) for one in ((1.2e6, "ns"), (0.9, "ratio"), (5, ""), (2e9, "B/s"))]
+    assert told == ["1.20 ms", "0.900 ratio", "5.00", "2.00 GB/s"]
 
 
 @pytest.mark.parametrize(
@@ -97,23 +105,55 @@ def test_source_without_comments(one, other, same):
     assert (bare[0] == bare[1]) is same
 
 
-def test_source_hash_of_a_missing_file(tmp_path):
-    assert source.source_hash(tmp_path / "g" / "none.cpp", tmp_path) is None
+@pytest.mark.parametrize("version", [1, 2])
+def test_source_hash_of_a_missing_file(tmp_path, version):
+    assert source.source_hash(tmp_path / "g" / "none.cpp", tmp_path, version) is None
 
 
-def test_source_hash_sees_code_and_the_groups_headers_but_no_comments(tmp_path):
-    (tmp_path / "g").mkdir()
-    kernel, header = tmp_path / "g" / "k.cpp", tmp_path / "g" / "table.h"
-    kernel.write_text('#include "g/table.h"\nint a = 1;  // why\n')
-    header.write_text("int b = 2;\n")
-    first = source.source_hash(kernel, tmp_path)
-    kernel.write_text('#include "g/table.h"\n\n  int a = 1;  // another reason\n')
-    assert source.source_hash(kernel, tmp_path) == first
-    header.write_text("int b = 3;\n")
-    changed = source.source_hash(kernel, tmp_path)
-    assert first and changed and changed != first
-    header.unlink()
-    assert source.source_hash(kernel, tmp_path) is None
+def _sources(folder):
+    """A kernel that includes a header of its group, one of core, which includes another, and one
+    that is not ours; two headers that include each other."""
+    for name, code in (
+        ("g/k.cpp", '#include <vector>\n#include "core/a.h"\n#include "g/own.h"\n'
+         '#include "hwy/highway.h"\nint f();  // one\n'),
+        ("g/own.h", "int own;\n"),
+        ("core/a.h", '#include "core/b.h"\nint a;\n'),
+        ("core/b.h", '#include "core/a.h"\nint b;\n'),
+        ("core/unused.h", "int unused;\n"),
+    ):  # fmt: skip
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(code)
+    return folder / "g" / "k.cpp"
+
+
+def _changed(path, old, new):
+    code = path.read_text()
+    assert old in code
+    path.write_text(code.replace(old, new))
+    stamp = path.stat().st_mtime_ns + 1_000_000  # coarse clocks tell no quick change
+    os.utime(path, ns=(stamp, stamp))
+
+
+@pytest.mark.parametrize(
+    "name, old, new, seen_by",
+    [
+        ("g/k.cpp", "// one", "/* two */", ()),
+        ("g/k.cpp", "int f", "int  g", (1, 2)),
+        ("g/own.h", "int own", "long own", (1, 2)),
+        ("core/a.h", "int a", "long a", (2,)),
+        ("core/b.h", "int b", "long b", (2,)),
+        ("core/b.h", "int b;", "int b;  // why", ()),
+        ("core/unused.h", "int", "long", ()),
+    ],
+)
+def test_source_hash_sees_the_code_that_is_included(tmp_path, name, old, new, seen_by):
+    kernel = _sources(tmp_path)
+    before = {version: source.source_hash(kernel, tmp_path, version) for version in (1, 2)}
+    assert None not in before.values() and before[1] != before[2]
+    _changed(tmp_path / name, old, new)
+    for version in (1, 2):
+        moved = source.source_hash(kernel, tmp_path, version) != before[version]
+        assert moved == (version in seen_by), (name, version)
 
 
 def test_commit_outside_a_repository(tmp_path):

@@ -6,10 +6,11 @@ import copy
 import json
 
 import pytest
-from conftest import BASE, CHECKOUT, NEW, golden_run
+from conftest import BASE, BASE2, CHECKOUT, NEW, NEW2, golden_run
 
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.record import publish, validate
+from headroom_tools.record.cells import cells_of
 
 
 def _set(path, value):
@@ -89,9 +90,104 @@ DAMAGE = {
 }
 
 
+def _row(run, name):
+    """Any ladder of a kernel."""
+    kernel = [kernel["name"] for kernel in run["kernels"]].index(name)
+    return run["ladders"]["kernel"].index(kernel)
+
+
+def _params(value):
+    def damage(run):
+        run["ladders"]["params"][_row(run, "concurrency/serve")] = value
+
+    return damage
+
+
+def _of_cell(kernel, column, value):
+    def damage(run):
+        at = run["cells"]["ladder"].index(_row(run, kernel))
+        run["cells"][column][at] = value
+
+    return damage
+
+
+# Of what version 2 added.
+DAMAGE2 = {
+    "no measure": (_pop(["kernels", 0, "measure"]), "kernels[0]"),
+    "direction": (_set(["kernels", 0, "measure", "better"], "up"), "measure.better"),
+    "promise of numbers": (_set(["kernels", 0, "promise"], [1]), "promise"),
+    "lacks a promise that nobody made": (
+        _set(["kernels", 0, "variants", 0, "lacks"], ["durable"]), "kernels[0].variants[0].lacks"
+    ),
+    "note with an escape": (_set(["kernels", 0, "variants", 0, "promise_note"], "\x1b"), "note"),
+    "role": (_set(["kernels", 0, "variants", 0, "role"], "best"), "role"),
+    "param that is n": (_set(["kernels", 0, "params"], {"n": [1]}), "params"),
+    "param without values": (_set(["kernels", 0, "params"], {"clients": []}), "params"),
+    "params of no ladder": (_params({"clients": 2}), "ladders.params"),
+    "params missing": (_params({}), "ladders.params"),
+    "params of another name": (_params({"ranks": 1}), "ladders.params"),
+    "params of text": (_params({"clients": "1"}), "ladders.params"),
+    "ladder twice": (
+        lambda run: _params(run["ladders"]["params"][_row(run, "concurrency/serve") + 1])(run),
+        "ladders",
+    ),
+    "value of time": (_of_cell("simd/sum", "value", [1.0] * 10), "cells.value"),
+    "no value": (_of_cell("concurrency/serve", "value", None), "cells.value"),
+    "short value": (_of_cell("concurrency/serve", "value", [1.0]), "cells.value"),
+    "huge value": (_of_cell("concurrency/serve", "value", [1e300] * 10), "cells.value"),
+    "short build": (_of_cell("algorithm/find", "build_ns", [1.0]), "cells.build_ns"),
+    "negative build": (_of_cell("algorithm/find", "build_ns", [-1.0] * 10), "cells.build_ns"),
+    "start before the run": (_set(["launches", "start", 0], -1), "launches.start"),
+    "failed of no variant": (_set(["failed", 0, "variant"], "other"), "failed[0]"),
+    "failed in no launch": (_set(["failed", 0, "launches"], []), "failed[0].launches"),
+    "path in a failure": (_set(["failed", 0, "message"], "a\nb"), "failed[0].message"),
+    "fixture with more": (_set(["fixtures", 0, "port"], 5432), "fixtures[0]"),
+    "setting of a number": (_set(["fixtures", 0, "settings", "fsync"], 1), "fixtures[0].settings"),
+    "missing without params": (_pop(["missing", 0, "params"]), "missing[0]"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE2)
+def test_damaged_run_of_version_2(golden2, name):
+    damage, field = DAMAGE2[name]
+    validate.run_tree(copy.deepcopy(golden2), "run.json")
+    damage(golden2)
+    with pytest.raises(HeadroomError) as caught:
+        validate.run_tree(golden2, "run.json")
+    message = str(caught.value)
+    assert caught.value.status == 1 and field in message and message.isprintable()
+
+
+def test_a_kernel_of_version_1_is_none_of_version_2(golden, golden2):
+    """Kernels that were found right are not looked at again, but by the schema of their record."""
+    validate.run_tree(golden, "run.json")
+    golden2["kernels"][0] = golden["kernels"][0]
+    with pytest.raises(HeadroomError, match="measure"):
+        validate.run_tree(golden2, "run.json")
+
+
+def test_version_1_is_read_as_version_2(golden):
+    run = validate.run_tree(golden, "run.json")
+    assert run["version"] == 1 and run["failed"] == [] and run["fixtures"] == []
+    for kernel in run["kernels"]:
+        assert kernel["measure"] == {"name": "time", "unit": "ns", "better": "less"}
+        assert kernel["promise"] is None and kernel["fixtures"] == [] and kernel["params"] == {}
+        for variant in kernel["variants"]:
+            assert variant["promise"] is None and variant["lacks"] == []
+    assert set(map(str, run["ladders"]["params"])) == {"{}"}
+    assert set(run["cells"]["build_ns"]) == set(run["cells"]["value"]) == {None}
+    assert set(run["launches"]["start"]) == {None}
+    assert [entry["params"] for entry in run["missing"]] == [
+        None if entry["n"] is None else {} for entry in run["missing"]
+    ]
+    assert all(cell.params == {} and cell.key()["params"] == {} for cell in cells_of(run))
+
+
 @pytest.mark.parametrize("name", DAMAGE)
-def test_damaged_run(golden, name):
+@pytest.mark.parametrize("version", [1, 2])
+def test_damaged_run(golden, golden2, name, version):
     damage, field = DAMAGE[name]
+    golden = golden if version == 1 else golden2
     damage(golden)
     with pytest.raises(HeadroomError) as caught:
         validate.run_tree(golden, "run.json")
@@ -103,13 +199,13 @@ def test_damaged_run(golden, name):
 
 def test_golden_records_are_valid(golden):
     validate.run_tree(golden, "run.json")
-    for name in (BASE, NEW):
+    for name in (BASE, NEW, BASE2, NEW2):
         assert len(publish.any_path(golden_run(name))) == 2
     assert len(publish.any_path(golden_run(BASE).parents[1])) == 4
 
 
 def test_a_future_version_has_its_own_sentence(golden):
-    golden["version"] = 2
+    golden["version"] = 3
     with pytest.raises(HeadroomError, match="newer Headroom"):
         validate.run_tree(golden, "run.json")
 

@@ -11,7 +11,7 @@ import io
 import math
 from typing import NamedTuple
 
-from headroom_tools.base.text import cell_name, csv_text, five, safe
+from headroom_tools.base.text import cell_name, csv_text, five, params_text, safe
 from headroom_tools.machine.types import Machine
 from headroom_tools.record.cells import Cell, cells_of
 from headroom_tools.record.types import Run
@@ -33,7 +33,7 @@ def _own_ladders(run: Run) -> tuple[list[Cell], int]:
     cells = cells_of(run)
     chosen: dict[tuple[object, ...], Cell] = {}
     for cell in cells:
-        key = tuple(cell.key().values())
+        key = (name_of(cell), cell.input, cell.threads)
         known = chosen.get(key)
         own = cell.ladder_threads == cell.threads
         if known is None or (own and known.ladder_threads != known.threads):
@@ -51,6 +51,7 @@ def name_of(cell: Cell) -> str:
         cell.n,
         cell.input if inputs else None,
         cell.threads if threads else None,
+        cell.params,
     )
 
 
@@ -68,8 +69,9 @@ def google_benchmark(run: Run, machine: Machine) -> dict[str, object]:
         family = families.setdefault(f"{cell.kernel['name']}/{cell.variant}", len(families))
         member = members[family] = members.get(family, -1) + 1
         name = name_of(cell)
-        launches = [(ns, ratio) for ns, ratio in zip(cell.median, cell.log_ratio) if ns]
-        for index, (ns, ratio) in enumerate(launches):
+        triples = zip(cell.median, cell.measured, cell.log_ratio)
+        launches = [(ns, value, ratio) for ns, value, ratio in triples if ns]
+        for index, (ns, value, ratio) in enumerate(launches):
             entry: dict[str, object] = {
                 "name": name,
                 "family_index": family,
@@ -86,6 +88,8 @@ def google_benchmark(run: Run, machine: Machine) -> dict[str, object]:
                 "label": f"{cell.clock} clock",
                 "items_per_second": five(cell.items / ns * 1e9),
             }
+            if not cell.by_time and value is not None:
+                entry[cell.measure["name"]] = value
             if cell.bytes:
                 entry["bytes_per_second"] = five(cell.bytes / ns * 1e9)
             if ratio is not None and not cell.is_baseline(cell.baseline) and not cell.beside:
@@ -141,9 +145,11 @@ DICTIONARY = (
     Column("axis", "text", "", "the resource that the kernel leans on"),
     Column("variant", "text", "", "the way it is solved"),
     Column("role", "text", "", "baseline (the others are held against it), optimized, or peer"),
+    Column("lacks", "text", "", "what the baseline promises and the variant doesn't, by blanks"),
     Column("n", "integer", "", "size of the problem"),
     Column("input", "text", "", "kind of input"),
     Column("threads", "integer", "threads", "threads that the variant ran on"),
+    Column("params", "text", "", "further coordinates, as clients:16/value_bytes:128"),
     Column("ladder_threads", "integer", "threads", "threads of the ladder that the line stands in: "
            "the one-thread baseline stands in every ladder of a sweep"),
     Column("baseline", "text", "", "the variant that log_ratio compares with"),
@@ -157,11 +163,16 @@ DICTIONARY = (
     Column("p10_ns", "number", "ns", "time of a call: 10th percentile over the launch's rounds"),
     Column("min_ns", "number", "ns", "time of a call: shortest of the launch's rounds"),
     Column("ns_per_item", "number", "ns", "median_ns over items"),
-    Column("log_ratio", "number", "ln", "median over rounds of ln(baseline's time / this time): "
-           "its exponential is the launch's speedup"),
+    Column("measure", "text", "", "what the ladder is judged by: time, or a quantity like p99"),
+    Column("better", "text", "", "less or more: which of it is better"),
+    Column("unit", "text", "", "the unit of value"),
+    Column("value", "number", "unit", "what the launch came to by the measure"),
+    Column("log_ratio", "number", "ln", "median over rounds of ln(baseline's time / this time), or "
+           "of the measure, above 0 where this is better: its exponential is the launch's speedup"),
     Column("probe", "text", "", "probe that bounds the ladder, empty where there is none"),
     Column("ceiling_ns", "number", "ns", "the shortest time of a call that the probe leaves"),
     Column("placebo", "text", "", "noise class, where the kernel is a placebo"),
+    Column("build_ns", "number", "ns", "what making the variant's State took, if it has one"),
     Column("alone_ns", "number", "ns", "time of a call of the variant run alone; no launch's own"),
 )  # fmt: skip
 
@@ -180,9 +191,11 @@ def csv_rows(run: Run) -> list[dict[str, object]]:
             "axis": cell.kernel["axis"],
             "variant": cell.variant,
             "role": cell.role,
+            "lacks": " ".join(cell.lacks),
             "n": cell.n,
             "input": cell.input,
             "threads": cell.threads,
+            "params": params_text(cell.params),
             "ladder_threads": cell.ladder_threads,
             "baseline": cell.baseline,
             "clock": cell.clock,
@@ -201,10 +214,15 @@ def csv_rows(run: Run) -> list[dict[str, object]]:
                     "p10_ns": cell.p10[at],
                     "min_ns": cell.min[at],
                     "ns_per_item": five(ns / cell.items),
+                    "measure": cell.measure["name"],
+                    "better": cell.measure["better"],
+                    "unit": cell.measure["unit"],
+                    "value": cell.measured[at],
                     "log_ratio": cell.log_ratio[at],
                     "probe": cell.probe,
                     "ceiling_ns": cell.ceiling[at] if cell.ceiling else None,
                     "placebo": cell.kernel["placebo"],
+                    "build_ns": cell.build_ns[at] if cell.build_ns else None,
                     "alone_ns": cell.alone_ns,
                 }
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Mapping
 
 # Control characters (also the C1 set), line and paragraph separators, bidirectional overrides,
 # lone surrogates: what could move a cursor, or make a line read as another than it is.
@@ -98,6 +98,15 @@ def rate_of(bytes_per_second: float) -> str:
     return f"{three_digits(bytes_per_second)} TB/s"
 
 
+def value_of(value: float, unit: str) -> str:
+    """A quantity with its unit: times and bytes a second as people read them."""
+    if unit == "ns":
+        return time_of(value)
+    if unit == "B/s":
+        return rate_of(value)
+    return f"{three_digits(value)} {unit}".rstrip()
+
+
 def five(value: Any) -> Any:
     """`value` rounded to five significant digits, whole numbers as ints; None stays None."""
     if value is None or isinstance(value, (bool, int)):
@@ -117,23 +126,41 @@ def rounded(tree: Any) -> Any:
     return tree
 
 
+def params_text(params: Mapping[str, int]) -> str:
+    """`clients:16/value_bytes:128`."""
+    return "/".join(f"{param}:{value}" for param, value in params.items())
+
+
 def cell_name(
-    kernel: str, variant: str, n: int, input_name: str | None, threads: int | None
+    kernel: str,
+    variant: str,
+    n: int,
+    input_name: str | None,
+    threads: int | None,
+    params: Mapping[str, int],
 ) -> str:
-    """CELL as text: `group/kernel/variant/n:1024[/input:random][/threads:2]`."""
+    """CELL as text: `group/kernel/variant/n:1024[/input:random][/threads:2][/clients:16]`."""
     name = f"{kernel}/{variant}/n:{n}"
     if input_name is not None:
         name += f"/input:{input_name}"
-    return name if threads is None else f"{name}/threads:{threads}"
+    if threads is not None:
+        name += f"/threads:{threads}"
+    return name + (f"/{params_text(params)}" if params else "")
 
 
 def ladder_label(
-    n: int, input_name: str, threads: int, inputs: int = 1, sweep: bool = False
+    n: int,
+    input_name: str,
+    threads: int,
+    params: Mapping[str, int],
+    inputs: int = 1,
+    sweep: bool = False,
 ) -> str:
-    """A ladder as people read it: `n 4,096 · sorted · 2 threads`."""
+    """A ladder as people read it: `n 4,096 · sorted · 2 threads · clients 16`."""
     parts = [f"n {n:,}"]
     if inputs > 1:
         parts.append(input_name)
     if sweep or threads > 1:
         parts.append(f"{threads} thread" + ("s" if threads > 1 else ""))
+    parts += [f"{param.replace('_', ' ')} {value:,}" for param, value in params.items()]
     return " · ".join(parts)

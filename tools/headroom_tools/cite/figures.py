@@ -11,16 +11,16 @@ from rich.console import Console
 from headroom_tools import stats
 from headroom_tools.base import terminal
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.base.text import ladder_label, rate_of, three_digits, time_of
+from headroom_tools.base.text import rate_of, three_digits, time_of, value_of
 from headroom_tools.cite.markers import BLOCKS, Request
 from headroom_tools.cite.records import Loaded, Records, Unbacked, link_to
 from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.forms import axes_table, escaped, kernel_tables, markdown_table
 from headroom_tools.compare.sides import Side, read_sides
 from headroom_tools.record.cells import of_launches
-from headroom_tools.record.types import LadderKey
+from headroom_tools.record.types import LadderKey, Launched
 from headroom_tools.show import probes
-from headroom_tools.show.rows import Row
+from headroom_tools.show.rows import Row, best_rows
 from headroom_tools.show.terminal import print_ladders
 
 UNBACKED = "(no record)"
@@ -66,9 +66,9 @@ def factor(value: float) -> str:
     return f"{three_digits(value)}x"
 
 
-def _bounds_of_time(row: Row) -> tuple[float | None, float | None]:
-    """The order-statistic interval of a call's time, ns."""
-    interval = stats.order_interval(of_launches(row.cell.median))
+def _bounds_of(values: Launched) -> tuple[float | None, float | None]:
+    """The order-statistic interval of what launches gave."""
+    interval = stats.order_interval(of_launches(values))
     return (interval.lo, interval.hi) if interval else (None, None)
 
 
@@ -77,7 +77,7 @@ def cell_figure(quantity: str, row: Row, brief: bool) -> str:
     cell = row.cell
     if row.impossible and quantity != "of_ceiling":
         return "withheld (above its ceiling)"
-    lo, hi = _bounds_of_time(row)
+    lo, hi = _bounds_of(cell.median)
     if quantity == "speedup":
         if row.speedup is None:
             raise Unbacked("the record has no speedup for it: it is a probe, or no launch has both")
@@ -86,6 +86,19 @@ def cell_figure(quantity: str, row: Row, brief: bool) -> str:
         text = with_interval(factor, row.speedup, row.lo, row.hi, brief)
         unresolved = row.verdict in ("unresolved", "equivalent")
         return f"{text} ({row.verdict})" if unresolved else text
+    if quantity == "over_standard":
+        over = row.over_standard
+        if over is None:
+            raise Unbacked("the record has no standard rung beside it")
+        if over.standard == cell.variant:
+            return factor(1.0)
+        return with_interval(factor, over.speedup, over.lo, over.hi, brief)
+    if quantity == "value":
+        if row.value is None:
+            raise Unbacked("the record has no value for it: no launch gave one")
+        unit = cell.measure["unit"]
+        bounds = _bounds_of(cell.measured)
+        return with_interval(lambda value: value_of(value, unit), row.value, *bounds, brief)
     if quantity == "verdict":
         if row.verdict is None:
             raise Unbacked("the record has no verdict on it: a baseline, or too few launches")
@@ -118,21 +131,37 @@ def probe_figure(probe: probes.Probe, brief: bool) -> str:
     return with_interval(told, probe.value, probe.lo, probe.hi, brief)
 
 
-def _where(row: Row) -> str:
-    kernel = row.cell.kernel
-    return ladder_label(row.cell.n, row.cell.input, row.cell.ladder_threads,
-                        len(kernel["inputs"]), len(kernel["threads"]) > 1)  # fmt: skip
-
-
 def _rate(row: Row) -> str:
-    return rate_of(row.bytes_per_second) if row.bytes_per_second else ""
+    rate = row.bytes_per_second if row.cell.by_time else None
+    return rate_of(rate) if rate else ""
 
 
-def _speedup_cells(row: Row) -> list[str]:
+def _speedup_cells(row: Row, with_standard: bool) -> list[str]:
+    """Speedups and the share of the ceiling, over the standard rung first where there are some."""
+    over = [""] if with_standard else []
     if row.impossible:
-        return ["withheld", ""]
-    return [cell_figure("speedup", row, False) if row.speedup else "",
+        return [*over, "withheld", ""]
+    if row.over_standard:
+        over = [cell_figure("over_standard", row, False)]
+    return [*over, cell_figure("speedup", row, False) if row.speedup else "",
             f"{row.share.of_ceiling:.2f}" if row.share else ""]  # fmt: skip
+
+
+def _judged(row: Row) -> str:
+    """The time of an item, or `p99 1.20 ms`."""
+    return row.told if row.cell.by_time else f"{row.cell.measure['name']} {row.told}"
+
+
+def _speedup_heads(rows: list[Row]) -> list[str]:
+    standard = ["over standard"] if any(row.over_standard for row in rows) else []
+    return [*standard, "speedup", "of ceiling"]
+
+
+def _name(row: Row) -> str:
+    """The variant, with what a reader should know of it."""
+    cell = row.cell
+    name = escaped(cell.variant) + (f" ({escaped(cell.remark)})" if cell.remark else "")
+    return f"{name}, one thread" if cell.beside else name
 
 
 def _ladder_tables(rows: list[Row]) -> str:
@@ -142,30 +171,19 @@ def _ladder_tables(rows: list[Row]) -> str:
     for row in rows:
         by_ladder.setdefault(row.cell.ladder(), []).append(row)
     for ladder in by_ladder.values():
-        head = f"{escaped(ladder[0].cell.kernel['name'])}, {escaped(_where(ladder[0]))}"
-        table = [[head, "per item", "rate", "speedup", "of ceiling"]]
-        for row in ladder:
-            name = escaped(row.cell.variant) + (" (peer)" if row.cell.role == "peer" else "")
-            name += ", one thread" if row.cell.beside else ""
-            ns = row.ns_per_item
-            if ns is None or row.impossible:
-                table.append([name, "-" if ns is None else "withheld", "", "", ""])
+        first, heads = ladder[0].cell, _speedup_heads(ladder)
+        measured = "per item" if first.by_time else escaped(first.measure_told)
+        head = f"{escaped(first.kernel['name'])}, {escaped(first.label)}"
+        table = [[head, measured, "rate", *heads]]
+        for row in sorted(ladder, key=lambda row: row.cell.weaker):
+            name = _name(row)
+            if row.value is None or row.impossible:
+                told = "-" if row.value is None else "withheld"
+                table.append([name, told, "", *("" for _ in heads)])
                 continue
-            table.append([name, time_of(ns), _rate(row), *_speedup_cells(row)])
-        lines += markdown_table("<>>>>", table)
+            table.append([name, row.told, _rate(row), *_speedup_cells(row, len(heads) > 2)])
+        lines += markdown_table("<>>" + ">" * len(heads), table)
     return "\n" + "\n".join(lines)
-
-
-def best_rows(rows: list[Row]) -> list[Row]:
-    """Of each ladder the fastest variant that isn't withheld; probes and placebos have none."""
-    best: dict[LadderKey, tuple[float, Row]] = {}
-    for row in rows:
-        kernel, key = row.cell.kernel, row.cell.ladder()
-        if kernel["probe"] or kernel["placebo"] or row.impossible or not row.ns or not row.speedup:
-            continue
-        if key not in best or row.ns < best[key][0]:
-            best[key] = row.ns, row
-    return [row for _, row in best.values()]
 
 
 def _best(records: Records, request: Request, document: Path) -> Figure:
@@ -187,16 +205,15 @@ def _best(records: Records, request: Request, document: Path) -> Figure:
                         known[1].append(row)
         if not found:
             raise Unbacked(f"{subject.text}: no record of {request.machines[0]} has it")
-    table = [["kernel", "size", "best", "per item", "speedup", "of ceiling"]]
+    heads = _speedup_heads([row for _, rows in chosen.values() for row in rows])
+    table = [["kernel", "size", "best", "per item", *heads]]
     for name in sorted(chosen):
         for row in chosen[name][1]:
-            variant = escaped(row.cell.variant) + (" (peer)" if row.cell.role == "peer" else "")
-            time = "-" if row.ns_per_item is None else time_of(row.ns_per_item)
-            table.append([escaped(name), escaped(_where(row)), variant, time,
-                          *_speedup_cells(row)])  # fmt: skip
+            table.append([escaped(name), escaped(row.cell.label), _name(row),
+                          escaped(_judged(row)), *_speedup_cells(row, len(heads) > 2)])
     used = [(loaded, {name}) for name, (loaded, _) in chosen.items()]
     links = dict.fromkeys(link_to(loaded, document) for loaded, _ in chosen.values())
-    lines = [*markdown_table("<<<>>>", table), f"From {', '.join(links)}.", ""]
+    lines = [*markdown_table("<<<>" + ">" * len(heads), table), f"From {', '.join(links)}.", ""]
     return Figure("\n" + "\n".join(lines), used)
 
 

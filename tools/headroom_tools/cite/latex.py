@@ -24,7 +24,8 @@ _SPECIAL = {
     "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%", "'": "{'}", "`": "{`}",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
 }  # fmt: skip
-QUANTITIES = ("speedup", "ns_per_item", "time", "rate", "flops", "of_ceiling", "verdict")
+QUANTITIES = ("speedup", "over_standard", "value", "ns_per_item", "time", "rate", "flops",
+              "of_ceiling", "verdict")  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9_.+:/ -]+")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # \detokenize: babel makes `:` active for some languages, packages do `_`.

@@ -8,9 +8,12 @@ from typing import NamedTuple
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.paths import NAME, reference_of
 from headroom_tools.base.text import safe
+from headroom_tools.record.types import Params
 
 INLINE = {
     "speedup": "over the ladder's baseline, with its interval; says where it is not resolved",
+    "over_standard": "over the ladder's standard rung, with its interval",
+    "value": "what its ladder is judged by where that is not time, with its unit",
     "verdict": "faster, slower, equivalent or unresolved",
     "ns_per_item": "time per item",
     "time": "time per call",
@@ -41,6 +44,7 @@ _SUBJECT = re.compile(
     rf"(?P<group>[a-z0-9][a-z0-9_-]*)(?:/(?P<kernel>[a-z0-9][a-z0-9_-]*))?"
     rf"(?:/(?P<variant>(?!(?:n|input|threads):){NAME}))?"
     rf"(?:/n:(?P<n>\d{{1,15}}))?(?:/input:(?P<input>{NAME}))?(?:/threads:(?P<threads>\d{{1,6}}))?"
+    r"(?P<params>(?:/(?!(?:n|input|threads):)[a-z][a-z0-9_]{0,30}:-?\d{1,15})*)"
 )
 
 
@@ -54,6 +58,7 @@ class Subject(NamedTuple):
     n: int | None
     input: str | None
     threads: int | None
+    params: Params  # those that are said
 
 
 class Machine(NamedTuple):
@@ -86,14 +91,20 @@ class Marker(NamedTuple):
 
 def _subject(word: str) -> Subject:
     match = _SUBJECT.fullmatch(word)
-    if not match or (match["variant"] or match["n"] or match["input"]) and not match["kernel"]:
+    if not match or any(
+        match[name] for name in ("variant", "n", "input", "params")
+    ) and not match["kernel"]:
         raise HeadroomError(
             f"{safe(word, 100)}: neither a quantity ({', '.join([*INLINE, *BLOCKS])}) nor "
-            "GROUP/KERNEL[/VARIANT][/n:N][/input:NAME][/threads:T]", 1,
+            "GROUP/KERNEL[/VARIANT][/n:N][/input:NAME][/threads:T][/PARAM:VALUE...]", 1,
         )  # fmt: skip
     kernel = f"{match['group']}/{match['kernel']}" if match["kernel"] else None
     n, threads = (int(match[name]) if match[name] else None for name in ("n", "threads"))
-    return Subject(word, match["group"], kernel, match["variant"], n, match["input"], threads)
+    named = [part.partition(":") for part in match["params"].split("/")[1:]]
+    params = {name: int(value) for name, _, value in named}
+    return Subject(
+        word, match["group"], kernel, match["variant"], n, match["input"], threads, params
+    )
 
 
 def request_of(body: str) -> Request:

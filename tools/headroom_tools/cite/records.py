@@ -68,6 +68,7 @@ def _matches(subject: Subject, cell: Cell) -> bool:
         and subject.n in (None, cell.n)
         and subject.input in (None, cell.input)
         and subject.threads in (None, cell.threads, cell.ladder_threads)
+        and subject.params.items() <= cell.params.items()
     )
 
 
@@ -76,7 +77,7 @@ class Records:
 
     def __init__(self) -> None:
         self._runs: dict[Path, Loaded] = {}
-        self._sources: dict[str, str | None] = {}
+        self._sources: dict[tuple[str, int], str | None] = {}
 
     def _load(self, folder: Path) -> Loaded:
         if folder not in self._runs:
@@ -110,7 +111,10 @@ class Records:
             rows = own or rows
         if len(rows) > 1:
             cells = [row.cell for row in rows]
-            names = [f"{c.variant} {ladder_label(c.n, c.input, c.threads, 2)}" for c in cells]
+            names = [
+                f"{cell.variant} {ladder_label(cell.n, cell.input, cell.threads, cell.params, 2)}"
+                for cell in cells
+            ]
             raise HeadroomError(f"{subject.text}: means several: {', '.join(names[:4])}", 1)
         return loaded, rows[0]
 
@@ -127,7 +131,7 @@ class Records:
                 and subject.threads in (None, probe.threads)
             ]
             if len(found) > 1:
-                told = [ladder_label(p.n, p.input, p.threads, 2) for p in found]
+                told = [ladder_label(p.n, p.input, p.threads, {}, 2) for p in found]
                 raise HeadroomError(f"{subject.text}: means several: {'; '.join(told[:4])}", 1)
             if found:
                 return loaded, found[0]
@@ -142,36 +146,39 @@ class Records:
         measured = {kernel["name"]: kernel["source_hash"] for kernel in loaded.run["kernels"]}
         found = []
         for name in sorted(kernels):
+            version = loaded.run["version"]
             if not paths.results_are_own():
-                if self._newest_hash(name) != measured.get(name):
+                if self._newest_hash(name, version) != measured.get(name):
                     found.append(Drift(name, False))
                 continue
-            now = self._source(name)
+            now = self._source(name, version)
             if now != measured.get(name) and (paths.root() / "kernels").is_dir():
                 found.append(Drift(name, now is None))
         return found
 
-    def _newest_hash(self, name: str) -> str | None:
-        """A kernel's hash in the newest of all records that have it."""
-        if name not in self._sources:
-            self._sources[name] = next(
+    def _newest_hash(self, name: str, version: int) -> str | None:
+        """A kernel's hash in the newest of all records of that version that have it."""
+        if (name, version) not in self._sources:
+            self._sources[name, version] = next(
                 (
                     kernel["source_hash"]
                     for folder in paths.complete_runs(paths.results())
                     for kernel in self._load(folder).run["kernels"]
-                    if kernel["name"] == name
+                    if kernel["name"] == name and self._load(folder).run["version"] == version
                 ),
                 None,
             )
-        return self._sources[name]
+        return self._sources[name, version]
 
-    def _source(self, name: str) -> str | None:
-        """The hash of a kernel's source as it is now; None where no file registers it."""
-        if name not in self._sources:
+    def _source(self, name: str, version: int) -> str | None:
+        """The hash of a kernel's source as it is now, as a record of that version has it; None
+        where no file registers it."""
+        if (name, version) not in self._sources:
             kernels = paths.root() / "kernels"
             path = _file_of(name, kernels)
-            self._sources[name] = source.source_hash(path, kernels) if path else None
-        return self._sources[name]
+            found = source.source_hash(path, kernels, version) if path else None
+            self._sources[name, version] = found
+        return self._sources[name, version]
 
 
 def _file_of(name: str, kernels: Path) -> Path | None:

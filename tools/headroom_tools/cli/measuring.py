@@ -221,7 +221,7 @@ def _measure(folder: Path, reporter: Reporter, arguments: argparse.Namespace) ->
     failed = bool(record["failures"])
     disturbed = disturbance.totals(record)
     if arguments.strict:
-        failed = failed or bool(record["missing"] or record["left_out"])
+        failed = failed or bool(record["missing"] or record["left_out"] or record["failed"])
         failed = failed or bool(disturbed and disturbed["remaining"])
     if arguments.json:
         terminal.print_json(
@@ -229,6 +229,7 @@ def _measure(folder: Path, reporter: Reporter, arguments: argparse.Namespace) ->
                 "run": paths.shown(finished.folder),
                 "ok": not failed,
                 "failures": record["failures"],
+                "failed": record["failed"],
                 "missing": record["missing"],
                 "left_out": record["left_out"],
                 "disturbed": disturbed,
@@ -238,10 +239,15 @@ def _measure(folder: Path, reporter: Reporter, arguments: argparse.Namespace) ->
         to = terminal.console()
         to.print()
         print_run(record, finished.folder, to)
+        lost = {(entry["kernel"], entry["variant"]) for entry in record["failed"]}
+        if lost:
+            count = f"{len(lost)} variant" + ("s" if len(lost) > 1 else "")
+            text = f"! {count} failed, listed above; the others of their ladders were measured"
+            to.print(Text(text, style="yellow"), soft_wrap=True)
         if failed:
             wrong = sum(entry["kind"] == "mismatch" for entry in record["failures"])
             text = f"{wrong} wrong answers" if wrong else f"{len(record['failures'])} failures"
             if not record["failures"]:
-                text = "--strict: something is missing, left out or was disturbed"
+                text = "--strict: something failed, is missing, left out or was disturbed"
             to.print(Text(f"FAILED: {text}", style="bold red"))
     return 1 if failed else 0

@@ -169,12 +169,17 @@ def _told_sources(sides: list[Side]) -> list[str]:
         text = f"{len(own)} kernels"
         if set(own) != set(base):
             text += f", {len(set(own) & set(base))} of them BASE's"
-        told.append(f"{text}, {len(other)} changed" if other else text)
+        known = _comparable_sources(sides[0], side)
+        text += f", {len(other)} changed" if other else "" if known else ", unknown which changed"
+        told.append(text)
     return told
 
 
 def differing_sources(base: Side, new: Side) -> list[str]:
-    """The kernels of which the two sides measured different code."""
+    """The kernels of which the two sides measured different code; none where their records' hashes
+    cover different files."""
+    if not _comparable_sources(base, new):
+        return []
     old, now = dict(_sources(base.run)), dict(_sources(new.run))
     return sorted(name for name in old if name in now and old[name] != now[name])
 
@@ -308,7 +313,14 @@ def _of_configuration(
     return lines
 
 
+def _comparable_sources(base: Side, new: Side) -> bool:
+    """Whether the hashes of both sides are of the same files: version 1 left headers out."""
+    return (base.run["version"] > 1) == (new.run["version"] > 1)
+
+
 def _of_sources(base: Side, new: Side, fields: dict[str, Difference]) -> list[str]:
+    if not _comparable_sources(base, new):
+        return ["one record is of version 1: whether both measured the same source is unknown"]
     differing = differing_sources(base, new)
     if differing:
         more = f" and {len(differing) - 8} more" if len(differing) > 8 else ""

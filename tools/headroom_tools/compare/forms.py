@@ -7,15 +7,15 @@ import io
 import re
 from typing import Mapping
 
-from headroom_tools.base.text import csv_text, safe, three_digits, time_of
+from headroom_tools.base.text import csv_text, params_text, safe, three_digits
 from headroom_tools.compare import tables
 from headroom_tools.compare.differs import moved_of
 from headroom_tools.compare.rows import CELL
 from headroom_tools.compare.sides import Side, label_of
 from headroom_tools.compare.types import Comparison
 
-CSV_COLUMNS = ("base", "new", *CELL, "axis", "role", "base_ns_per_item", "new_ns_per_item", "ratio",
-               "lo", "hi", "verdict")  # fmt: skip
+CSV_COLUMNS = ("base", "new", *CELL, "axis", "role", "measure", "unit", "base_value", "new_value",
+               "base_ns_per_item", "new_ns_per_item", "ratio", "lo", "hi", "verdict")  # fmt: skip
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#!|~])")
 
 
@@ -41,7 +41,10 @@ def as_csv(base: Side, news: list[Side], trees: list[Comparison]) -> str:
         names = (csv_text(base.name), csv_text(new.name))
         for row in tree["rows"]:
             fields: Mapping[str, object] = row
-            values = [fields[name] for name in CSV_COLUMNS[2:]]
+            values = [
+                params_text(row["params"]) if name == "params" else fields[name]
+                for name in CSV_COLUMNS[2:]
+            ]
             told = [f"{v:.5g}" if isinstance(v, float) else "" if v is None else v for v in values]
             writer.writerow([*names, *told])
     return out.getvalue()
@@ -146,17 +149,18 @@ def kernel_tables(
             axis = view.axis
             lines += [f"### {axis}", ""] if only is None else []
         heading = f"{escaped(view.kernel['name'])}, {escaped(view.label)}"
+        heading += f", {escaped(view.measure)}" if view.measure else ""
         head = ["base", "new", "ratio", "interval", "verdict"] if single else ["base", *names]
         table = [[heading, *head]]
         for key in view.rungs:
             found = [rows.get(key) for rows in by_key]
             known = next(row for row in found if row is not None)
             name = escaped(tables.rung_name(key, found))
-            first = time_of(known["base_ns_per_item"])
+            first = tables.judged(known, False)
             if single:
                 moved = known["verdict"] in ("faster", "slower")
                 verdict = _bold_if(moved, known["verdict"] or "")
-                ratio, own = tables.factor(known["ratio"]), time_of(known["new_ns_per_item"])
+                ratio, own = tables.factor(known["ratio"]), tables.judged(known, True)
                 table.append([name, first, own, ratio, tables.interval(known), verdict])
             else:
                 table.append([name, first, *(tables.marked(row) for row in found)])

@@ -12,13 +12,13 @@ from headroom_tools import stats
 from headroom_tools.compare.sides import Side, columns, key_of, median_of, moments, spread_of
 from headroom_tools.compare.types import CellKey, LadderRow, Row
 from headroom_tools.record.cells import Cell, of_launches
-from headroom_tools.record.types import LadderKey
+from headroom_tools.record.types import LadderKey, key_of as params_key
 from headroom_tools.show.rows import BAND
 
 if TYPE_CHECKING:
     from headroom_tools.compare.sides import Floats, Moments
 
-CELL = ("kernel", "variant", "n", "input", "threads")
+CELL = ("kernel", "variant", "n", "input", "threads", "params")
 
 
 class Welch(NamedTuple):
@@ -40,7 +40,8 @@ def welch(base: Moments, new: Moments, within: float = stats.COVERAGE) -> Welch:
 
 def key_of_row(row: Row | LadderRow) -> CellKey:
     """CELL of a row, as the keys of Side.cells."""
-    return row["kernel"], row["variant"], row["n"], row["input"], row["threads"]
+    params = params_key(row["params"])
+    return row["kernel"], row["variant"], row["n"], row["input"], row["threads"], params
 
 
 def verdict_of(lo: float, hi: float, band: float) -> str | None:
@@ -65,6 +66,7 @@ def rows_of(base: Side, new: Side, band: float = BAND) -> list[Row]:
         key
         for key in base.cells
         if key in new.cells
+        and base.cells[key].measure == new.cells[key].measure
         and base.numbers.count[base.numbers.index[key]]
         and new.numbers.count[new.numbers.index[key]]
     ]
@@ -83,6 +85,7 @@ def rows_of(base: Side, new: Side, band: float = BAND) -> list[Row]:
     halves = numpy.sqrt(found.half**2 + numpy.array([spread[axis] for axis in axes])).tolist()
     means = found.mean.tolist()
     base_ns, new_ns = base.numbers.ns[at[0]].tolist(), new.numbers.ns[at[1]].tolist()
+    values = [side.numbers.value[rows].tolist() for side, rows in zip((base, new), at)]
     bands = {
         class_: max(band, floor_of(base, new, class_) - 1)
         for class_ in {new.cells[key].kernel["noise_class"] for key in keys}
@@ -99,14 +102,20 @@ def rows_of(base: Side, new: Side, band: float = BAND) -> list[Row]:
                 "n": key[2],
                 "input": key[3],
                 "threads": key[4],
+                "params": cell.params,
                 "axis": axes[index],
+                "measure": cell.measure["name"],
+                "unit": cell.measure["unit"],
+                "base_value": values[0][index],
+                "new_value": values[1][index],
                 "base_ns": base_ns[index],
                 "new_ns": new_ns[index],
-                "ratio": stats.factor_of(mean) if known else base_ns[index] / new_ns[index],
+                "ratio": stats.factor_of(mean),
                 "lo": stats.factor_of(mean - half) if known else None,
                 "hi": stats.factor_of(mean + half) if known else None,
                 "verdict": verdict_of(mean - half, mean + half, bands[cell.kernel["noise_class"]]),
                 "role": cell.role,
+                "lacks": cell.lacks,
                 "base_ns_per_item": base_ns[index] / before.items,
                 "new_ns_per_item": new_ns[index] / cell.items,
             }
@@ -115,20 +124,20 @@ def rows_of(base: Side, new: Side, band: float = BAND) -> list[Row]:
 
 
 def best_of(side: Side, ladder: LadderKey, among: set[CellKey] | None = None) -> Cell | None:
-    """The fastest rung of a ladder that is not its baseline; None where there is none.
+    """The best rung of a ladder that is not its baseline and keeps its promise; None without.
 
     among: the cells (as key_of) that count.
     """
     rungs = [
         cell
         for cell in side.rungs.get(ladder, ())
-        if not (cell.beside or cell.is_baseline(cell.baseline))
+        if not (cell.beside or cell.is_baseline(cell.baseline) or cell.lacks)
         and (among is None or key_of(cell) in among)
         and key_of(cell) in side.numbers.index
     ]
-    times = {id(cell): side.numbers.ns[side.numbers.index[key_of(cell)]] for cell in rungs}
-    known = [cell for cell in rungs if not math.isnan(times[id(cell)])]
-    return min(known, key=lambda cell: times[id(cell)]) if known else None
+    values = {id(cell): side.numbers.value[side.numbers.index[key_of(cell)]] for cell in rungs}
+    known = [cell for cell in rungs if not math.isnan(values[id(cell)])]
+    return min(known, key=lambda cell: cell.cost(values[id(cell)])) if known else None
 
 
 def _claims(cell: Cell) -> bool:
@@ -188,6 +197,7 @@ def ladders_of(base: Side, new: Side, band: float = BAND) -> list[LadderRow]:
                 "n": cell.n,
                 "input": cell.input,
                 "threads": cell.threads,
+                "params": cell.params,
                 "ladder_threads": cell.ladder_threads,
                 "axis": cell.kernel["axis"],
                 "baseline": cell.baseline,

@@ -18,7 +18,7 @@ from headroom_tools.compare.types import CellKey
 from headroom_tools.machine.types import Machine
 from headroom_tools.record.cells import Cell, cells_of, of_launches
 from headroom_tools.record.noise import noise_floors
-from headroom_tools.record.types import LadderKey, Launched, Run
+from headroom_tools.record.types import LadderKey, Launched, Run, key_of as params_key
 from headroom_tools.record.validate import load
 from headroom_tools.show.rows import ABOVE
 
@@ -39,7 +39,9 @@ _NAME = re.compile(r"\d{8}T\d{6}Z-(?:[0-9a-f]{8}|nocommit)-(?P<label>.+)")
 class Numbers:
     """Columns of a side, a row for each of `keys`; NaN where there is none.
 
-    logs: of each launch's median time. ns: the median over launches. shape: (rows, launches).
+    logs: of each launch's time, or of what else its ladder is judged by; where more of that is
+    better, with the other sign, so that less is better everywhere. value: the median over launches,
+    ns: of the times. shape: (rows, launches).
     """
 
     index: dict[CellKey, int]
@@ -47,6 +49,7 @@ class Numbers:
     count: Floats
     mean: Floats
     variance: Floats
+    value: Floats
     ns: Floats
 
 
@@ -78,12 +81,13 @@ class Side(NamedTuple):
 
 def key_of(cell: Cell) -> CellKey:
     """CELL as a tuple: what both sides must have for a row."""
-    return cell.kernel["name"], cell.variant, cell.n, cell.input, cell.threads
+    params = params_key(cell.params)
+    return cell.kernel["name"], cell.variant, cell.n, cell.input, cell.threads, params
 
 
 def logs(cell: Cell) -> list[float]:
-    """The logarithms of the launches' medians."""
-    return [math.log(value) for value in of_launches(cell.median) if value > 0]
+    """The logarithms of the launches' medians, of what the cell's ladder is judged by."""
+    return [math.log(value) for value in of_launches(cell.measured) if value > 0]
 
 
 def columns(rows: list[Launched]) -> Floats:
@@ -114,11 +118,14 @@ def moments(values: Floats) -> Moments:
 
 
 def _numbers(cells: dict[CellKey, Cell]) -> Numbers:
-    times = columns([cell.median for cell in cells.values()])
-    with numpy.errstate(invalid="ignore", divide="ignore"):
-        logarithms = numpy.log(times)
+    judged = columns([cell.measured for cell in cells.values()])
+    with numpy.errstate(invalid="ignore"):
+        judged[judged <= 0] = numpy.nan
+    signs = numpy.array([[cell.cost(1.0)] for cell in cells.values()]).reshape(-1, 1)
+    logarithms = signs * numpy.log(judged)
     index = {key: row for row, key in enumerate(cells)}
-    return Numbers(index, logarithms, *moments(logarithms), median_of(times))
+    times = median_of(columns([cell.median for cell in cells.values()]))
+    return Numbers(index, logarithms, *moments(logarithms), median_of(judged), times)
 
 
 def configuration(run: Run) -> tuple[object, ...]:
@@ -224,6 +231,7 @@ def _pooled(tables: list[dict[Key, Cell]], launches: list[int]) -> dict[Key, Cel
             median=_joined([cell and cell.median for cell in found], launches),
             p10=_joined([cell and cell.p10 for cell in found], launches),
             min=_joined([cell and cell.min for cell in found], launches),
+            value=_joined([cell and cell.value for cell in found], launches),
             log_ratio=_joined([cell and cell.log_ratio for cell in found], launches),
             ceiling=_joined([cell and cell.ceiling for cell in found], launches),
             of_ceiling=_joined([cell and cell.of_ceiling for cell in found], launches),

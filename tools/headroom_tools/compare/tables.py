@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Sequence
 
-from headroom_tools.base.text import ladder_label, three_digits
+from headroom_tools.base.text import three_digits, time_of, value_of
 from headroom_tools.compare.differs import facts
 from headroom_tools.compare.rows import key_of_row
 from headroom_tools.compare.sides import Side, key_of
 from headroom_tools.compare.types import CellKey, Comparison, Index, LadderRow, Row
-from headroom_tools.record.types import Kernel, LadderKey
+from headroom_tools.record.types import Kernel, LadderKey, key_of as params_key
 
 MARKS = {"faster": "▲", "slower": "▼", "equivalent": "=", "unresolved": "?"}
 
@@ -24,12 +24,14 @@ Pair = tuple[Optional[LadderRow], Optional[LadderRow]]
 class LadderView(NamedTuple):
     """What is shown of a ladder of BASE.
 
-    rungs: the keys of its lines, in order. pairs: for each NEW what is best.
+    measure: what it is judged by, nothing where that is time. rungs: the keys of its lines, in
+    order. pairs: for each NEW what is best.
     """
 
     axis: str
     kernel: Kernel
     label: str
+    measure: str
     rungs: list[CellKey]
     pairs: list[Pair]
 
@@ -64,7 +66,8 @@ def _best_pairs(tree: Comparison) -> dict[LadderKey, Pair]:
     pairs: dict[LadderKey, Pair] = {}
     for row in tree["ladders"]:
         if row["best_base"] or row["best_new"]:
-            where = (row["kernel"], row["n"], row["input"], row["ladder_threads"])
+            params = params_key(row["params"])
+            where = (row["kernel"], row["n"], row["input"], row["ladder_threads"], params)
             old, new = pairs.get(where, (None, None))
             pairs[where] = (row if row["best_base"] else old, row if row["best_new"] else new)
     return pairs
@@ -88,9 +91,9 @@ def ladder_views(base: Side, trees: list[Comparison], everything: bool) -> list[
             if everything or not best or key in best or cell.is_baseline(cell.baseline):
                 keys.append(key)
         if keys:
-            inputs, sweep = len(kernel["inputs"]), len(kernel["threads"]) > 1
-            label = ladder_label(*where[1:], inputs, sweep)
-            views.append(LadderView(kernel["axis"], kernel, label, keys, pairs))
+            first = rungs[0]
+            measure = "" if first.by_time else f"judged by {first.measure_told}"
+            views.append(LadderView(kernel["axis"], kernel, first.label, measure, keys, pairs))
     return sorted(views, key=lambda view: view.axis)
 
 
@@ -127,9 +130,20 @@ def by_key(tree: Comparison) -> dict[CellKey, Row]:
 
 
 def rung_name(key: CellKey, rows: Sequence[Row | None]) -> str:
-    """The variant, marked where it is a library's."""
-    role = next((row["role"] for row in rows if row is not None), "")
-    return f"{key[1]} (peer)" if role == "peer" else key[1]
+    """The variant, marked where it is a library's, the standard, or of a weaker promise."""
+    row = next((row for row in rows if row is not None), None)
+    if row is None:
+        return key[1]
+    notes = [row["role"]] if row["role"] in ("peer", "standard") else []
+    notes += [f"weaker: not {', not '.join(row['lacks'])}"] if row["lacks"] else []
+    return f"{key[1]} ({', '.join(notes)})" if notes else key[1]
+
+
+def judged(row: Row, new: bool) -> str:
+    """What the row's ladder is judged by, on BASE or on NEW: the time of an item, or `1.20 ms`."""
+    if row["measure"] == "time":
+        return time_of(row["new_ns_per_item"] if new else row["base_ns_per_item"])
+    return value_of(row["new_value"] if new else row["base_value"], row["unit"])
 
 
 def marked(row: Row | None) -> str:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from headroom_tools.base import terminal
-from headroom_tools.base.text import safe, shortened, three_digits, time_of
+from headroom_tools.base.text import safe, shortened, three_digits
 from headroom_tools.compare import tables
 from headroom_tools.compare.sides import Side, label_of
 from headroom_tools.compare.types import Axis, CellKey, Comparison, Row
@@ -120,6 +120,8 @@ class _Headings:
             self._table.heading()
             technique = shortened(view.kernel["technique"], 98 - len(self._kernel))
             self._table.heading((self._kernel, "bold"), (f"  {technique}", "dim"))
+            if view.measure:
+                self._table.heading((f"  {view.measure}", "dim"))
 
 
 def _kernels_pair(base: Side, tree: Comparison, everything: bool, to: Console) -> None:
@@ -132,12 +134,12 @@ def _kernels_pair(base: Side, tree: Comparison, everything: bool, to: Console) -
         table.row((view.label, "cyan"), *((name, "dim") for name in header))
         for key in view.rungs:
             row = rows[key]
-            share = row["new_ns"] / max(row["new_ns"], row["base_ns"])
+            share = row["new_value"] / max(row["new_value"], row["base_value"])
             table.row(
                 "  " + tables.rung_name(key, [row]),
                 (terminal.bar(share, 8), "blue"),
-                time_of(row["base_ns_per_item"]),
-                time_of(row["new_ns_per_item"]),
+                tables.judged(row, False),
+                tables.judged(row, True),
                 (tables.factor(row["ratio"]), "bold"),
                 tables.interval(row),
                 (row["verdict"] or "", terminal.VERDICT_STYLE.get(row["verdict"] or "", "")),
@@ -202,7 +204,7 @@ def _kernels_matrix(
                 for at in block
             ]
             name = "  " + tables.rung_name(key, found)
-            table.row(name, time_of(known["base_ns_per_item"]), *cells)
+            table.row(name, tables.judged(known, False), *cells)
         changes = [tables.change_of(pair) for pair in view.pairs]
         if any(changes):
             own = next(change for change in changes if change)["base_speedup"]

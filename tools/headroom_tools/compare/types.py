@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from headroom_tools.record.types import CellKey as _Cell
+from headroom_tools.record.types import CellKey as _Cell, ParamsKey
 
-# kernel, variant, n, input, threads: CELL as a tuple
-CellKey = tuple[str, str, int, str, int]
+# kernel, variant, n, input, threads, params: CELL as a tuple
+CellKey = tuple[str, str, int, str, int, ParamsKey]
 
 
 class Row(_Cell):
-    """A cell on both sides. ratio: base's time over new's; lo, hi: its interval."""
+    """A cell on both sides. ratio: base's time over new's, or of another measure how much better
+    new's is; lo, hi: its interval. base_value, new_value: of the measure, in its unit."""
 
     axis: str
+    measure: str
+    unit: str
+    base_value: float
+    new_value: float
     base_ns: float
     new_ns: float
     ratio: float
@@ -21,6 +26,7 @@ class Row(_Cell):
     hi: float | None
     verdict: str | None
     role: str
+    lacks: list[str]
     base_ns_per_item: float
     new_ns_per_item: float
 

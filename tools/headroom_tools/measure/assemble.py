@@ -7,15 +7,24 @@ from statistics import median
 from typing import Collection, NamedTuple, cast
 
 from headroom_tools.base import paths
-from headroom_tools.base.text import five, flags_without_paths, safe
-from headroom_tools.measure import disturbance
-from headroom_tools.measure.plan import rounds_key
-from headroom_tools.measure.types import Catalogue, KeptArm, KeptLadder, Launch, RunPlan, State
+from headroom_tools.base.text import cell_name, five, flags_without_paths, safe
+from headroom_tools.measure import disturbance, plan as planning
+from headroom_tools.measure.types import (
+    Catalogue,
+    CatalogueLadder,
+    KeptArm,
+    KeptLadder,
+    Launch,
+    RunPlan,
+    State,
+)
 from headroom_tools.record import counters, source
 from headroom_tools.record.types import (
     Ceilings,
     Cells,
+    Failed,
     Failure,
+    Fixture,
     Kernel,
     LadderKey,
     Ladders,
@@ -27,12 +36,12 @@ from headroom_tools.record.types import (
     Run,
 )
 
-VERSION = 1
+VERSION = 2
 
 
 def _hash(file: str) -> str | None:
     kernels = paths.root() / "kernels"
-    return source.source_hash(kernels / file, kernels)
+    return source.source_hash(kernels / file, kernels, VERSION)
 
 
 def _kernels(catalogue: Catalogue, names: Collection[str]) -> list[Kernel]:
@@ -50,17 +59,24 @@ def _kernels(catalogue: Catalogue, names: Collection[str]) -> list[Kernel]:
                 "probe": kernel["probe"],
                 "unit": kernel["unit"],
                 "technique": safe(kernel["technique"]),
+                "measure": kernel["measure"],
+                "promise": kernel["promise"],
+                "fixtures": kernel["fixtures"],
                 "source_hash": _hash(kernel["source"]),
                 "cache": kernel["cache"],
                 "sizes": kernel["sizes"],
                 "headline": kernel["headline"],
                 "inputs": kernel["inputs"],
                 "threads": kernel["threads"],
+                "params": kernel["params"],
                 "variants": [
                     {
                         "name": variant["name"],
                         "role": variant["role"],
                         "what": safe(variant["what"]),
+                        "promise": variant["promise"],
+                        "lacks": variant["lacks"],
+                        "promise_note": safe(variant["promise_note"]),
                         "available": variant["available"],
                         "needs": [need["name"] for need in variant["needs"]],
                     }
@@ -86,6 +102,8 @@ class End(NamedTuple):
     missing: list[Missing]
     left_out: list[LeftOut]
     failures: list[Failure]
+    failed: list[Failed]
+    fixtures: list[Fixture]
     notes: list[str]
 
 
@@ -99,24 +117,29 @@ class _Tables:
         plan: RunPlan,
         alone: dict[str, dict[str, float]],
     ):
-        self._known = {kernel["name"]: kernel for kernel in catalogue["kernels"]}
+        self._by_key = {
+            planning.key_of_ladder(kernel["name"], ladder): ladder
+            for kernel in catalogue["kernels"]
+            for ladder in kernel["ladders"]
+        }
         self._kernels = kernels
         self._number = {kernel["name"]: index for index, kernel in enumerate(kernels)}
         self._plan = plan
         self._alone = alone
         self.ladders: Ladders = {
-            "kernel": [], "n": [], "input": [], "threads": [], "group": [], "baseline": [],
-            "items": [], "bytes": [], "flops": [], "clock": [], "working_set": [], "rounds": [],
-            "empty_ns": [], "setup_s": [],
+            "kernel": [], "n": [], "input": [], "threads": [], "params": [], "group": [],
+            "baseline": [], "items": [], "bytes": [], "flops": [], "clock": [], "working_set": [],
+            "rounds": [], "empty_ns": [], "setup_s": [],
         }  # fmt: skip
         self.cells: Cells = {
             "ladder": [], "variant": [], "threads": [], "calls": [], "held_bytes": [],
-            "alone_ns": [], "median": [], "p10": [], "min": [], "log_ratio": [],
+            "alone_ns": [], "median": [], "p10": [], "min": [], "value": [], "log_ratio": [],
+            "build_ns": [],
         }  # fmt: skip
         self.ceilings: Ceilings = {
             "ladder": [], "probe": [], "threads": [], "median": [], "log_ratio": [],
         }  # fmt: skip
-        self._ladder_index: dict[tuple[str, int, str, int, int], int] = {}
+        self._ladder_index: dict[tuple[LadderKey, int], int] = {}
         self._cell_index: dict[tuple[int, str, int], int] = {}
         self._counted: dict[int, list[dict[str, float]]] = {}
         self._gathered: dict[tuple[int, str], tuple[str, list[float]]] = {}
@@ -124,27 +147,29 @@ class _Tables:
     def add(self, launch: Launch, withheld: set[LadderKey]) -> None:
         """Adds the ladders of a launch that are to be told."""
         for ladder in launch["ladders"]:
-            key = (launch["kernel"], ladder["n"], ladder["input"], ladder["threads"])
+            key = planning.key_of_ladder(launch["kernel"], ladder)
             if ladder["status"] != "ok" or key in withheld:
                 continue
             where = self._ladder(launch["kernel"], ladder)
             # The baseline is measured again in every group; its row is the first group's.
-            for arm in ladder["arms"][1 if ladder["group"] > 0 else 0 :]:
+            first = self._planned(launch["kernel"], ladder)["groups"][0][0]
+            for at, arm in enumerate(ladder["arms"]):
                 if arm.get("probe"):
                     self._ceiling(where, arm, launch["launch"] - 1)
-                else:
+                elif not (ladder["group"] > 0 and at == 0 and arm["variant"] == first):
                     self._cell(where, launch["kernel"], ladder, arm, launch["launch"] - 1)
+
+    def _planned(self, kernel: str, ladder: KeptLadder) -> CatalogueLadder:
+        """The ladder as the catalogue has it."""
+        return self._by_key[planning.key_of_ladder(kernel, ladder)]
 
     def _ladder(self, kernel: str, ladder: KeptLadder) -> int:
         """The row of a ladder's group, which is made where there is none."""
-        group = (kernel, ladder["n"], ladder["input"], ladder["threads"], ladder["group"])
+        key = planning.key_of_ladder(kernel, ladder)
+        group = key, ladder["group"]
         if group in self._ladder_index:
             return self._ladder_index[group]
-        known = next(
-            entry
-            for entry in self._known[kernel]["ladders"]
-            if (entry["n"], entry["input"], entry["threads"]) == group[1:4]
-        )
+        known = self._planned(kernel, ladder)
         recorded = self._kernels[self._number[kernel]]
         variants = [variant["name"] for variant in recorded["variants"]]
         table = self.ladders
@@ -152,6 +177,7 @@ class _Tables:
         table["n"].append(ladder["n"])
         table["input"].append(recorded["inputs"].index(ladder["input"]))
         table["threads"].append(ladder["threads"])
+        table["params"].append(ladder["params"])
         table["group"].append(ladder["group"])
         table["baseline"].append(variants.index(ladder["baseline"]))
         table["items"].append(five(known["items"]))
@@ -159,7 +185,8 @@ class _Tables:
         table["flops"].append(five(known["flops"]))
         table["clock"].append(ladder["clock"])
         table["working_set"].append(ladder["working_set"])
-        table["rounds"].append(self._plan["rounds"].get(rounds_key(kernel, ladder), 0))
+        rounds = planning.rounds_key(kernel, ladder)
+        table["rounds"].append(self._plan["rounds"].get(rounds, 0))
         table["empty_ns"].append(five(max(0.0, ladder["empty_ns"])))
         table["setup_s"].append(five(max(0.0, ladder["setup_s"])))
         self._ladder_index[group] = len(self._ladder_index)
@@ -195,12 +222,22 @@ class _Tables:
             table["median"].append(self._no_launches())
             table["p10"].append(self._no_launches())
             table["min"].append(self._no_launches())
+            by_time = recorded["measure"]["name"] == "time"
+            table["value"].append(None if by_time else self._no_launches())
             table["log_ratio"].append(self._no_launches())
+            table["build_ns"].append(None)
         index = self._cell_index[key]
         table["median"][index][at] = five(arm["median"])
         table["p10"][index][at] = five(arm["p10"])
         table["min"][index][at] = five(arm["min"])
         table["log_ratio"][index][at] = _log(arm["log_ratio"])
+        values = table["value"][index]
+        if values is not None:
+            values[at] = five(arm["value"])
+        if arm["build_ns"] is not None:
+            builds = table["build_ns"][index] or self._no_launches()
+            builds[at] = five(arm["build_ns"])
+            table["build_ns"][index] = builds
         self._counted.setdefault(index, []).append(arm.get("counters", {}))
         for name, entry in arm["quantities"].items():
             name = re.sub(r"[^A-Za-z0-9_.+-]", "_", name).lstrip("_.+-")[:60] or "other"
@@ -232,7 +269,7 @@ def run_json(
     alone: dict[str, dict[str, float]],
     end: End,
 ) -> Run:
-    """run.json's tree (record/schemas/run-1.json), but for its noise floor.
+    """run.json's tree (record/schemas/run-2.json), but for its noise floor.
 
     state: what was fixed at the start. plan: what the pilot fixed. launches: each finished launch
     as runner.py keeps it. alone: {kernel: {CELL name: ns}}.
@@ -246,6 +283,7 @@ def run_json(
     told: LaunchTable = {
         "kernel": [number[item["kernel"]] for item in launches],
         "launch": [item["launch"] for item in launches],
+        "start": [five(round(item["start"], 2)) for item in launches],
         "status": [item["status"] for item in launches],
         "seconds": [five(round(item["seconds"], 3)) for item in launches],
         "load": [five(round(item["load"], 2)) for item in launches],
@@ -296,6 +334,8 @@ def run_json(
         "missing": end.missing,
         "left_out": end.left_out,
         "failures": end.failures,
+        "failed": end.failed,
+        "fixtures": end.fixtures,
         "noise_floor": {},
         "notes": end.notes,
     }
@@ -305,10 +345,13 @@ def _alone(
     alone: dict[str, dict[str, float]], kernel: Kernel, ladder: KeptLadder, arm: KeptArm
 ) -> float | None:
     """Nanoseconds a call of an arm's variant run alone; None if not run."""
-    name = f"{kernel['name']}/{arm['variant']}/n:{ladder['n']}"
-    if len(kernel["inputs"]) > 1:
-        name += f"/input:{ladder['input']}"
-    if len(kernel["threads"]) > 1:
-        name += f"/threads:{arm['threads']}"
+    name = cell_name(
+        kernel["name"],
+        arm["variant"],
+        ladder["n"],
+        ladder["input"] if len(kernel["inputs"]) > 1 else None,
+        arm["threads"] if len(kernel["threads"]) > 1 else None,
+        ladder["params"],
+    )
     ns = alone.get(kernel["name"], {}).get(name)
     return five(ns) if ns and ns > 0 else None

@@ -23,9 +23,11 @@ from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe, without_paths
 from headroom_tools.machine.fingerprint import steal_ticks
-from headroom_tools.measure.types import Catalogue, KernelPlan, Output, PilotPlan
+from headroom_tools.measure.types import INTERFACE, Catalogue, KernelPlan, Output, PilotPlan
 
 _REBUILD = "build it anew with `make`"
+_KERNEL_KEYS = ("name", "group", "axis", "variants", "ladders", "headline", "noise_class",
+                "measure", "params")  # fmt: skip
 
 
 class Ended(NamedTuple):
@@ -196,10 +198,10 @@ def catalogue() -> tuple[Catalogue, str]:
     text = done.stdout.decode("utf-8", "replace")
     try:
         tree = json.loads(text)
-        if tree["version"] != 1:
+        if tree["version"] != INTERFACE:
             raise ValueError(f"version {tree['version']}")
         for kernel in tree["kernels"]:
-            for key in ("name", "group", "axis", "variants", "ladders", "headline", "noise_class"):
+            for key in _KERNEL_KEYS:
                 kernel[key]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise HeadroomError(
@@ -264,7 +266,7 @@ def launch(
         return ended, None
     try:
         tree = files.read_json(out, 1 << 30)
-        if not isinstance(tree, dict) or tree.get("version") != 1:
+        if not isinstance(tree, dict) or tree.get("version") != INTERFACE:
             raise HeadroomError("output of another version")
         if tree.get("kernel") != plan["kernel"] or tree.get("launch") != index:
             raise HeadroomError("output of another launch")

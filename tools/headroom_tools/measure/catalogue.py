@@ -8,7 +8,7 @@ from rich.console import Console
 
 from headroom_tools.base import terminal
 from headroom_tools.measure.types import Catalogue
-from headroom_tools.record.types import Variant
+from headroom_tools.record.types import Measure, Variant
 
 
 class Listed(TypedDict):
@@ -18,10 +18,14 @@ class Listed(TypedDict):
     group: str
     axis: str
     technique: str
+    measure: Measure
+    promise: list[str]
+    fixtures: list[str]
     sizes: list[int]
     headline: list[int]
     inputs: list[str]
     threads: list[int]
+    params: dict[str, list[int]]
     ceiling: str | None
     variants: list[Variant]
 
@@ -34,16 +38,23 @@ def listed(catalogue: Catalogue) -> list[Listed]:
             "group": kernel["group"],
             "axis": kernel["axis"],
             "technique": kernel["technique"],
+            "measure": kernel["measure"],
+            "promise": kernel["promise"],
+            "fixtures": kernel["fixtures"],
             "sizes": kernel["sizes"],
             "headline": kernel["headline"],
             "inputs": kernel["inputs"],
             "threads": kernel["threads"],
+            "params": kernel["params"],
             "ceiling": kernel["ceiling"] or None,
             "variants": [
                 {
                     "name": variant["name"],
                     "role": variant["role"],
                     "what": variant["what"],
+                    "promise": variant["promise"],
+                    "lacks": variant["lacks"],
+                    "promise_note": variant["promise_note"],
                     "needs": [need["name"] for need in variant["needs"]],
                     "available": variant["available"],
                 }
@@ -66,12 +77,22 @@ def print_list(kernels: list[Listed], to: Console) -> None:
         more = f" · inputs {', '.join(kernel['inputs'])}" if len(kernel["inputs"]) > 1 else ""
         if len(kernel["threads"]) > 1:
             more += f" · threads {', '.join(map(str, kernel['threads']))}"
+        for param, values in kernel["params"].items():
+            more += f" · {param} {', '.join(map(str, values))}"
         above = f" · ceiling {kernel['ceiling']}" if kernel["ceiling"] else ""
         if not (above or kernel["name"].startswith("machine/")):
             above = " · no ceiling"
+        measure = kernel["measure"]
+        if measure["name"] != "time":
+            above += f" · judged by {measure['name']}, {measure['better']} is better"
+        if kernel["fixtures"]:
+            above += f" · with {', '.join(kernel['fixtures'])}"
         table.heading((f"  n {sizes}{more}{above}", "cyan"))
         for variant in kernel["variants"]:
             what = variant["what"]
+            if variant["lacks"]:
+                note = f" ({variant['promise_note']})" if variant["promise_note"] else ""
+                what = f"weaker: not {', not '.join(variant['lacks'])}{note}; {what}"
             if not variant["available"]:
                 what = f"missing: needs {', '.join(variant['needs'])}; {what}"
             style = "" if variant["available"] else "yellow"

@@ -17,7 +17,7 @@ from headroom_tools.measure.unfinished import check_folder
 from headroom_tools.record import validate
 from headroom_tools.record.cells import cells_of
 from headroom_tools.record.noise import noise_floors
-from headroom_tools.record.types import Failure, LadderKey, Missing, Run
+from headroom_tools.record.types import Failed, Failure, LadderKey, Missing, Run
 from headroom_tools.record.validate import load
 
 
@@ -52,24 +52,43 @@ def _problems(
                     missing.append(entry)
                 continue
             if ladder["status"] == "mismatch":
-                withheld.add((name, ladder["n"], ladder["input"], ladder["threads"]))
+                withheld.add(planning.key_of_ladder(name, ladder))
             reported = True
             kind = ladder["status"] if ladder["status"] in validate.KINDS else "error"
             failures.append({
                 "kernel": name, "launch": index, "kind": kind, "n": ladder["n"],
-                "input": ladder["input"], "threads": ladder["threads"], "message": message,
+                "input": ladder["input"], "threads": ladder["threads"],
+                "params": ladder["params"], "message": message,
             })  # fmt: skip
         if tree["status"] == "no-space":
             missing.append({
                 "kernel": name, "variant": None, "n": None, "input": None, "threads": None,
-                "needs": "more space", "cure": tree["message"],
+                "params": None, "needs": "more space", "cure": tree["message"],
             })  # fmt: skip
         elif tree["status"] != "ok" and not reported:
             failures.append({
                 "kernel": name, "launch": index, "kind": tree["status"], "n": None,
-                "input": None, "threads": None, "message": tree["message"],
+                "input": None, "threads": None, "params": None, "message": tree["message"],
             })  # fmt: skip
     return failures, missing, withheld
+
+
+def _failed(launches: dict[LaunchKey, Launch]) -> list[Failed]:
+    """The variants that failed while the others of their ladder went on, each once."""
+    found: dict[tuple[LadderKey, str, int], Failed] = {}
+    for (name, index), tree in sorted(launches.items(), key=lambda item: item[0][::-1]):
+        for ladder in tree["ladders"]:
+            for arm in ladder["failed"]:
+                key = (planning.key_of_ladder(name, ladder), arm["variant"], arm["threads"])
+                entry = found.setdefault(key, {
+                    "kernel": name, "variant": arm["variant"], "n": ladder["n"],
+                    "input": ladder["input"], "threads": arm["threads"],
+                    "params": ladder["params"], "ladder_threads": ladder["threads"],
+                    "launches": [], "message": arm["message"] or "failed",
+                })  # fmt: skip
+                if index not in entry["launches"]:
+                    entry["launches"].append(index)
+    return [found[key] for key in sorted(found)]
 
 
 def assemble(
@@ -102,6 +121,8 @@ def assemble(
             state["missing"] + missing,
             plan["left_out"],
             failures,
+            _failed(launches),
+            [],
             [safe(note) for note in notes],
         ),
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Iterable, NamedTuple
+from typing import Iterable, NamedTuple, cast
 
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import duration, ladder_label, safe, size
 from headroom_tools.measure.types import (
+    INTERFACE,
     Catalogue,
     CatalogueKernel,
     CatalogueLadder,
@@ -21,7 +22,7 @@ from headroom_tools.measure.types import (
     PlannedLadder,
     RunPlan,
 )
-from headroom_tools.record.types import LadderKey, LeftOut, Missing
+from headroom_tools.record.types import LadderKey, LeftOut, Missing, key_of
 
 SEED = 1  # of every run: inputs must be the same on every machine
 START_S = 0.05  # what a process costs before and after its ladders
@@ -67,7 +68,17 @@ class Selection(NamedTuple):
 
 def where(ladder: Coordinates) -> Coordinates:
     """The coordinates of a ladder."""
-    return {"n": ladder["n"], "input": ladder["input"], "threads": ladder["threads"]}
+    return {
+        "n": ladder["n"],
+        "input": ladder["input"],
+        "threads": ladder["threads"],
+        "params": ladder["params"],
+    }
+
+
+def key_of_ladder(kernel: str, ladder: Coordinates) -> LadderKey:
+    """The coordinates of a kernel's ladder as a key."""
+    return kernel, ladder["n"], ladder["input"], ladder["threads"], key_of(ladder["params"])
 
 
 def matching(catalogue: Catalogue, pattern: str | None) -> list[CatalogueKernel]:
@@ -133,6 +144,7 @@ def select(
                         "n": None,
                         "input": None,
                         "threads": None,
+                        "params": None,
                         "needs": ", ".join(need["name"] for need in lacking) or "another host",
                         "cure": "; ".join(filter(None, (need["cure"] for need in lacking))),
                     }
@@ -161,6 +173,7 @@ def missing_ladder(kernel: str, ladder: Coordinates, needs: str, cure: str) -> M
         "n": ladder["n"],
         "input": ladder["input"],
         "threads": ladder["threads"],
+        "params": ladder["params"],
         "needs": needs,
         "cure": cure,
     }
@@ -175,7 +188,9 @@ def _in_profile(kernel: CatalogueKernel, ladder: CatalogueLadder, profile: str) 
         return True
     if profile == "smoke":
         smallest = min(other["n"] for other in kernel["ladders"])
-        return ladder["n"] == smallest and ladder["input"] == kernel["inputs"][0]
+        first = {name: values[0] for name, values in kernel["params"].items()}
+        default = ladder["input"] == kernel["inputs"][0] and ladder["params"] == first
+        return ladder["n"] == smallest and default
     return ladder["headline"]
 
 
@@ -184,7 +199,7 @@ def pilot_plan(
 ) -> PilotPlan:
     """The plan that the pilot of `kernel` gets."""
     plan: PilotPlan = {
-        "version": 1,
+        "version": INTERFACE,
         "kernel": kernel,
         "ladders": [where(ladder) for ladder in ladders],
         "budget_s": profile.budget_s * (PROBE_SHARE if kernel.startswith("machine/") else 1),
@@ -261,7 +276,9 @@ def shrink(plans: dict[str, KernelPlan], scale: float) -> None:
 
 def rounds_key(kernel: str, ladder: PlannedLadder | KeptLadder) -> str:
     """What RunPlan.rounds calls a ladder's group."""
-    return f"{kernel}/{ladder['n']}/{ladder['input']}/{ladder['threads']}/{ladder['group']}"
+    _, n, input_name, threads, params = key_of_ladder(kernel, ladder)
+    further = [f"{name}:{value}" for name, value in params]
+    return "/".join([kernel, str(n), input_name, str(threads), *further, str(ladder["group"])])
 
 
 def ladder_name(kernel: CatalogueKernel, coordinates: Coordinates) -> str:
@@ -271,6 +288,7 @@ def ladder_name(kernel: CatalogueKernel, coordinates: Coordinates) -> str:
         coordinates["n"],
         coordinates["input"],
         coordinates["threads"],
+        coordinates["params"],
         len(kernel["inputs"]),
         sweep,
     )
@@ -286,7 +304,7 @@ def _dropped(plans: dict[str, list[Costed]], room_s: float, time_s: float) -> li
     least: dict[LadderKey, float] = {}
     for name, kept in plans.items():
         for planned, (setup, rounds) in kept:
-            key = (name, planned["n"], planned["input"], planned["threads"])
+            key = key_of_ladder(name, planned)
             floor = setup + rounds * min(1.0, ROUNDS_MIN / planned["rounds"])
             least[key] = least.get(key, 0.0) + floor
     total = sum(least.values()) + START_S * len(plans)
@@ -294,12 +312,8 @@ def _dropped(plans: dict[str, list[Costed]], room_s: float, time_s: float) -> li
     for key, seconds in sorted(least.items(), key=lambda item: -item[1]):
         if total <= room_s:
             break
-        name, n, input_name, threads = key
-        others = [
-            item
-            for item in plans[name]
-            if (item[0]["n"], item[0]["input"], item[0]["threads"]) != (n, input_name, threads)
-        ]
+        name, n, input_name, threads, params = key
+        others = [item for item in plans[name] if key_of_ladder(name, item[0]) != key]
         if not others:
             continue
         plans[name] = others
@@ -310,6 +324,7 @@ def _dropped(plans: dict[str, list[Costed]], room_s: float, time_s: float) -> li
                 "n": n,
                 "input": input_name,
                 "threads": threads,
+                "params": dict(params),
                 "reason": f"{seconds:.1f} s a launch are too long for {time_s / 60:.0f} minutes",
             }
         )
@@ -338,27 +353,28 @@ def fit(
         if own_plan is None:
             continue
         measured = {
-            (ladder["n"], ladder["input"], ladder["threads"], ladder["group"]): ladder
+            (key_of_ladder(name, cast(Coordinates, ladder)), ladder["group"]): ladder
             for ladder in pilot["measured"]
         }
-        slow: dict[tuple[int, str, int], float] = {}
-        for key, ladder in measured.items():
-            slow[key[:3]] = slow.get(key[:3], 0.0) + float(ladder.get("setup_s") or 0.0)
+        slow: dict[LadderKey, float] = {}
+        for (key, _), ladder in measured.items():
+            slow[key] = slow.get(key, 0.0) + float(ladder.get("setup_s") or 0.0)
         kept = []
         for planned in own_plan["ladders"]:
-            coordinates = (planned["n"], planned["input"], planned["threads"])
-            if short and slow[coordinates] > SETUP_LIMIT_S:
+            key = key_of_ladder(name, planned)
+            if short and slow[key] > SETUP_LIMIT_S:
                 entry: LeftOut = {
                     "kernel": name,
                     "n": planned["n"],
                     "input": planned["input"],
                     "threads": planned["threads"],
-                    "reason": f"set-up takes {slow[coordinates]:.1f} s a launch",
+                    "params": planned["params"],
+                    "reason": f"set-up takes {slow[key]:.1f} s a launch",
                 }
                 if entry not in left_out:
                     left_out.append(entry)
                 continue
-            ladder = measured[(*coordinates, planned["group"])]
+            ladder = measured[key, planned["group"]]
             kept.append((planned, cost_of_ladder(planned, ladder, own.budget_s)))
         if kept:
             fitting[name] = kept

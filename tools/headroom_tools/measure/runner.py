@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import shutil
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Callable, cast
 
@@ -28,6 +29,7 @@ from headroom_tools.measure import (
 )
 from headroom_tools.measure.progress import Reporter
 from headroom_tools.measure.types import (
+    FailedArm,
     KeptLadder,
     KernelPlan,
     Launch,
@@ -60,6 +62,7 @@ class Run:
         scratch_space.prepare(self._scratch)
         self._launches = unfinished.read_launches(folder)
         self._fixed: RunPlan | None = None
+        self._told_failed: set[str] = set()
 
     @property
     def _plan(self) -> RunPlan:
@@ -98,6 +101,7 @@ class Run:
                 f"{paths.shown(self._scratch)}: {kernel} {lacking}: free some, then "
                 f"`headroom run --resume`; {self.kept()}"
             )
+        start = self._since_start()
         with scratch_space.for_launch(self._scratch, label) as own:
             ended, out = bench.launch(
                 plan,
@@ -113,7 +117,9 @@ class Run:
         ladders: list[KeptLadder] = []
         if out is not None:
             try:
-                ladders = summary.launch(out, self._state["raw"] and index > 0)
+                ladders = summary.launch(
+                    out, self._kernels[kernel]["measure"], self._state["raw"] and index > 0
+                )
                 self._check_known(kernel, ladders)
             except ValueError as error:
                 out, ended = None, ended._replace(status="error", message=without_paths(error))
@@ -122,6 +128,7 @@ class Run:
         tree: Launch = {
             "kernel": kernel,
             "launch": index,
+            "start": start,
             "status": ended.status,
             "message": ended.message,
             "seconds": ended.seconds,
@@ -133,7 +140,7 @@ class Run:
             "ladders": ladders,
         }
         if index == 0:
-            tree["plan"] = self._usable_plan(out, ladders) if out else None
+            tree["plan"] = self._usable_plan(kernel, out, ladders) if out else None
             tree["measured"] = out["ladders"] if out else []
             fit = any(ladder["status"] == "ok" for ladder in ladders)
             if fit and tree["plan"] is None and ended.status == "ok":
@@ -148,6 +155,7 @@ class Run:
             if planning.where(ladder) not in known:
                 raise ValueError(f"output has a ladder that was not asked for: n {ladder['n']}")
             own = {arm["variant"] for arm in ladder["arms"] if not arm["probe"]}
+            own |= {failed["variant"] for failed in ladder["failed"]}
             if not {ladder["baseline"], *own} <= variants:
                 raise ValueError(f"output has a variant that the catalogue lacks: n {ladder['n']}")
 
@@ -159,26 +167,24 @@ class Run:
                 "`headroom run --resume`; what was measured is kept"
             )
 
+    def _since_start(self) -> float:
+        """Seconds since the run was started, pauses included."""
+        began = datetime.strptime(self._state["started"], "%Y-%m-%dT%H:%M:%SZ")
+        return max(0.0, time.time() - began.replace(tzinfo=timezone.utc).timestamp())
+
     @staticmethod
-    def _usable_plan(out: Output, ladders: list[KeptLadder]) -> KernelPlan | None:
+    def _usable_plan(kernel: str, out: Output, ladders: list[KeptLadder]) -> KernelPlan | None:
         """The pilot's plan without the ladders that it found unfit; None where none is left."""
         try:
             plan = cast(KernelPlan, out["plan"])
-            good = {
-                (entry["n"], entry["input"], entry["threads"], entry["group"])
-                for entry in ladders
-                if entry["status"] == "ok"
-            }
-            bad = {
-                (entry["n"], entry["input"], entry["threads"])
-                for entry in ladders
-                if entry["status"] == "mismatch"
-            }
+            keys = [(planning.key_of_ladder(kernel, entry), entry) for entry in ladders]
+            good = {(key, entry["group"]) for key, entry in keys if entry["status"] == "ok"}
+            bad = {key for key, entry in keys if entry["status"] == "mismatch"}
             plan["ladders"] = [
                 entry
                 for entry in plan["ladders"]
-                if (entry["n"], entry["input"], entry["threads"], entry["group"]) in good
-                and (entry["n"], entry["input"], entry["threads"]) not in bad
+                if (planning.key_of_ladder(kernel, entry), entry["group"]) in good
+                and planning.key_of_ladder(kernel, entry) not in bad
                 and entry["rounds"] > 0
                 and entry["arms"]
             ]
@@ -231,7 +237,8 @@ class Run:
             lacking = scratch_space.lacks_space(self._scratch, needed)
             if lacking:
                 self._keep({
-                    "kernel": name, "launch": 0, "status": "no-space", "message": lacking,
+                    "kernel": name, "launch": 0, "start": self._since_start(),
+                    "status": "no-space", "message": lacking,
                     "seconds": 0.0, "load": 0.0, "steal": 0.0, "simd_target": None,
                     "ladders": [], "plan": None, "measured": [],
                 })  # fmt: skip
@@ -278,6 +285,9 @@ class Run:
     def _tell(self, tree: Launch) -> None:
         """Says aloud what went wrong in a launch."""
         what = "pilot" if tree["launch"] == 0 else f"launch {tree['launch']}"
+        for ladder in tree["ladders"]:
+            for failed in ladder["failed"]:
+                self._tell_failed(tree["kernel"], failed)
         wrong = [ladder for ladder in tree["ladders"] if ladder["status"] == "mismatch"]
         for ladder in wrong:
             self._report.error(
@@ -286,6 +296,13 @@ class Run:
             )
         if tree["status"] not in ("ok", "mismatch") or (tree["status"] == "mismatch" and not wrong):
             self._report.error(f"{tree['kernel']} {what}: {tree['status']}: {tree['message']}")
+
+    def _tell_failed(self, kernel: str, failed: FailedArm) -> None:
+        """Says once what a variant failed with; the others of its ladder go on."""
+        text = f"{kernel}/{failed['variant']} failed, the others go on: {failed['message']}"
+        if text not in self._told_failed:
+            self._told_failed.add(text)
+            self._report.warn(text)
 
     def _fix_plan(self) -> None:
         """plan.json: made once, when all pilots are through."""

@@ -1,12 +1,15 @@
-"""What is kept of a launch: per arm the median, p10 and min of its rounds, and the log ratio."""
+"""What is kept of a launch: per arm the median, p10 and min of its rounds, what they came to by the
+kernel's measure, and the log ratio."""
 
 from __future__ import annotations
 
 import math
 from statistics import median
 
+from headroom_tools.base.text import without_paths
 from headroom_tools.measure import counters
 from headroom_tools.measure.types import KeptLadder, Output
+from headroom_tools.record.types import Measure
 
 
 def _times(arm: Output, clock: str) -> list[float | None]:
@@ -20,10 +23,23 @@ def _times(arm: Output, clock: str) -> list[float | None]:
     ]
 
 
-def log_ratio(baseline: list[float | None], times: list[float | None]) -> float | None:
-    """The median over rounds of ln(baseline / times); None where no round has both."""
-    pairs = [math.log(b / t) for b, t in zip(baseline, times) if b and t]
-    return median(pairs) if pairs else None
+def _values(arm: Output) -> list[float | None]:
+    """By round what the arm came to by a measure that is not time; None where it is no number."""
+    return [
+        float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+        for value in arm["values"]
+    ]
+
+
+def log_ratio(
+    baseline: list[float | None], own: list[float | None], better: str = "less"
+) -> float | None:
+    """The median over rounds of ln(baseline / own), or of ln(own / baseline) where more is better;
+    None where no round has both above 0."""
+    pairs = [math.log(b / o) for b, o in zip(baseline, own) if b and o and b > 0 and o > 0]
+    if not pairs:
+        return None
+    return median(pairs) if better == "less" else -median(pairs)
 
 
 def p10(values: list[float]) -> float:
@@ -35,7 +51,7 @@ def p10(values: list[float]) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-def ladder(measured: Output, keep_raw: bool = False) -> KeptLadder:
+def ladder(measured: Output, measure: Measure, keep_raw: bool = False) -> KeptLadder:
     """One ladder of the program's output as the run keeps it (times in ns a call).
 
     Raises KeyError, TypeError, ValueError or AttributeError for what the interface doesn't allow.
@@ -47,6 +63,7 @@ def ladder(measured: Output, keep_raw: bool = False) -> KeptLadder:
         "n": int(measured["n"]),
         "input": str(measured["input"]),
         "threads": int(measured["threads"]),
+        "params": {str(name): int(value) for name, value in measured["params"].items()},
         "group": int(measured["group"]),
         "baseline": str(measured["baseline"]),
         "clock": clock,
@@ -56,27 +73,42 @@ def ladder(measured: Output, keep_raw: bool = False) -> KeptLadder:
         "skipped_rounds": int(measured.get("skipped_rounds", 0)),
         "status": str(measured["status"]),
         "message": str(measured.get("message", "")),
+        "failed": [
+            {
+                "variant": str(failed["variant"]),
+                "threads": int(failed["threads"]),
+                "message": without_paths(failed["message"]),
+            }
+            for failed in measured["failed"]
+        ],
         "arms": [],
     }
     if kept["status"] != "ok":
         return kept
     base = next(arm for arm in measured["arms"] if arm["variant"] == kept["baseline"])
-    base_times = _times(base, clock)
+    by_time = measure["name"] == "time"
+    base_told = _times(base, clock) if by_time else _values(base)
     for arm in measured["arms"]:
         times = _times(arm, clock)
         usable = [value for value in times if value]
+        ceiling = arm.get("role") == "ceiling"
+        values = [] if by_time or ceiling else _values(arm)
+        counted = [value for value in values if value is not None]
+        build = arm["build_ns"]
         kept["arms"].append(
             {
                 "variant": str(arm["variant"]),
-                "probe": str(arm["probe"]) if arm.get("role") == "ceiling" else "",
+                "probe": str(arm["probe"]) if ceiling else "",
                 "threads": int(arm["threads"]),
                 "calls": int(arm["calls"]),
                 "rounds": len(usable),
                 "held_bytes": int(arm.get("held_bytes", 0)),
+                "build_ns": None if build is None else float(build),
                 "median": median(usable) if usable else None,
                 "p10": p10(usable) if usable else None,
                 "min": min(usable) if usable else None,
-                "log_ratio": log_ratio(base_times, times),
+                "value": median(counted) if counted else None,
+                "log_ratio": log_ratio(base_told, times if by_time else values, measure["better"]),
                 "counters": counters.of_arm(arm),
                 "quantities": {
                     str(name): {"value": float(entry["value"]), "unit": str(entry["unit"])}
@@ -86,12 +118,17 @@ def ladder(measured: Output, keep_raw: bool = False) -> KeptLadder:
         )
         if keep_raw:
             kept["arms"][-1]["raw"] = {"wall_ns": arm["wall_ns"], "cpu_ns": arm["cpu_ns"]}
+            if "values" in arm:
+                kept["arms"][-1]["raw"]["values"] = arm["values"]
     return kept
 
 
-def launch(out: Output, keep_raw: bool = False) -> list[KeptLadder]:
-    """All ladders of a launch's output; ValueError for what the interface doesn't allow."""
+def launch(out: Output, measure: Measure, keep_raw: bool = False) -> list[KeptLadder]:
+    """All ladders of a launch's output; ValueError for what the interface doesn't allow.
+
+    measure: of their kernel.
+    """
     try:
-        return [ladder(measured, keep_raw) for measured in out["ladders"]]
+        return [ladder(measured, measure, keep_raw) for measured in out["ladders"]]
     except (KeyError, TypeError, AttributeError, StopIteration, ValueError) as error:
         raise ValueError(f"output not as expected: {type(error).__name__} {error}") from None

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from headroom_tools.machine.types import Machine
-from headroom_tools.record.types import Build, LeftOut, Missing
+from headroom_tools.record.types import Build, LeftOut, Measure, Missing, Params
+
+INTERFACE = 2  # version of the program's catalogue, of its plans and of its output
 
 # What the program wrote, before anything of it was looked at.
 Output = dict[str, Any]
@@ -23,6 +25,7 @@ class Coordinates(TypedDict):
     n: int
     input: str
     threads: int
+    params: Params
 
 
 # --- the program's catalogue
@@ -42,6 +45,9 @@ class CatalogueVariant(TypedDict):
     name: str
     role: str
     what: str
+    promise: list[str]
+    lacks: list[str]
+    promise_note: str
     available: bool
     needs: list[Need]
 
@@ -72,12 +78,16 @@ class CatalogueKernel(TypedDict):
     unit: str
     ceiling: str
     technique: str
+    measure: Measure
+    promise: list[str]
+    fixtures: list[str]
     source: str
     cache: str
     sizes: list[int]
     headline: list[int]
     inputs: list[str]
     threads: list[int]
+    params: dict[str, list[int]]
     variants: list[CatalogueVariant]
     ladders: list[CatalogueLadder]
 
@@ -162,11 +172,15 @@ class Quantity(TypedDict):
     unit: str
 
 
-class Rounds(TypedDict):
-    """Every round of an arm."""
-
+class _RoundsOfAll(TypedDict):
     wall_ns: list[float]
     cpu_ns: list[float]
+
+
+class Rounds(_RoundsOfAll, total=False):
+    """Every round of an arm. values: of a measure that is not time."""
+
+    values: list[float]
 
 
 class _ArmOfAll(TypedDict):
@@ -176,9 +190,11 @@ class _ArmOfAll(TypedDict):
     calls: int
     rounds: int
     held_bytes: int
+    build_ns: float | None
     median: float | None
     p10: float | None
     min: float | None
+    value: float | None
     log_ratio: float | None
     counters: dict[str, float]
     quantities: dict[str, Quantity]
@@ -188,6 +204,14 @@ class KeptArm(_ArmOfAll, total=False):
     """What is kept of an arm, times in ns a call. raw: with --raw."""
 
     raw: Rounds
+
+
+class FailedArm(TypedDict):
+    """A variant that failed, beside others that went on."""
+
+    variant: str
+    threads: int
+    message: str
 
 
 class KeptLadder(Coordinates):
@@ -202,12 +226,14 @@ class KeptLadder(Coordinates):
     skipped_rounds: int
     status: str
     message: str
+    failed: list[FailedArm]
     arms: list[KeptArm]
 
 
 class _LaunchOfAll(TypedDict):
     kernel: str
     launch: int
+    start: float
     status: str
     message: str
     seconds: float
@@ -218,8 +244,8 @@ class _LaunchOfAll(TypedDict):
 
 
 class Launch(_LaunchOfAll, total=False):
-    """launches/*.json: a process and what it gave. plan, measured: of a pilot. discarded,
-    extra_seconds: of the attempt that was not kept."""
+    """launches/*.json: a process and what it gave. start: in seconds since the run's. plan,
+    measured: of a pilot. discarded, extra_seconds: of the attempt that was not kept."""
 
     no_counters: NoCounters | None
     conditions: Conditions | None
@@ -241,7 +267,7 @@ class Alone(TypedDict):
 
 class RunPlan(TypedDict):
     """plan.json: what the pilot fixed. plans, seconds (of a launch): by kernel. rounds: by
-    `kernel/n/input/threads/group`."""
+    plan.rounds_key."""
 
     launches: int
     budget_s: float

@@ -24,6 +24,7 @@ from headroom_tools.measure.assemble import End, run_json
 from headroom_tools.measure.types import Catalogue, Launch, LaunchKey, RunPlan, State
 from headroom_tools.record import source, validate
 
+VERSION = 2  # of state.json, and of all that an unfinished run keeps
 LABEL_LENGTH = 36  # so that the name of a run is at most 64
 
 
@@ -85,7 +86,7 @@ def create(
     fingerprint_ = tree.copy()
     fingerprint_["slug"] = slug
     state: State = {
-        "version": 1,
+        "version": VERSION,
         "name": name,
         "label": label,
         "profile": options.profile,
@@ -124,7 +125,8 @@ def _check_catalogue(state: State) -> None:
         "plans": {}, "seconds": {}, "left_out": [], "notes": [], "rounds": {},
     }  # fmt: skip
     try:
-        end = End(set(), state["started"], 0.0, state["missing"], [], [], state["notes"])
+        missing, notes = state["missing"], state["notes"]
+        end = End(set(), state["started"], 0.0, missing, [], [], [], [], notes)
         run = run_json(state, plan, [], {}, end)
         validate.run_tree(run, "the benchmark program's catalogue")
         validate.machine_tree(state["fingerprint"], "this machine's fingerprint")
@@ -166,7 +168,7 @@ def keep_launch(folder: Path, tree: Launch) -> None:
 def state_of(folder: Path) -> State:
     """What was fixed at the start of the run in `folder`, if this program can go on with it."""
     state = files.read_json(folder / "state.json")
-    if not isinstance(state, dict) or state.get("version") != 1:
+    if not isinstance(state, dict) or state.get("version") != VERSION:
         raise HeadroomError(
             f"{paths.shown(folder)}: state.json is of another version: remove the folder"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections import defaultdict
@@ -11,7 +12,15 @@ from typing import Callable, NamedTuple
 
 from headroom_tools import stats
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.base.text import ladder_label, rate_of, safe, size, three_digits, time_of
+from headroom_tools.base.text import (
+    ladder_label,
+    rate_of,
+    safe,
+    size,
+    three_digits,
+    time_of,
+    value_of,
+)
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.tables import factor as ratio_of, interval as interval_of
 from headroom_tools.compare.types import Comparison
@@ -19,13 +28,13 @@ from headroom_tools.machine.types import Machine
 from headroom_tools.plot.spec import Axis, Bar, Bars, Chart, Point, Series
 from headroom_tools.plot.style import BASELINE, LIMIT
 from headroom_tools.record.cells import of_launches
-from headroom_tools.record.types import Kernel, LadderKey, Run
+from headroom_tools.record.types import Kernel, LadderKey, ParamsKey, Run, key_of
 from headroom_tools.record.validate import load
 from headroom_tools.scale.laws import fits
 from headroom_tools.scale.types import Fit
 from headroom_tools.show import probes as probes_
 from headroom_tools.show.probes import Probe
-from headroom_tools.show.rows import Row, rows_of
+from headroom_tools.show.rows import Row, best_rows, rows_of
 
 _BANDWIDTHS = (("read", "machine/read"), ("write", "machine/write"), ("copy", "machine/copy"),
                ("triad", "machine/triad"))  # fmt: skip
@@ -34,7 +43,7 @@ _LATENCIES = (
     ("latency, 4 KiB pages", "machine/latency", "small_pages"),
     ("misses together", "machine/miss_throughput", "huge_pages"),
 )
-ROLES = ("baseline", "optimized", "peer")
+ROLES = ("baseline", "optimized", "peer", "standard")
 LABELS = 12  # points of the roofline that are named in it
 
 
@@ -54,7 +63,7 @@ class View:
         """The rows of what is no probe and no placebo, and was measured."""
         return [
             row for row in self.rows
-            if not (row.cell.kernel["probe"] or row.cell.kernel["placebo"]) and row.ns
+            if not (row.cell.kernel["probe"] or row.cell.kernel["placebo"]) and row.value
         ]  # fmt: skip
 
     @property
@@ -227,19 +236,7 @@ def roofline(view: View) -> list[Chart]:
 
 
 def _full_name(row: Row) -> str:
-    return f"{row.cell.kernel['name']}/{row.cell.variant} {label_of(row)}"
-
-
-def label_of(row: Row) -> str:
-    """The ladder of a row as people read it."""
-    kernel = row.cell.kernel
-    return ladder_label(row.cell.n, row.cell.input, row.cell.ladder_threads,
-                        len(kernel["inputs"]), len(kernel["threads"]) > 1)  # fmt: skip
-
-
-def _name(row: Row) -> str:
-    name = row.cell.variant + (", one thread" if row.cell.beside else "")
-    return f"{name} (peer)" if row.cell.role == "peer" else name
+    return f"{row.cell.kernel['name']}/{row.cell.variant} {row.cell.label}"
 
 
 def ladders_of(rows: list[Row]) -> list[list[Row]]:
@@ -279,29 +276,47 @@ def colours_of(rows: list[Row]) -> dict[str, int]:
     return found
 
 
+def _title_of(rows: list[Row]) -> str:
+    """A ladder's kernel and coordinates; with a standard rung what the best gains over both."""
+    cell = rows[0].cell
+    title = f"{cell.kernel['name']}, {cell.label}"
+    if not cell.by_time:
+        title += f", by {cell.measure_told}"
+    for row in best_rows(rows):
+        if row.over_standard and row.speedup:
+            over = row.over_standard
+            title += (f": {row.cell.variant} {three_digits(over.speedup)}x over {over.standard}, "
+                      f"{three_digits(row.speedup)}x over {row.baseline}")  # fmt: skip
+    return title
+
+
 def ladder(rows: list[Row]) -> Bars:
     """One ladder: speedups with intervals, and how far the ceiling lets each go."""
     colours = colours_of(rows)
     base = next((row for row in rows if row.cell.is_baseline(row.baseline)), None)
     bars = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.cell.weaker):
         least = row.ceiling_per_item
         mark = None
         if least and base is not None and base.ns_per_item:
             mark = base.ns_per_item / least
         if row.impossible:
-            bars.append(Bar(_name(row), None, None, None, "withheld: above its ceiling"))
+            bars.append(Bar(row.cell.name, None, None, None, "withheld: above its ceiling"))
             continue
-        note = "" if row.ns_per_item is None else f"{time_of(row.ns_per_item)} an item"
+        over = row.over_standard
+        note = f"{three_digits(over.speedup)}x over {over.standard}, " if over else ""
+        by = row.cell.measure["name"]
+        note += f"{row.told} an item" if row.cell.by_time else f"{by} {row.told}"
         if row.share:
             note += f", {share_told(row.share.of_ceiling)} of its ceiling"
-        bars.append(Bar(_name(row), row.speedup, row.lo, row.hi, speedup_told(row),
+        bars.append(Bar(row.cell.name, row.speedup, row.lo, row.hi, speedup_told(row),
                         colours[row.cell.variant], mark, note=note))  # fmt: skip
     probe = next((row.cell.probe for row in rows if row.cell.probe), None)
-    kernel = rows[0].cell.kernel["name"]
     words = "; ".join(f"{bar.label} {bar.told}" for bar in bars)
-    return Bars(f"{kernel}, {label_of(rows[0])}", f"Speedups: {words}.",
-                Axis("speedup over the baseline", "factor", True), 1.0, bars,
+    of = "speedup over the baseline"
+    if not rows[0].cell.by_time:
+        of = f"{rows[0].cell.measure['name']}, times as good as the baseline's"
+    return Bars(_title_of(rows), f"Speedups: {words}.", Axis(of, "factor", True), 1.0, bars,
                 mark=f"ceiling: {probe.removeprefix('machine/')}" if probe else "")  # fmt: skip
 
 
@@ -310,11 +325,13 @@ def launches(rows: list[Row]) -> Bars:
     colours = colours_of(rows)
     bars = []
     for row in rows:
-        if row.impossible or row.ns is None:
+        if row.impossible or row.value is None:
             continue
         base = row.cell.is_baseline(row.baseline)
-        if base:  # its ratio is 1 in every launch: its times are shown
-            logs = [math.log(row.ns / ns) for ns in of_launches(row.cell.median) if ns > 0]
+        if base:  # its ratio is 1 in every launch: what was measured is shown
+            sign = row.cell.cost(1.0)
+            known = [value for value in of_launches(row.cell.measured) if value > 0]
+            logs = [sign * math.log(row.value / value) for value in known]
         else:
             logs = of_launches(row.cell.log_ratio)
         if not logs:
@@ -322,23 +339,30 @@ def launches(rows: list[Row]) -> Bars:
         middle = median(logs)
         dots = [100 * (stats.factor_of(value - middle) - 1) for value in logs]
         dots = [min(dot, 1e6) for dot in dots]
+        own = "its times" if row.cell.by_time else f"its {row.cell.measure['name']}"
         told = f"{percent_told(min(dots))} to {percent_told(max(dots))}"
-        bars.append(Bar(_name(row), None, None, None, told, colours[row.cell.variant], dots=dots,
-                        note="its times" if base else ""))  # fmt: skip
+        bars.append(Bar(row.cell.name, None, None, None, told, colours[row.cell.variant], dots=dots,
+                        note=own if base else ""))  # fmt: skip
     words = "; ".join(f"{bar.label} {bar.told}" for bar in bars)
     kernel = rows[0].cell.kernel["name"]
-    return Bars(f"{kernel}, {label_of(rows[0])}: launches",
+    return Bars(f"{kernel}, {rows[0].cell.label}: launches",
                 f"Speedups of single launches around their median: {words}.",
                 Axis("launch against the median of launches", "percent", False), 0.0, bars,
                 bars=False)  # fmt: skip
 
 
+def _choice(row: Row) -> tuple[str, ParamsKey]:
+    """Input and params of a row."""
+    return row.cell.input, key_of(row.cell.params)
+
+
 def sizes(rows: list[Row], machine: Machine) -> list[Chart]:
-    """A kernel's time of an item by size: a chart for each input, on the fewest threads."""
+    """A kernel's time of an item, or its other measure, by size: a chart for each input and choice
+    of params, on the fewest threads."""
     charts = []
-    usable = [row for row in rows if row.ns and not row.impossible]
-    for input_ in dict.fromkeys(row.cell.input for row in usable):
-        own = [row for row in usable if row.cell.input == input_]
+    usable = [row for row in rows if row.value and not row.impossible]
+    for input_, params in dict.fromkeys(map(_choice, usable)):
+        own = [row for row in usable if _choice(row) == (input_, params)]
         fewest = min(row.cell.ladder_threads for row in own)
         own = [row for row in own if row.cell.ladder_threads == fewest]
         if len({row.cell.n for row in own}) < 2:
@@ -351,11 +375,10 @@ def sizes(rows: list[Row], machine: Machine) -> list[Chart]:
         for variant in dict.fromkeys(row.cell.variant for row in own):
             points = []
             for row in own:
-                ns = row.ns_per_item
-                if row.cell.variant == variant and not row.cell.beside and ns is not None:
+                y = row.ns_per_item if row.cell.by_time else row.value
+                if row.cell.variant == variant and not row.cell.beside and y is not None:
                     x = float(sets[row.cell.n] if by_bytes else row.cell.n)
-                    told = f"{variant} n {row.cell.n:,}: {time_of(ns)}"
-                    points.append(Point(x, ns, name=told))
+                    points.append(Point(x, y, name=f"{variant} n {row.cell.n:,}: {row.told}"))
             points = _usable(sorted(points))
             index = colours[variant]
             if points:
@@ -364,11 +387,15 @@ def sizes(rows: list[Row], machine: Machine) -> list[Chart]:
             continue
         kernel = own[0].cell.kernel
         more = f", {input_}" if len(kernel["inputs"]) > 1 else ""
+        more += "".join(f", {name} {value:,}" for name, value in params)
+        measure, unit = kernel["measure"]["name"], kernel["measure"]["unit"]
+        what = "time of an item" if own[0].cell.by_time else measure
         axis = Axis("working set", "bytes", True) if by_bytes else Axis("n", "number", True)
         charts.append(Chart(
             f"{kernel['name']}{more}: by size",
-            "Time of an item by size: " + _told(series, time_of), axis,
-            Axis("time of an item", "ns", True), series,
+            f"{what} by size: ".capitalize()
+            + _told(series, functools.partial(value_of, unit=unit)),
+            axis, Axis(what, "ns" if unit == "ns" else "number", True), series,
             caches_of(machine) if by_bytes else [],
         ))  # fmt: skip
     return charts
@@ -399,16 +426,21 @@ def law_told(entry: Fit) -> str:
     return "no law fits"
 
 
+def _sweep_key(entry: Fit) -> tuple[int, str, ParamsKey]:
+    """What the sweeps of one chart have in common."""
+    return entry["n"], entry["input"], key_of(entry["params"])
+
+
 def threads(fits: list[Fit], kernel: Kernel) -> list[Chart]:
     """A kernel's thread sweeps: points with intervals, the fitted law dashed."""
     charts = []
     mine = [entry for entry in fits if entry["kernel"] == kernel["name"]]
     variants = [variant["name"] for variant in kernel["variants"]]
-    for n, input_ in dict.fromkeys((entry["n"], entry["input"]) for entry in mine):
+    for n, input_, params in dict.fromkeys(map(_sweep_key, mine)):
         series = []
         largest = 1
         for entry in mine:
-            if (entry["n"], entry["input"]) != (n, input_):
+            if _sweep_key(entry) != (n, input_, params):
                 continue
             points = [
                 Point(float(p["threads"]), p["speedup"], p["lo"], p["hi"],
@@ -430,7 +462,7 @@ def threads(fits: list[Fit], kernel: Kernel) -> list[Chart]:
             continue
         ideal = [Point(1.0, 1.0), Point(float(largest), float(largest))]
         series.append(Series("ideal", ideal, BASELINE, 2, False))
-        label = ladder_label(n, input_, 1, len(kernel["inputs"]))
+        label = ladder_label(n, input_, 1, dict(params), len(kernel["inputs"]))
         told = "; ".join(f"{s.name}, {s.points[-1].name}" for s in series if s.markers)
         charts.append(Chart(
             f"{kernel['name']}, {label}: by threads", f"Speedup over one thread: {told}.",

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from headroom_tools.base.text import ladder_label
 from headroom_tools.record import counters
-from headroom_tools.record.types import Ceilings, CellKey, Kernel, LadderKey, Launched, Run
+from headroom_tools.record.types import (
+    Ceilings,
+    CellKey,
+    Kernel,
+    LadderKey,
+    Launched,
+    Measure,
+    Params,
+    Run,
+    key_of,
+)
 
 
 class Cell(NamedTuple):
     """One row of a record. Times are ns a call, one a launch, None where a launch failed;
-    log_ratio is ln(baseline / this variant) of each launch."""
+    log_ratio is ln(baseline / this variant) of each launch, of the kernel's measure, and above 0
+    where this variant is better."""
 
     kernel: Kernel
     variant: str
     role: str
+    lacks: list[str]  # what the baseline promises and this doesn't
     n: int
     input: str
     threads: int
+    params: Params
     ladder_threads: int
     group: int
     baseline: str
@@ -29,7 +43,9 @@ class Cell(NamedTuple):
     median: Launched
     p10: Launched
     min: Launched
+    value: Launched  # of a measure that is not time; [] where it is
     log_ratio: Launched
+    build_ns: Launched  # what making its State took; [] where it has none
     alone_ns: float | None
     probe: str | None  # what its ladder's ceiling was measured with
     ceiling: Launched  # ns a call that the ceiling leaves at least
@@ -41,9 +57,58 @@ class Cell(NamedTuple):
         """Whether this is the row that `baseline`, a variant, means in its ladder."""
         return self.variant == baseline and not self.beside
 
+    @property
+    def measure(self) -> Measure:
+        """What its ladder is judged by."""
+        return self.kernel["measure"]
+
+    @property
+    def measure_told(self) -> str:
+        """`p99, less is better`."""
+        return f"{self.measure['name']}, {self.measure['better']} is better"
+
+    @property
+    def by_time(self) -> bool:
+        """Whether that is time."""
+        return self.measure["name"] == "time"
+
+    @property
+    def measured(self) -> Launched:
+        """What the ladder is judged by, of each launch: ns a call where that is time."""
+        return self.median if self.by_time else self.value
+
+    def cost(self, value: float) -> float:
+        """`value` of its measure, so that less of it is better."""
+        return value if self.measure["better"] == "less" else -value
+
+    @property
+    def remark(self) -> str:
+        """What of its variant a reader should know: `peer`, `peer, weaker: not durable`."""
+        role = self.role if self.role in ("peer", "standard") else ""
+        return ", ".join(filter(None, (role, self.weaker)))
+
+    @property
+    def name(self) -> str:
+        """Its variant with the remark: `vqsort (peer)`."""
+        name = f"{self.variant} ({self.remark})" if self.remark else self.variant
+        return f"{name}, one thread" if self.beside else name
+
+    @property
+    def weaker(self) -> str:
+        """What its promise lacks: `weaker: not durable`; nothing where it keeps the baseline's."""
+        return f"weaker: not {', not '.join(self.lacks)}" if self.lacks else ""
+
+    @property
+    def label(self) -> str:
+        """Its ladder as people read it: `n 4,096 · sorted · 2 threads`."""
+        inputs, sweep = len(self.kernel["inputs"]), len(self.kernel["threads"]) > 1
+        threads = self.ladder_threads
+        return ladder_label(self.n, self.input, threads, self.params, inputs, sweep)
+
     def ladder(self) -> LadderKey:
         """The ladder's key."""
-        return self.kernel["name"], self.n, self.input, self.ladder_threads
+        name = self.kernel["name"]
+        return name, self.n, self.input, self.ladder_threads, key_of(self.params)
 
     def key(self) -> CellKey:
         """CELL, and the ladder it stands in."""
@@ -53,6 +118,7 @@ class Cell(NamedTuple):
             "n": self.n,
             "input": self.input,
             "threads": self.threads,
+            "params": self.params,
         }
 
 
@@ -71,10 +137,10 @@ def cells_of(run: Run) -> list[Cell]:
     """The rows of a (valid) run.json: by kernel and ladder, the baseline first."""
     ladders, cells = run["ladders"], run["cells"]
     rows: list[Cell] = []
-    most: dict[tuple[int, int, int, int, int], int] = {}
+    most: dict[tuple[object, ...], int] = {}
     key = [
         (ladders["kernel"][at], ladders["n"][at], ladders["input"][at], ladders["threads"][at],
-         variant)  # fmt: skip
+         key_of(ladders["params"][at]), variant)  # fmt: skip
         for at, variant in zip(cells["ladder"], cells["variant"])
     ]
     for where, threads in zip(key, cells["threads"]):
@@ -86,20 +152,22 @@ def cells_of(run: Run) -> list[Cell]:
         kernel = run["kernels"][ladders["kernel"][at]]
         variant = kernel["variants"][cells["variant"][index]]
         baseline = kernel["variants"][ladders["baseline"][at]]["name"]
-        probe, ceiling, shares = _ceiling_of(
-            run["ceilings"], above.get(at), cells["log_ratio"][index]
-        )
+        # A ceiling is a time: it bounds no other measure.
+        bound = above.get(at) if kernel["measure"]["name"] == "time" else None
+        probe, ceiling, shares = _ceiling_of(run["ceilings"], bound, cells["log_ratio"][index])
         if held_down and variant["role"] == "peer":
             shares = []
         rows.append(
             Cell(
-                kernel, variant["name"], variant["role"], ladders["n"][at],
+                kernel, variant["name"], variant["role"], variant["lacks"], ladders["n"][at],
                 kernel["inputs"][ladders["input"][at]], cells["threads"][index],
-                ladders["threads"][at], ladders["group"][at], baseline, ladders["clock"][at],
+                ladders["params"][at], ladders["threads"][at], ladders["group"][at], baseline,
+                ladders["clock"][at],
                 ladders["items"][at], ladders["bytes"][at], ladders["flops"][at],
                 ladders["working_set"][at],
                 cells["median"][index], cells["p10"][index], cells["min"][index],
-                cells["log_ratio"][index], cells["alone_ns"][index],
+                cells["value"][index] or [], cells["log_ratio"][index],
+                cells["build_ns"][index] or [], cells["alone_ns"][index],
                 probe, ceiling, shares,
                 counters.of_cell(cells, index),
                 cells["threads"][index] < most[key[index]],
@@ -112,6 +180,7 @@ def cells_of(run: Run) -> list[Cell]:
             cell.kernel["inputs"].index(cell.input),
             cell.n,
             cell.ladder_threads,
+            list(cell.params.values()),
             not cell.is_baseline(cell.baseline),
             [variant["name"] for variant in cell.kernel["variants"]].index(cell.variant),
         )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 # What to keep (raw strings, strings, characters) comes first, so that a comment mark inside one
 # is not taken for a comment. A ' between digits is no character literal.
@@ -26,26 +28,55 @@ def without_comments(text: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _with_headers(path: Path, kernels: Path) -> list[str]:
-    """The bare source in `path` and in the headers that it includes from its own group's folder."""
+class _File(NamedTuple):
+    """A source file without comments, and what it includes by a name in quotes."""
+
+    bare: str
+    includes: list[str]
+
+
+@lru_cache(maxsize=None)
+def _file(path: Path, changed_ns: int) -> _File:
+    """`path`, read once for all kernels that include it. changed_ns: when it last changed."""
     text = path.read_text(encoding="utf-8", errors="replace")
+    names = re.findall(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', text, re.MULTILINE)
+    return _File(without_comments(text), names)
+
+
+def _add(found: dict[Path, str], path: Path, kernels: Path) -> None:
+    """Adds the bare source of `path`, and of what it includes from below `kernels` or beside it."""
+    if path in found:
+        return
+    file = _file(path, path.stat().st_mtime_ns)
+    found[path] = file.bare
+    for name in file.includes:
+        header = next((f / name for f in (kernels, path.parent) if (f / name).is_file()), None)
+        if header is not None:
+            _add(found, header, kernels)
+
+
+def _add_of_group(found: dict[Path, str], path: Path, kernels: Path) -> None:
+    """As `_add`, of headers in the kernel's own group alone: what records of version 1 cover."""
+    file = _file(path, path.stat().st_mtime_ns)
+    found[path] = file.bare
     group = path.parent.relative_to(kernels).as_posix()
-    found = [without_comments(text)]
-    for name in re.findall(rf'^#include "({re.escape(group)}/[^"]+\.h)"', text, re.MULTILINE):
-        found += _with_headers(kernels / name, kernels)
-    return found
+    for name in file.includes:
+        if name.startswith(f"{group}/") and name.endswith(".h"):
+            _add_of_group(found, kernels / name, kernels)
 
 
-def source_hash(path: Path, kernels: Path) -> str | None:
-    """The first 16 hexadecimal digits of SHA-256 of a kernel's bare source, with the headers that
-    it has in its group's folder; None if it can't be read.
+def source_hash(path: Path, kernels: Path, version: int) -> str | None:
+    """The first 16 hexadecimal digits of SHA-256 of a kernel's bare source, with the headers of
+    ours that it includes; None if it can't be read.
 
-    kernels: the folder of the groups.
+    kernels: the folder of the groups. version: of the record that it is compared with.
     """
+    found: dict[Path, str] = {}
     try:
-        bare = _with_headers(path, kernels)
+        _add(found, path, kernels) if version > 1 else _add_of_group(found, path, kernels)
     except (OSError, ValueError, RecursionError):
         return None
+    bare = found.values()
     return hashlib.sha256("\n".join(bare).encode()).hexdigest()[:16]
 
 

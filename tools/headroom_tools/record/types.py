@@ -1,4 +1,7 @@
-"""run.json, version 1, as schemas/run-1.json has it: tables are columns of one length."""
+"""run.json, version 2, as schemas/run-2.json has it: tables are columns of one length.
+
+A record of version 1 is read as one of version 2 (record/older.py).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,12 @@ from typing import Optional, TypedDict
 
 # One value a launch; None where it gave nothing.
 Launched = list[Optional[float]]
-# kernel, n, input, threads
-LadderKey = tuple[str, int, str, int]
+# A kernel's further coordinates, by name: {"clients": 16}
+Params = dict[str, int]
+# The same as part of a key, by name in order
+ParamsKey = tuple[tuple[str, int], ...]
+# kernel, n, input, threads, params
+LadderKey = tuple[str, int, str, int, ParamsKey]
 
 
 class CellKey(TypedDict):
@@ -18,6 +25,7 @@ class CellKey(TypedDict):
     n: int
     input: str
     threads: int
+    params: Params
 
 
 class Build(TypedDict):
@@ -49,12 +57,28 @@ class Plan(TypedDict):
     seed: int
 
 
+class Measure(TypedDict):
+    """What a kernel's ladders are judged by. better: "less" or "more"."""
+
+    name: str
+    unit: str
+    better: str
+
+
+TIME: Measure = {"name": "time", "unit": "ns", "better": "less"}
+
+
 class Variant(TypedDict):
-    """One way to solve a kernel's problem."""
+    """One way to solve a kernel's problem. promise: what it guarantees, in words, None where that
+    is unknown; lacks: the baseline's words that it doesn't keep; promise_note: what words don't
+    say."""
 
     name: str
     role: str
     what: str
+    promise: list[str] | None
+    lacks: list[str]
+    promise_note: str
     available: bool
     needs: list[str]
 
@@ -67,12 +91,16 @@ class _KernelOfAll(TypedDict):
     noise_class: str
     probe: bool
     technique: str
+    measure: Measure
+    promise: list[str] | None
+    fixtures: list[str]
     source_hash: str | None
     cache: str
     sizes: list[int]
     headline: list[int]
     inputs: list[str]
     threads: list[int]
+    params: dict[str, list[int]]
     variants: list[Variant]
 
 
@@ -89,6 +117,7 @@ class Ladders(TypedDict):
     n: list[int]
     input: list[int]
     threads: list[int]
+    params: list[Params]
     group: list[int]
     baseline: list[int]
     items: list[float]
@@ -111,11 +140,14 @@ class _CellsOfAll(TypedDict):
     median: list[Launched]
     p10: list[Launched]
     min: list[Launched]
+    value: list[Launched | None]
     log_ratio: list[Launched]
+    build_ns: list[Launched | None]
 
 
 class Cells(_CellsOfAll, total=False):
-    """A row for each variant of a ladder; ladder, variant: indexes."""
+    """A row for each variant of a ladder; ladder, variant: indexes. value: by the kernel's measure,
+    None where that is time; build_ns: None where it has no State to make."""
 
     cycles: Launched
     instructions: Launched
@@ -146,6 +178,7 @@ class Quantities(TypedDict):
 class _LaunchesOfAll(TypedDict):
     kernel: list[int]
     launch: list[int]
+    start: Launched
     status: list[str]
     seconds: list[float]
     load: list[float]
@@ -171,6 +204,7 @@ class Missing(TypedDict):
     n: int | None
     input: str | None
     threads: int | None
+    params: Params | None
     needs: str
     cure: str
 
@@ -182,6 +216,7 @@ class LeftOut(TypedDict):
     n: int
     input: str
     threads: int
+    params: Params
     reason: str
 
 
@@ -194,7 +229,30 @@ class Failure(TypedDict):
     n: int | None
     input: str | None
     threads: int | None
+    params: Params | None
     message: str
+
+
+class Failed(CellKey):
+    """A variant that failed beside others that went on. ladder_threads: of the ladder that it
+    stands in; launches: in which it failed, 0 for the pilot, after which no launch has it."""
+
+    ladder_threads: int
+    launches: list[int]
+    message: str
+
+
+class Fixture(TypedDict):
+    """A server or data set that the run's launches shared, as it was started."""
+
+    name: str
+    version: str
+    settings: dict[str, str]
+
+
+def key_of(params: Params) -> ParamsKey:
+    """`params` as part of a key."""
+    return tuple(sorted(params.items()))
 
 
 class Run(TypedDict):
@@ -226,5 +284,7 @@ class Run(TypedDict):
     missing: list[Missing]
     left_out: list[LeftOut]
     failures: list[Failure]
+    failed: list[Failed]
+    fixtures: list[Fixture]
     noise_floor: dict[str, float]
     notes: list[str]

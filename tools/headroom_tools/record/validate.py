@@ -22,7 +22,8 @@ from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.machine.types import Machine
-from headroom_tools.record.types import Run
+from headroom_tools.record.older import as_now
+from headroom_tools.record.types import Run, key_of
 
 # The largest catalogue, every size and input on 256 threads, makes 10^4 cells and 10 MiB.
 RECORD_LIMIT = 32 << 20  # bytes
@@ -32,21 +33,25 @@ LEAST_NS = 1e-9  # no call is shorter; what is below is no time, and would overf
 LEAST_ITEMS = 1e-6
 LISTS_LIMIT = 8 * ROWS_LIMIT  # lists and objects of a file: four a cell, and then some
 KINDS = ("mismatch", "crash", "hang", "error", "no-memory", "no-space")
-_VERSION = 1
+_VERSIONS = {"run": (1, 2), "machine": (1,)}  # that can be read
 _SCHEMAS = Path(__file__).resolve().parent / "schemas"
 
 
+# Columns with a value for each launch.
+_BY_LAUNCH = [("cells", "median"), ("cells", "p10"), ("cells", "min"), ("cells", "value"),
+              ("cells", "log_ratio"), ("cells", "build_ns"), ("ceilings", "median"),
+              ("ceilings", "log_ratio")]  # fmt: skip
 _TABLES = ("ladders", "cells", "ceilings", "quantities", "launches")
 
 
 @lru_cache(maxsize=None)
-def _published(kind: str) -> dict[str, Any]:
-    return files.read_json(_SCHEMAS / f"{kind}-{_VERSION}.json")
+def _published(kind: str, version: int) -> dict[str, Any]:
+    return files.read_json(_SCHEMAS / f"{kind}-{version}.json")
 
 
 @lru_cache(maxsize=None)
-def _check(kind: str) -> Callable[[object], object]:
-    return fastjsonschema.compile(_published(kind))
+def _check(kind: str, version: int) -> Callable[[object], object]:
+    return fastjsonschema.compile(_published(kind, version))
 
 
 def fail(
@@ -63,14 +68,17 @@ def _schema(tree: object, kind: str, shown: str) -> None:
     version = tree.get("version")
     if tree.get("format") != f"headroom-{kind}":
         raise fail(shown, "format", f"is not headroom-{kind}")
-    if isinstance(version, int) and not isinstance(version, bool) and version > _VERSION:
+    known = _VERSIONS[kind]
+    if not isinstance(version, int) or isinstance(version, bool) or version < known[0]:
+        raise fail(shown, "version", f"{safe(version, 20)} is no version of {kind}.json")
+    if version > known[-1]:
         raise HeadroomError(
             f"{shown}: version: {safe(version, 20)} comes from a newer Headroom, and this one "
-            f"reads up to {_VERSION}: update this checkout",
+            f"reads up to {known[-1]}: update this checkout",
             1,
         )
     try:
-        _check_run(tree) if kind == "run" else _check(kind)(tree)
+        _check_run(tree, version) if kind == "run" else _check(kind, version)(tree)
     except fastjsonschema.JsonSchemaException as error:
         field = re.sub(r"^data\.?", "", str(error.name or "")) or "the whole file"
         problem = error.message.split(" ", 1)[-1]  # after the name of the field
@@ -90,8 +98,10 @@ def _plain(values: object, rule: dict[str, Any]) -> bool:
     if type(values) is not list or not {"type", "items"} <= set(rule) <= {"type", "items"}:
         return False
     items = rule["items"]
-    if items.get("type") == "array":
+    if items.get("type") in ("array", ["array", "null"]):
         longest = items.get("maxItems", ROWS_LIMIT)
+        if "null" in items["type"]:
+            values = [row for row in values if row is not None]
         if not all(type(row) is list and len(row) <= longest for row in values):
             return False
         values, items = list(chain.from_iterable(values)), items.get("items", {})
@@ -123,38 +133,40 @@ _right_kernels: set[bytes] = set()
 _KERNELS_KEPT, _KERNEL_BYTES = 20_000, 8192
 
 
-def _kernel_marks(tree: dict[str, Any]) -> list[bytes | None]:
+def _kernel_marks(tree: dict[str, Any], version: int) -> list[bytes | None]:
     """For each kernel of a run what it equals another by, or None for one too large to keep."""
     kernels = tree.get("kernels")
+    if type(kernels) is not list:
+        return []
     try:
-        marks = [marshal.dumps(kernel, 2) for kernel in kernels] if type(kernels) is list else []
+        marks = [marshal.dumps((version, kernel), 2) for kernel in kernels]
     except ValueError:  # nested too deeply
         return []
     return [mark if len(mark) <= _KERNEL_BYTES else None for mark in marks]
 
 
-def _check_run(tree: dict[str, Any]) -> None:
+def _check_run(tree: dict[str, Any], version: int) -> None:
     """The schema's check of a run, on the parts that aren't surely right already."""
-    marks = _kernel_marks(tree)
-    fresh = _without_plain_columns(tree)
+    marks = _kernel_marks(tree, version)
+    fresh = _without_plain_columns(tree, version)
     if marks:
         pairs = zip(tree["kernels"], marks)
         fresh["kernels"] = [kernel for kernel, mark in pairs if mark not in _right_kernels]
     try:
-        _check("run")(fresh)
+        _check("run", version)(fresh)
     except fastjsonschema.JsonSchemaException:
-        _check("run")(tree)  # which names the place as it is in the whole
+        _check("run", version)(tree)  # which names the place as it is in the whole
         raise
     if len(_right_kernels) < _KERNELS_KEPT:
         _right_kernels.update(mark for mark in marks if mark is not None)
 
 
-def _without_plain_columns(tree: dict[str, Any]) -> dict[str, Any]:
+def _without_plain_columns(tree: dict[str, Any], version: int) -> dict[str, Any]:
     """A run without the columns of numbers that need no schema to be found right."""
     kept = dict(tree)
     for table in _TABLES:
         if isinstance(tree.get(table), dict):
-            rules = _published("run")["properties"][table]["properties"]
+            rules = _published("run", version)["properties"][table]["properties"]
             kept[table] = {
                 name: [] if name in rules and _plain(column, rules[name]) else column
                 for name, column in tree[table].items()
@@ -169,7 +181,7 @@ def machine_tree(tree: object, shown: str) -> Machine:
 
 
 def run_tree(tree: object, shown: str) -> Run:
-    """`tree` if it is a run.json; `shown` is its name in errors."""
+    """`tree` if it is a run.json, as one of the newest version; `shown` is its name in errors."""
     tables = tree if isinstance(tree, dict) else {}
     for table in _TABLES:
         for name, column in tables[table].items() if isinstance(tables.get(table), dict) else ():
@@ -182,13 +194,18 @@ def run_tree(tree: object, shown: str) -> Run:
         if len(set(lengths.values())) > 1:
             name = min(lengths, key=lambda column: lengths[column])
             raise fail(shown, f"{table}.{name}", "columns of one table differ in length")
-    run = cast(Run, tree)
+    run = as_now(tables) if tables["version"] == 1 else cast(Run, tree)
     kernels, ladders, cells = run["kernels"], run["ladders"], run["cells"]
     _unique(shown, "kernels", [kernel["name"] for kernel in kernels])
     for index, kernel in enumerate(kernels):
         if kernel["group"] != kernel["name"].split("/")[0]:
             raise fail(shown, f"kernels[{index}].group", "is not the first part of its name")
-        _unique(shown, f"kernels[{index}].variants", [v["name"] for v in kernel["variants"]])
+        names = [variant["name"] for variant in kernel["variants"]]
+        _unique(shown, f"kernels[{index}].variants", names)
+        for at, variant in enumerate(kernel["variants"]):
+            if not set(variant["lacks"]) <= set(kernel["promise"] or []):
+                field = f"kernels[{index}].variants[{at}].lacks"
+                raise fail(shown, field, "has what the baseline doesn't promise")
         _unique(shown, f"kernels[{index}].inputs", kernel["inputs"])
     _in_range(shown, "ladders.kernel", ladders["kernel"], len(kernels))
     _in_range(shown, "launches.kernel", run["launches"]["kernel"], len(kernels))
@@ -206,15 +223,23 @@ def run_tree(tree: object, shown: str) -> Run:
                 raise fail(shown, f"ladders.{name}[{index}]", "index out of range")
         if ladders["n"][index] not in kernel["sizes"]:
             raise fail(shown, f"ladders.n[{index}]", "is no size of its kernel")
+        params = ladders["params"][index]
+        if params.keys() != kernel["params"].keys() or any(
+            value not in kernel["params"][name] for name, value in params.items()
+        ):
+            raise fail(shown, f"ladders.params[{index}]", "are none of its kernel")
     for index, at in enumerate(cells["ladder"]):
         if cells["variant"][index] >= len(kernels[ladders["kernel"][at]]["variants"]):
             raise fail(shown, f"cells.variant[{index}]", "index out of range")
     launches = run["plan"]["launches"]
-    columns = [("cells", name) for name in ("median", "p10", "min", "log_ratio")]
-    columns += [("ceilings", name) for name in ("median", "log_ratio")]
-    for table, name in columns:
-        for index, values in enumerate(tables[table][name]):
-            if len(values) != launches:
+    for index, at in enumerate(cells["ladder"]):
+        by_time = kernels[ladders["kernel"][at]]["measure"]["name"] == "time"
+        if by_time != (cells["value"][index] is None):
+            problem = "is there only where the kernel's measure is not time"
+            raise fail(shown, f"cells.value[{index}]", problem)
+    for table, name in _BY_LAUNCH:
+        for index, values in enumerate(tables[table].get(name, [])):
+            if values is not None and len(values) != launches:
                 raise fail(
                     shown,
                     f"{table}.{name}[{index}]",
@@ -238,8 +263,9 @@ def run_tree(tree: object, shown: str) -> Run:
         if min((value for value in values if value is not None), default=least) < least:
             raise fail(shown, field, f"a value below {least:g} is impossible")
     coordinates = zip(
-        ladders["kernel"], ladders["n"], ladders["input"], ladders["threads"], ladders["group"]
-    )
+        ladders["kernel"], ladders["n"], ladders["input"], ladders["threads"], ladders["group"],
+        map(key_of, ladders["params"]),
+    )  # fmt: skip
     _unique(shown, "ladders", list(coordinates))
     _unique(shown, "cells", list(zip(cells["ladder"], cells["variant"], cells["threads"])))
     _unique(shown, "launches", list(zip(run["launches"]["kernel"], run["launches"]["launch"])))
@@ -248,6 +274,10 @@ def run_tree(tree: object, shown: str) -> Run:
         raise fail(shown, "launches.disturbed", "is more than the attempts of a launch")
     if any(launch > launches for launch in run["launches"]["launch"]):
         raise fail(shown, "launches.launch", "more launches than the plan has")
+    for index, failed in enumerate(run["failed"]):
+        known = next((k for k in kernels if k["name"] == failed["kernel"]), None)
+        if known is None or failed["variant"] not in [v["name"] for v in known["variants"]]:
+            raise fail(shown, f"failed[{index}]", "names a variant that the record lacks")
     return run
 
 

@@ -18,7 +18,7 @@ from typing import Any, Callable, NamedTuple
 from headroom_tools import stats
 from headroom_tools.base import paths
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.base.text import duration, rate_of, safe, size, three_digits, time_of
+from headroom_tools.base.text import duration, rate_of, safe, size, three_digits
 from headroom_tools.compare import tables
 from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.differs import FACTS, moved_of
@@ -28,10 +28,9 @@ from headroom_tools.plot import make, svg
 from headroom_tools.plot.make import View
 from headroom_tools.plot.spec import Chart
 from headroom_tools.record.noise import noise_floors
-from headroom_tools.record.types import LadderKey
 from headroom_tools.show import probes
 from headroom_tools.show.remarks import needs_of
-from headroom_tools.show.rows import MOVED, Row
+from headroom_tools.show.rows import MOVED, Row, best_rows
 
 # Marks text as HTML already, for jinja2.
 Markup = Callable[[str], object]
@@ -83,30 +82,39 @@ def _sentence_of_runs(views: list[View]) -> str:
 
 
 def best_of(view: View) -> list[Row]:
-    """Each ladder's fastest variant, of the kernels' headline sizes where they have any."""
-    best: dict[LadderKey, tuple[float, Row]] = {}
-    for row in view.claims:
-        key = row.cell.ladder()
-        if row.impossible or not row.speedup or row.ns is None:
-            continue
-        if key not in best or row.ns < best[key][0]:
-            best[key] = row.ns, row
-    rows = [row for _, row in best.values()]
+    """Each ladder's best variant, of the kernels' headline sizes where they have any."""
+    rows = best_rows(view.claims)
     return [row for row in rows if row.cell.n in row.cell.kernel["headline"]] or rows
 
 
+def _sentence_of_standards(best: list[Row]) -> str:
+    """How much the best variants gain over what the standard library or plain good C++ gives."""
+    found = [
+        (row.over_standard.speedup, row.cell.kernel["name"]) for row in best if row.over_standard
+    ]
+    if not found:
+        return ""
+    middle = median(speedup for speedup, _ in found)
+    most, name = max(found)
+    ladders = "ladder has" if len(found) == 1 else "ladders have"
+    return (
+        f"{len(found)} {ladders} a standard rung, what the standard library or plain good C++ "
+        f"gives: the best variant is {three_digits(middle)} times as fast as it in the middle, at "
+        f"most {three_digits(most)} times ({name}). "
+    )
+
+
 def _sentence_of_gains(views: list[View]) -> str:
+    best = best_of(views[0])
     speedups = [
-        (row.speedup, row.cell.kernel["name"])
-        for row in best_of(views[0])
-        if row.speedup is not None
+        (row.speedup, row.cell.kernel["name"]) for row in best if row.speedup is not None
     ]
     if not speedups:
         return "No ladder has a speedup."
     middle = median(speedup for speedup, _ in speedups)
     most, least = (f(speedups, key=lambda pair: pair[0]) for f in (max, min))
     where = "In the first run the" if len(views) > 1 else "The"
-    return (
+    return _sentence_of_standards(best) + (
         f"{where} best variant of a ladder is {three_digits(middle)} times as fast as its baseline "
         f"in the middle, from {three_digits(least[0])} times ({least[1]}) to "
         f"{three_digits(most[0])} times ({most[1]})."
@@ -251,11 +259,11 @@ class _Page:
                 )
                 for own in make.ladders_of(rows):
                     bars = make.ladder(own)
-                    entry.ladders.append(markup(svg.table(bars, make.label_of(own[0]) + whose)))
+                    entry.ladders.append(markup(svg.table(bars, own[0].cell.label + whose)))
                     if self._detailed(at):
                         bars = make.launches(own)
                         if bars.rows:
-                            caption = f"launches, {make.label_of(own[0])}{whose}"
+                            caption = f"launches, {own[0].cell.label}{whose}"
                             entry.launches.append(markup(svg.table(bars, caption)))
                 if self._detailed(at):
                     charts = make.sizes(rows, view.machine) + make.threads(view.fits, kernel)
@@ -271,15 +279,17 @@ class _Page:
     def rows(self) -> tuple[list[str], str]:
         """The columns of the table of all rows, and its rows as HTML."""
         several = len(self.views) > 1
-        columns = ["run"] * several + ["kernel", "variant", "size", "per item", "rate", "speedup",
-                                       "interval", "verdict", "of ceiling"]  # fmt: skip
+        standard = any(row.over_standard for view in self.views for row in view.claims)
+        columns = ["run"] * several + ["kernel", "variant", "size", "per item", "rate"]
+        columns += ["over standard"] * standard
+        columns += ["speedup", "interval", "verdict", "of ceiling"]
         lines = []
         for view in self.views:
             only = {id(row) for row in best_of(view)} if self.level >= 4 else None
             for row in view.claims:
                 if only is None or id(row) in only:
                     lines.append(_row(row, _name(view, self.views) if several else None,
-                                      self.level < 4))  # fmt: skip
+                                      self.level < 4, standard))  # fmt: skip
         return columns, "\n".join(lines)
 
 
@@ -288,25 +298,33 @@ def _cell(text: str, value: float | None = None) -> str:
     return f'<td class="n"{known}>{escape(text)}</td>'
 
 
-def _row(row: Row, run: str | None, linked: bool) -> str:
+def _judged(row: Row) -> str:
+    """The time of an item, or what else the row's ladder is judged by."""
+    if row.cell.by_time:
+        return "<td></td>" if row.ns_per_item is None else _cell(row.told, row.ns_per_item)
+    return _cell(f"{row.cell.measure['name']} {row.told}")
+
+
+def _row(row: Row, run: str | None, linked: bool, with_standard: bool) -> str:
     cell = row.cell
     name = escape(cell.kernel["name"])
     if linked:
         name = f'<a href="#k-{name.replace("/", "-")}">{name}</a>'
-    variant = cell.variant + (" (peer)" if cell.role == "peer" else "")
-    variant += ", one thread" if cell.beside else ""
     verdict = "withheld" if row.impossible else row.verdict or ""
     parts = [f'<tr data-verdict="{verdict}">' if verdict else "<tr>"]
     parts += [f"<td>{escape(safe(run))}</td>"] if run is not None else []
-    parts += [f"<td>{name}</td><td>{escape(variant)}</td>",
-              f'<td data-v="{cell.n}">{escape(make.label_of(row))}</td>']  # fmt: skip
+    parts += [f"<td>{name}</td><td>{escape(cell.name)}</td>",
+              f'<td data-v="{cell.n}">{escape(row.cell.label)}</td>']  # fmt: skip
     if row.impossible:
-        parts += ["<td></td><td></td><td></td><td></td>"]
+        parts += ["<td></td><td></td><td></td><td></td>", "<td></td>" * with_standard]
     else:
-        rate = row.bytes_per_second
-        ns = row.ns_per_item
-        parts.append("<td></td>" if ns is None else _cell(time_of(ns), ns))
+        rate = row.bytes_per_second if cell.by_time else None
+        parts.append(_judged(row))
         parts.append(_cell(rate_of(rate), rate) if rate else "<td></td>")
+        if with_standard:
+            over = row.over_standard
+            told = f"{three_digits(over.speedup)}x" if over else ""
+            parts.append(_cell(told, over.speedup if over else None))
         speedup = f"{three_digits(row.speedup)}x" if row.speedup else ""
         parts.append(_cell(speedup, row.speedup))
         if row.lo is None or row.hi is None:

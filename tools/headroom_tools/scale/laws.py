@@ -23,7 +23,15 @@ import numpy
 from headroom_tools import stats
 from headroom_tools.machine.types import Machine
 from headroom_tools.record.cells import Cell, cells_of
-from headroom_tools.record.types import Kernel, LadderKey, Launched, Run
+from headroom_tools.record.types import (
+    Kernel,
+    LadderKey,
+    Launched,
+    Params,
+    ParamsKey,
+    Run,
+    key_of,
+)
 from headroom_tools.scale.types import Amdahl, Fit, Parameter, Point, Usl
 
 if TYPE_CHECKING:
@@ -41,7 +49,7 @@ MISFIT = 0.05  # a point that the law misses by more than this, and by more than
 
 
 class Sweep(NamedTuple):
-    """One (kernel, variant, n, input) over thread counts.
+    """One (kernel, variant, n, input, params) over thread counts.
 
     ns: ns an item by thread count and launch, NaN where a launch gave nothing. paired: relative to
     the one-thread baseline of the same rounds, so that a machine that drifts slows both alike.
@@ -52,6 +60,7 @@ class Sweep(NamedTuple):
     role: str
     n: int
     input: str
+    params: Params
     threads: list[int]
     ns: Floats
     paired: bool
@@ -78,17 +87,19 @@ def _log(values: Launched) -> Floats:
 
 
 def sweeps(run: Run) -> list[Sweep]:
-    """The sweeps of a run with at least two thread counts. Probes and placebos are none."""
+    """The sweeps of a run with at least two thread counts. Probes and placebos are none, nor what
+    is judged by another measure than time, which the laws are about."""
     ladders: dict[LadderKey, list[Cell]] = {}
     for cell in cells_of(run):
-        if not (cell.kernel["probe"] or cell.kernel["placebo"]):
+        if cell.by_time and not (cell.kernel["probe"] or cell.kernel["placebo"]):
             ladders.setdefault(cell.ladder(), []).append(cell)
-    points: dict[tuple[str, str, int, str], dict[int, tuple[Cell, Cell | None]]] = {}
+    points: dict[tuple[str, str, int, str, ParamsKey], dict[int, tuple[Cell, Cell | None]]] = {}
     for cells in ladders.values():
         reference = _reference(cells)
         for cell in cells:
             if cell.threads == cell.ladder_threads:
-                key = (cell.kernel["name"], cell.variant, cell.n, cell.input)
+                params = key_of(cell.params)
+                key = (cell.kernel["name"], cell.variant, cell.n, cell.input, params)
                 points.setdefault(key, {})[cell.threads] = (cell, reference)
     found = []
     for by_threads in points.values():
@@ -114,8 +125,8 @@ def sweeps(run: Run) -> list[Sweep]:
         cell = pairs[0][0]
         if keep.sum() >= 2:
             kept = [count for count, good in zip(threads, keep) if good]
-            found.append(Sweep(cell.kernel, cell.variant, cell.role, cell.n, cell.input, kept,
-                               ns[keep], paired))  # fmt: skip
+            found.append(Sweep(cell.kernel, cell.variant, cell.role, cell.n, cell.input,
+                               cell.params, kept, ns[keep], paired))  # fmt: skip
     return found
 
 
@@ -315,6 +326,7 @@ def fits(run: Run, machine: Machine) -> list[Fit]:
                 "variant": sweep.variant,
                 "n": sweep.n,
                 "input": sweep.input,
+                "params": sweep.params,
                 "role": sweep.role,
                 "paired": sweep.paired,
                 "points": points,

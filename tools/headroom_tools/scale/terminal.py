@@ -62,7 +62,9 @@ def print_fits(run: Run, fits: list[Fit], to: Console) -> None:
             to.print()
             about = f"{known['axis']} · {known['technique']}"
             terminal.title(to, kernel, shortened(about, 98 - len(kernel)))
-        own = ladder_label(entry["n"], entry["input"], 1, len(known["inputs"]))
+        own = ladder_label(
+            entry["n"], entry["input"], 1, entry["params"], len(known["inputs"])
+        )
         if own != label:
             label = own
             terminal.paragraph(to, own, "cyan")

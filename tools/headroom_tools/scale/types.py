@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from headroom_tools.record.types import Params
+
 
 class Parameter(TypedDict):
     """A law's parameter with its interval; None where it can't be told."""
@@ -50,6 +52,7 @@ class Fit(TypedDict):
     variant: str
     n: int
     input: str
+    params: Params
     role: str
     paired: bool
     points: list[Point]

@@ -18,7 +18,7 @@ from headroom_tools.base.text import safe
 from headroom_tools.measure import bench, plan as planning, scratch, summary
 from headroom_tools.measure.progress import Reporter
 from headroom_tools.measure.types import Catalogue, KeptArm, KeptLadder, KernelPlan, PilotPlan
-from headroom_tools.record.types import Launched
+from headroom_tools.record.types import TIME, Launched
 
 VERSION = 1
 LIMIT_S = 60.0
@@ -124,7 +124,7 @@ def _launches(
                 plans[name] = out["plan"]
                 continue
             try:
-                ladders = summary.launch(out, keep_raw=True)
+                ladders = summary.launch(out, TIME, keep_raw=True)
             except ValueError as error:
                 raise HeadroomError(f"{name}: {safe(error)}", 1) from None
             for ladder in ladders:

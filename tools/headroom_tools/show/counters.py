@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from headroom_tools.base import terminal
-from headroom_tools.base.text import ladder_label, three_digits
+from headroom_tools.base.text import three_digits
 from headroom_tools.record.counters import NAMES, per_item
 from headroom_tools.record.types import Kernel, LadderKey
 from headroom_tools.show.rows import Row
@@ -37,9 +37,7 @@ def print_table(rows: list[Row], to: Console) -> None:
             table.heading((kernel["name"], "bold"))
         if cell.ladder() != ladder:
             ladder = cell.ladder()
-            inputs, sweep = len(kernel["inputs"]), len(kernel["threads"]) > 1
-            label = ladder_label(cell.n, cell.input, cell.ladder_threads, inputs, sweep)
-            table.row((label, "cyan"), *((head, "dim") for head in heads))
+            table.row((cell.label, "cyan"), *((head, "dim") for head in heads))
             heads = [""] * len(heads)
         values = per_item(cell.counters, cell.items)
         shown = [three_digits(values[n]) if n in values else "-" for n in (*names, "ipc")]

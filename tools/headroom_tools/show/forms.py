@@ -11,6 +11,17 @@ from headroom_tools.show.remarks import alone_differs, needs_of, short_calls
 from headroom_tools.show.rows import Row
 
 
+def _over_standard(row: Row) -> dict[str, object]:
+    """A row against its ladder's standard rung, null where there is none."""
+    found = None if row.impossible else row.over_standard
+    return {
+        "standard": found.standard if found else None,
+        "over_standard": found.speedup if found else None,
+        "over_standard_lo": found.lo if found else None,
+        "over_standard_hi": found.hi if found else None,
+    }
+
+
 def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
     """`show --json`. A row names its ladder (ladder_threads), and has `counters` where the machine
     had some."""
@@ -22,7 +33,11 @@ def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
                 **row.cell.key(),
                 "ladder_threads": row.cell.ladder_threads,
                 "role": row.cell.role,
+                "lacks": row.cell.lacks,
                 "baseline": row.baseline,
+                "measure": row.cell.measure["name"],
+                "unit": row.cell.measure["unit"],
+                "value": None if row.impossible else row.value,
                 "ns_per_item": None if row.impossible else row.ns_per_item,
                 "bytes_per_second": None if row.impossible else row.bytes_per_second,
                 "flops_per_second": None if row.impossible else row.flops_per_second,
@@ -30,6 +45,7 @@ def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
                 "speedup": None if row.impossible else row.speedup,
                 "lo": None if row.impossible else row.lo,
                 "hi": None if row.impossible else row.hi,
+                **_over_standard(row),
                 "detected": row.detected,
                 "verdict": "withheld" if row.impossible else row.verdict,
                 "ceiling": row.ceiling_per_item,
@@ -37,6 +53,8 @@ def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
                 "of_ceiling_lo": row.share.lo if row.share else None,
                 "of_ceiling_hi": row.share.hi if row.share else None,
                 "probe": row.cell.probe,
+                "build_ns": row.build_ns,
+                "break_even_calls": None if row.impossible else row.break_even_calls,
                 **(
                     {"counters": counters.per_item(row.cell.counters, row.cell.items)}
                     if row.cell.counters
@@ -54,10 +72,12 @@ def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
             }
             for entry in run["missing"]
         ],
+        "failed": run["failed"],
         "left_out": run["left_out"],
         "failures": run["failures"],
         "alone_differs": alone_differs(rows),
         "short_calls": short_calls(rows),
         "disturbed": disturbance.totals(run),
+        "fixtures": run["fixtures"],
         "notes": run["notes"],
     }

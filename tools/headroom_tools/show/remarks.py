@@ -38,7 +38,9 @@ def alone_differs(rows: list[Row]) -> list[AloneDiffers]:
     found: list[AloneDiffers] = []
     for row in rows:
         base, own = bases.get(row.cell.ladder()), row.cell.alone_ns
-        if not base or not own or not row.speedup or row.cell.is_baseline(row.baseline):
+        if not base or not own or not row.speedup or not row.cell.by_time:
+            continue
+        if row.cell.is_baseline(row.baseline):
             continue
         ratio = base / own
         if abs(math.log(row.speedup / ratio)) > math.log(ALONE_LIMIT):
@@ -49,6 +51,7 @@ def alone_differs(rows: list[Row]) -> list[AloneDiffers]:
                     "n": row.cell.n,
                     "input": row.cell.input,
                     "threads": row.cell.threads,
+                    "params": row.cell.params,
                     "ladder_threads": row.cell.ladder_threads,
                     "speedup": row.speedup,
                     "alone": ratio,
@@ -68,6 +71,7 @@ def alone_checked(rows: list[Row]) -> int:
         1
         for row in rows
         if row.cell.alone_ns
+        and row.cell.by_time
         and not row.cell.is_baseline(row.baseline)
         and row.cell.ladder() in bases
     )
@@ -86,6 +90,7 @@ def short_calls(rows: list[Row]) -> list[ShortCall]:
             "n": row.cell.n,
             "input": row.cell.input,
             "threads": row.cell.threads,
+            "params": row.cell.params,
             "ladder_threads": row.cell.ladder_threads,
             "ns": row.ns,
         }
@@ -100,6 +105,8 @@ def needs_of(entry: Missing, kernels: dict[str, Kernel]) -> str:
     if entry["n"] is not None and entry["input"] is not None and entry["threads"] is not None:
         kernel = kernels.get(entry["kernel"])
         inputs = len(kernel["inputs"]) if kernel else 2
-        label = ladder_label(entry["n"], entry["input"], entry["threads"], inputs)
+        label = ladder_label(
+            entry["n"], entry["input"], entry["threads"], entry["params"] or {}, inputs
+        )
         needs = f"{label}: {needs}"
     return f"{needs} ({entry['cure']})" if entry["cure"] else needs

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from headroom_tools import stats
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.base.text import safe
+from headroom_tools.base.text import safe, time_of, value_of
 from headroom_tools.record.cells import Cell, cells_of, of_launches
 from headroom_tools.record.noise import noise_floors
-from headroom_tools.record.types import Run
+from headroom_tools.record.types import LadderKey, Launched, Run
 
 BAND = 0.02
 MOVED = ("faster", "slower")
@@ -36,12 +36,26 @@ def share_of(cell: Cell) -> Share | None:
     return Share(speedup.speedup, speedup.lo, speedup.hi) if speedup else None
 
 
+class OverStandard(NamedTuple):
+    """A cell against its ladder's standard rung: factors; bounds are None with too few launches."""
+
+    standard: str
+    speedup: float
+    lo: float | None
+    hi: float | None
+
+
 class Row(NamedTuple):
-    """A cell with what its launches say. speedup, lo and hi are factors; None where not known."""
+    """A cell with what its launches say. speedup, lo and hi are factors; None where not known.
+
+    ns: a call. value: what its ladder is judged by, ns a call where that is time.
+    break_even_calls: after how many calls making its State has paid, None where it never does.
+    """
 
     cell: Cell
     baseline: str | None
     ns: float | None
+    value: float | None
     speedup: float | None
     lo: float | None
     hi: float | None
@@ -49,6 +63,22 @@ class Row(NamedTuple):
     detected: bool | None
     verdict: str | None
     share: Share | None
+    over_standard: OverStandard | None
+    break_even_calls: float | None
+
+    @property
+    def told(self) -> str:
+        """What its ladder is judged by, with its unit: the time of an item, or `1.20 ms`."""
+        if not self.cell.by_time:
+            unit = self.cell.measure["unit"]
+            return "-" if self.value is None else value_of(self.value, unit)
+        return "-" if self.ns_per_item is None else time_of(self.ns_per_item)
+
+    @property
+    def build_ns(self) -> float | None:
+        """What making its State takes; None where it has none."""
+        times = of_launches(self.cell.build_ns)
+        return median(times) if times else None
 
     @property
     def impossible(self) -> bool:
@@ -97,7 +127,8 @@ def _rebased(cells: list[Cell], baseline: str | None) -> list[tuple[Cell, str | 
     rebased = []
     for cell in cells:
         base = bases.get(cell.ladder())
-        pairs = zip(cell.log_ratio, base.log_ratio) if base else ()
+        paired = base is not None and base.baseline == cell.baseline
+        pairs = zip(cell.log_ratio, base.log_ratio) if base and paired else ()
         ratios = [a - b for a, b in pairs if a is not None and b is not None]
         rebased.append((cell, baseline if base else None, ratios))
     return rebased
@@ -119,29 +150,72 @@ def rows_of(run: Run, baseline: str | None = None, band: float = BAND) -> list[R
         speedup.p if speedup and not cell.kernel["placebo"] else None
         for (cell, _, _), speedup in zip(rebased, judged)
     ]
+    standards = {c.ladder(): c for c in cells if c.role == "standard" and not c.beside}
+    base_ns = {
+        cell.ladder(): _middle(cell.median) for cell, base, _ in rebased if cell.is_baseline(base)
+    }
     rows = []
     for (cell, base, _), speedup, adjusted in zip(rebased, judged, stats.holm(family)):
-        times = of_launches(cell.median)
-        ns = median(times) if times else None
-        if speedup is None:
-            is_base = cell.is_baseline(base) and not cell.kernel["probe"]
-            own = 1.0 if is_base and ns else None
-            share = share_of(cell)
-            rows.append(Row(cell, base, ns, own, None, None, None, None, None, share))
-            continue
+        ns = _middle(cell.median)
+        is_base = speedup is None and cell.is_baseline(base) and not cell.kernel["probe"]
         floor = 1.0 if cell.kernel["placebo"] else floors.get(cell.kernel["noise_class"], 1.0)
+        edge = max(band, floor - 1)
         rows.append(
             Row(
-                cell,
-                base,
-                ns,
-                speedup.speedup,
-                speedup.lo,
-                speedup.hi,
-                speedup.coverage,
-                None if adjusted is None else adjusted < stats.ALPHA,
-                stats.verdict(speedup.intervals, max(band, floor - 1)),
-                share_of(cell),
+                cell=cell,
+                baseline=base,
+                ns=ns,
+                value=_middle(cell.measured),
+                speedup=speedup.speedup if speedup else 1.0 if is_base and ns else None,
+                lo=speedup.lo if speedup else None,
+                hi=speedup.hi if speedup else None,
+                coverage=speedup.coverage if speedup else None,
+                detected=None if not speedup or adjusted is None else adjusted < stats.ALPHA,
+                verdict=stats.verdict(speedup.intervals, edge) if speedup else None,
+                share=share_of(cell),
+                over_standard=_over_standard(cell, standards.get(cell.ladder())),
+                break_even_calls=_break_even(cell, base_ns.get(cell.ladder()), ns),
             )
         )
     return rows
+
+
+def _middle(values: Launched) -> float | None:
+    """The median over the launches that gave something."""
+    known = of_launches(values)
+    return median(known) if known else None
+
+
+def _over_standard(cell: Cell, standard: Cell | None) -> OverStandard | None:
+    """`cell` against its ladder's standard rung, paired by launch; None without one."""
+    if standard is None or standard.baseline != cell.baseline:
+        return None
+    if cell is standard:
+        return OverStandard(standard.variant, 1.0, None, None)
+    pairs = zip(cell.log_ratio, standard.log_ratio)
+    found = stats.speedup_of([a - b for a, b in pairs if a is not None and b is not None])
+    return OverStandard(standard.variant, found.speedup, found.lo, found.hi) if found else None
+
+
+def _break_even(cell: Cell, base_ns: float | None, ns: float | None) -> float | None:
+    """After how many calls a cell's State has paid: its cost over what a call saves."""
+    build = _middle(cell.build_ns)
+    if build is None or base_ns is None or ns is None or base_ns <= ns:
+        return None
+    return build / (base_ns - ns)
+
+
+def best_rows(rows: list[Row]) -> list[Row]:
+    """Of each ladder the best variant of those that keep the baseline's promise and aren't
+    withheld; probes and placebos have none."""
+    best: dict[LadderKey, tuple[float, Row]] = {}
+    for row in rows:
+        kernel, key = row.cell.kernel, row.cell.ladder()
+        if kernel["probe"] or kernel["placebo"] or row.impossible or row.cell.lacks:
+            continue
+        if not row.speedup or row.value is None:
+            continue
+        cost = row.cell.cost(row.value)
+        if key not in best or cost < best[key][0]:
+            best[key] = cost, row
+    return [row for _, row in best.values()]

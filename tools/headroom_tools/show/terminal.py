@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from itertools import groupby
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from headroom_tools.base.text import (
     time_of,
 )
 from headroom_tools.record.noise import noise_floors
-from headroom_tools.record.types import Kernel, LadderKey, Run
+from headroom_tools.record.types import Kernel, Run
 from headroom_tools.show import counters, disturbance
 from headroom_tools.show.remarks import (
     OVERHEAD_TIMES,
@@ -71,58 +73,89 @@ def _head(run: Run, rows: list[Row], band: float, to: Console) -> None:
 
 
 def print_ladders(rows: list[Row], to: Console) -> None:
-    """Prints rows as ladders, with what bounds each."""
-    table = terminal.Table("<<>>>><<>", limits={0: 30})
+    """Prints rows as ladders, with what bounds each; rungs of a weaker promise below the others."""
+    wide = not any(row.over_standard for row in rows)  # else a column more has to fit
+    table = terminal.Table("<<>>>>><<>", limits={0: 30 if wide else 26})
     kernel: Kernel | None = None
-    slowest: dict[LadderKey, float] = {}
-    for row in rows:
-        if row.ns:
-            key = row.cell.ladder()
-            slowest[key] = max(slowest.get(key, 0.0), row.ns)
     shown = [row for row in rows if not row.cell.kernel["placebo"]]
-    for where, found in groupby(shown, key=lambda row: row.cell.ladder()):
+    for _, found in groupby(shown, key=lambda row: row.cell.ladder()):
         rungs = list(found)
         cell = rungs[0].cell
-        header = [""] * 8
+        header = [""] * 9
         if cell.kernel is not kernel:
             kernel = cell.kernel
-            header = ["time", "per item", "rate", "speedup", "interval", "verdict", ""]
-            header.append("ceiling" if any(cell.ceiling) else "")
+            header = _header(rungs)
             about = f"{kernel['axis']} · {kernel['technique']}"
             table.heading()
             table.heading(
                 (kernel["name"], "bold"),
                 ("  " + shortened(about, 98 - len(kernel["name"])), "dim"),
             )
-        inputs, sweep = len(cell.kernel["inputs"]), len(cell.kernel["threads"]) > 1
-        label = ladder_label(cell.n, cell.input, cell.ladder_threads, inputs, sweep)
-        table.row((label, "cyan"), *((name, "dim") for name in header))
-        for row in rungs:
-            _rung(table, row, slowest.get(where, 0.0))
-        _ceiling(table, rungs[-1], slowest.get(where, 0.0))
+            if not cell.by_time:
+                table.heading((f"  judged by {cell.measure_told}", "dim"))
+        table.row((cell.label, "cyan"), *((name, "dim") for name in header))
+        most = max((row.value for row in rungs if row.value), default=0.0)
+        weaker = ""
+        for row in sorted(rungs, key=lambda row: row.cell.weaker):
+            if row.cell.weaker != weaker:
+                weaker = row.cell.weaker
+                table.heading((f"    {weaker}", "yellow"))
+            _rung(table, row, most, 10 if wide else 4)
+        _ceiling(table, rungs[-1], most, 10 if wide else 4)
+        _builds(table, rungs)
     table.print(to)
 
 
-def _rung(table: terminal.Table, row: Row, slowest: float) -> None:
-    """The line of a variant."""
+def _header(rungs: list[Row]) -> list[str]:
+    """What the columns of a kernel's ladders are called."""
+    cell = rungs[0].cell
+    measure = "per item" if cell.by_time else cell.measure["name"]
+    standard = "over std" if any(row.over_standard for row in rungs) else ""
+    ceiling = "ceiling" if any(cell.ceiling) else ""
+    rate = "rate" if cell.by_time else ""
+    first = "time" if cell.by_time else ""
+    return [first, measure, rate, standard, "speedup", "interval", "verdict", "", ceiling]
+
+
+def _builds(table: terminal.Table, rungs: list[Row]) -> None:
+    """What making the rungs' States takes, and after how many calls of the baseline it has paid."""
+    told = []
+    for row in rungs:
+        if row.build_ns is None or row.impossible:
+            continue
+        text = f"{row.cell.variant} {time_of(row.build_ns)}"
+        if row.break_even_calls is not None:
+            text += f" ({math.ceil(row.break_even_calls):,})"
+        elif not row.cell.is_baseline(row.baseline):
+            text += " (never)"
+        told.append(text)
+    lines = textwrap.wrap(f"build (calls until it has paid): {', '.join(told)}", 92)
+    for line in lines if told else ():
+        table.heading((f"    {line}", "dim"))
+
+
+def _rung(table: terminal.Table, row: Row, most: float, width: int) -> None:
+    """The line of a variant. most: of what its ladder is judged by, for the bar of `width`."""
     cell = row.cell
     name = f"  {cell.variant}" + (f", {cell.threads} thread" if cell.beside else "")
-    if cell.role == "peer":
-        name += " (peer)"
-    if row.ns is None or row.ns_per_item is None:
-        table.row(name, "", "-", "", "", "", ("no launch", "red"), "", "")
+    name += {"peer": " (peer)", "standard": " (std)"}.get(cell.role, "")
+    if row.value is None:
+        table.row(name, "", "-", "", "", "", "", ("no launch", "red"), "", "")
         return
     share = f"{row.share.of_ceiling:.2f}" if row.share else ""
     if row.impossible:
-        table.row(name, "", "withheld", "", "", "", ("above its ceiling", "bold red"), "", share)
+        above = ("above its ceiling", "bold red")
+        table.row(name, "", "withheld", "", "", "", "", above, "", share)
         return
     is_base = cell.is_baseline(row.baseline)
-    rate = row.bytes_per_second
+    rate = row.bytes_per_second if cell.by_time else None
+    over = row.over_standard
     table.row(
         (name, "" if is_base else "bold"),
-        (terminal.bar(row.ns / slowest), "blue"),
-        time_of(row.ns_per_item),
+        (terminal.bar(row.value / most if most else 0.0, width), "blue"),
+        row.told,
         rate_of(rate) if rate else "",
+        (_factor(over.speedup) if over else "", "" if is_base else "bold"),
         (_factor(row.speedup) if row.speedup else "", "" if is_base else "bold"),
         _bounds(row),
         (row.verdict or "", terminal.VERDICT_STYLE.get(row.verdict or "", "")),
@@ -131,7 +164,7 @@ def _rung(table: terminal.Table, row: Row, slowest: float) -> None:
     )
 
 
-def _ceiling(table: terminal.Table, row: Row, slowest: float) -> None:
+def _ceiling(table: terminal.Table, row: Row, slowest: float, width: int) -> None:
     """The last line of a ladder: what the machine's own probe leaves."""
     least, probe = row.ceiling_per_item, row.cell.probe
     if least is None or probe is None or not slowest:
@@ -139,10 +172,10 @@ def _ceiling(table: terminal.Table, row: Row, slowest: float) -> None:
     rate = row.cell.bytes / row.cell.items / least * 1e9
     table.row(
         (f"  ceiling: {probe.removeprefix('machine/')}", "dim"),
-        (terminal.bar(least * row.cell.items / slowest), "dim"),
+        (terminal.bar(least * row.cell.items / slowest, width), "dim"),
         (time_of(least), "dim"),
         (rate_of(rate) if rate else "", "dim"),
-        *[""] * 5,
+        *[""] * 6,
     )
 
 
@@ -216,6 +249,7 @@ def _alone(rows: list[Row], to: Console) -> None:
             entry["n"],
             entry["input"],
             entry["ladder_threads"],
+            entry["params"],
             len(kernel["inputs"]),
             len(kernel["threads"]) > 1,
         )
@@ -247,6 +281,14 @@ def _cure_of(reason: str) -> str:
     return ": --filter, or --profile thorough" if "too long for" in reason else ""
 
 
+def launches_told(launches: list[int]) -> str:
+    """`in the pilot`, `in launches 2, 3`."""
+    later = [str(launch) for launch in launches if launch > 0]
+    parts = ["the pilot"] if 0 in launches else []
+    parts += [f"launch{'es' if len(later) > 1 else ''} {', '.join(later)}"] if later else []
+    return f"in {' and '.join(parts)}"
+
+
 def _absent(run: Run, to: Console) -> None:
     kernels = {kernel["name"]: kernel for kernel in run["kernels"]}
     if run["missing"]:
@@ -262,8 +304,19 @@ def _absent(run: Run, to: Console) -> None:
         terminal.title(to, "left out", "and what measures it")
         table = terminal.Table("<<<")
         for left in run["left_out"]:
-            label = ladder_label(left["n"], left["input"], left["threads"], 2)
+            label = ladder_label(left["n"], left["input"], left["threads"], left["params"], 2)
             table.row(left["kernel"], label, left["reason"] + _cure_of(left["reason"]))
+        table.print(to)
+    if run["failed"]:
+        to.print()
+        terminal.title(to, "failed", "these variants; the others of their ladders were measured")
+        table = terminal.Table("<<<", limits={0: 44, 2: 300})
+        for failed in run["failed"]:
+            label = ladder_label(
+                failed["n"], failed["input"], failed["threads"], failed["params"], 2
+            )
+            told = f"{launches_told(failed['launches'])}: {failed['message']}"
+            table.row(f"{failed['kernel']}/{failed['variant']}", label, told)
         table.print(to)
     if run["failures"]:
         to.print()

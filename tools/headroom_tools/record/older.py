@@ -1,0 +1,41 @@
+"""Records of version 1, read as what is written now: what they lack is null, or empty."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from headroom_tools.record.types import TIME, Run
+
+
+def _kernel(old: dict[str, Any]) -> dict[str, Any]:
+    variants: list[dict[str, Any]] = [
+        {**variant, "promise": None, "lacks": [], "promise_note": ""} for variant in old["variants"]
+    ]
+    return {
+        **old, "measure": TIME, "promise": None, "fixtures": [], "params": {}, "variants": variants
+    }  # fmt: skip
+
+
+def _coordinates(old: dict[str, Any]) -> dict[str, Any]:
+    """An entry of `missing`, `left_out` or `failures`, which may be of a ladder or of none."""
+    return {**old, "params": None if old["n"] is None else {}}
+
+
+def as_now(old: dict[str, Any]) -> Run:
+    """A valid tree of version 1 with the fields of version 2; its `version` stays."""
+    ladders, cells, launches = old["ladders"], old["cells"], old["launches"]
+    nothing = [None] * len(cells["ladder"])
+    entries = {
+        name: [_coordinates(entry) for entry in old[name]]
+        for name in ("missing", "left_out", "failures")
+    }
+    return cast(Run, {
+        **old,
+        **entries,
+        "kernels": [_kernel(kernel) for kernel in old["kernels"]],
+        "ladders": {**ladders, "params": [{}] * len(ladders["kernel"])},
+        "cells": {**cells, "value": nothing, "build_ns": nothing},
+        "launches": {**launches, "start": [None] * len(launches["kernel"])},
+        "failed": [],
+        "fixtures": [],
+    })  # fmt: skip
