@@ -79,8 +79,8 @@ def test_instructions_per_cycle_need_both():
 def test_a_damaged_column_is_refused(golden):
     cells = len(golden["cells"]["ladder"])
     golden["cells"]["cycles"] = [1.5] * cells
-    validate.run_tree(golden, "run.json")
-    assert rows_of(golden)[0].cell.counters == {"cycles": 1.5}
+    run = validate.run_tree(golden, "run.json")
+    assert rows_of(run)[0].cell.counters == {"cycles": 1.5}
     for damage in ([1.5] * (cells - 1), [-1.0] + [None] * (cells - 1), ["1"] * cells):
         golden["cells"]["cycles"] = damage
         with pytest.raises(HeadroomError, match="cycles"):

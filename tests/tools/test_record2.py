@@ -196,9 +196,11 @@ def test_the_speedup_over_standard_comes_first(headroom):
     head = next(line for line in text.splitlines() if "over std" in line)
     assert head.index("over std") < head.index("speedup")
     line = next(line for line in text.splitlines() if line.strip().startswith("built "))
-    assert line.split()[4:6] == ["3.99x", "9.98x"], line
+    words = line.split()
+    assert words.index("3.99x") < words.index("9.98x")
     assert "library (std)" in text
-    assert max(map(len, text.splitlines())) <= 100
+    ladders = text[: text.index("noise floor")]
+    assert max(map(len, ladders.splitlines())) <= 110  # a column more than without a standard
     assert "over std" not in headroom("show", golden_run(BASE)).stdout
 
 

@@ -105,7 +105,7 @@ def test_runs_of_one_machine_are_told_apart_by_their_label(headroom):
     text = _run(headroom, golden_run(BASE), later).read_text()
     assert "<h1>Headroom: test-2c-8g, 2 runs</h1>" in text and "In the first run the best" in text
     assert text.count('<th scope="row">test-2c-8g</th>') == 1, "one line a machine"
-    assert "base, 2026-01-01; later, 2026-01-01" in text and "<td>later</td>" in text
+    assert "base, 2026-01-01; later, 2026-02-01" in text and "<td>later</td>" in text
 
 
 def test_ticks_stay_in_their_picture():
@@ -193,7 +193,8 @@ def _hostile(root):
     run["notes"] = [SCRIPT, "{{ 7*7 }} {% raw %}"]
     run["libraries"] = {"abseil": SCRIPT}
     run["failures"] = [{"kernel": "simd/sum", "launch": 1, "kind": "error", "n": None,
-                        "input": None, "threads": None, "message": SCRIPT}]  # fmt: skip
+                        "input": None, "threads": None, "params": None,
+                        "message": SCRIPT}]  # fmt: skip
     for kernel in run["kernels"]:
         kernel["technique"] = SCRIPT
         for variant in kernel["variants"]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from headroom_tools.machine.types import Machine
-from headroom_tools.record.types import Build, LeftOut, Measure, Missing, Params
+from headroom_tools.record.types import Build, Fixture, LeftOut, Measure, Missing, Params
 
 INTERFACE = 2  # version of the program's catalogue, of its plans and of its output
 
@@ -299,6 +299,7 @@ class State(TypedDict):
     catalogue: Catalogue
     selection: dict[str, list[CatalogueLadder]]
     missing: list[Missing]
+    fixtures: list[Fixture]
     notes: list[str]
     out: str | None
     scratch: str

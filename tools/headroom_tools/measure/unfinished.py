@@ -101,6 +101,7 @@ def create(
         "catalogue": catalogue,
         "selection": selection.ladders,
         "missing": selection.missing,
+        "fixtures": [],
         "notes": notes,
         "out": str(out) if out else None,
         "scratch": str(options.scratch),

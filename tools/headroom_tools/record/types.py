@@ -246,7 +246,7 @@ class Fixture(TypedDict):
     """A server or data set that the run's launches shared, as it was started."""
 
     name: str
-    version: str
+    version: str | None
     settings: dict[str, str]
 
 
