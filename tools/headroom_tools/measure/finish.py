@@ -122,7 +122,7 @@ def assemble(
             plan["left_out"],
             failures,
             _failed(launches),
-            [],
+            state["fixtures"],
             [safe(note) for note in notes],
         ),
     )

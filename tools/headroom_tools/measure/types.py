@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from headroom_tools.machine.types import Machine
-from headroom_tools.record.types import Build, LeftOut, Measure, Missing, Params
+from headroom_tools.record.types import Build, Fixture, LeftOut, Measure, Missing, Params
 
 INTERFACE = 2  # version of the program's catalogue, of its plans and of its output
 
@@ -67,7 +67,7 @@ class CatalogueLadder(Coordinates):
 
 
 class CatalogueKernel(TypedDict):
-    """A kernel, as the program has it."""
+    """A kernel, as the program has it. fixtures: the servers that it needs."""
 
     name: str
     group: str
@@ -300,6 +300,7 @@ class State(TypedDict):
     selection: dict[str, list[CatalogueLadder]]
     missing: list[Missing]
     notes: list[str]
+    fixtures: list[Fixture]
     out: str | None
     scratch: str
     raw: bool
