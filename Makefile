@@ -43,8 +43,8 @@ export ARG_SUBSET := $(value SUBSET)
 export ARG_RESULTS := $(value RESULTS)
 unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
 unexport KERNELS SUBSET RESULTS
-# tools/deps.sh reads it: auto, off or unset.
-export DEPS
+# tools/deps.sh reads them: auto, off or unset; 1 or unset.
+export DEPS SERVICES
 
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 # The program that the tools run, and a Python that has all they need.
@@ -94,7 +94,8 @@ help:
 	@echo 'make report     one page, report.html; RUNS="RUN RUN" (default: the newest of each machine)'
 	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only check them)'
 	@echo 'make list       every kernel and its variants, and what the missing variants need'
-	@echo 'make deps       only set up what is missing (retries what could not be installed before)'
+	@echo 'make deps       only set up what is missing (retries what could not be installed before);'
+	@echo '                SERVICES=1: also PostgreSQL and Redis, for the kernels that need a server'
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
 	@echo 'make check-all  every compiler, sanitizer and architecture, without each optional library'
 	@echo 'make fuzz       random bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
@@ -188,7 +189,7 @@ test-asan-ubsan test-tsan test-clang test-aarch64: test-%:
 	@$(call ctest,$*)
 
 # Each optional library left out alone, then all at once: still builds, still right.
-WITHOUT ?= openmp liburing sqlite peers openmp;liburing;sqlite;peers
+WITHOUT ?= openmp liburing sqlite peers services openmp;liburing;sqlite;peers;services
 test-without:
 	@tools/deps.sh test
 	@set -e; for without in $(foreach one,$(WITHOUT),'$(one)'); do \

@@ -69,10 +69,11 @@ endforeach()
 # What kernels/core/need.cpp is compiled with: which of all optional libraries are there.
 add_library(headroom_have INTERFACE)
 
-# headroom_optional(name group [TARGET target | LIBRARY name] [HEADER header])
-# Makes headroom_<name>. `group` is what HEADROOM_WITHOUT names.
+# headroom_optional(name group [TARGET target | LIBRARY name] [HEADER header [FOLDER folder]])
+# Makes headroom_<name>. `group` is what HEADROOM_WITHOUT names; `folder` one below the usual ones where
+# the header may be.
 function(headroom_optional name group)
-  cmake_parse_arguments(ARG "" "TARGET;LIBRARY;HEADER" "" ${ARGN})
+  cmake_parse_arguments(ARG "" "TARGET;LIBRARY;HEADER;FOLDER" "" ${ARGN})
   set(found 1)
   if("${group}" IN_LIST HEADROOM_WITHOUT)
     set(found 0)
@@ -88,7 +89,8 @@ function(headroom_optional name group)
     endif()
   endif()
   if(ARG_HEADER)
-    find_path(HEADROOM_${name}_INCLUDE NAMES ${ARG_HEADER} PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE})
+    find_path(HEADROOM_${name}_INCLUDE NAMES ${ARG_HEADER}
+              PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE} ${ARG_FOLDER})
     mark_as_advanced(HEADROOM_${name}_INCLUDE)
     if(NOT HEADROOM_${name}_INCLUDE)
       set(found 0)
@@ -132,3 +134,5 @@ headroom_optional(primesieve peers TARGET primesieve::primesieve)
 headroom_optional(roaring peers TARGET roaring::roaring)
 headroom_optional(boost_flat_map peers HEADER boost/unordered/unordered_flat_map.hpp)
 headroom_optional(vqsort peers HEADER hwy/contrib/sort/vqsort.h)
+headroom_optional(libpq services LIBRARY pq HEADER libpq-fe.h FOLDER postgresql)
+headroom_optional(hiredis services LIBRARY hiredis HEADER hiredis/hiredis.h)

@@ -105,7 +105,7 @@ TEST_CASE("variants agree at every benchmark size and input") {
     DYNAMIC_SECTION(kernel.meta.name) {
       for (std::size_t n : kernel.meta.sizes)
         for (const std::string& input : kernel.meta.inputs) {
-          const Setting setting{n, input, 7};
+          const Setting setting{n, input, 7, 1, every_params(kernel).front()};
           if (kernel.meta.demand(setting).memory > kMostMemory) continue;
           const absl::Status status = check_agreement(kernel, setting, 1);
           INFO(std::string(status.message()));
@@ -130,7 +130,8 @@ TEST_CASE("every kernel says what it needs to be listed, timed and cited") {
       CHECK(kernel.group() == "machine");
     }
     for (std::size_t n : kernel.meta.sizes) {
-      const Demand demand = kernel.meta.demand({n, kernel.meta.inputs.front(), 1});
+      const Demand demand =
+          kernel.meta.demand({n, kernel.meta.inputs.front(), 1, 1, every_params(kernel).front()});
       CHECK(demand.items > 0);
     }
     for (const VariantInfo& v : kernel.variants) {

@@ -15,6 +15,8 @@
 # it asks once; else it stops with status 2. DEPS=off never installs: it stops only where the build
 # or the tools can't do without, and CMake then tries to download the required libraries.
 # Optional packages never stop it: their variants are listed as missing by the benchmark.
+# With SERVICES=1 it also sets up PostgreSQL and Redis, which runs then start for themselves: no
+# server of the system's is made or started.
 #
 # It assumes nothing but sh and the distribution's own package manager.
 # Word splitting is meant wherever a list is passed, and the table's columns are read by name.
@@ -30,6 +32,7 @@ spaces=$IFS
 #   R required tool    L required library, else CMake downloads it    P required Python module
 #   T the same, for tests only         F for .ci/run and make lint                  A for make check-all
 #   O optional                         X for make test-aarch64, which unpacks L's packages for arm64
+#   S optional, with SERVICES=1        Debian's redis-tools has the server's program, and no service
 # `a|b`: either will do. `-`: not packaged there, or part of another package.
 table='
 R c++            c++,g++,clang++ g++ gcc-c++ gcc gcc
@@ -67,6 +70,10 @@ O croaring       -  libroaring-dev croaring-devel croaring croaring
 O mimalloc       -  libmimalloc2.0|libmimalloc3 mimalloc mimalloc mimalloc
 O util-linux     lscpu,sysctl  util-linux util-linux util-linux -
 O dmidecode      dmidecode dmidecode dmidecode dmidecode -
+S postgresql     postgres postgresql postgresql-server postgresql postgresql@17|postgresql@16
+S libpq          -  libpq-dev libpq-devel postgresql-libs libpq
+S redis          redis-server,valkey-server,redis-check-rdb redis-tools|valkey-tools valkey|redis valkey|redis redis
+S hiredis        -  libhiredis-dev hiredis-devel hiredis hiredis
 F clang-format   clang-format    clang-format clang-tools-extra clang llvm
 F clang-tidy     clang-tidy      clang-tidy clang-tools-extra clang llvm
 F shellcheck     shellcheck      shellcheck ShellCheck shellcheck shellcheck
@@ -167,7 +174,7 @@ TABLE
     if [ "$package" = - ]; then
       package=
       # Part of another package here, or not to be had: nothing to name or to install.
-      case $class in O | F | A) satisfied=yes ;; esac
+      case $class in O | S | F | A) satisfied=yes ;; esac
     fi
     IFS='|'
     for alternative in $package; do
@@ -179,7 +186,7 @@ TABLE
       R) missing_tools="$missing_tools $name=$package" ;;
       L) missing_libraries="$missing_libraries $name=$package" ;;
       P | T) missing_python="$missing_python $name=$package" ;;
-      O) missing_optional="$missing_optional $name=$package" ;;
+      O | S) missing_optional="$missing_optional $name=$package" ;;
       F | A | X) missing_tools="$missing_tools $name=$package" ;; # asked for by name: required
     esac
   done <<TABLE
@@ -200,6 +207,7 @@ select_rows() {
     check-all) classes=RLPTOFA ;;
     aarch64) classes=RX ;;
   esac
+  [ "${SERVICES:-}" != 1 ] || classes=${classes}S
   wanted=$(echo "$table" | while read -r class rest; do
     case $classes in *"${class:-none}"*) echo "$class $rest" ;; esac
   done)
@@ -226,6 +234,15 @@ choose() {
     else
       unobtainable="$unobtainable ${entry%%=*}"
     fi
+  done
+}
+
+# All of a list but the first word.
+without() {
+  left_out=$1
+  shift
+  for word in "$@"; do
+    if [ "$word" != "$left_out" ]; then echo "$word"; fi
   done
 }
 
@@ -291,6 +308,16 @@ install_command() {
   esac
 }
 
+# Debian's package makes a cluster and starts it, unless it is told not to while it is installed.
+clusters=/etc/postgresql-common/createcluster.d
+no_cluster() {
+  echo "mkdir -p $clusters && echo create_main_cluster = false >$clusters/headroom.conf"
+}
+makes_cluster() {
+  [ $family = apt ] || return 1
+  case " $* " in *' postgresql '*) ;; *) return 1 ;; esac
+}
+
 venv_command() { echo "python3 -m venv build/venv && build/venv/bin/pip install $modules"; }
 
 # What a person would type. Required and optional apart, so that one that isn't to be had doesn't
@@ -301,7 +328,11 @@ print_commands() {
     refresh=$(refresh_command "$prefix")
     if [ -n "$required$optional" ] && [ -n "$refresh" ]; then echo "  $refresh"; fi
     if [ -n "$required" ]; then echo "  $(install_command "$prefix")$required"; fi
-    if [ -n "$optional" ]; then echo "  $(install_command "$prefix")$optional"; fi
+    if [ -n "$optional" ]; then
+      if makes_cluster $optional; then echo "  ${prefix}sh -c '$(no_cluster)'"; fi
+      echo "  $(install_command "$prefix")$optional"
+      if makes_cluster $optional; then echo "  ${prefix}rm $clusters/headroom.conf"; fi
+    fi
   fi
   if [ -n "$venv" ]; then echo "  $(venv_command)"; fi
 }
@@ -353,6 +384,7 @@ for argument in "$@"; do
   esac
 done
 case ${DEPS:-} in '' | auto | off) ;; *) die "DEPS=$DEPS: it is auto, off or not set" ;; esac
+case ${SERVICES:-} in '' | 0 | 1) ;; *) die "SERVICES=$SERVICES: it is 1, 0 or not set" ;; esac
 
 if has dpkg-query && has apt-get; then family=apt
 elif has rpm && has dnf; then family=dnf
@@ -492,6 +524,11 @@ if [ $family != none ]; then
   }
   if [ -n "$required" ] && ! run_install $required; then
     die "the command above failed (its own message is above)"
+  fi
+  if makes_cluster $optional; then
+    trap '${sudo}rm -f $clusters/headroom.conf' EXIT
+    trap 'exit 130' HUP INT TERM
+    ${sudo}sh -c "$(no_cluster)" || optional=$(without postgresql $optional)
   fi
   if [ -n "$optional" ] && ! run_install $optional; then
     echo "deps: trying the optional packages one by one" >&2

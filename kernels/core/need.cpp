@@ -52,5 +52,7 @@ bool built_with_re2() { return HEADROOM_HAVE_RE2 != 0; }
 bool built_with_primesieve() { return HEADROOM_HAVE_PRIMESIEVE != 0; }
 bool built_with_boost_flat_map() { return HEADROOM_HAVE_BOOST_FLAT_MAP != 0; }
 bool built_with_roaring() { return HEADROOM_HAVE_ROARING != 0; }
+bool built_with_libpq() { return HEADROOM_HAVE_LIBPQ != 0; }
+bool built_with_hiredis() { return HEADROOM_HAVE_HIREDIS != 0; }
 
 }  // namespace headroom::internal

@@ -29,6 +29,8 @@ bool built_with_re2();
 bool built_with_primesieve();
 bool built_with_boost_flat_map();
 bool built_with_roaring();
+bool built_with_libpq();
+bool built_with_hiredis();
 }  // namespace internal
 
 // Libraries found when the program was configured. A kernel that uses one names it in a line
@@ -59,6 +61,10 @@ inline constexpr Need kBoostFlatMap{
     "put the headers of Boost 1.81 or later where the compiler looks, rebuild"};
 inline constexpr Need kRoaring{"croaring", internal::built_with_roaring,
                                "install libroaring-dev, rebuild"};
+// With the servers that they talk to: support/postgres.h and support/redis.h have those needs.
+inline constexpr Need kLibpq{"libpq", internal::built_with_libpq, "make deps SERVICES=1, rebuild"};
+inline constexpr Need kHiredis{"hiredis", internal::built_with_hiredis,
+                               "make deps SERVICES=1, rebuild"};
 
 // Features of the host, asked of the running system by doing what a variant would do. (io_uring's
 // are in support/ring.h, since what to try depends on the variant.)

@@ -9,6 +9,7 @@ core), busyonce (but only the first time that a launch is started), throws (vari
 the others go on).
 FAKE_LOG names a file to which each start is appended. FAKE_MORE adds the kernels of MORE: a
 standard rung and what is built, promises, and what is judged by another measure than time.
+FAKE_SERVED adds a kernel that needs the fixture redis; the mode `shutdown` ends that server.
 """
 
 import itertools
@@ -17,6 +18,7 @@ import os
 import random
 import re
 import signal
+import socket
 import sys
 import time
 
@@ -82,6 +84,36 @@ def kernel(name, axis, sizes, headline, threads=(1,), placebo="", noise="cpu", i
 KNOWN = [VARIANTS[0], ("copy", "optimized", 1.0, [])] + [
     (f"plus_{percent:g}", "optimized", 1 + percent / 100, []) for percent in (0.5, 1, 2, 5)
 ]
+
+
+def served():
+    """A kernel that needs a Redis, which is there where the environment names one."""
+    there = bool(os.environ.get("HEADROOM_REDIS"))
+    needs = [{"name": "redis", "available": there, "cure": "make deps SERVICES=1"}]
+    tree = kernel("caching/fake_get", "network", [16], [16], noise="threads")
+    tree["fixtures"] = ["redis"]
+    for variant in tree["variants"]:
+        variant["needs"] = variant["needs"] + needs
+        variant["available"] = variant["available"] and there
+    if not there:
+        tree["ladders"] = []
+    return tree
+
+
+def tell_server(word):
+    """Sends a command to the server that the environment names; what it answers."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(10)
+        connection.connect(os.environ["HEADROOM_REDIS"].split(",")[0])
+        connection.sendall(f"AUTH {os.environ['REDISCLI_AUTH']}\r\n{word}\r\n".encode())
+        told = b""
+        while True:
+            more = connection.recv(256)
+            told += more
+            if not more or told.count(b"\n") == 2:
+                return told
+
+
 KERNELS = [
     kernel("machine/overhead", "scalar", [1], [1], probe=True),
     kernel("machine/placebo_cpu", "scalar", [4096], [4096], placebo="cpu"),
@@ -107,6 +139,8 @@ MORE = [
 BUILD_NS = {"built": 180_000.0, "library": 400_000.0}  # what making their State takes
 if "FAKE_MORE" in os.environ:
     KERNELS += MORE
+if "FAKE_SERVED" in os.environ:
+    KERNELS.append(served())
 CATALOGUE = {
     "version": 2,
     "build": {"compiler": "GNU 12.2.0", "flags": "-O3 -DNDEBUG -I/opt/secret",
@@ -190,6 +224,12 @@ def main():
     if "FAKE_LOG" in os.environ:
         with open(os.environ["FAKE_LOG"], "a") as stream:
             stream.write(f"{name} {launch}\n")
+    if entry.get("fixtures"):
+        if mode("shutdown", name, launch):
+            tell_server("SHUTDOWN")
+        if tell_server("PING") != b"+OK\r\n+PONG\r\n":
+            print("headroom-bench: redis: no answer", file=sys.stderr)
+            return 2
     if mode("sleep", name, launch):
         time.sleep(0.2)
     if mode("crash", name, launch):

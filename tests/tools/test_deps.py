@@ -29,6 +29,7 @@ OPTIONAL = [
     "libisal-dev", "zlib1g-dev", "libprimesieve-dev", "libroaring-dev",
     "libmimalloc2.0", "util-linux", "dmidecode",
 ]  # fmt: skip
+SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev"]
 PYTHON = [f"python3-{name}" for name in MODULES]
 EVERYTHING = [*TOOLS.values(), "python3", *LIBRARIES, *PYTHON, *OPTIONAL]
 
@@ -106,7 +107,12 @@ class Machine:
         script = (ROOT / "tools" / "deps.sh").read_text()
         assert "/usr/bin/python3" in script
         self.script = self.checkout / "tools" / "deps.sh"
-        self.script.write_text(script.replace("/usr/bin/python3", f"{self.bin}/system-python3"))
+        script = script.replace("/usr/bin/python3", f"{self.bin}/system-python3")
+        self.clusters = folder / "createcluster.d"
+        assert "/etc/postgresql-common/createcluster.d" in script
+        self.script.write_text(
+            script.replace("/etc/postgresql-common/createcluster.d", str(self.clusters))
+        )
         self.script.chmod(0o755)
         (folder / "tool").write_text("#!/bin/sh\n" + TOOL)
         (folder / "log").write_text("")
@@ -465,7 +471,63 @@ def test_arm_needs_a_cross_compiler_and_apt(machine: Machine) -> None:
     assert done.stderr.startswith("deps: aarch64: only where apt is")
 
 
-@pytest.mark.parametrize("arguments, more", [(["bogus"], {}), ([], {"DEPS": "banana"})])
+def test_services_are_only_for_those_who_ask(machine: Machine) -> None:
+    machine.offered([*EVERYTHING, *SERVICES])
+    done = machine.run()
+    assert (done.returncode, done.stderr, machine.log) == (0, "", [])
+    assert machine.run(SERVICES="0").stderr == ""
+    done = machine.run(SERVICES="1")
+    assert done.returncode == 0, done.stderr
+    assert "deps: missing, optional: postgresql libpq redis hiredis\n" in done.stderr
+    assert all(machine.has(name) for name in SERVICES)
+    assert machine.run(SERVICES="1").stderr == ""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_cluster_of_the_systems_is_made(machine: Machine, fails: bool) -> None:
+    """Debian's postgresql makes one while it is installed, unless a file says otherwise then."""
+    machine.offered([*EVERYTHING, *SERVICES])
+    seen = f'cat {machine.clusters}/headroom.conf >>"$FAKE/seen"\n'
+    machine.shim("apt-get", seen + ("exit 100" if fails else APT_GET))
+    machine.without("libtbb-dev")
+    assert machine.run(FAKE_UID="1000", DEPS="auto", SERVICES="1").returncode == 0
+    told = (machine.folder / "seen").read_text().splitlines()
+    assert set(told) == {"create_main_cluster = false"}
+    assert list(machine.clusters.iterdir()) == [], "other installations are as they were"
+    assert any(line.startswith("sudo -n sh -c mkdir -p ") for line in machine.log)
+
+
+def test_where_that_cannot_be_said_postgresql_is_left_out(machine: Machine) -> None:
+    machine.offered([*EVERYTHING, *SERVICES])
+    machine.clusters.write_text("no folder")
+    done = machine.run(SERVICES="1")
+    assert done.returncode == 0
+    assert not machine.has("postgresql") and machine.has("redis-tools")
+    assert "deps: could not be had, their variants will be missing: postgresql\n" in done.stderr
+
+
+def test_the_command_that_is_named_for_services_makes_no_cluster_either(machine: Machine) -> None:
+    machine.offered([*EVERYTHING, *SERVICES])
+    done = machine.run(FAKE_UID="1000", SERVICES="1")
+    assert done.returncode == 0
+    lines = [line.strip() for line in done.stderr.splitlines()]
+    (install,) = [index for index, line in enumerate(lines) if line.endswith(SERVICES[-1])]
+    file = f"{machine.clusters}/headroom.conf"
+    assert lines[install - 1].endswith(f"echo create_main_cluster = false >{file}'")
+    assert lines[install + 1] == f"sudo rm {file}"
+
+
+def test_servers_that_are_there_by_another_name_will_do(machine: Machine) -> None:
+    machine.offered([*EVERYTHING, *SERVICES])
+    machine.installed([*EVERYTHING, "libpq-dev", "libhiredis-dev"])
+    machine.shim("valkey-server", "")
+    machine.shim("postgres", "")
+    assert machine.run(SERVICES="1").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "arguments, more", [(["bogus"], {}), ([], {"DEPS": "banana"}), ([], {"SERVICES": "yes"})]
+)
 def test_bad_usage(machine: Machine, arguments: list[str], more: dict[str, str]) -> None:
     done = machine.run(*arguments, **more)
     assert done.returncode == 2

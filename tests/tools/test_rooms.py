@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "stats": "",
     "machine": "base",
     "record": "base stats machine",
-    "measure": "base machine record",
+    "fixtures": "base record",
+    "measure": "base machine record fixtures",
     "show": "base stats machine record",
     "compare": "base stats machine record show",
     "scale": "base stats machine record",
@@ -26,7 +27,8 @@ MAY_IMPORT = {
     "report": "base stats record show compare plot",
     "cite": "base stats record show compare export",
     "selfcheck": "base stats record measure show compare",
-    "cli": "base machine record measure show compare scale export plot report cite selfcheck",
+    "cli": "base machine record fixtures measure show compare scale export plot report cite"
+    " selfcheck",
 }
 
 

@@ -14,13 +14,16 @@ from rich.text import Text
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import FULL_DISK, HeadroomError
 from headroom_tools.base.text import duration, size
+from headroom_tools.fixtures.held import Held, named, started_for, users_own
 from headroom_tools.machine.fingerprint import memory_available
 from headroom_tools.measure import bench, lock, scratch
 from headroom_tools.measure.cautions import Subject, found as cautions_found
 
 if TYPE_CHECKING:
-    from headroom_tools.measure.plan import Estimate, Selection
+    from headroom_tools.measure.plan import Selection
     from headroom_tools.measure.progress import Reporter
+    from headroom_tools.measure.runner import Run
+    from headroom_tools.measure.types import CatalogueKernel
 
 
 def selfcheck(arguments: argparse.Namespace) -> int:
@@ -45,8 +48,7 @@ def selfcheck(arguments: argparse.Namespace) -> int:
         file = paths.selfchecks() / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{kind}.jsonl"
         files = [file]
         scratch_folder = (arguments.scratch or paths.scratch()).absolute()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupted)
+        _stop_on_signals()
         with lock.measuring():
             ladders = plan.selfcheck_kernels(tree)
             _cautions(Subject(tree, ladders, []), reporter, False)
@@ -77,8 +79,14 @@ def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def _stop_on_signals() -> None:
+    """What ends a process in other ways than Ctrl-C is taken as that."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
+
+
 def run(arguments: argparse.Namespace) -> int:
-    from headroom_tools.measure import plan, unfinished
+    from headroom_tools.measure import plan, runner, unfinished
     from headroom_tools.measure.progress import Reporter
 
     to = terminal.console(to_stderr=arguments.json)
@@ -101,12 +109,16 @@ def run(arguments: argparse.Namespace) -> int:
                 f"--resume goes on with what the run was started with: leave out {', '.join(clash)}"
             )
         folder = unfinished.newest()
-        with lock.measuring():
-            reporter = Reporter(to)
-            state = unfinished.state_of(folder)
+        reporter = Reporter(to)
+        state = unfinished.state_of(folder)
+        _stop_on_signals()
+        with lock.measuring(), Held(Path(state["scratch"]), reporter.warn) as servers:
             subject = Subject(state["catalogue"], state["selection"], state["missing"])
             unfinished.add_notes(folder, _cautions(subject, reporter, arguments.strict))
-            return _measure(folder, reporter, arguments)
+            kernels = [k for k in state["catalogue"]["kernels"] if k["name"] in state["selection"]]
+            _serve(servers, kernels, Path(state["scratch"]), reporter)
+            unfinished.check_fixtures(folder, servers.facts())
+            return _measure(runner.Run(folder, reporter, servers), arguments)
 
     profile = arguments.profile or "standard"
     tree, _ = bench.catalogue()
@@ -116,15 +128,10 @@ def run(arguments: argparse.Namespace) -> int:
             f"--simd-target {target}: not supported here; there are "
             f"{', '.join(tree['simd_targets']) or 'none'}"
         )
-    selection = plan.select(tree, profile, arguments.filter, memory_available())
-    if not selection.ladders:
-        reasons = sorted({f"{e['kernel']} needs {e['needs']}" for e in selection.missing})
-        raise HeadroomError(
-            f"nothing can be measured here: {'; '.join(reasons[:3]) or 'no ladder'}"
-        )
-    estimate = plan.estimate(selection, profile)
+    kernels = plan.matching(tree, arguments.filter)
     if arguments.dry_run:
-        return _dry_run(profile, selection, estimate, arguments.json, to)
+        selection = plan.select(tree, profile, arguments.filter, memory_available())
+        return _dry_run(profile, selection, kernels, arguments.json, to)
     options = unfinished.Options(
         profile,
         arguments.filter,
@@ -136,11 +143,18 @@ def run(arguments: argparse.Namespace) -> int:
         target,
         arguments.raw,
     )
-    with lock.measuring():
-        reporter = Reporter(to)
+    reporter = Reporter(to)
+    _stop_on_signals()
+    with lock.measuring(), Held(options.scratch, reporter.warn) as servers:
+        _serve(servers, kernels, options.scratch, reporter)
+        if servers.environment:
+            tree, _ = bench.catalogue(servers.environment)
+        selection = plan.select(tree, profile, arguments.filter, memory_available())
+        _check_any(selection)
+        estimate = plan.estimate(selection, profile)
         subject = Subject(tree, selection.ladders, selection.missing)
         notes = _cautions(subject, reporter, arguments.strict)
-        folder = unfinished.create(options, tree, selection, notes)
+        folder = unfinished.create(options, tree, selection, notes, servers.facts())
         if selection.added:
             reporter.line(f"riding along for the noise floor: {', '.join(selection.added)}")
         if profile == "thorough" or not to.is_terminal:
@@ -149,7 +163,29 @@ def run(arguments: argparse.Namespace) -> int:
                 f"up to {size(estimate.memory_bytes)} of memory and "
                 f"{size(estimate.scratch_bytes)} of scratch space"
             )
-        return _measure(folder, reporter, arguments)
+        return _measure(runner.Run(folder, reporter, servers), arguments)
+
+
+def _check_any(selection: Selection) -> None:
+    """HeadroomError where nothing is left to measure."""
+    if not selection.ladders:
+        reasons = sorted({f"{e['kernel']} needs {e['needs']}" for e in selection.missing})
+        raise HeadroomError(
+            f"nothing can be measured here: {'; '.join(reasons[:3]) or 'no ladder'}"
+        )
+
+
+def _serve(
+    servers: Held, kernels: list[CatalogueKernel], folder: Path, reporter: Reporter
+) -> None:
+    """Starts the servers that `kernels` name, and says so."""
+    names = named(kernels)
+    if names:
+        scratch.prepare(folder)
+        servers.start(names)
+    for facts in servers.facts():
+        if not users_own(facts["name"]):
+            reporter.line(f"started for this run: {facts['name']} {facts['version']}")
 
 
 def _cautions(subject: Subject, reporter: Reporter, strict: bool) -> list[str]:
@@ -165,15 +201,26 @@ def _cautions(subject: Subject, reporter: Reporter, strict: bool) -> list[str]:
 
 
 def _dry_run(
-    profile: str, selection: Selection, estimate: Estimate, as_json: bool, to: Console
+    profile: str, selection: Selection, kernels: list[CatalogueKernel], as_json: bool, to: Console
 ) -> int:
+    """What the run would take; of kernels whose servers it would start, that isn't known yet."""
+    from headroom_tools.measure import plan
+
+    starts = started_for(kernels)
+    served = [k["name"] for k in kernels if set(k["fixtures"]) & set(starts)]
+    missing = [entry for entry in selection.missing if entry["kernel"] not in served]
+    if not served:
+        _check_any(selection)
+    estimate = plan.estimate(selection, profile)
     ladders = sum(len(found) for found in selection.ladders.values())
     tree = {
         "profile": profile,
         "kernels": list(selection.ladders),
+        "served": served,
+        "starts": starts,
         "ladders": ladders,
         **estimate._asdict(),
-        "missing": selection.missing,
+        "missing": missing,
     }
     if as_json:
         terminal.print_json(tree)
@@ -188,22 +235,20 @@ def _dry_run(
     table.row("memory", f"up to {size(estimate.memory_bytes)}")
     table.row("scratch space", f"up to {size(estimate.scratch_bytes)}")
     table.row("bytes written", f"at most about {size(estimate.written_bytes)} in all")
-    for entry in selection.missing:
+    if served:
+        table.row("and with servers", f"{', '.join(served)}: {', '.join(starts)} would be started")
+    for entry in missing:
         name = "/".join(filter(None, (entry["kernel"], entry["variant"])))
         table.row(("missing", "yellow"), f"{name}: {needs_of(entry, {})}")
     table.print(to)
     return 0
 
 
-def _measure(folder: Path, reporter: Reporter, arguments: argparse.Namespace) -> int:
-    """Measures what is left of the run in `folder`, prints its record, and judges it."""
-    from headroom_tools.measure import runner
+def _measure(run: Run, arguments: argparse.Namespace) -> int:
+    """Measures what is left of a run, prints its record, and judges it."""
     from headroom_tools.show import disturbance
     from headroom_tools.show.terminal import print_run
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupted)
-    run = runner.Run(folder, reporter)
     try:
         finished = run.measure()
     except KeyboardInterrupt:

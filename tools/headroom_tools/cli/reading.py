@@ -11,12 +11,13 @@ from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.machine.fingerprint import fingerprint
 from headroom_tools.measure import bench
+from headroom_tools.measure.served import expected
 
 
 def list_(arguments: argparse.Namespace) -> int:
     from headroom_tools.measure import catalogue
 
-    kernels = catalogue.listed(bench.catalogue()[0])
+    kernels = catalogue.listed(expected(bench.catalogue()[0]))
     if arguments.json:
         terminal.print_json({"kernels": kernels})
     else:

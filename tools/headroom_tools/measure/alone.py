@@ -64,6 +64,7 @@ def run(
     plans: dict[str, KernelPlan],
     budget: float,
     report: Reporter,
+    environment: dict[str, str | None],
 ) -> None:
     """Runs what isn't on disk yet, of the kernels that have speedups to hold, within `budget`."""
     names = [n for n in plans if not (kernels[n]["placebo"] or kernels[n]["probe"])]
@@ -91,7 +92,7 @@ def run(
                     bench.time_limit(share),
                     state["simd_target"],
                     tick,
-                    bench.environment(state["catalogue"]),
+                    environment,
                 )
             left -= ended.seconds
             kept = {

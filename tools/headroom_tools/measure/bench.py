@@ -5,7 +5,6 @@ A process that crashes, hangs or writes nonsense is a value (Ended), never an ex
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import random
@@ -13,13 +12,12 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from statistics import median
 from typing import Callable, NamedTuple
 
-from headroom_tools.base import files, paths
+from headroom_tools.base import files, paths, processes
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe, without_paths
 from headroom_tools.machine.fingerprint import steal_ticks
@@ -43,16 +41,6 @@ class Ended(NamedTuple):
     seconds: float
     load: float
     steal: float
-
-
-_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def _die_with_parent() -> None:
-    """In the child: be killed when the tool is, or a killed run would go on measuring."""
-    if _libc is not None:
-        _libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _wait(process: subprocess.Popen[bytes], limit: float, tick: Callable[[], None] | None) -> bool:
@@ -106,6 +94,12 @@ def _last_line(path: Path) -> str:
     return without_paths(re.sub(r"^headroom-bench: ", "", filled[-1])) if filled else ""
 
 
+def _surroundings(more: dict[str, str | None] | None) -> dict[str, str]:
+    """The tool's own environment with `more`; None there is for what it must not have."""
+    wanted: dict[str, str | None] = {**os.environ, **(more or {})}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
 def start(
     arguments: list[str],
     folder: Path,
@@ -118,9 +112,9 @@ def start(
     folder: where its `stdout` and `stderr` are kept. environment: what it gets beside ours, None
     for what it must not have. tick: called about once a second meanwhile.
     """
-    wanted: dict[str, str | None] = {**os.environ, **(environment or {})}
     stolen, ticks = steal_ticks()
     began = time.monotonic()
+    parent = os.getpid()
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
         try:
             process = subprocess.Popen(
@@ -128,9 +122,10 @@ def start(
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={name: value for name, value in wanted.items() if value is not None},
+                env=_surroundings(environment),
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                # Or the process of a killed run would go on measuring.
+                preexec_fn=lambda: processes.die_with(parent, signal.SIGKILL),
             )
         except OSError as error:
             raise HeadroomError(
@@ -172,8 +167,11 @@ def environment(catalogue: Catalogue) -> dict[str, str | None]:
     return {**told, "HEADROOM_CPUS": cpus} if good else {}
 
 
-def catalogue() -> tuple[Catalogue, str]:
-    """(the program's catalogue, its text). HeadroomError where it gives none."""
+def catalogue(environment: dict[str, str | None] | None = None) -> tuple[Catalogue, str]:
+    """(the program's catalogue, its text). HeadroomError where it gives none.
+
+    environment: as for start(); a server that it names makes variants available.
+    """
     program = paths.bench()
     try:
         done = subprocess.run(
@@ -181,6 +179,7 @@ def catalogue() -> tuple[Catalogue, str]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=_surroundings(environment),
             timeout=60,
         )
     except subprocess.TimeoutExpired:

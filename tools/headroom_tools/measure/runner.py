@@ -6,6 +6,7 @@ same as going on after a launch.
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import time
@@ -16,6 +17,7 @@ from typing import Callable, cast
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import duration, safe, without_paths
+from headroom_tools.fixtures.held import Held
 from headroom_tools.measure import (
     alone,
     bench,
@@ -47,7 +49,8 @@ GIVE_UP_AFTER = 2  # launches of a kernel that fail one after another
 class Run:
     """One run, new or resumed. `measure` ends with the record in its place."""
 
-    def __init__(self, folder: Path, reporter: Reporter):
+    def __init__(self, folder: Path, reporter: Reporter, held: Held):
+        """held: the servers that the run's kernels name, started."""
         self._folder = folder
         self._work = folder / "work"
         self._report = reporter
@@ -57,7 +60,8 @@ class Run:
         self._scratch = Path(self._state["scratch"])
         self._kernels = {kernel["name"]: kernel for kernel in self._state["catalogue"]["kernels"]}
         self._selection = self._state["selection"]
-        self._environment = bench.environment(self._state["catalogue"])
+        self._held = held
+        self._environment = {**bench.environment(self._state["catalogue"]), **held.environment}
         self._work.mkdir(exist_ok=True)
         scratch_space.prepare(self._scratch)
         self._launches = unfinished.read_launches(folder)
@@ -102,18 +106,23 @@ class Run:
                 f"`headroom run --resume`; {self.kept()}"
             )
         start = self._since_start()
-        with scratch_space.for_launch(self._scratch, label) as own:
-            ended, out = bench.launch(
-                plan,
-                index,
-                self._work,
-                own,
-                chance,
-                bench.time_limit(limit),
-                self._state["simd_target"],
-                tick,
-                self._environment,
-            )
+        out: Output | None = None
+        without = self._without(kernel)
+        if without:
+            ended = bench.Ended("error", without, 0.0, os.getloadavg()[0], 0.0)
+        else:
+            with scratch_space.for_launch(self._scratch, label) as own:
+                ended, out = bench.launch(
+                    plan,
+                    index,
+                    self._work,
+                    own,
+                    chance,
+                    bench.time_limit(limit),
+                    self._state["simd_target"],
+                    tick,
+                    self._environment,
+                )
         ladders: list[KeptLadder] = []
         if out is not None:
             try:
@@ -146,6 +155,10 @@ class Run:
             if fit and tree["plan"] is None and ended.status == "ok":
                 tree["status"], tree["message"] = "error", "gave no plan"
         return tree
+
+    def _without(self, kernel: str) -> str | None:
+        """Which server the kernel can't have any more; None where all that it names answer."""
+        return self._held.lacking(self._kernels[kernel]["fixtures"])
 
     def _check_known(self, kernel: str, ladders: list[KeptLadder]) -> None:
         """ValueError for a ladder or variant that the catalogue doesn't have."""
@@ -204,14 +217,17 @@ class Run:
                 self._fix_plan()
                 self._passes()
                 if self._profile.alone_s:
+                    plans = self._plan["plans"]
                     alone.run(
                         self._folder,
                         self._state,
                         self._kernels,
-                        self._plan["plans"],
+                        {name: plans[name] for name in plans if not self._without(name)},
                         self._alone_budget_s(self._spent_s()),
                         self._report,
+                        self._environment,
                     )
+                self._state["notes"] += self._held.failures()
                 finish.assemble(self._folder, self._state, self._plan, self._launches)
         return finish.place(self._folder, self._state)
 
@@ -336,6 +352,8 @@ class Run:
         last = [self._launches.get((name, i)) for i in range(max(1, index - GIVE_UP_AFTER), index)]
         if any(one["status"] == "mismatch" for tree in last if tree for one in tree["ladders"]):
             return True
+        if last and last[-1] and last[-1]["status"] != "ok" and self._without(name):
+            return True  # told once, and it doesn't come back
         return len(last) == GIVE_UP_AFTER and all(
             tree is None or tree["status"] not in ("ok", "mismatch") for tree in last
         )

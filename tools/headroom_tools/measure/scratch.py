@@ -9,29 +9,11 @@ import shutil
 from pathlib import Path
 from typing import Iterator
 
-from headroom_tools.base import paths
+from headroom_tools.base import paths, processes
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import size
 
 _NAME = re.compile(r"headroom-(\d{1,10})-(\d{1,20})-.*")
-
-
-def _started(pid: int) -> str | None:
-    """When process `pid` started, in the kernel's ticks ("0" where unknown); None if it is dead."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
-            return stream.read().rpartition(")")[2].split()[19]
-    except OSError:
-        pass
-    if os.path.isdir("/proc/self"):
-        return None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except OSError:
-        pass
-    return "0"
 
 
 def prepare(folder: Path) -> None:
@@ -49,7 +31,7 @@ def prepare(folder: Path) -> None:
         ) from None
     for entry in entries:
         match = _NAME.fullmatch(entry.name)
-        if match and _started(int(match[1])) != match[2]:
+        if match and processes.started(int(match[1])) != int(match[2]):
             shutil.rmtree(entry.path, ignore_errors=True)
 
 
@@ -64,7 +46,7 @@ def lacks_space(folder: Path, needed: int) -> str | None:
 @contextlib.contextmanager
 def for_launch(folder: Path, label: str) -> Iterator[Path]:
     """A new folder below `folder` for one launch; it and all in it is removed at the end."""
-    own = folder / f"headroom-{os.getpid()}-{_started(os.getpid())}-{label}"
+    own = folder / f"headroom-{os.getpid()}-{processes.started(os.getpid())}-{label}"
     try:
         own.mkdir(parents=True)
     except OSError as error:

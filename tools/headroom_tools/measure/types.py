@@ -67,7 +67,7 @@ class CatalogueLadder(Coordinates):
 
 
 class CatalogueKernel(TypedDict):
-    """A kernel, as the program has it."""
+    """A kernel, as the program has it. fixtures: the servers that it needs."""
 
     name: str
     group: str
@@ -301,6 +301,7 @@ class State(TypedDict):
     missing: list[Missing]
     fixtures: list[Fixture]
     notes: list[str]
+    fixtures: list[Fixture]
     out: str | None
     scratch: str
     raw: bool

@@ -23,6 +23,7 @@ from headroom_tools.measure import plan as planning, scratch as scratch_space
 from headroom_tools.measure.assemble import End, run_json
 from headroom_tools.measure.types import Catalogue, Launch, LaunchKey, RunPlan, State
 from headroom_tools.record import source, validate
+from headroom_tools.record.types import Fixture
 
 VERSION = 2  # of state.json, and of all that an unfinished run keeps
 LABEL_LENGTH = 36  # so that the name of a run is at most 64
@@ -61,11 +62,16 @@ def check_folder(folder: Path, what: str, cure: str) -> None:
 
 
 def create(
-    options: Options, catalogue: Catalogue, selection: planning.Selection, notes: list[str]
+    options: Options,
+    catalogue: Catalogue,
+    selection: planning.Selection,
+    notes: list[str],
+    fixtures: list[Fixture],
 ) -> Path:
     """Makes the folder of a new run and writes its state.json; returns the folder.
 
-    notes: what goes into the record beside what the run itself finds.
+    notes: what goes into the record beside what the run itself finds. fixtures: what the record
+    says of the servers.
     """
     check_folder(paths.runs(), "the folder of unfinished runs", "free some space or make it yours")
     out = options.out or (None if options.profile == "smoke" else paths.results())
@@ -103,6 +109,7 @@ def create(
         "missing": selection.missing,
         "fixtures": [],
         "notes": notes,
+        "fixtures": fixtures,
         "out": str(out) if out else None,
         "scratch": str(options.scratch),
         "raw": options.raw,
@@ -127,7 +134,7 @@ def _check_catalogue(state: State) -> None:
     }  # fmt: skip
     try:
         missing, notes = state["missing"], state["notes"]
-        end = End(set(), state["started"], 0.0, missing, [], [], [], [], notes)
+        end = End(set(), state["started"], 0.0, missing, [], [], [], state["fixtures"], notes)
         run = run_json(state, plan, [], {}, end)
         validate.run_tree(run, "the benchmark program's catalogue")
         validate.machine_tree(state["fingerprint"], "this machine's fingerprint")
@@ -179,6 +186,17 @@ def state_of(folder: Path) -> State:
             "began, and two programs don't mix: start a new run, or remove the folder"
         )
     return cast(State, state)
+
+
+def check_fixtures(folder: Path, now: list[Fixture]) -> None:
+    """HeadroomError where a server that the run in `folder` began with is another one now."""
+    before = {facts["name"]: facts for facts in state_of(folder)["fixtures"]}
+    for facts in now:
+        if before.get(facts["name"], facts) != facts:
+            raise HeadroomError(
+                f"{paths.shown(folder)}: {facts['name']} has another version or other settings "
+                "than when this run began: start a new run, or remove the folder"
+            )
 
 
 def add_notes(folder: Path, notes: list[str]) -> None:

@@ -243,7 +243,8 @@ class Failed(CellKey):
 
 
 class Fixture(TypedDict):
-    """A server or data set that the run's launches shared, as it was started."""
+    """A server or data set that the run's launches shared, as it was started. version: None where
+    it was another's."""
 
     name: str
     version: str | None

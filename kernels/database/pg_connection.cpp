@@ -1,0 +1,256 @@
+// database/pg_connection: n rows of PostgreSQL, each asked for by its key, one after the other.
+//
+// A connection is a process of the server's, which is forked, checks who asks, and reads the
+// catalogue before its first statement: some hundred times the work of finding one row by its
+// index. What a program pays for each statement beside that is its parsing and planning, which a
+// statement that was prepared has behind it. The rows come over the server's Unix socket where
+// `headroom run` starts it: no wire. Out: the rows, each value read back. Warm: the table is in the
+// server's memory.
+//
+// Links: libpq
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <mutex>
+
+#include "core/kernel.h"
+#include "support/postgres.h"
+#include "support/slices.h"
+
+namespace headroom {
+namespace {
+
+constexpr std::int32_t kAccounts = 10'000;
+
+std::int64_t balance_of(std::int64_t key) { return key * 48'271 % 1'000'003; }
+
+class Accounts;  // the table
+
+struct PgConnection {
+  struct Call {
+    std::span<const std::int32_t> keys;
+    const Accounts* table;
+  };
+  struct Input {
+    std::vector<std::int32_t> keys;
+    Slices slices;
+    std::shared_ptr<const Accounts> table;  // none without a server
+    Call at(std::size_t turn) const { return {slices.of(keys, turn), table.get()}; }
+  };
+  using Output = std::vector<std::string>;  // a row each: key|owner|balance
+
+  static Input make(const Setting& setting, Rng& rng);
+  static absl::Status same(const Call& call, const Output& want, const Output& got) {
+    Output truth;
+    for (const std::int64_t key : call.keys) {
+      const std::string text = std::to_string(key);
+      truth.push_back(text + "|owner " + text + "|" + std::to_string(balance_of(key)));
+    }
+    const absl::Status right = exact(truth, want);
+    return right.ok() ? exact(want, got) : right;
+  }
+};
+using Input = PgConnection::Input;
+using Call = PgConnection::Call;
+using Output = PgConnection::Output;
+
+#if HEADROOM_HAVE_LIBPQ
+
+// A table that goes with the last who holds it. Its name is this program's own, so that in a server
+// that somebody else uses too nothing else is touched.
+class Accounts {
+ public:
+  Accounts() {
+    Postgres server;
+    server.execute(("CREATE TABLE " + name_ +
+                    " (key integer PRIMARY KEY, owner text NOT NULL, balance bigint NOT NULL)")
+                       .c_str());
+    server.execute(
+        ("INSERT INTO " + name_ +
+         " SELECT i, 'owner ' || i, i::bigint * 48271 % 1000003 FROM generate_series(1, " +
+         std::to_string(kAccounts) + ") AS i")
+            .c_str());
+    server.execute(("VACUUM ANALYZE " + name_).c_str());
+  }
+  ~Accounts() {
+    try {
+      Postgres().execute(("DROP TABLE " + name_).c_str());
+    } catch (const std::runtime_error&) {
+      // The server has gone, and the table with it.
+    }
+  }
+  Accounts(const Accounts&) = delete;
+
+  // The statement for one row; `key` is a number, or $1.
+  std::string select(const char* key) const {
+    return "SELECT key, owner, balance FROM " + name_ + " WHERE key = " + key;
+  }
+
+ private:
+  const std::string name_ = "headroom_accounts_" + std::to_string(getpid());
+};
+
+std::shared_ptr<const Accounts> accounts() {
+  static std::weak_ptr<const Accounts> last;
+  std::shared_ptr<const Accounts> table = last.lock();
+  if (table == nullptr && postgres_answers()) last = table = std::make_shared<const Accounts>();
+  return table;
+}
+
+// The values of a result's only row.
+std::string row_of(const Postgres::Result& result) {
+  if (PQntuples(result.get()) != 1) throw std::runtime_error("postgresql: no such row");
+  std::string row = PQgetvalue(result.get(), 0, 0);
+  for (int field = 1; field < 3; ++field) (row += '|') += PQgetvalue(result.get(), 0, field);
+  return row;
+}
+
+using Digits = std::array<char, 12>;
+const char* digits(std::int32_t key, Digits& into) {
+  *std::to_chars(into.data(), into.data() + into.size() - 1, key).ptr = '\0';
+  return into.data();
+}
+
+std::string ask(Postgres& server, const Accounts& table, std::int32_t key) {
+  Digits text;
+  return row_of(server.execute(table.select(digits(key, text)).c_str()));
+}
+
+// A connection for each row: a process forked, a session begun, and both ended.
+void naive(const Call& call, Output& out) {
+  out.resize(call.keys.size());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    Postgres server;
+    out[i] = ask(server, *call.table, call.keys[i]);
+  }
+}
+
+struct Open {
+  explicit Open(const Input&) {}
+  Postgres server;
+};
+
+// The process is there already, and its cache of the catalogue is warm.
+void reused(Open& state, const Call& call, Output& out) {
+  out.resize(call.keys.size());
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = ask(state.server, *call.table, call.keys[i]);
+}
+
+constexpr char kByKey[] = "by_key";
+
+std::string ask_prepared(Postgres& server, std::int32_t key) {
+  Digits text;
+  const char* const values[] = {digits(key, text)};
+  return row_of(server.execute_prepared(kByKey, values));
+}
+
+struct Prepared {
+  explicit Prepared(const Input& in) { server.prepare(kByKey, in.table->select("$1").c_str()); }
+  Postgres server;
+};
+
+// The statement was parsed and planned once: what is left is a message there, a row of an index,
+// and a message back.
+void prepared(Prepared& state, const Call& call, Output& out) {
+  out.resize(call.keys.size());
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = ask_prepared(state.server, call.keys[i]);
+}
+
+// Connections that stand ready for whoever needs one, each with its statement.
+class Pool {
+ public:
+  static constexpr int kSize = 4;
+  explicit Pool(const Input& in) {
+    for (int i = 0; i < kSize; ++i) idle_.push_back(std::make_unique<Prepared>(in));
+  }
+  std::unique_ptr<Prepared> take() {
+    const std::lock_guard lock(mutex_);
+    if (idle_.empty()) throw std::runtime_error("postgresql: the pool has no connection left");
+    std::unique_ptr<Prepared> taken = std::move(idle_.back());
+    idle_.pop_back();
+    return taken;
+  }
+  void give(std::unique_ptr<Prepared> taken) {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(taken));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Prepared>> idle_;
+};
+
+// A connection is borrowed for each row: any number of clients share few, for two locks a row.
+void pool(Pool& state, const Call& call, Output& out) {
+  out.resize(call.keys.size());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    std::unique_ptr<Prepared> borrowed = state.take();
+    out[i] = ask_prepared(borrowed->server, call.keys[i]);
+    state.give(std::move(borrowed));
+  }
+}
+
+constexpr auto kNaive = run<naive>;
+constexpr auto kReused = run<reused>;
+constexpr auto kPrepared = run<prepared>;
+constexpr auto kPool = run<pool>;
+#else
+class Accounts {};
+std::shared_ptr<const Accounts> accounts() { return nullptr; }
+constexpr auto kNaive = kNotBuilt, kReused = kNotBuilt, kPrepared = kNotBuilt, kPool = kNotBuilt;
+#endif
+
+Input PgConnection::make(const Setting& setting, Rng& rng) {
+  Input in;
+  FastRng fast(rng());
+  in.slices = Slices::covering(1 << 16, setting.n);
+  in.keys.resize(in.slices.items());
+  for (std::int32_t& key : in.keys) key = 1 + static_cast<std::int32_t>(bounded(fast, kAccounts));
+  in.table = accounts();
+  return in;
+}
+
+constexpr Need kNeeds[] = {kLibpq, kPostgres};
+
+constexpr Variant<PgConnection> kVariants[] = {
+    {.name = "naive",
+     .run = kNaive,
+     .what = "a connection for each row: a process forked, a session begun and ended",
+     .needs = kNeeds},
+    {.name = "reused",
+     .run = kReused,
+     .what = "one connection, kept: its process and its cache of the catalogue are there",
+     .needs = kNeeds},
+    {.name = "prepared",
+     .run = kPrepared,
+     .what = "and the statement is parsed and planned once, for all rows",
+     .needs = kNeeds},
+    {.name = "pool",
+     .run = kPool,
+     .what = "and the connection is borrowed from a pool for each row: clients share few of them",
+     .needs = kNeeds},
+};
+
+const Registrar kRegistrar({.name = "database/pg_connection",
+                            .axis = Axis::kNetwork,
+                            .technique = "connections kept, statements prepared",
+                            .sizes = {1, 8},
+                            .headline = {1, 8},
+                            .ceiling = {"machine/loopback", "unix"},
+                            .promise = Promise::kExact | Promise::kFresh,
+                            .fixtures = {"postgresql"},
+                            .demand =
+                                [](const Setting& s) {
+                                  const auto n = static_cast<double>(s.n);
+                                  return Demand{.items = n,
+                                                .accesses = n,
+                                                .working_set = 1 << 20,
+                                                .memory = 8 << 20};
+                                },
+                            .test_sizes = {1, 2, 5}},
+                           kVariants);
+
+}  // namespace
+}  // namespace headroom

@@ -1,0 +1,128 @@
+// A connection to Redis, through hiredis. A kernel that includes this has `// Links: hiredis`.
+#pragma once
+
+#include "core/need.h"
+#include "support/servers.h"
+
+#if HEADROOM_HAVE_HIREDIS
+#include <hiredis/hiredis.h>
+#include <sys/time.h>
+
+#include <cstdlib>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+#endif
+
+namespace headroom {
+
+#if HEADROOM_HAVE_HIREDIS
+// Connected from its beginning to its end. What fails is a std::runtime_error with the server's
+// message.
+class Redis {
+ public:
+  enum class Via { kTcp, kSocket };
+  struct Free {
+    void operator()(redisReply* reply) const { freeReplyObject(reply); }
+  };
+  using Reply = std::unique_ptr<redisReply, Free>;
+
+  // To the server that HEADROOM_REDIS names, with the password in REDISCLI_AUTH if there is one.
+  explicit Redis(Via via) {
+    const RedisAddresses all = redis_addresses();
+    if (via == Via::kTcp ? all.port == 0 : all.socket.empty())
+      throw std::runtime_error("HEADROOM_REDIS names no such address");
+    const timeval limit{5, 0};
+    context_.reset(via == Via::kTcp ? redisConnectWithTimeout(all.host.c_str(), all.port, limit)
+                                    : redisConnectUnixWithTimeout(all.socket.c_str(), limit));
+    if (context_ == nullptr) throw std::runtime_error("redis: out of memory");
+    if (context_->err != 0) fail(context_->errstr);
+    const char* const password = std::getenv("REDISCLI_AUTH");
+    if (password != nullptr && *password != '\0') command({"AUTH", password});
+  }
+
+  // The answer to one command, waited for. A command is its words, of any bytes.
+  Reply command(std::span<const std::string_view> words) {
+    append(words);
+    return reply();
+  }
+  Reply command(std::initializer_list<std::string_view> words) {
+    return command(std::span(words.begin(), words.size()));
+  }
+
+  // Puts a command into the buffer; it is sent with the next reply that is asked for.
+  void append(std::span<const std::string_view> words) {
+    texts_.clear();
+    sizes_.clear();
+    for (const std::string_view word : words) {
+      texts_.push_back(word.data());
+      sizes_.push_back(word.size());
+    }
+    if (redisAppendCommandArgv(context_.get(), static_cast<int>(words.size()), texts_.data(),
+                               sizes_.data()) != REDIS_OK)
+      fail(context_->errstr);
+  }
+  void append(std::initializer_list<std::string_view> words) {
+    append(std::span(words.begin(), words.size()));
+  }
+
+  // The answer to the first command that has none yet.
+  Reply reply() {
+    void* raw = nullptr;
+    if (redisGetReply(context_.get(), &raw) != REDIS_OK) fail(context_->errstr);
+    Reply reply(static_cast<redisReply*>(raw));
+    if (reply->type == REDIS_REPLY_ERROR) fail(reply->str);
+    return reply;
+  }
+
+ private:
+  struct Close {
+    void operator()(redisContext* context) const { redisFree(context); }
+  };
+
+  [[noreturn]] static void fail(std::string_view message) {
+    throw std::runtime_error("redis: " + without_names(message));
+  }
+
+  std::unique_ptr<redisContext, Close> context_;
+  std::vector<const char*> texts_;
+  std::vector<std::size_t> sizes_;
+};
+
+namespace internal {
+inline bool redis_connects(Redis::Via via) {
+  try {
+    Redis(via).command({"PING"});
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+}  // namespace internal
+
+// Whether a connection succeeds; asked once.
+inline bool redis_answers() {
+  static const bool answers = internal::redis_connects(Redis::Via::kTcp);
+  return answers;
+}
+inline bool redis_socket_answers() {
+  static const bool answers = internal::redis_connects(Redis::Via::kSocket);
+  return answers;
+}
+#else
+inline bool redis_answers() { return false; }
+inline bool redis_socket_answers() { return false; }
+#endif
+
+inline constexpr Need kRedis{
+    "redis", redis_answers,
+    "make deps SERVICES=1 (headroom run starts a server), or name HOST:PORT in HEADROOM_REDIS"};
+inline constexpr Need kRedisSocket{
+    "redis socket", redis_socket_answers,
+    "make deps SERVICES=1 (headroom run starts a server), or name a Unix socket in HEADROOM_REDIS"};
+
+}  // namespace headroom

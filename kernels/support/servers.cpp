@@ -1,0 +1,57 @@
+#include "support/servers.h"
+
+#include <charconv>
+#include <cstdlib>
+
+namespace headroom {
+namespace {
+
+void add_address(std::string_view text, RedisAddresses& all) {
+  if (!text.empty() && text.front() == '/') {
+    all.socket = text;
+    return;
+  }
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return;
+  std::string_view host = text.substr(0, colon), port = text.substr(colon + 1);
+  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  int number = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (error != std::errc{} || end != port.data() + port.size() || number < 1 || number > 65535)
+    return;
+  all.host = host;
+  all.port = number;
+}
+
+}  // namespace
+
+RedisAddresses parse_redis_addresses(std::string_view text) {
+  RedisAddresses all;
+  for (;;) {
+    const std::size_t comma = text.find(',');
+    add_address(text.substr(0, comma), all);
+    if (comma == std::string_view::npos) return all;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+RedisAddresses redis_addresses() {
+  const char* const text = std::getenv("HEADROOM_REDIS");
+  return parse_redis_addresses(text == nullptr ? "" : text);
+}
+
+std::string without_names(std::string_view message) {
+  // What stands before is where the connection went.
+  constexpr std::string_view kFailed = "failed: ";
+  const std::size_t failed = message.rfind(kFailed);
+  if (failed != std::string_view::npos) message.remove_prefix(failed + kFailed.size());
+  std::string kept;
+  bool quoted = false;
+  for (const char c : message.substr(0, message.find('\n'))) {
+    if (c == '"') quoted = !quoted;
+    if (!quoted || c == '"') kept += c;
+  }
+  return kept;
+}
+
+}  // namespace headroom

@@ -1,0 +1,30 @@
+// Servers that the environment names, and what may be said of them.
+//
+// `headroom run` starts them and sets the environment; a user may name servers of their own
+// instead. No message of these headers' tells an address, a user or a password: a record would keep
+// it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace headroom {
+
+// Where a Redis listens: a Unix socket, TCP, or both. Empty and 0 where it doesn't.
+struct RedisAddresses {
+  std::string socket;
+  std::string host;
+  int port = 0;
+};
+
+// Reads HEADROOM_REDIS: PATH, HOST:PORT, or both with a comma between. Nothing for what is neither.
+RedisAddresses parse_redis_addresses(std::string_view text);
+
+// The addresses in the environment.
+RedisAddresses redis_addresses();
+
+// A server's or a library's message, of one line, without what names a server, a user or a
+// database: libpq says `connection to server at "db.example" failed: FATAL: ... user "bob"`.
+std::string without_names(std::string_view message);
+
+}  // namespace headroom

@@ -1,0 +1,59 @@
+// What is read from the environment about servers, and what messages about them may tell.
+#include "support/servers.h"
+
+#include <string>
+
+#include "catch.h"
+
+namespace headroom {
+namespace {
+
+TEST_CASE("HEADROOM_REDIS names a Unix socket, a TCP address, or both") {
+  RedisAddresses all = parse_redis_addresses("/run/a folder/ö.sock,127.0.0.1:6380");
+  CHECK(all.socket == "/run/a folder/ö.sock");
+  CHECK(all.host == "127.0.0.1");
+  CHECK(all.port == 6380);
+
+  all = parse_redis_addresses("db.example:6379");
+  CHECK(all.socket.empty());
+  CHECK(all.host == "db.example");
+  CHECK(all.port == 6379);
+
+  all = parse_redis_addresses("[::1]:7");
+  CHECK(all.host == "::1");
+  CHECK(all.port == 7);
+
+  CHECK(parse_redis_addresses("/tmp/x.sock").socket == "/tmp/x.sock");
+  CHECK(parse_redis_addresses("/tmp/x.sock").port == 0);
+}
+
+TEST_CASE("what is no address of a Redis is none") {
+  for (const std::string text : {"", ",", "host", ":6379", "host:", "host:0", "host:65536",
+                                 "host:6379x", "host:-1", "redis://host"}) {
+    INFO(text);
+    const RedisAddresses all = parse_redis_addresses(text);
+    CHECK(all.socket.empty());
+    CHECK(all.host.empty());
+    CHECK(all.port == 0);
+  }
+}
+
+TEST_CASE("messages of servers keep what went wrong, and no name") {
+  CHECK(
+      without_names("connection to server at \"db.example\" (10.1.2.3), port 5432 failed: FATAL:  "
+                    "password authentication failed for user \"bob\"\n") ==
+      "FATAL:  password authentication failed for user \"\"");
+  CHECK(without_names(
+            "connection to server on socket \"/tmp/x/.s.PGSQL.5432\" failed: No such file "
+            "or directory\n\tIs the server running locally?") == "No such file or directory");
+  CHECK(without_names(
+            "could not translate host name \"db.example\" to address: Name or service not "
+            "known") == "could not translate host name \"\" to address: Name or service not known");
+  CHECK(without_names("WRONGPASS invalid username-password pair or user is disabled.") ==
+        "WRONGPASS invalid username-password pair or user is disabled.");
+  CHECK(without_names("").empty());
+  CHECK(without_names("an open \"quote") == "an open \"");
+}
+
+}  // namespace
+}  // namespace headroom

@@ -1,0 +1,443 @@
+"""Fixtures: real servers where they are installed, made-up ones for what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from conftest import CHECKOUT
+
+from headroom_tools.base import processes
+from headroom_tools.fixtures import held, kinds, places, redis, server
+from headroom_tools.record.types import Fixture
+
+REAL = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(kind.missing() is not None, reason=f"{name}: {kind.missing()}"),
+    )
+    for name, kind in held.KINDS.items()
+]
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: /proc, prctl")
+OBEDIENT = "import time; print('ready', flush=True); time.sleep(600)"
+STUBBORN = (
+    "import signal, time\n"
+    "for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):\n"
+    "    signal.signal(number, signal.SIG_IGN)\n"
+    "print('ready', flush=True); time.sleep(600)"
+)
+# A child in a session of its own, which nothing but its working folder tells from a stranger.
+WITH_CHILD = (
+    "import subprocess, sys, time\n"
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],\n"
+    "                 start_new_session=True)\n"
+    "print('ready', flush=True); time.sleep(600)"
+)
+# Holds fixtures until it is stopped: `-c HOLD SCRATCH NAME=SCRIPT...`, where a real one has none.
+HOLD = f"""
+import sys, time
+from pathlib import Path
+sys.path[:0] = [{str(CHECKOUT / "tools")!r}, {str(Path(__file__).parent)!r}]
+from headroom_tools.fixtures import held
+from test_fixtures import Fake
+names = []
+for word in sys.argv[2:]:
+    name, _, script = word.partition("=")
+    names.append(name)
+    if script:
+        held.KINDS[name] = Fake(name, script)
+with held.Held(Path(sys.argv[1]), print) as fixtures:
+    print("starting", flush=True)
+    fixtures.start(names)
+    print("holding", fixtures.lacking(names), flush=True)
+    time.sleep(600)
+"""
+
+
+class Fake:
+    """A made-up kind of server: a Python script that is ready once it says so in its log."""
+
+    socket = "fake.sock"
+
+    def __init__(self, name: str, script: str, missing: str | None = None):
+        self.name = name
+        self.variable = f"HEADROOM_{name.upper()}"
+        self.script = script
+        self.absent = missing
+
+    def missing(self) -> str | None:
+        return self.absent
+
+    def start(self, place: places.Place, limit: float) -> kinds.Running:
+        # The system's Python: under root the server's user can't always reach a version manager's.
+        program = Path("/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable)
+        process = server.Process(place, program, ["-c", self.script], dict(os.environ))
+        process.wait_until(lambda: "ready" in place.log.read_text(), limit)
+        facts: Fixture = {"name": self.name, "version": "1.0", "settings": {"fsync": "on"}}
+        return kinds.Running(process, {self.variable: str(place.socket_folder)}, facts)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A scratch folder that a server's user can reach (pytest's own is shut for others)."""
+    folder = Path(tempfile.mkdtemp(prefix="headroom test ä "))
+    folder.chmod(0o755)
+    monkeypatch.delenv("HEADROOM_PG", raising=False)
+    monkeypatch.delenv("HEADROOM_REDIS", raising=False)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, name: str, script: str, **more: str) -> str:
+    monkeypatch.setitem(held.KINDS, name, Fake(name, script, **more))
+    return name
+
+
+def left(scratch: Path) -> list[Path]:
+    """The folders of fixtures below `scratch`."""
+    return sorted(scratch.glob("headroom-fixture-*"))
+
+
+def process_of(scratch: Path) -> int:
+    """The process that the one fixture below `scratch` has noted."""
+    (folder,) = left(scratch)
+    return json.loads((folder / "process.json").read_text())["pid"]
+
+
+def gone(pid: int, seconds: float = 20) -> bool:
+    limit = time.monotonic() + seconds
+    while processes.started(pid) is not None and time.monotonic() < limit:
+        time.sleep(0.02)
+    return processes.started(pid) is None
+
+
+def hold(scratch: Path, *words: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(scratch), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def until(process: subprocess.Popen, word: str) -> str:
+    """The line of `process` that begins with `word`."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(word):
+            return line
+    raise AssertionError(f"no line {word}: {process.stderr and process.stderr.read()}")
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_server_answers_and_leaves_nothing(scratch: Path, name: str) -> None:
+    told: list[str] = []
+    with held.Held(scratch, told.append) as fixtures:
+        fixtures.start([name])
+        assert told == [] and fixtures.lacking([name]) is None
+        pid = process_of(scratch)
+        if os.geteuid() == 0:
+            assert os.stat(f"/proc/{pid}").st_uid != 0, "it runs as root"
+        (facts,) = fixtures.facts()
+        assert facts["name"] == name and facts["version"]
+        assert str(scratch) not in json.dumps(facts)
+        assert set(fixtures.environment) >= {held.KINDS[name].variable}
+        fixtures.start([name])  # held already
+        assert process_of(scratch) == pid
+    assert processes.started(pid) is None and left(scratch) == []
+    assert fixtures.facts() == [facts], "what the record says outlives the server"
+
+
+@pytest.mark.skipif(shutil.which("psql") is None, reason="needs psql")
+@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("postgresql",)])
+def test_postgresql_is_durable_and_on_its_socket_alone(
+    scratch: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "1")  # the user's, for a server of theirs
+    monkeypatch.setenv("PGOPTIONS", "-c fsync=off")
+    with held.Held(scratch, pytest.fail) as fixtures:
+        fixtures.start([name])
+        assert fixtures.environment["PGPORT"] is None and fixtures.environment["PGOPTIONS"] is None
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+        asked = [
+            "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_connections",
+            "listen_addresses",
+        ]  # fmt: skip
+        words = [part for setting in asked for part in ("-c", f"SHOW {setting}")]
+        address = fixtures.environment["HEADROOM_PG"] or ""
+        done = subprocess.run(
+            ["psql", "-XAtq", address, *words], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        found = dict(zip(asked, done.stdout.splitlines()))
+        assert found.pop("listen_addresses", "") == ""
+        (facts,) = fixtures.facts()
+        assert found.items() <= facts["settings"].items()
+        assert facts["settings"]["transport"] == "unix socket"
+        assert facts["settings"]["folder"] == "scratch"
+
+
+@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("redis",)])
+def test_redis_wants_its_password_on_both_addresses(scratch: Path, name: str) -> None:
+    with held.Held(scratch, pytest.fail) as fixtures:
+        fixtures.start([name])
+        environment = fixtures.environment
+        path, _, address = (environment["HEADROOM_REDIS"] or "").rpartition(",")
+        host, _, port = address.partition(":")
+        for family, where in ((socket.AF_UNIX, path), (socket.AF_INET, (host, int(port)))):
+            assert redis._answers(family, where, environment["REDISCLI_AUTH"] or "")
+            assert not redis._answers(family, where, "guess")
+        (facts,) = fixtures.facts()
+        assert facts["settings"]["durability"] == "volatile"
+        assert (environment["REDISCLI_AUTH"] or "") not in json.dumps(facts)
+        command = Path(f"/proc/{process_of(scratch)}/cmdline")
+        if command.exists():
+            assert (environment["REDISCLI_AUTH"] or "").encode() not in command.read_bytes()
+
+
+@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("redis",)])
+def test_a_port_that_another_took_is_chosen_anew(
+    scratch: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        choose, ports = redis._free_port, [other.getsockname()[1]]
+        monkeypatch.setattr(redis, "_free_port", lambda: ports.pop() if ports else choose())
+        with held.Held(scratch, pytest.fail) as fixtures:
+            fixtures.start([name])
+            assert fixtures.lacking([name]) is None and ports == []
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_scratch_folder_too_deep_for_a_socket(scratch: Path, name: str) -> None:
+    deep = scratch / ("x" * 60) / ("ü" * 30)
+    deep.mkdir(parents=True)
+    with held.Held(deep, pytest.fail) as fixtures:
+        fixtures.start([name])
+        assert fixtures.lacking([name]) is None
+        place = fixtures._places[name]
+        assert deep in place.inner.parents, "its data lie in the scratch folder all the same"
+        assert deep not in place.socket_folder.parents
+    assert not any(outer.exists() for outer in place.outers)
+
+
+@needs_proc
+@pytest.mark.parametrize("name", REAL)
+def test_kill_9_ends_a_real_server_and_the_next_run_sweeps(scratch: Path, name: str) -> None:
+    process = hold(scratch, name)
+    with process:
+        assert "None" in until(process, "holding")
+        pid = process_of(scratch)
+        process.kill()
+    assert gone(pid), "the parent-death signal ends it"
+    assert len(left(scratch)) == 1
+    places.sweep(scratch)
+    assert left(scratch) == []
+
+
+@needs_proc
+@pytest.mark.parametrize("script", [STUBBORN, WITH_CHILD])
+def test_what_outlives_kill_9_is_swept(
+    scratch: Path, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_SIGNALS", tuple((n, 0.3) for n, _ in places._SIGNALS))
+    process = hold(scratch, f"fake={script}")
+    with process:
+        until(process, "holding")
+        (folder,) = left(scratch)
+        alive = processes.working_below(folder)
+        assert len(alive) == (2 if script == WITH_CHILD else 1)
+        held_by_this_run = places.make(scratch, "s")
+        places.sweep(scratch)
+        assert folder.exists(), "its owner is alive"
+        process.kill()
+    places.sweep(scratch)
+    assert left(scratch) == held_by_this_run.outers and all(gone(pid, 2) for pid in alive)
+    held_by_this_run.remove()
+
+
+def test_a_process_that_only_has_the_number_is_left_alone(scratch: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        folder = scratch / "headroom-fixture-999999999-1-abc"
+        folder.mkdir()
+        told = {"pid": stranger.pid, "started": (processes.started(stranger.pid) or 0) + 1}
+        (folder / "process.json").write_text(json.dumps(told))
+        places.sweep(scratch)
+        assert not folder.exists() and stranger.poll() is None
+        stranger.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a folder of another user's")
+def test_the_folder_of_another_user_is_left_alone(scratch: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        folder = scratch / "headroom-fixture-999999999-1-abc"
+        folder.mkdir()
+        told = {"pid": stranger.pid, "started": processes.started(stranger.pid)}
+        (folder / "process.json").write_text(json.dumps(told))
+        os.chown(folder, 65534, 65534)
+        (scratch / "headroom-fixture-999999999-1-link").symlink_to("/")
+        places.sweep(scratch)
+        assert folder.exists() and stranger.poll() is None
+        stranger.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("when", ["starting", "holding"])
+def test_a_signal_leaves_nothing(scratch: Path, number: int, when: str) -> None:
+    """SIGTERM as `headroom run` takes it: as Ctrl-C."""
+    script = OBEDIENT if when == "holding" else "import time; time.sleep(600)"
+    take = "import signal; signal.signal(signal.SIGTERM, signal.default_int_handler)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", take + HOLD, str(scratch), f"fake={script}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    with process:
+        until(process, when)
+        limit = time.monotonic() + 20
+        while not list(scratch.glob("*/process.json")) and time.monotonic() < limit:
+            time.sleep(0.01)
+        pid = process_of(scratch)
+        process.send_signal(number)
+        assert process.wait(30) != 0
+        assert process.stderr is not None and "KeyboardInterrupt" in process.stderr.read()
+    assert processes.started(pid) is None and left(scratch) == []
+
+
+def test_an_exception_leaves_nothing(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = fake(monkeypatch, "fake", OBEDIENT)
+    with pytest.raises(ZeroDivisionError), held.Held(scratch, pytest.fail) as fixtures:
+        fixtures.start([name])
+        pid = process_of(scratch)
+        1 / 0
+    assert processes.started(pid) is None and left(scratch) == []
+
+
+def test_a_stubborn_server_is_killed(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_SIGNALS", tuple((n, 0.3) for n, _ in places._SIGNALS))
+    name = fake(monkeypatch, "fake", STUBBORN)
+    with held.Held(scratch, pytest.fail) as fixtures:
+        fixtures.start([name])
+        pid = process_of(scratch)
+    assert processes.started(pid) is None and left(scratch) == []
+
+
+@pytest.mark.parametrize(
+    "script, told",
+    [
+        ("import sys; sys.exit('no room in /var/lib/x')", "ended with status 1: no room in PATH"),
+        ("print('oh\\nno', flush=True); import os; os.abort()", "ended with SIGABRT: oh | no"),
+        ("import time; time.sleep(600)", "was not ready after 0 s: it said nothing"),
+    ],
+)
+def test_a_server_that_does_not_start_costs_its_kernels(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch, script: str, told: str
+) -> None:
+    lines: list[str] = []
+    bad, good = fake(monkeypatch, "bad", script), fake(monkeypatch, "good", OBEDIENT)
+    limit = 0.3 if "sleep" in script else 20
+    with held.Held(scratch, lines.append, limit) as fixtures:
+        fixtures.start([bad])
+        assert len(lines) == 1 and "\n" not in lines[0]
+        assert lines[0].startswith("bad did not start: ") and told in lines[0]
+        assert lines == [f"{line}; its kernels are left out" for line in fixtures.failures()]
+        fixtures.start([bad])
+        assert len(lines) == 1, "it is neither tried nor told again"
+        fixtures._limit = 20
+        fixtures.start([bad, good])
+        assert fixtures.lacking([good]) is None
+        assert fixtures.lacking([good, bad]) == "bad did not start"
+        assert [facts["name"] for facts in fixtures.facts()] == ["good"]
+        assert list(fixtures.environment) == ["HEADROOM_GOOD"]
+    assert left(scratch) == [] and len(lines) == 1
+
+
+def test_a_server_that_dies_is_told_once(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    name, good = fake(monkeypatch, "fake", OBEDIENT), fake(monkeypatch, "good", OBEDIENT)
+    with held.Held(scratch, lines.append) as fixtures:
+        fixtures.start([name])
+        pid = process_of(scratch)
+        fixtures.start([good])
+        os.kill(pid, signal.SIGKILL)
+        assert gone(pid)
+        for _ in range(2):
+            assert fixtures.lacking([name]) == "fake died"
+            assert fixtures.lacking([good]) is None
+        assert lines == [
+            "fake died: python3 ended with SIGKILL: ready; its kernels are left out"
+        ]
+    assert left(scratch) == []
+
+
+@pytest.mark.parametrize("name", held.KINDS)
+def test_a_server_of_the_users_is_used_and_never_shown(
+    scratch: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    secret = "postgresql://someone:hunter2@db.example/x"
+    monkeypatch.setenv(held.KINDS[name].variable, secret)
+    monkeypatch.setattr(held.KINDS[name], "start", pytest.fail)
+    assert held.users_own(name) and held.started_for([{"fixtures": [name]}]) == []
+    with held.Held(scratch, lines.append) as fixtures:
+        fixtures.start([name])
+        assert fixtures.lacking([name]) is None and fixtures.environment == {}
+        (facts,) = fixtures.facts()
+        assert facts == {
+            "name": name, "version": None, "settings": {"server": "named by the user"}
+        }  # fmt: skip
+    assert lines == [] and left(scratch) == []
+
+
+def test_missing_programs_are_no_failure(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = fake(monkeypatch, "fake", OBEDIENT, missing="install fake-server")
+    assert held.started_for([{"fixtures": [name, "unheard-of"]}]) == []
+    lines: list[str] = []
+    with held.Held(scratch, lines.append) as fixtures:
+        fixtures.start([name, "unheard-of"])
+        assert fixtures.lacking([name]) == "fake is not installed"
+        assert "unheard-of" in (fixtures.lacking(["unheard-of"]) or "")
+        assert fixtures.facts() == [] and fixtures.environment == {}
+    assert lines == []
+
+
+@pytest.mark.parametrize("name", held.KINDS)
+def test_without_its_programs_a_kind_names_the_cure(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("headroom_tools.fixtures.postgresql._FOLDERS", ())
+    cure = held.KINDS[name].missing()
+    assert cure and "make deps SERVICES=1" in cure and held.KINDS[name].variable in cure
+
+
+def test_only_named_fixtures_are_named() -> None:
+    found = held.named([{"fixtures": []}, {"fixtures": ["a", "b"]}, {"fixtures": ["b"]}])
+    assert found == ["a", "b"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's servers run as another user")
+def test_a_scratch_folder_that_the_servers_user_cannot_reach(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch.chmod(0o700)
+    name = fake(monkeypatch, "fake", OBEDIENT)
+    with held.Held(scratch, pytest.fail) as fixtures:
+        fixtures.start([name])
+        place = fixtures._places[name]
+        assert not place.in_scratch and scratch not in place.inner.parents
+        assert fixtures.lacking([name]) is None
+    assert left(scratch) == [] and not any(outer.exists() for outer in place.outers)
