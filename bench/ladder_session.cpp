@@ -17,6 +17,7 @@ constexpr std::size_t kCheckTurns = 3;     // before anything is timed; but
 constexpr double kCheckNs = 30'000'000;    // no further one after this long
 constexpr std::size_t kCountedRounds = 5;  // at most: counts scatter far less than times
 constexpr double kLongPilotRoundS = 0.02;  // a pilot runs one such round
+constexpr int kRefusedEpochs = 3;          // repeated so often, then the variant is given up
 
 // The index of a variant in a kernel's table. Throws std::runtime_error where there is none.
 std::size_t variant_named(const Kernel& kernel, const std::string& name) {
@@ -247,7 +248,10 @@ double LadderSession::round(bool last) {
     Measured& m = arms_[i];
     if (m.arm == nullptr) continue;
     attempt(m, [&] {
-      const EpochTime t = epoch(m);
+      EpochTime t = epoch(m);
+      for (int again = 0; again < kRefusedEpochs && !m.arm->refused().empty(); ++again)
+        t = epoch(m);
+      if (const std::string why = m.arm->refused(); !why.empty()) throw std::runtime_error(why);
       keep_value(m);
       m.wall.push_back(t.wall);
       m.cpu.push_back(t.cpu);

@@ -2,6 +2,7 @@
 // set, a call counts as what its variant says, and what a reading costs comes on top.
 #include <cstdlib>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -68,6 +69,39 @@ constexpr Variant<Totals> kThrowingBaseline[] = {
 };
 const Registrar kThrows(metadata("faulty/throws"), kThrowing);
 const Registrar kBaselineThrows(metadata("faulty/baseline_throws"), kThrowingBaseline);
+// Right, but all that it measures is refused, but for each kGood-th run (0: none).
+template <int kGood>
+class RefusedArm final : public ArmOf<Totals> {
+ public:
+  using ArmOf<Totals>::ArmOf;
+  void run(std::size_t calls) override {
+    ++runs_;
+    repeat(calls, [&](const Totals::Input& in) { naive(in, output_); });
+  }
+  std::string refused() const override {
+    return kGood != 0 && runs_ % kGood == 0 ? "" : "the load generator was late";
+  }
+
+ private:
+  int runs_ = 0;
+};
+template <int kGood>
+struct Refused {
+  template <class P>
+  static consteval Shape shape() {
+    return Shape::kPure;
+  }
+  template <class P>
+  static std::unique_ptr<Arm> make(const InputOf<P>& input, const Setting& setting) {
+    return std::make_unique<RefusedArm<kGood>>(input, setting);
+  }
+};
+constexpr Variant<Totals> kRefusing[] = {
+    {.name = "naive", .run = run<naive>, .what = "the reference"},
+    {.name = "always", .run = Refused<0>{}, .what = "never a run that counts"},
+    {.name = "at_times", .run = Refused<3>{}, .what = "each third run counts"},
+};
+const Registrar kRefuses(metadata("faulty/refuses"), kRefusing);
 const Registrar kCrashes(metadata("faulty/crashes"), kPair<crashes>);
 const Registrar kCounted(metadata("faulty/counted"), kCountedTable);
 const Registrar kHangs(metadata("faulty/hangs"), kPair<hangs>);

@@ -42,10 +42,10 @@ void check_all(const Kernel& kernel, std::size_t n, std::uint64_t seed) {
   }
 }
 
-// Kernels that wait for a disk or the network rather than compute: what can go wrong with memory
-// and SIMD can't go wrong in them, and they take long.
+// Kernels that wait for a disk, the network or the next request rather than compute: what can go
+// wrong with memory and SIMD can't go wrong in them, and they take long.
 bool waits(const Kernel& kernel) {
-  return kernel.meta.axis == Axis::kNetwork ||
+  return kernel.meta.axis == Axis::kNetwork || kernel.variants.front().shape == Shape::kServed ||
          noise_class(kernel.meta.axis) == NoiseClass::kStorage;
 }
 

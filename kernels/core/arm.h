@@ -57,6 +57,9 @@ class Arm {
   // What making the State took, in nanoseconds; 0 where there is none.
   virtual double build_ns() const { return 0; }
   virtual Quantities quantities() const { return {}; }
+  // Why what the last run() measured must not be used, in one line, though its answer is right (a
+  // load generator that came late); empty where nothing was wrong.
+  virtual std::string refused() const { return {}; }
 };
 
 // Runs one epoch of `calls` calls untimed.

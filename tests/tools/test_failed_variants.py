@@ -83,3 +83,14 @@ def test_where_the_baseline_throws_the_next_one_takes_its_place(tmp_path):
     again, out = _launch(tmp_path, out["plan"], "--headroom_launch=1")
     assert again.returncode == 0, again.stderr
     assert out["ladders"][0]["baseline"] == "second"
+
+
+def test_a_measurement_that_is_refused_is_repeated_before_its_variant_is_lost(tmp_path):
+    done, out = _pilot(tmp_path, "faulty/refuses")
+    assert done.returncode == 0, done.stderr
+    (ladder,) = out["ladders"]
+    assert ladder["status"] == "ok"
+    assert ladder["failed"] == [
+        {"variant": "always", "threads": 1, "message": "the load generator was late"}
+    ]
+    assert {arm["variant"] for arm in ladder["arms"]} == {"naive", "at_times"}

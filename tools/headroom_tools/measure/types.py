@@ -299,7 +299,6 @@ class State(TypedDict):
     catalogue: Catalogue
     selection: dict[str, list[CatalogueLadder]]
     missing: list[Missing]
-    fixtures: list[Fixture]
     notes: list[str]
     fixtures: list[Fixture]
     out: str | None

@@ -107,7 +107,6 @@ def create(
         "catalogue": catalogue,
         "selection": selection.ladders,
         "missing": selection.missing,
-        "fixtures": [],
         "notes": notes,
         "fixtures": fixtures,
         "out": str(out) if out else None,

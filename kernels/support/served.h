@@ -1,0 +1,202 @@
+// The fourth shape of a variant: it serves requests one by one, and the load generator sends them.
+//
+// Beside what every problem has (core/kernel.h), a served one declares
+//
+//   P::Request, P::Reply
+//   P::Input                                with a member `requests`, an array of Request
+//   using Output = std::vector<Reply>;      all replies, in the order of the requests
+//   static LoadPlan plan(const Input&, const Setting&);    when they are sent, by whom: load.h
+//   static bool shed(const Reply&);         optional: whether the service rejected the request
+//
+// and its table names `serve<variant>`, where a variant is
+//
+//   void variant(Service&, const Request&, Reply&);
+//
+// One call of the arm is one whole schedule, on a Service of its own: Service(const Input&) or
+// Service(const Input&, const Setting&), built untimed. With more clients than one a variant is
+// called by all of them at once. All replies are kept and compared, through the problem's `same`;
+// what a service does after its reply, or beside it, it adds untimed by `void answer(Output&)
+// const`, having waited for the end of that work.
+//
+// The time of such a call is that of the schedule and says nothing. What users see are the
+// quantities p50, p99, p999 (ns), throughput and goodput (1/s), and a kernel's Metadata::measure
+// names one of them. Beside them stand lateness (p99, ns) and client_cpu_share of the generator,
+// and those of the service's own quantities().
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "core/kernel.h"
+#include "support/load.h"
+
+namespace headroom {
+namespace internal {
+
+template <class P>
+concept DeclaresRequestAndReply = requires {
+  typename P::Request;
+  typename P::Reply;
+};
+template <class P>
+concept KeepsReplies = std::same_as<OutputOf<P>, std::vector<typename P::Reply>>;
+template <class P>
+concept HasRequests = requires(const InputOf<P>& input) {
+  { input.requests[std::size_t{0}] } -> std::same_as<const typename P::Request&>;
+  { std::size(input.requests) } -> std::same_as<std::size_t>;
+};
+template <class P>
+concept PlansLoad = requires(const InputOf<P>& input, const Setting& setting) {
+  { P::plan(input, setting) } -> std::same_as<LoadPlan>;
+};
+template <class P>
+concept Sheds = requires(const typename P::Reply& reply) {
+  { P::shed(reply) } -> std::same_as<bool>;
+};
+template <class P>
+concept ShedsWell = Sheds<P> || !requires {
+  &P::shed;
+};
+
+// The Service of a variant; void where its parameters are none of a variant's.
+template <class P, class Signature>
+struct ServiceOf {
+  using type = void;
+};
+template <class P, class Service>
+requires(!std::is_const_v<Service>) &&
+    MadeFrom<Service, InputOf<P>> struct ServiceOf<P, void (*)(Service&, const typename P::Request&,
+                                                               typename P::Reply&)> {
+  using type = Service;
+};
+
+template <class P, auto kFunction>
+class ServedArm final : public ArmOf<P> {
+ public:
+  using Service = typename ServiceOf<P, decltype(kFunction)>::type;
+  using Reply = typename P::Reply;
+
+  ServedArm(const typename P::Input& input, const Setting& setting) : ArmOf<P>(input, setting) {
+    this->output_.resize(std::size(input.requests));
+  }
+
+  void refill(std::size_t calls) override {
+    works_.clear();
+    for (std::size_t i = 0; i < calls; ++i) {
+      works_.push_back(std::make_shared<Work>());
+      works_.back()->service = made_from<Service>(this->input_, this->setting_);
+      works_.back()->replies.resize(std::size(this->input_.requests));
+      headroom::poison(works_.back()->replies);
+    }
+  }
+  // Throws where the service did not answer all requests.
+  void run(std::size_t calls) override {
+    auto* const function = opaque(kFunction);
+    refused_.clear();
+    for (std::size_t i = 0; i < calls; ++i) {
+      // Not the arm itself: a request that never returns must not outlive what it works on.
+      load_ = run_load(P::plan(this->input_, this->setting_),
+                       [work = works_[i], &input = this->input_, function](int, std::size_t at) {
+                         Reply& reply = work->replies[at];
+                         function(*work->service, input.requests[at], reply);
+                         if constexpr (Sheds<P>)
+                           if (P::shed(reply)) return Answer::kShed;
+                         return Answer::kServed;
+                       });
+      if (load_.refusal == Refusal::kLate || load_.refusal == Refusal::kBusy)
+        refused_ = load_.why;
+      else if (load_.refusal != Refusal::kNone)
+        throw std::runtime_error(load_.why);
+    }
+    last_ = calls;
+    this->turn_ += calls;
+  }
+  void settle() override {
+    if (last_ == 0) return;
+    const Work& work = *works_[last_ - 1];
+    this->output_ = work.replies;
+    if constexpr (Answers<Service, typename P::Output>) work.service->answer(this->output_);
+  }
+  std::string refused() const override { return refused_; }
+  // Of the last schedule.
+  Quantities quantities() const override {
+    if (last_ == 0) return {};
+    Quantities all = {
+        {"p50", {static_cast<double>(load_.p50()), "ns"}},
+        {"p99", {static_cast<double>(load_.p99()), "ns"}},
+        {"p999", {static_cast<double>(load_.p999()), "ns"}},
+        {"throughput", {load_.throughput, "1/s"}},
+        {"goodput", {load_.goodput, "1/s"}},
+        {"shed", {static_cast<double>(load_.shed), "requests"}},
+        {"lateness", {static_cast<double>(load_.lateness.percentile(99)), "ns"}},
+        {"client_cpu_share", {load_.client_cpu_share, "ratio"}},
+    };
+    if constexpr (Quantified<Service>) all.merge(works_[last_ - 1]->service->quantities());
+    return all;
+  }
+
+ private:
+  // What one schedule works on.
+  struct Work {
+    std::unique_ptr<Service> service;
+    std::vector<Reply> replies;
+  };
+  std::vector<std::shared_ptr<Work>> works_;
+  std::size_t last_ = 0;
+  Load load_;
+  std::string refused_;
+};
+
+template <auto kFunction>
+struct Served {
+  template <class P>
+  static consteval bool fits() {
+    if constexpr (Problem<P> && DeclaresRequestAndReply<P>)
+      return KeepsReplies<P> && HasRequests<P> && PlansLoad<P> && ShedsWell<P> &&
+             !std::is_void_v<typename ServiceOf<P, decltype(kFunction)>::type>;
+    return false;
+  }
+  // One readable error, that names the member.
+  template <class P>
+  static consteval Shape shape() {
+    if constexpr (Problem<P>) {
+      static_assert(DeclaresRequestAndReply<P>,
+                    "a served problem lacks `using Request = ...` or `using Reply = ...`");
+      if constexpr (DeclaresRequestAndReply<P>) {
+        static_assert(KeepsReplies<P>, "a served problem has `using Output = std::vector<Reply>`");
+        static_assert(
+            HasRequests<P>,
+            "the Input of a served problem lacks a member `requests`, an array of Request");
+        static_assert(
+            PlansLoad<P>,
+            "a served problem lacks `static LoadPlan plan(const Input&, const Setting&)`");
+        static_assert(ShedsWell<P>, "shed() must be `static bool shed(const Reply&)`");
+        static_assert(!std::is_void_v<typename ServiceOf<P, decltype(kFunction)>::type>,
+                      "a served variant is `void f(Service&, const Request&, Reply&)` with "
+                      "Service(const Input&) or Service(const Input&, const Setting&)");
+      }
+    }
+    return Shape::kServed;
+  }
+  template <class P>
+  static std::unique_ptr<Arm> make(const InputOf<P>& input, const Setting& setting) {
+    if constexpr (fits<P>())
+      return std::make_unique<ServedArm<P, kFunction>>(input, setting);
+    else
+      return nullptr;
+  }
+};
+
+}  // namespace internal
+
+template <auto kFunction>
+inline constexpr internal::Served<kFunction> serve{};
+
+}  // namespace headroom

@@ -1,0 +1,27 @@
+// error: a served problem lacks `static LoadPlan plan(
+#include "support/served.h"
+
+namespace headroom {
+namespace {
+
+struct P {
+  using Request = int;
+  using Reply = int;
+  struct Input {
+    std::vector<int> requests;
+  };
+  using Output = std::vector<Reply>;
+  static Input make(const Setting&, Rng&) { return {}; }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+struct Service {
+  explicit Service(const P::Input&) {}
+};
+void naive(Service&, const int& request, int& reply) { reply = request; }
+constexpr Variant<P> kVariants[] = {{.name = "naive", .run = serve<naive>, .what = "w"}};
+const Registrar kRegistrar({.name = "contract/wrong"}, kVariants);
+
+}  // namespace
+}  // namespace headroom

@@ -1,0 +1,370 @@
+// The load generator: in virtual time against closed forms and by hand, and with real threads.
+#include "support/load.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "catch.h"
+#include "core/cpu.h"
+#include "core/random.h"
+
+namespace headroom {
+namespace {
+
+constexpr std::uint64_t kMicrosecond = 1'000;
+constexpr std::uint64_t kMillisecond = 1'000'000;
+
+bool near(double a, double b) { return std::abs(a - b) <= 1e-12 * std::abs(b); }
+
+// Time that passes only where someone lets it: a client's waits end exactly on time, or as late as
+// a test says.
+class VirtualClock final : public ClientClock {
+ public:
+  std::uint64_t now() override { return now_; }
+  std::uint64_t wait_until(std::uint64_t time) override {
+    now_ = std::max(now_, time);
+    now_ += late_;
+    return now_;
+  }
+  std::uint64_t used() override { return used_; }
+  void pass(std::uint64_t ns) { now_ += ns; }
+  void use(std::uint64_t ns) { used_ += ns; }
+  void be_late(std::uint64_t ns) { late_ = ns; }
+
+ private:
+  std::uint64_t now_ = 0;
+  std::uint64_t used_ = 0;
+  std::uint64_t late_ = 0;
+};
+
+// Servers in virtual time. `took(request)` says how long each request takes.
+struct Bench {
+  explicit Bench(int clients) : clocks(static_cast<std::size_t>(clients)) {
+    for (VirtualClock& clock : clocks) pointers.push_back(&clock);
+  }
+  template <class Took>
+  Load run(const LoadPlan& plan, Took took) {
+    return run_load_in_turn(plan, pointers, [&](int client, std::size_t request) {
+      clocks[static_cast<std::size_t>(client)].pass(took(request));
+      return Answer::kServed;
+    });
+  }
+  std::vector<VirtualClock> clocks;
+  std::vector<ClientClock*> pointers;
+};
+
+TEST_CASE("open loop: waiting times of M/D/1 follow the closed form") {
+  constexpr std::size_t kRequests = 1'000'000;
+  constexpr double kService = 100 * kMicrosecond;
+  const double rho = GENERATE(0.5, 0.8);
+  const Arrivals arrivals = poisson_arrivals(kRequests, rho * 1e9 / kService, 11);
+  Bench bench(1);
+  const Load load = bench.run({.arrivals = arrivals, .deadline_ns = ~std::uint64_t{0} >> 1},
+                              [](std::size_t) { return static_cast<std::uint64_t>(kService); });
+  CHECK(load.refusal == Refusal::kNone);
+  CHECK(load.served == kRequests);
+  const double waiting = load.latency.mean() - kService;
+  const double closed_form = rho / (2 * (1 - rho)) * kService;
+  INFO("rho " << rho << ": mean wait " << waiting << " ns, closed form " << closed_form << " ns");
+  CHECK(std::abs(waiting / closed_form - 1) < 0.03);
+  CHECK(std::abs(load.throughput / (rho * 1e9 / kService) - 1) < 0.01);
+}
+
+TEST_CASE("open loop: two servers follow Erlang's formula for M/M/2") {
+  constexpr std::size_t kRequests = 1'000'000;
+  constexpr double kService = 100 * kMicrosecond;
+  const double rho = GENERATE(0.5, 0.8);
+  const Arrivals arrivals = poisson_arrivals(kRequests, 2 * rho * 1e9 / kService, 12);
+  FastRng rng(13);
+  std::vector<std::uint64_t> took(kRequests);
+  for (std::uint64_t& ns : took) ns = exponential(rng) * static_cast<std::uint64_t>(kService) >> 32;
+  Bench bench(2);
+  const Load load =
+      bench.run({.arrivals = arrivals, .clients = 2, .deadline_ns = ~std::uint64_t{0} >> 1},
+                [&](std::size_t request) { return took[request]; });
+  CHECK(load.served == kRequests);
+  // P(wait) = 2 rho^2 / (1 + rho); a wait lasts service / (2 (1 - rho)) on average.
+  const double closed_form = kService * (1 + rho * rho / (1 - rho * rho));
+  INFO("rho " << rho << ": mean " << load.latency.mean() << ", closed form " << closed_form);
+  CHECK(std::abs(load.latency.mean() / closed_form - 1) < 0.03);
+}
+
+TEST_CASE("a stall shows in the p99 of an open loop, and hides from a closed one") {
+  constexpr std::size_t kRequests = 5'000;
+  const auto took = [](std::size_t request) {
+    return request == 2'000 ? 100 * kMillisecond : 100 * kMicrosecond;
+  };
+  const Arrivals arrivals = constant_arrivals(kRequests, 1'000);
+  Bench open(1), closed(1);
+  const Load in_open = open.run({.arrivals = arrivals}, took);
+  const Load in_closed = closed.run({.requests = kRequests}, took);
+  // At 1,000 a second some 110 requests, 2.2%, came while the service stood still or caught up.
+  CHECK(in_open.refusal == Refusal::kNone);
+  CHECK(in_open.p99() > 40 * kMillisecond);
+  CHECK(in_open.p50() < 101 * kMicrosecond);
+  CHECK(in_closed.p99() < 101 * kMicrosecond);
+  CHECK(in_open.latency.max() == 100 * kMillisecond);
+  CHECK(in_closed.latency.max() == 100 * kMillisecond);
+}
+
+TEST_CASE("a latency counts from the intended time") {
+  // Three at once and one client: 10, 20 and 30 us.
+  const Arrivals arrivals = {1000, 1000, 1000, 100'000};
+  Bench bench(1);
+  const Load load = bench.run({.arrivals = arrivals, .limit_ns = 20 * kMicrosecond},
+                              [](std::size_t) { return 10 * kMicrosecond; });
+  CHECK(load.latency.max() == 30 * kMicrosecond);
+  CHECK(load.latency.mean() == 17.5 * kMicrosecond);
+  CHECK(load.lateness.count() == 2);  // the first and the last found the client waiting
+  CHECK(load.lateness.max() == 0);
+  CHECK(near(load.seconds, 110e-6));
+  CHECK(near(load.throughput, 4 / 110e-6));
+  CHECK(near(load.goodput, 3 / 110e-6));  // the third took 30 us
+}
+
+TEST_CASE("free clients take requests first come, first served") {
+  const Arrivals arrivals = poisson_arrivals(2'000, 20'000, 5);
+  FastRng rng(6);
+  std::vector<std::uint64_t> took(arrivals.size());
+  for (std::uint64_t& ns : took) ns = bounded(rng, 300 * kMicrosecond);
+  for (const int servers : {1, 3, 16}) {
+    Bench bench(servers);
+    std::vector<std::uint64_t> begun, free(static_cast<std::size_t>(servers));
+    std::vector<std::size_t> order;
+    const Load load = run_load_in_turn({.arrivals = arrivals, .clients = servers}, bench.pointers,
+                                       [&](int client, std::size_t request) {
+                                         VirtualClock& clock =
+                                             bench.clocks[static_cast<std::size_t>(client)];
+                                         order.push_back(request);
+                                         begun.push_back(clock.now());
+                                         clock.pass(took[request]);
+                                         return Answer::kServed;
+                                       });
+    CHECK(load.served == arrivals.size());
+    CHECK(std::is_sorted(order.begin(), order.end()));
+    CHECK(order.size() == arrivals.size());
+    // Each begins when it has come and one of the servers is free.
+    for (std::size_t i = 0; i < arrivals.size(); ++i) {
+      const auto first = std::min_element(free.begin(), free.end());
+      const std::uint64_t begin = std::max(*first, arrivals[i]);
+      if (begun[i] != begin) {
+        FAIL_CHECK(servers << " servers, request " << i << " began at " << begun[i] << ", not "
+                           << begin);
+        break;
+      }
+      *first = begin + took[i];
+    }
+  }
+}
+
+TEST_CASE("a late generator is refused, and only where it was the generator's fault") {
+  const Arrivals arrivals = constant_arrivals(1'000, 1'000);
+  const auto took = [](std::size_t) { return 100 * kMicrosecond; };
+  Bench on_time(1), late(1), overloaded(1);
+  on_time.clocks[0].be_late(9 * kMicrosecond);
+  CHECK(on_time.run({.arrivals = arrivals}, took).refusal == Refusal::kNone);
+  late.clocks[0].be_late(12 * kMicrosecond);
+  const Load load = late.run({.arrivals = arrivals}, took);
+  CHECK(load.refusal == Refusal::kLate);
+  CHECK(load.why.find("late: its p99 lateness of 12 us is over a tenth of the p50") !=
+        std::string::npos);
+  CHECK(load.why.find('\n') == std::string::npos);
+  // A client that was busy in the service did not wait for the intended time, so it is not late.
+  overloaded.clocks[0].be_late(12 * kMicrosecond);
+  const Load full =
+      overloaded.run({.arrivals = arrivals}, [](std::size_t) { return 2 * kMillisecond; });
+  CHECK(full.refusal == Refusal::kNone);
+  CHECK(full.lateness.count() == 1);
+  CHECK(full.p99() > 900 * kMillisecond);
+}
+
+TEST_CASE("a generator without time left on its core is refused") {
+  // The service is elsewhere: what the client's thread uses is the generator's.
+  const auto with_use = [](std::uint64_t use) {
+    Bench bench(1);
+    return run_load_in_turn({.requests = 1'000, .in_process = false}, bench.pointers,
+                            [&](int, std::size_t) {
+                              bench.clocks[0].pass(10 * kMicrosecond);
+                              bench.clocks[0].use(use);
+                              return Answer::kServed;
+                            });
+  };
+  const Load half = with_use(5 * kMicrosecond);
+  CHECK(half.refusal == Refusal::kNone);
+  CHECK(near(half.client_cpu_share, 0.5));
+  const Load most = with_use(9 * kMicrosecond);
+  CHECK(most.refusal == Refusal::kBusy);
+  CHECK(near(most.client_cpu_share, 0.9));
+  CHECK(most.why.find("used 90% of its core") != std::string::npos);
+}
+
+TEST_CASE("what the service sheds is counted apart") {
+  const Arrivals arrivals = constant_arrivals(1'000, 1'000);
+  const auto run = [&](std::size_t shed_of_four) {
+    Bench bench(1);
+    return run_load_in_turn({.arrivals = arrivals}, bench.pointers, [&](int, std::size_t request) {
+      const bool shed = request % 4 < shed_of_four;
+      bench.clocks[0].pass(shed ? kMicrosecond : 200 * kMicrosecond);
+      return shed ? Answer::kShed : Answer::kServed;
+    });
+  };
+  const Load some = run(1);
+  CHECK(some.refusal == Refusal::kNone);
+  CHECK(some.sent == 1'000);
+  CHECK(some.served == 750);
+  CHECK(some.shed == 250);
+  CHECK(some.latency.count() == 750);
+  CHECK(some.latency.percentile(0) >= 200 * kMicrosecond);
+  CHECK(near(some.goodput, 750 / some.seconds));
+  const Load all = run(4);
+  CHECK(all.refusal == Refusal::kNoAnswers);
+  CHECK(all.served == 0);
+}
+
+TEST_CASE("a run ends at its deadline") {
+  const Arrivals arrivals = constant_arrivals(1'000, 1'000);
+  Bench bench(1);
+  const Load load = bench.run({.arrivals = arrivals, .deadline_ns = 100 * kMillisecond},
+                              [](std::size_t) { return 10 * kMillisecond; });
+  CHECK(load.refusal == Refusal::kDeadline);
+  CHECK(load.sent < 15);
+  CHECK(load.why.find("of 1000 requests were sent within 0.1 s") != std::string::npos);
+}
+
+TEST_CASE("the largest rate within a limit is found on the grid") {
+  CHECK(grid_rate(1000, 0) == 1000);
+  CHECK(grid_rate(1000, 32) == 2000);
+  CHECK(grid_rate(1000, -32) == 500);
+  CHECK(grid_rate(1000, 16) == 1000 * std::sqrt(2));
+  CHECK(near(grid_rate(1000, 33), 2000 * std::pow(2, 1.0 / 32)));
+
+  // A service of 100 us with p99 within 1 ms.
+  const auto trial = [](double rate) {
+    const Arrivals arrivals = poisson_arrivals(20'000, rate, 4);
+    Bench bench(1);
+    return bench.run({.arrivals = arrivals, .deadline_ns = 1'000'000 * kMillisecond},
+                     [](std::size_t) { return 100 * kMicrosecond; });
+  };
+  const MaxRate found = max_rate(100, 8, kMillisecond, trial);
+  CHECK(found.refusal == Refusal::kNone);
+  CHECK(found.trials <= 9);
+  CHECK(found.per_second > 5'000);
+  CHECK(found.per_second < 10'000);
+  int step = 0;
+  while (grid_rate(100, step) < found.per_second) ++step;
+  CHECK(grid_rate(100, step) == found.per_second);
+  CHECK(trial(grid_rate(100, step)).p99() <= kMillisecond);
+  CHECK(trial(grid_rate(100, step + 1)).p99() > kMillisecond);
+
+  const MaxRate none = max_rate(20'000, 4, kMillisecond, trial);
+  CHECK(none.per_second == 0);
+  CHECK(none.refusal == Refusal::kNone);
+  const MaxRate all = max_rate(500, 2, kMillisecond, trial);
+  CHECK(all.refusal == Refusal::kOffGrid);
+  CHECK(all.per_second == 0);
+  const MaxRate refused = max_rate(100, 8, kMillisecond, [](double) {
+    Load late;
+    late.refusal = Refusal::kLate;
+    late.why = "late";
+    return late;
+  });
+  CHECK(refused.refusal == Refusal::kLate);
+  CHECK(refused.trials == 1);
+  CHECK(refused.why.find("requests per second: late") != std::string::npos);
+  // Overload is an answer, not a refusal.
+  const MaxRate overloaded = max_rate(100, 8, kMillisecond, [](double rate) {
+    Load load;
+    if (rate > 400) load.refusal = Refusal::kDeadline;
+    return load;
+  });
+  CHECK(overloaded.per_second == grid_rate(100, 64));
+}
+
+TEST_CASE("plans that make no sense are refused") {
+  CHECK_THROWS_AS(run_load({.requests = 1, .clients = 0}, nullptr), std::invalid_argument);
+  const Arrivals back_in_time = {2, 1};
+  CHECK_THROWS_AS(run_load({.arrivals = back_in_time}, nullptr), std::invalid_argument);
+  const Arrivals arrivals = {1, 2};
+  const Load load = run_load({.arrivals = arrivals, .clients = core_count() + 1}, nullptr);
+  CHECK(load.refusal == Refusal::kSpinners);
+  CHECK(load.why.find(std::to_string(core_count() + 1) + " threads would spin") !=
+        std::string::npos);
+  const Load with_service =
+      run_load({.requests = 1, .service_spinners = core_count() + 1}, nullptr);
+  CHECK(with_service.refusal == Refusal::kSpinners);
+  const Load empty = run_load({}, nullptr);
+  CHECK(empty.refusal == Refusal::kNone);
+  CHECK(empty.sent == 0);
+}
+
+// With real threads. No timing is checked: the machine may be busy.
+TEST_CASE("threads send each request once, at its time or later") {
+  const int clients = GENERATE(1, 2, 4);
+  const bool open = GENERATE(true, false);
+  constexpr std::size_t kRequests = 400;
+  const Arrivals arrivals = poisson_arrivals(open ? kRequests : 0, 4'000, 8);
+  struct Seen {
+    std::atomic<int> times{0};
+    int client = -1;
+  };
+  std::vector<Seen> seen(kRequests);
+  const Load load = run_load({.arrivals = arrivals,
+                              .requests = kRequests,
+                              .clients = clients,
+                              .spin_ns = clients > core_count() ? 0 : 50 * kMicrosecond},
+                             [&](int client, std::size_t request) {
+                               seen[request].times.fetch_add(1);
+                               seen[request].client = client;
+                               std::this_thread::sleep_for(std::chrono::microseconds(100));
+                               return request % 8 == 0 ? Answer::kShed : Answer::kServed;
+                             });
+  INFO(load.why);
+  CHECK((load.refusal == Refusal::kNone || load.refusal == Refusal::kLate));
+  CHECK(load.sent == kRequests);
+  CHECK(load.shed == kRequests / 8);
+  CHECK(load.latency.percentile(0) >= 100 * kMicrosecond);
+  CHECK(load.client_cpu_share >= 0);
+  if (open) CHECK(load.seconds >= static_cast<double>(arrivals.back()) * 1e-9);
+  for (std::size_t i = 0; i < kRequests; ++i) {
+    CHECK(seen[i].times == 1);
+    CHECK(seen[i].client >= 0);
+    CHECK(seen[i].client < clients);
+  }
+}
+
+TEST_CASE("a service that hangs does not hang the run") {
+  // Shared, since the thread that is left behind may still look at it.
+  struct Service {
+    std::atomic<bool> release{false};
+    std::atomic<bool> left{false};
+  };
+  const auto service = std::make_shared<Service>();
+  const Arrivals arrivals = constant_arrivals(20, 1'000);
+  const auto begin = std::chrono::steady_clock::now();
+  const Load load = run_load({.arrivals = arrivals,
+                              .deadline_ns = 30 * kMillisecond,
+                              .grace_ns = 30 * kMillisecond,
+                              .spin_ns = 0},
+                             [service](int, std::size_t request) {
+                               while (request == 7 && !service->release)
+                                 std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                               if (request == 7) service->left = true;
+                               return Answer::kServed;
+                             });
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+  CHECK(load.refusal == Refusal::kHangs);
+  CHECK(load.why.find("1 of 1 clients still waited") != std::string::npos);
+  CHECK(!service->left);
+  service->release = true;
+  while (!service->left) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+}  // namespace
+}  // namespace headroom
