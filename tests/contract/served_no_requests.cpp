@@ -15,7 +15,7 @@ struct P {
   static absl::Status same(const Input&, const Output& want, const Output& got) {
     return exact(want, got);
   }
-  static LoadPlan plan(const Input& in, const Setting&) { return {.requests = in.requests.size()}; }
+  static LoadPlan plan(const Input& in, const Setting&) { return {.requests = in.asked.size()}; }
 };
 struct Service {
   explicit Service(const P::Input&) {}

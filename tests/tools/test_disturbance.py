@@ -276,9 +276,10 @@ def test_a_repeat_that_fails_is_a_failure(headroom):
 
 def test_the_reserve_is_part_of_the_profiles_time():
     pilot = {
-        "plan": {"ladders": [{"n": 1, "input": "x", "threads": 1, "group": 0, "rounds": 100,
-                              "arms": [{"variant": "a", "threads": 1, "calls": 1}]}]},
-        "measured": [{"n": 1, "input": "x", "threads": 1, "group": 0, "setup_s": 0.0,
+        "plan": {"ladders": [{"n": 1, "input": "x", "threads": 1, "params": {}, "group": 0,
+                              "rounds": 100, "arms": [{"variant": "a", "threads": 1, "calls": 1}]}]},
+        "measured": [{"n": 1, "input": "x", "threads": 1, "params": {}, "group": 0,
+                      "setup_s": 0.0,
                       "arms": [{"variant": "a", "threads": 1, "wall_ns": [1e6]}]}],
     }  # fmt: skip
     names = [f"a/k{i}" for i in range(2000)]
@@ -292,7 +293,7 @@ def test_the_reserve_is_part_of_the_profiles_time():
 
 def test_a_headline_size_comes_before_the_check_alone():
     def pilot(seconds):
-        ladder = {"n": 1, "input": "x", "threads": 1, "group": 0}
+        ladder = {"n": 1, "input": "x", "threads": 1, "params": {}, "group": 0}
         return {
             "plan": {"ladders": [
                 {**ladder, "n": n, "rounds": 5,
