@@ -277,7 +277,8 @@ def test_a_repeat_that_fails_is_a_failure(headroom):
 def test_the_reserve_is_part_of_the_profiles_time():
     pilot = {
         "plan": {"ladders": [{"n": 1, "input": "x", "threads": 1, "params": {}, "group": 0,
-                              "rounds": 100, "arms": [{"variant": "a", "threads": 1, "calls": 1}]}]},
+                              "rounds": 100,
+                              "arms": [{"variant": "a", "threads": 1, "calls": 1}]}]},
         "measured": [{"n": 1, "input": "x", "threads": 1, "params": {}, "group": 0,
                       "setup_s": 0.0,
                       "arms": [{"variant": "a", "threads": 1, "wall_ns": [1e6]}]}],
