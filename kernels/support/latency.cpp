@@ -17,9 +17,9 @@ void LatencyRecorder::merge(const LatencyRecorder& other) {
 void LatencyRecorder::clear() { *this = {}; }
 
 std::uint64_t LatencyRecorder::percentile(double percent) const {
-  constexpr std::uint64_t kWhole = 100'000;
+  constexpr std::uint64_t kPercent = 1000, kWhole = 100 * kPercent;
   const auto part = static_cast<std::uint64_t>(
-      std::clamp<long>(std::lround(percent * (kWhole / 100)), 0, kWhole));
+      std::clamp<long>(std::lround(percent * static_cast<double>(kPercent)), 0, kWhole));
   const auto rank = static_cast<std::uint64_t>(
       (static_cast<unsigned __int128>(count_) * part + kWhole - 1) / kWhole);
   std::uint64_t seen = 0;

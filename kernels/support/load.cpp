@@ -256,6 +256,7 @@ Load run_load(const LoadPlan& plan, Serve serve) {
   }
   const auto run = std::make_shared<Run>(plan, std::move(serve));
   std::vector<std::thread> threads;
+  threads.reserve(static_cast<std::size_t>(plan.clients));
   for (int i = 0; i < plan.clients; ++i) threads.emplace_back([run, i] { run->work(i); });
   std::unique_lock lock(run->mutex);
   run->changed.wait(lock, [&] { return run->ready == plan.clients; });

@@ -36,6 +36,7 @@ RedisAddresses parse_redis_addresses(std::string_view text) {
 }
 
 RedisAddresses redis_addresses() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it any more
   const char* const text = std::getenv("HEADROOM_REDIS");
   return parse_redis_addresses(text == nullptr ? "" : text);
 }
