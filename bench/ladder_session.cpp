@@ -251,7 +251,11 @@ double LadderSession::round(bool last) {
       EpochTime t = epoch(m);
       for (int again = 0; again < kRefusedEpochs && !m.arm->refused().empty(); ++again)
         t = epoch(m);
-      if (const std::string why = m.arm->refused(); !why.empty()) throw std::runtime_error(why);
+      // A pilot keeps no figure, nor does a run that only checks (its rounds are fixed): they go on
+      // on a busy machine too.
+      if (const std::string why = m.arm->refused();
+          !why.empty() && !options_.pilot && whole_.rounds_fixed == 0)
+        throw std::runtime_error(why);
       keep_value(m);
       m.wall.push_back(t.wall);
       m.cpu.push_back(t.cpu);

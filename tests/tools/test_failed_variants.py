@@ -86,7 +86,9 @@ def test_where_the_baseline_throws_the_next_one_takes_its_place(tmp_path):
 
 
 def test_a_measurement_that_is_refused_is_repeated_before_its_variant_is_lost(tmp_path):
-    done, out = _pilot(tmp_path, "faulty/refuses")
+    _, pilot = _pilot(tmp_path, "faulty/refuses")
+    assert pilot["ladders"][0]["failed"] == [], "a pilot keeps no figure"
+    done, out = _launch(tmp_path, pilot["plan"], "--headroom_launch=1")
     assert done.returncode == 0, done.stderr
     (ladder,) = out["ladders"]
     assert ladder["status"] == "ok"
