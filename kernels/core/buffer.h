@@ -25,7 +25,7 @@ class ScopedMisalignment {
 
 namespace internal {
 std::size_t misaligned_elements();
-// Zeroed (so touched) memory: 64-byte aligned, and from 1 MiB on 2 MiB-aligned with huge pages
+// Zeroed (so touched) memory: 64-byte aligned, and from 64 KiB on 2 MiB-aligned with huge pages
 // advised. Throws std::bad_alloc. Under AddressSanitizer it is exactly `bytes` long, so that a read
 // past the end is caught.
 void* allocate(std::size_t bytes);

@@ -1,5 +1,5 @@
 // Memory in pages of a chosen size, for kernels to which the size matters. (A Buffer asks for huge
-// pages, and only from 1 MiB on.)
+// pages, and only from 64 KiB on.)
 #pragma once
 
 #include <sys/mman.h>
