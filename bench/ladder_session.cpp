@@ -201,10 +201,18 @@ std::size_t LadderSession::warm_calls(const Measured& m) const {
   return partial && working_set(m.demand) <= l2_bytes() ? whole : 1;
 }
 
-// All that comes before an epoch.
+// The turn of the first call of the next epoch.
+std::size_t LadderSession::first_turn(const Measured& m) const {
+  if (last_turn_ != 0 && !m.ceiling) return last_turn_ - m.calls;
+  return std::max(m.arm->turn(), warm_calls(m));
+}
+
+// All that comes before an epoch. Warm calls see again what the last epoch saw, so that every turn
+// is timed: with turns of their own, one warm call and one timed would time every other turn, in
+// some kernels needles that occur and never one that doesn't.
 void LadderSession::make_ready(Measured& m) {
-  const std::size_t warm = warm_calls(m);
-  if (last_turn_ != 0 && !m.ceiling) m.arm->set_turn(last_turn_ - warm - m.calls);
+  const std::size_t first = first_turn(m), warm = warm_calls(m);
+  m.arm->set_turn(first - warm);
   if (warm != 0) run_untimed(*m.arm, warm);
   m.arm->refill(m.calls);
 }
@@ -213,9 +221,11 @@ void LadderSession::make_ready(Measured& m) {
 // make different numbers of calls, and so have come to different turns.
 void LadderSession::meet_at_one_turn() {
   last_turn_ = 0;
+  std::size_t last = 0;
   for (const Measured& m : arms_)
     if (!m.ceiling && m.arm != nullptr)
-      last_turn_ = std::max(last_turn_, m.arm->turn() + warm_calls(m) + m.calls);
+      last = std::max(last, first_turn(m) + m.calls);
+  last_turn_ = last;
 }
 
 // What the last epoch came to by the kernel's measure.

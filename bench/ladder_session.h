@@ -132,6 +132,7 @@ class LadderSession {
   bool check(const std::vector<std::size_t>& order);
   void require_agreement(const Measured& m) const;
   std::size_t warm_calls(const Measured& m) const;
+  std::size_t first_turn(const Measured& m) const;
   void make_ready(Measured& m);
   EpochTime epoch(Measured& m);
   void keep_value(Measured& m) const;
