@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -16,9 +19,27 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 sys.path[:0] = [str(CHECKOUT / "tools"), str(HERE)]
 COMMAND = CHECKOUT / "tools" / "headroom"
-FAKE = HERE / "fake_bench.py"
 GOLDEN = HERE / "golden"  # records as version 1 wrote them
 GOLDEN2 = HERE / "golden2"  # as they are written now
+
+
+def _for_this_python(program: Path) -> Path:
+    """A copy that this Python runs.
+
+    `env python3` may be a version manager's shim, which takes longer to find Python than Python to
+    start; the tests start some thousand of these.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="headroom-tests-"))
+    folder.chmod(0o755)  # a test runs it as another user
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copy = folder / program.name
+    _, _, body = program.read_text().partition("\n")
+    copy.write_text(f"#!{sys.executable}\n{body}")
+    copy.chmod(0o755)
+    return copy
+
+
+FAKE = _for_this_python(HERE / "fake_bench.py")
 
 
 class Headroom:
