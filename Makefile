@@ -13,6 +13,9 @@ PYTEST ?=
 SECONDS ?= $(if $(HEADROOM_LONG),60,5)
 KERNEL ?=
 RUNS ?=
+# Of `make plot`: which picture, and the file it goes to (.svg, .png or .pdf).
+KIND ?=
+OUT ?= plot.svg
 # A folder of kernels of your own, and which of Headroom's to build (a regular expression).
 KERNELS ?=
 SUBSET ?=
@@ -38,18 +41,21 @@ export ARG_FAIL_ON := $(value FAIL_ON)
 export ARG_PYTEST := $(value PYTEST)
 export ARG_KERNEL := $(value KERNEL)
 export ARG_RUNS := $(value RUNS)
+export ARG_KIND := $(value KIND)
+export ARG_OUT := $(value OUT)
 export ARG_KERNELS := $(value KERNELS)
 export ARG_SUBSET := $(value SUBSET)
 export ARG_RESULTS := $(value RESULTS)
 unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
-unexport KERNELS SUBSET RESULTS
+unexport KERNELS SUBSET RESULTS KIND OUT
 # tools/deps.sh reads them: auto, off or unset; 1 or unset.
 export DEPS SERVICES
 
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-# The program that the tools run, and a Python that has all they need.
-HEADROOM = HEADROOM_PRESET='$(PRESET)'; \
-           HEADROOM_PYTHON=$$(tools/deps.sh bench --python) || exit 2; \
+# The program that the tools run, and a Python that has all that a command needs.
+# $(call headroom,GOAL), one of deps.sh's
+headroom = HEADROOM_PRESET='$(PRESET)'; \
+           HEADROOM_PYTHON=$$(tools/deps.sh $(1) --python) || exit 2; \
            export HEADROOM_PRESET HEADROOM_PYTHON; exec tools/headroom
 # Ninja if it is installed. A build folder keeps the generator that it was made with.
 GENERATOR = if command -v ninja >/dev/null 2>&1; then \
@@ -80,7 +86,7 @@ UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: help bench check-bench test build deps list compare lint format fuzz check-all clean clean-all
+.PHONY: help bench check-bench test build deps list compare report plot cite lint format fuzz check-all clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
 .NOTPARALLEL:
@@ -92,6 +98,7 @@ help:
 	@echo 'make compare    BASE=RUN [NEW="RUN RUN..."] [FORM=markdown|csv|json] [FAIL_ON=slower], by axis'
 	@echo '                and kernel; RUN is a folder, latest, latest~1'
 	@echo 'make report     one page, report.html; RUNS="RUN RUN" (default: the newest of each machine)'
+	@echo 'make plot       KIND=ladders [RUNS="RUN RUN"] [FILTER=REGEX] [OUT=plot.svg]: one kind of picture'
 	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only check them)'
 	@echo 'make list       every kernel and its variants, and what the missing variants need'
 	@echo 'make deps       only set up what is missing (retries what could not be installed before);'
@@ -135,10 +142,10 @@ bench: check-bench build
 	if [ -n "$$ARG_SCRATCH" ]; then set -- "$$@" --scratch "$$ARG_SCRATCH"; fi; \
 	if [ -n "$$ARG_SIMD_TARGET" ]; then set -- "$$@" --simd-target "$$ARG_SIMD_TARGET"; fi; \
 	if [ -n "$$ARG_RESULTS" ]; then set -- "$$@" --out "$$ARG_RESULTS"; fi; \
-	$(HEADROOM) run "$$@"
+	$(call headroom,bench) run "$$@"
 
 list: build
-	@$(HEADROOM) list
+	@$(call headroom,bench) list
 
 compare:
 	@if [ -z "$$ARG_BASE" ]; then \
@@ -149,12 +156,23 @@ compare:
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
 	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
-	$(HEADROOM) compare "$$@"
+	$(call headroom,bench) compare "$$@"
 
 report:
+	@tools/deps.sh report
 	@set -f; set -- $$ARG_RUNS; \
 	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
-	$(HEADROOM) report "$$@" -o report.html
+	$(call headroom,report) report "$$@" -o report.html
+
+# What KIND means is the command's to say; it goes first, so that a RUN is never taken for one.
+plot:
+	@if [ -z "$$ARG_KIND" ]; then \
+	  echo 'make plot: say which: KIND=ladders, of those in `tools/headroom plot --help`' >&2; exit 2; fi
+	@tools/deps.sh plot
+	@set -f; set -- "$$ARG_KIND" $$ARG_RUNS -o "$$ARG_OUT"; \
+	if [ -n "$$ARG_FILTER" ]; then set -- "$$@" --filter "$$ARG_FILTER"; fi; \
+	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
+	$(call headroom,plot) plot "$$@"
 
 # Every Markdown file that git tracks; CHECK=1 writes nothing, and fails where a figure is not the record's.
 cite:

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Names the packages that are missing, and the command that installs them; runs it where it may.
 #
-#   tools/deps.sh [bench|test|ci|check-all|aarch64] [--retry] [--python]
+#   tools/deps.sh [bench|report|plot|test|ci|check-all|aarch64] [--retry] [--python]
 #
 #   bench         what `make bench` needs
-#   test          the same and pytest (the default)
+#   report, plot  a Python for these commands, with jinja2 or matplotlib, and nothing to build with
+#   test          what all three need, and pytest (the default)
 #   ci            the same and clang-format
 #   check-all     the same and clang with its OpenMP runtime
 #   aarch64       a cross compiler, an emulator, and in build/aarch64-root the libraries for Arm
@@ -23,67 +24,12 @@
 # shellcheck disable=SC2086,SC2034,SC2046
 set -u
 
-root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd) || exit 2
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 2
+root=${here%/*}
+# What is needed, a line each: class, name, commands, and the package of each distribution.
+table=$(grep '^[A-Z] ' "$here/deps/packages") || exit 2
 skip_file=$root/build/.deps-skip # optional packages that could not be had, or were declined
-root_arm64=$root/build/aarch64-root
 spaces=$IFS
-
-# class  name  commands that also satisfy it  apt  dnf  pacman  brew
-#   R required tool    L required library, else CMake downloads it    P required Python module
-#   T the same, for tests only         F for .ci/run and make lint                  A for make check-all
-#   O optional                         X for make test-aarch64, which unpacks L's packages for arm64
-#   S optional, with SERVICES=1        Debian's redis-tools has the server's program, and no service
-# `a|b`: either will do. `-`: not packaged there, or part of another package.
-table='
-R c++            c++,g++,clang++ g++ gcc-c++ gcc gcc
-R cmake          cmake           cmake cmake cmake cmake
-R python3        python3         python3 python3 python python
-O ninja          ninja           ninja-build ninja-build ninja ninja
-L benchmark      -  libbenchmark-dev google-benchmark-devel benchmark google-benchmark
-L abseil         -  libabsl-dev abseil-cpp-devel abseil-cpp abseil
-L robin-map      -  robin-map-dev robin-map-devel robin-map robin-map
-L catch2         -  catch2 catch-devel catch2 catch2
-L highway        -  libhwy-dev highway-devel highway highway
-L nlohmann-json  -  nlohmann-json3-dev json-devel nlohmann-json nlohmann-json
-P numpy          -  python3-numpy python3-numpy python-numpy -
-P scipy          -  python3-scipy python3-scipy python-scipy -
-P rich           -  python3-rich python3-rich python-rich -
-P jinja2         -  python3-jinja2 python3-jinja2 python-jinja -
-P matplotlib     -  python3-matplotlib python3-matplotlib python-matplotlib -
-P fastjsonschema -  python3-fastjsonschema python3-fastjsonschema python-fastjsonschema -
-T pytest         -  python3-pytest python3-pytest python-pytest -
-T pytest-xdist   -  python3-pytest-xdist python3-pytest-xdist python-pytest-xdist -
-O openmp         -  - - - libomp
-O sqlite         -  libsqlite3-dev sqlite-devel sqlite sqlite
-O liburing       -  liburing-dev liburing-devel liburing -
-O lstopo         -  hwloc-nox|hwloc hwloc - -
-O openblas       -  libopenblas-dev openblas-devel openblas openblas
-O openblas-threads - libopenblas0-pthread - - -
-O tbb            -  libtbb-dev tbb-devel onetbb|tbb tbb
-O simdjson       -  libsimdjson-dev simdjson-devel simdjson simdjson
-O fast_float     -  libfast-float-dev fast_float-devel fast_float fast_float
-O re2            -  libre2-dev re2-devel re2 re2
-O isa-l          -  libisal-dev isa-l-devel isa-l isa-l
-O zlib           -  zlib1g-dev zlib-ng-compat-devel|zlib-devel zlib zlib
-O primesieve     -  libprimesieve-dev primesieve-devel primesieve primesieve
-O croaring       -  libroaring-dev croaring-devel croaring croaring
-O mimalloc       -  libmimalloc2.0|libmimalloc3 mimalloc mimalloc mimalloc
-O util-linux     lscpu,sysctl  util-linux util-linux util-linux -
-O dmidecode      dmidecode dmidecode dmidecode dmidecode -
-S postgresql     postgres postgresql postgresql-server postgresql postgresql@17|postgresql@16
-S libpq          -  libpq-dev libpq-devel postgresql-libs libpq
-S redis          redis-server,valkey-server,redis-check-rdb redis-tools|valkey-tools valkey|redis valkey|redis redis
-S hiredis        -  libhiredis-dev hiredis-devel hiredis hiredis
-F clang-format   clang-format    clang-format clang-tools-extra clang llvm
-F clang-tidy     clang-tidy      clang-tidy clang-tools-extra clang llvm
-F shellcheck     shellcheck      shellcheck ShellCheck shellcheck shellcheck
-F flake8         flake8          flake8 python3-flake8 flake8 flake8
-F mypy           mypy            mypy python3-mypy mypy mypy
-A clang          clang++-14,clang++ clang clang clang llvm
-A clang-openmp   -               libomp-dev|libomp-14-dev libomp-devel openmp libomp
-X g++-aarch64    aarch64-linux-gnu-g++ g++-aarch64-linux-gnu - - -
-X qemu-user      qemu-aarch64    qemu-user - - -
-'
 
 die() {
   echo "deps: $*" >&2
@@ -183,9 +129,9 @@ TABLE
     IFS=$spaces
     [ $satisfied = no ] || continue
     case $class in
-      R) missing_tools="$missing_tools $name=$package" ;;
+      I | R) missing_tools="$missing_tools $name=$package" ;;
       L) missing_libraries="$missing_libraries $name=$package" ;;
-      P | T) missing_python="$missing_python $name=$package" ;;
+      P | J | M | T) missing_python="$missing_python $name=$package" ;;
       O | S) missing_optional="$missing_optional $name=$package" ;;
       F | A | X) missing_tools="$missing_tools $name=$package" ;; # asked for by name: required
     esac
@@ -201,17 +147,19 @@ TABLE
 # Without the table's own lines for others: `wanted` for this goal.
 select_rows() {
   case $goal in
-    bench) classes=RLPO ;;
-    test) classes=RLPTO ;;
-    ci) classes=RLPTOF ;;
-    check-all) classes=RLPTOFA ;;
-    aarch64) classes=RX ;;
+    bench) classes=IRLPO ;;
+    report) classes=IPJ ;;
+    plot) classes=IPM ;;
+    test) classes=IRLPJMTO ;;
+    ci) classes=IRLPJMTOF ;;
+    check-all) classes=IRLPJMTOFA ;;
+    aarch64) classes=IRX ;;
   esac
-  [ "${SERVICES:-}" != 1 ] || classes=${classes}S
+  [ "${SERVICES:-}" != 1 ] || [ "$classes" = "${classes%O*}" ] || classes=${classes}S
   wanted=$(echo "$table" | while read -r class rest; do
     case $classes in *"${class:-none}"*) echo "$class $rest" ;; esac
   done)
-  modules=$(echo "$wanted" | sed -n 's/^[PT] \([^ ]*\).*/\1/p' | tr '\n' ' ')
+  modules=$(echo "$wanted" | sed -n 's/^[PJMT] \([^ ]*\).*/\1/p' | tr '\n' ' ')
   modules=${modules% }
 }
 
@@ -250,45 +198,6 @@ names() {
   line=
   for entry in "$@"; do line="$line ${entry%%=*}"; done
   echo "${line# }"
-}
-
-# apt's command $1, of a machine that is arm64 and has nothing: its lists and packages lie in
-# $root_arm64.apt, so that neither root nor a foreign architecture of dpkg's is needed.
-apt_arm64() {
-  command=$1
-  shift
-  "$command" -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root \
-    -o Dir::State::status="$root_arm64.apt/status" -o Dir::State::Lists="$root_arm64.apt/lists" \
-    -o Dir::Cache="$root_arm64.apt" "$@"
-}
-
-# The libraries of the table and what they in turn link, but for the cross compiler's own.
-packages_arm64() {
-  set -- $(echo "$table" | sed -n 's/^L [^ ]*  *[^ ]*  *\([^ ]*\) .*/\1/p')
-  echo "$@"
-  apt_arm64 apt-cache depends --no-recommends --no-suggests "$@" |
-    sed -n 's/^ *Depends: \(lib.*\)/\1/p' |
-    grep -vE '^(libc6|libgcc-s1|libstdc\+\+6|libgomp1|libbenchmark-tools)$'
-}
-
-# A download into build/, as CMake's would be: DEPS=off has no say in it either.
-unpack_arm64() {
-  [ ! -e "$root_arm64/complete" ] || return 0
-  rm -rf "$root_arm64" "$root_arm64.apt"
-  mkdir -p "$root_arm64" "$root_arm64.apt/lists/partial" "$root_arm64.apt/archives/partial"
-  : >"$root_arm64.apt/status"
-  log=$root_arm64.apt/log
-  echo 'deps: fetching the arm64 libraries into build/aarch64-root' >&2
-  {
-    apt_arm64 apt-get update && wanted=$(packages_arm64) &&
-      (cd "$root_arm64.apt" && apt_arm64 apt-get download $wanted) &&
-      for package in "$root_arm64.apt"/*.deb; do dpkg-deb -x "$package" "$root_arm64" || exit; done
-  } >"$log" 2>&1 </dev/null || {
-    sed 's/^/  /' "$log" >&2
-    die 'no arm64 libraries: apt has none of them for arm64 (its own message is above)'
-  }
-  rm -rf "$root_arm64.apt"
-  : >"$root_arm64/complete"
 }
 
 refresh_command() {
@@ -343,7 +252,9 @@ $(cat "$skip_file" 2>/dev/null)"
   if mkdir -p "$root/build" 2>/dev/null; then echo "$names" | sort -u >"$skip_file"; fi
 }
 
+# CMake, where this goal needs it.
 too_old() {
+  case $classes in *R*) ;; *) return 1 ;; esac
   has cmake || return 1
   version=$(cmake --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\.[0-9]*\).*/\1/p')
   [ -n "$version" ] || return 1
@@ -365,7 +276,11 @@ finish() {
   if [ -n "$missing_tools$missing_python" ]; then
     die "missing: $(names $missing_tools $missing_python)$(installable)"
   fi
-  if [ "$goal" = aarch64 ]; then unpack_arm64; fi
+  if [ "$goal" = aarch64 ]; then
+    # shellcheck source=tools/deps/arm64.sh
+    . "$here/deps/arm64.sh"
+    unpack_arm64
+  fi
   exit 0
 }
 
@@ -374,13 +289,13 @@ finish() {
 goal=test retry=no python=no
 for argument in "$@"; do
   case $argument in
-    bench | test | ci | check-all | aarch64) goal=$argument ;;
+    bench | report | plot | test | ci | check-all | aarch64) goal=$argument ;;
     --retry) retry=yes ;;
     --python) python=yes ;;
     -h | --help)
       sed -n '2,/^# It assumes/s/^# \{0,1\}//p' "$0"
       exit 0 ;;
-    *) die "unknown argument '$argument' (bench, test, ci, check-all, aarch64, --retry, --python)" ;;
+    *) die "unknown argument '$argument' (bench, report, plot, test, ci, check-all, aarch64, --retry, --python)" ;;
   esac
 done
 case ${DEPS:-} in '' | auto | off) ;; *) die "DEPS=$DEPS: it is auto, off or not set" ;; esac

@@ -114,6 +114,7 @@ class Machine:
             script.replace("/etc/postgresql-common/createcluster.d", str(self.clusters))
         )
         self.script.chmod(0o755)
+        shutil.copytree(ROOT / "tools" / "deps", self.checkout / "tools" / "deps")
         (folder / "tool").write_text("#!/bin/sh\n" + TOOL)
         (folder / "log").write_text("")
         self.shim("id", 'echo "${FAKE_UID:-0}"')
@@ -421,6 +422,37 @@ def test_measuring_needs_no_pytest(machine: Machine) -> None:
     assert machine.run("bench", DEPS="off").returncode == 0
     done = machine.run("test", DEPS="off")
     assert done.returncode == 2 and "deps: missing: pytest (DEPS=off" in done.stderr
+
+
+def test_only_what_draws_asks_for_what_draws(machine: Machine) -> None:
+    machine.without("python3-jinja2", "python3-matplotlib", "python3-pytest")
+    done = machine.run("bench")
+    assert (done.returncode, done.stderr, machine.log) == (0, "", [])
+    done = machine.run("report", DEPS="off")
+    assert done.returncode == 2
+    assert done.stderr == "deps: missing: jinja2 (DEPS=off never installs; make deps does)\n"
+    assert machine.run("report").returncode == 0
+    assert machine.has("python3-jinja2") and not machine.has("python3-matplotlib")
+    assert machine.run("plot").returncode == 0
+    assert machine.has("python3-matplotlib") and not machine.has("python3-pytest")
+    assert machine.run().returncode == 0
+    assert machine.has("python3-pytest")
+
+
+@pytest.mark.parametrize("goal", ["report", "plot"])
+def test_reading_a_record_needs_nothing_to_build_with(machine: Machine, goal: str) -> None:
+    machine.without(*TOOLS.values(), *LIBRARIES, *OPTIONAL)
+    done = machine.run(goal, SERVICES="1", FAKE_CMAKE="3.22.1")
+    assert (done.returncode, done.stderr, machine.log) == (0, "", [])
+
+
+def test_the_python_of_a_goal_has_its_modules(machine: Machine) -> None:
+    machine.shim("python3", """case " $* " in *" matplotlib "*) exit 1 ;; *) exit 0 ;; esac""")
+    assert machine.run("bench", "--python").stdout == "python3\n"
+    assert machine.run("report", "--python").stdout == "python3\n"
+    done = machine.run("plot", "--python")
+    assert done.returncode == 2
+    assert done.stderr.startswith("deps: no Python 3.9 or newer has all of: numpy scipy rich matpl")
 
 
 def test_no_python_with_the_modules_is_one_line(machine: Machine) -> None:

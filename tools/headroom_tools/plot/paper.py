@@ -43,7 +43,7 @@ def _matplotlib() -> Any:
         import matplotlib.figure
     except ImportError:
         raise HeadroomError(
-            "plot needs the Python package matplotlib: apt install python3-matplotlib, or make deps"
+            "plot needs the Python package matplotlib: apt install python3-matplotlib, or make plot"
         ) from None
     return matplotlib
 

@@ -462,7 +462,7 @@ def _jinja() -> tuple[Any, Markup]:
         import markupsafe
     except ImportError:
         raise HeadroomError(
-            "report needs the Python package jinja2: apt install python3-jinja2, or make deps"
+            "report needs the Python package jinja2: apt install python3-jinja2, or make report"
         ) from None
     loader = jinja2.FileSystemLoader(_HERE)
     strict = jinja2.StrictUndefined
