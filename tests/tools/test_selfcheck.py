@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
-from conftest import BASE, NEW, golden_run
+from conftest import BASE, CHECKOUT, NEW, golden_run
 from scipy import stats as reference
 
 from headroom_tools import stats
+from headroom_tools.base import processes
 from headroom_tools.selfcheck import coverage, judge, measure
 
 
@@ -141,6 +147,34 @@ def test_a_crash_is_one_line(headroom):
     done = headroom("selfcheck", FAKE_MODE="crash:selfcheck/chain:2")
     assert done.returncode == 1 and "selfcheck/chain: crash: SIGSEGV" in done.stderr
     assert list((headroom.root / "build" / "scratch").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: /proc, prctl")
+@pytest.mark.parametrize("condition", ["cpu", "memory"])
+def test_the_load_ends_with_a_check_that_is_killed(condition):
+    code = (
+        "import os, time\n"
+        "from headroom_tools.selfcheck import measure\n"
+        f"with measure._load({condition!r}):\n"
+        "    with open(f'/proc/self/task/{os.getpid()}/children') as stream:\n"
+        "        print(stream.read(), flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(CHECKOUT / "tools")},
+        stdout=subprocess.PIPE, text=True,
+    ) as check:  # fmt: skip
+        load = int(check.stdout.readline())
+        when = processes.started(load)
+        assert when is not None
+        check.kill()
+    try:
+        limit = time.monotonic() + 10
+        while processes.started(load) == when and time.monotonic() < limit:
+            time.sleep(0.01)
+        assert processes.started(load) != when
+    finally:
+        processes.end(load, when, ((signal.SIGKILL, 5.0),))
 
 
 def test_no_other_command_measures_its_kernels(headroom):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple, TypedDict, cast
 
-from headroom_tools.base import files
+from headroom_tools.base import files, processes
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.measure import bench, plan as planning, scratch, summary
@@ -82,7 +84,13 @@ def _load(condition: str) -> Iterator[None]:
     if code is None:
         yield
         return
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.DEVNULL)
+    parent = os.getpid()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        # Or the load of a killed check would go on and disturb whatever is measured next.
+        preexec_fn=lambda: processes.die_with(parent, signal.SIGKILL),
+    )
     try:
         time.sleep(0.2)
         yield
