@@ -93,7 +93,7 @@ export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 .DEFAULT_GOAL := build
 
 help:
-	@echo 'make bench      set up what is missing, build, measure, print the ladders, save the record'
+	@echo 'make bench      set up what is missing, build, measure, print a summary, keep the record'
 	@echo 'make test       set up what is missing, build, run the tests of kernels and tools'
 	@echo 'make compare    BASE=RUN [NEW="RUN RUN..."] [FORM=markdown|csv|json] [FAIL_ON=slower], by axis'
 	@echo '                and kernel; RUN is a folder, latest, latest~1'

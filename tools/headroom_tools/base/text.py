@@ -41,6 +41,11 @@ def without_paths(text: object, limit: int = 300) -> str:
     return safe(_PATH.sub("PATH", str(text)).strip(), limit)
 
 
+def without_numbers(text: str) -> str:
+    """`text` by which messages are told apart that only differ in what was measured."""
+    return re.sub(r"\d[\d.,]*", "#", text)
+
+
 def flags_without_paths(flags: str) -> str:
     """Compiler flags without those that name a place on the disk."""
     return safe(" ".join(flag for flag in flags.split() if "/" not in flag), 1000)

@@ -247,7 +247,7 @@ def _dry_run(
 def _measure(run: Run, arguments: argparse.Namespace) -> int:
     """Measures what is left of a run, prints its record, and judges it."""
     from headroom_tools.show import disturbance
-    from headroom_tools.show.terminal import print_run
+    from headroom_tools.show.summary import print_end
 
     try:
         finished = run.measure()
@@ -283,12 +283,7 @@ def _measure(run: Run, arguments: argparse.Namespace) -> int:
     else:
         to = terminal.console()
         to.print()
-        print_run(record, finished.folder, to)
-        lost = {(entry["kernel"], entry["variant"]) for entry in record["failed"]}
-        if lost:
-            count = f"{len(lost)} variant" + ("s" if len(lost) > 1 else "")
-            text = f"! {count} failed, listed above; the others of their ladders were measured"
-            to.print(Text(text, style="yellow"), soft_wrap=True)
+        print_end(record, finished.machine, finished.folder, to)
         if failed:
             wrong = sum(entry["kind"] == "mismatch" for entry in record["failures"])
             text = f"{wrong} wrong answers" if wrong else f"{len(record['failures'])} failures"

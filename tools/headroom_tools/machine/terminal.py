@@ -7,11 +7,31 @@ from rich.console import Console
 from headroom_tools.base import terminal
 from headroom_tools.base.text import size
 from headroom_tools.machine.fingerprint import unreadable
-from headroom_tools.machine.types import Machine
+from headroom_tools.machine.types import Cpu, Machine
 
 
 def _or_unknown(value: object, unit: str = "") -> str:
     return "unknown" if value is None else f"{value}{unit}"
+
+
+def in_one_line(tree: Machine) -> str:
+    """What a machine is, without what could not be read."""
+    cpu, ram, disk = tree["cpu"], tree["ram"], tree["disk"]
+    shared = [cache["bytes"] for cache in cpu["caches"] if cache["level"] == 3 and cache["bytes"]]
+    parts = [
+        " ".join(filter(None, (cpu["model_name"] or cpu["architecture"], _bracketed(cpu)))),
+        f"{cpu['cores']} cores" if cpu["cores"] else "",
+        f"{cpu['threads']} threads" if cpu["threads"] and cpu["threads"] != cpu["cores"] else "",
+        f"L3 {size(shared[0])}" if shared else "",
+        f"{size(ram['bytes'])} RAM" if ram["bytes"] else "",
+        " ".join(filter(None, (disk["bus"], disk["kind"], disk["file_system"]))),
+        tree["virtualization"] or "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _bracketed(cpu: Cpu) -> str:
+    return f"({cpu['microarchitecture']})" if cpu["microarchitecture"] else ""
 
 
 def print_machine(tree: Machine, to: Console) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from headroom_tools.base import files
 from headroom_tools.base.text import rounded, safe, without_paths
+from headroom_tools.machine.types import Machine
 from headroom_tools.measure import alone as alone_variants, counters, disturbance, plan as planning
 from headroom_tools.measure.assemble import End, run_json
 from headroom_tools.measure.types import Launch, LaunchKey, RunPlan, State
@@ -26,6 +27,7 @@ class Finished(NamedTuple):
 
     folder: Path
     run: Run
+    machine: Machine
 
 
 def _now() -> str:
@@ -149,7 +151,7 @@ def place(folder: Path, state: State) -> Finished:
             shutil.rmtree(folder / name, ignore_errors=True)
         for name in ("plan.json", "state.json"):
             (folder / name).unlink(missing_ok=True)
-        return Finished(folder, load(folder)[0])
+        return Finished(folder, *load(folder))
     out = Path(state["out"])
     parent = out / state["machine"]
     target = parent / state["name"]
@@ -163,7 +165,7 @@ def place(folder: Path, state: State) -> Finished:
         os.replace(hidden, target)
         files.sync_folder(parent)
     shutil.rmtree(folder)
-    return Finished(target, load(target)[0])
+    return Finished(target, *load(target))
 
 
 def _raw(launches: list[Launch]) -> dict[str, object]:

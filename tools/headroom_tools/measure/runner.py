@@ -16,7 +16,7 @@ from typing import Callable, cast
 
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.base.text import duration, safe, without_paths
+from headroom_tools.base.text import duration, safe, without_numbers, without_paths
 from headroom_tools.fixtures.held import Held
 from headroom_tools.measure import (
     alone,
@@ -66,7 +66,7 @@ class Run:
         scratch_space.prepare(self._scratch)
         self._launches = unfinished.read_launches(folder)
         self._fixed: RunPlan | None = None
-        self._told_failed: set[str] = set()
+        self._told_failed: set[tuple[str, str, str]] = set()
 
     @property
     def _plan(self) -> RunPlan:
@@ -311,14 +311,20 @@ class Run:
                 f"{safe(ladder['message'])}"
             )
         if tree["status"] not in ("ok", "mismatch") or (tree["status"] == "mismatch" and not wrong):
-            self._report.error(f"{tree['kernel']} {what}: {tree['status']}: {tree['message']}")
+            # Each reason once: the end of the run says of how many launches it holds.
+            told = (tree["kernel"], tree["status"], without_numbers(tree["message"]))
+            if told not in self._told_failed:
+                self._told_failed.add(told)
+                self._report.error(f"{tree['kernel']} {what}: {tree['status']}: {tree['message']}")
 
     def _tell_failed(self, kernel: str, failed: FailedArm) -> None:
         """Says once what a variant failed with; the others of its ladder go on."""
-        text = f"{kernel}/{failed['variant']} failed, the others go on: {failed['message']}"
-        if text not in self._told_failed:
-            self._told_failed.add(text)
-            self._report.warn(text)
+        told = (kernel, failed["variant"], without_numbers(failed["message"]))
+        if told not in self._told_failed:
+            self._told_failed.add(told)
+            self._report.warn(
+                f"{kernel}/{failed['variant']} failed, the others go on: {failed['message']}"
+            )
 
     def _fix_plan(self) -> None:
         """plan.json: made once, when all pilots are through."""

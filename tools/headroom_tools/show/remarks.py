@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from typing import NamedTuple
 
-from headroom_tools.base.text import ladder_label
-from headroom_tools.record.types import CellKey, Kernel, Missing
+from headroom_tools.base.text import ladder_label, without_numbers
+from headroom_tools.record.types import CellKey, Kernel, Missing, Run
 from headroom_tools.show.rows import Row
 
 ALONE_LIMIT = 1.15  # ratio of a ladder's speedup to that of the variants run alone
@@ -97,6 +99,70 @@ def short_calls(rows: list[Row]) -> list[ShortCall]:
         for row in rows
         if row.ns is not None and row.ns < limit and not row.cell.kernel["probe"]
     ]
+
+
+class Lost(NamedTuple):
+    """What went wrong in launches of a kernel for one reason. variants: those that failed while the
+    others of their ladder went on, none where no variant did; message: as the first launch told it;
+    pilot: whether that was the pilot."""
+
+    kernel: str
+    variants: list[str]
+    launches: int
+    of: int
+    message: str
+    pilot: bool
+
+    @property
+    def told(self) -> str:
+        """`group/kernel/variant: 3 of 11 launches: reason`."""
+        name = self.kernel
+        if len(self.variants) == 1:
+            name += f"/{self.variants[0]}"
+        elif self.variants:
+            name += f" ({', '.join(self.variants)})"
+        if self.pilot and self.launches == 1:
+            return f"{name}: in the pilot: {self.message}"
+        return f"{name}: {self.launches} of {self.of} launches: {self.message}"
+
+
+def _lost(told: list[tuple[str, str | None, int, str]], run: Run) -> list[Lost]:
+    """told: (kernel, variant, launch, message)."""
+    known = Counter(run["kernels"][kernel]["name"] for kernel in run["launches"]["kernel"])
+    found: dict[tuple[str, str], list[tuple[str | None, int, str]]] = {}
+    for kernel, variant, launch, message in told:
+        found.setdefault((kernel, without_numbers(message)), []).append((variant, launch, message))
+    return [
+        Lost(
+            kernel,
+            sorted({variant for variant, _, _ in entries if variant}),
+            len({launch for _, launch, _ in entries}),
+            known[kernel] + 1,  # and the pilot
+            entries[0][2],
+            entries[0][1] == 0,
+        )
+        for (kernel, _), entries in found.items()
+    ]
+
+
+def failures_grouped(run: Run) -> list[Lost]:
+    """What went wrong in launches, by kernel and reason."""
+    return _lost(
+        [(f["kernel"], None, f["launch"], f"{f['kind']}: {f['message']}") for f in run["failures"]],
+        run,
+    )
+
+
+def failed_grouped(run: Run) -> list[Lost]:
+    """The variants that failed beside others that went on, by kernel and reason."""
+    return _lost(
+        [
+            (f["kernel"], f["variant"], launch, f["message"])
+            for f in run["failed"]
+            for launch in f["launches"]
+        ],
+        run,
+    )
 
 
 def needs_of(entry: Missing, kernels: dict[str, Kernel]) -> str:

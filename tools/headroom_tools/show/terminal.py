@@ -28,6 +28,7 @@ from headroom_tools.show.remarks import (
     OVERHEAD_TIMES,
     alone_checked,
     alone_differs,
+    failures_grouped,
     needs_of,
     short_calls,
 )
@@ -321,11 +322,8 @@ def _absent(run: Run, to: Console) -> None:
     if run["failures"]:
         to.print()
         to.print(Text("failures", style="bold red"), soft_wrap=True)
-        for failure in run["failures"]:
-            what = "pilot" if failure["launch"] == 0 else f"launch {failure['launch']}"
-            where = f" n {failure['n']:,}" if failure["n"] is not None else ""
-            told = f"{failure['kind']}: {failure['message']}"
-            terminal.paragraph(to, f"{failure['kernel']}{where} {what}: {told}", "red")
+        for lost in failures_grouped(run):
+            terminal.paragraph(to, lost.told, "red")
 
 
 def print_run(
