@@ -13,7 +13,8 @@ from generated import golden_pair, large, sweep, written
 
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.cli import main as cli
-from headroom_tools.plot import make, style
+from headroom_tools.plot import make, of_kernels, of_machine, style
+from headroom_tools.plot.view import View, view_of
 from headroom_tools.plot.layout import bar_limits, limits_of
 
 pytest.importorskip("matplotlib", reason="no matplotlib: apt install python3-matplotlib")
@@ -103,9 +104,9 @@ def test_nothing_is_written_outside_the_checkout(headroom):
 
 
 def test_ladders_hold_what_the_record_says():
-    view = make.view_of(golden_run(BASE))
-    for own in make.ladders_of(view.claims):
-        bars = make.ladder(own)
+    view = view_of(golden_run(BASE))
+    for own in of_kernels.ladders_of(view.claims):
+        bars = of_kernels.ladder(own)
         assert bars.origin == 1.0 and len(bars.rows) == len(own)
         for bar, row in zip(bars.rows, own):
             assert (bar.value, bar.lo, bar.hi) == (row.speedup, row.lo, row.hi)
@@ -117,8 +118,8 @@ def test_ladders_hold_what_the_record_says():
 
 def test_fitted_curves_meet_the_points(tmp_path):
     run, machine = sweep([1, 2, 4, 8], lambda n: (1 + 0.05 * (n - 1)) / n, noise=0.0001)
-    view = make.View(run, machine)
-    (chart,) = make.threads(view.fits, run["kernels"][0])
+    view = View(run, machine)
+    (chart,) = of_kernels.threads(view.fits, run["kernels"][0])
     points, curve, ideal = chart.series
     assert [p.x for p in points.points] == [1, 2, 4, 8] and ideal.points[-1].y == 8
     at_8 = curve.points[-1]
@@ -127,10 +128,10 @@ def test_fitted_curves_meet_the_points(tmp_path):
 
 def test_roofs_meet_at_the_ridge():
     folder = probes_run()
-    view = make.view_of(folder)
-    roofs = make.roofs_of(view)
+    view = view_of(folder)
+    roofs = of_machine.roofs_of(view)
     assert any(roof.peak for roof in roofs) and any(not roof.peak for roof in roofs)
-    (chart,) = make.roofline(view)
+    (chart,) = of_machine.roofline(view)
     for series in chart.series:
         if series.dash is not None:
             assert all(p.y <= max(r.value for r in roofs) * 1.001 for p in series.points)
@@ -161,7 +162,7 @@ def test_extremes_are_drawn_or_refused():
     ):  # fmt: skip
         run, machine = golden_pair()
         change(run)
-        view = make.View(run, machine)
+        view = View(run, machine)
         for kind in ("ladders", "launches", "sizes", "threads", "roofline"):
             try:
                 panels = make.panels_of(kind, [view], ANY)

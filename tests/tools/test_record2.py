@@ -16,7 +16,8 @@ from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.sides import read_sides
 from headroom_tools.record.types import TIME
 from headroom_tools.measure import summary
-from headroom_tools.plot import make
+from headroom_tools.plot import of_kernels
+from headroom_tools.plot.view import view_of
 from headroom_tools.record.cells import cells_of
 from headroom_tools.record.validate import load
 from headroom_tools.report import page
@@ -206,9 +207,9 @@ def test_the_speedup_over_standard_comes_first(headroom):
 
 def test_summaries_quote_both(headroom):
     pytest.importorskip("jinja2")
-    view = make.view_of(golden_run(BASE2))
+    view = view_of(golden_run(BASE2))
     rows = [row for row in view.claims if row.cell.kernel["name"] == "algorithm/find"]
-    title = make.ladder(rows).title
+    title = of_kernels.ladder(rows).title
     assert title.index("x over library") < title.index("x over naive") and ": built " in title
     text = page.page([golden_run(BASE2)])
     assert "1 ladder has a standard rung" in text and ">over standard</button>" in text

@@ -15,7 +15,8 @@ from conftest import BASE, CHECKOUT, GOLDEN, NEW, golden_run
 from generated import golden_pair, large, sweep, written
 
 from headroom_tools.cli import main as cli
-from headroom_tools.plot import make, spec, svg
+from headroom_tools.plot import spec, svg
+from headroom_tools.plot.view import view_of
 from headroom_tools.report.page import LIMIT, page
 
 pytest.importorskip("jinja2", reason="no jinja2: apt install python3-jinja2")
@@ -267,7 +268,7 @@ def test_it_loads_without_errors(headroom):
     for runs in ((golden_run(BASE), golden_run(NEW)), (_hostile(headroom.root),)):
         dom, console = _dom(headroom.root, _run(headroom, *runs))
         assert not console, console
-        rows = make.view_of(runs[0]).claims
+        rows = view_of(runs[0]).claims
         assert f"of {len(rows) * len(runs)} rows" in dom, "the script ran under its policy"
 
 
@@ -321,7 +322,7 @@ def test_filter_and_sort_work(headroom):
     dom, console = _dom(headroom.root, _with(_run(headroom, golden_run(BASE)), probe))
     assert not console, console
     found = json.loads(re.search("FOUND(.*?)END", dom, re.S)[1])
-    rows = make.view_of(golden_run(BASE)).claims
+    rows = view_of(golden_run(BASE)).claims
     assert found["all"] == found["again"] == len(rows)
     assert set(found["filtered"]) == {"simd/sumbetter"}
     assert set(found["faster"]) == {"faster"} and found["faster"]

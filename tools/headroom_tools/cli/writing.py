@@ -62,7 +62,8 @@ def _regular(path: Path) -> Path:
 
 def report(arguments: argparse.Namespace) -> int:
     from headroom_tools.base import files
-    from headroom_tools.report.page import chosen_runs, page
+    from headroom_tools.report.page import page
+    from headroom_tools.report.runs import chosen_runs
 
     _regular(arguments.output)
     folders = [paths.find_run(name) for name in arguments.run] or chosen_runs()
@@ -90,6 +91,7 @@ def plot(arguments: argparse.Namespace) -> int:
     from headroom_tools.compare.sides import read_sides
     from headroom_tools.plot import make, paper
     from headroom_tools.plot.spec import Bars, Chart
+    from headroom_tools.plot.view import view_of
 
     suffix = arguments.output.suffix[1:].lower()
     if suffix not in paper.FORMATS:
@@ -107,7 +109,7 @@ def plot(arguments: argparse.Namespace) -> int:
             raise HeadroomError("axes: the runs share no kernel but placebos and probes")
     else:
         pattern = _pattern(arguments.filter)
-        panels += make.panels_of(arguments.kind, [make.view_of(f) for f in folders], pattern)
+        panels += make.panels_of(arguments.kind, [view_of(f) for f in folders], pattern)
     files.write_atomic(arguments.output, paper.drawn(panels, suffix))
     told = paths.shown(arguments.output)
     if arguments.json:
