@@ -10,8 +10,7 @@
 // compiler vectorizes.
 #include <functional>
 
-#include "absl/functional/function_ref.h"
-#include "computation/function_pointer.h"
+#include "computation/callables.h"
 #include "core/kernel.h"
 
 namespace headroom {
@@ -31,13 +30,13 @@ struct Calibration {
 struct Callable {
   struct Input {
     Buffer<Sample> samples;
-    Calibration calibration;
+    Calibration function;
   };
   using Output = Buffer<Sample>;
 
   static Input make(const Setting& setting, Rng& rng) {
     Input in{Buffer<Sample>(setting.n), {}};
-    in.calibration = {static_cast<std::uint16_t>(rng()), static_cast<std::uint16_t>(rng())};
+    in.function = {static_cast<std::uint16_t>(rng()), static_cast<std::uint16_t>(rng())};
     FastRng fast(rng());
     for (Sample& sample : in.samples) sample = static_cast<Sample>(fast() >> 48);
     return in;
@@ -59,42 +58,25 @@ void transform(const Input& in, Output& out, F&& f) {
   for (std::size_t i = 0; i < n; ++i) to[i] = f(from[i]);
 }
 
-// Made elsewhere, untimed, so that the compiler doesn't see what is inside where it's called.
-struct StdFunction {
-  explicit StdFunction(const Input& in) : function(in.calibration) {}
-  std::function<Sample(Sample)> function;
-};
-
-void naive(const StdFunction& state, const Input& in, Output& out) {
-  transform(in, out, state.function);
+void naive(const StdFunction<Sample, Sample>& state, const Input& in, Output& out) {
+  transform(in, out, state.call);
 }
-
-struct Pointer {
-  explicit Pointer(const Input& in) : function(in.calibration) {}
-  FunctionPointer<Sample, Sample> function;
-};
 
 // The way of C: no test for emptiness. The pointers are copied, or each sample stored might change
 // them, for all that the compiler knows.
-void function_pointer(const Pointer& state, const Input& in, Output& out) {
-  const FunctionPointer<Sample, Sample> function = state.function;
+void function_pointer(const FunctionPointer<Sample, Sample>& state, const Input& in, Output& out) {
+  const FunctionPointer<Sample, Sample> function = state;
   transform(in, out, function);
 }
 
-struct Ref {
-  explicit Ref(const Input& in) : function(in.calibration) {}
-  absl::FunctionRef<Sample(Sample)> function;
-};
-
-// A pointer to the function object and one to its code: never empty, owns nothing, allocates
-// nothing. The call itself stays.
-void absl_function_ref(const Ref& state, const Input& in, Output& out) {
-  transform(in, out, state.function);
+// No test either, and two words; the call itself stays.
+void absl_function_ref(const FunctionRef<Sample, Sample>& state, const Input& in, Output& out) {
+  transform(in, out, state.call);
 }
 
 // The function is part of the type, so its body is compiled into the loop.
 void template_parameter(const Input& in, Output& out) {
-  const Calibration calibration = in.calibration;
+  const Calibration calibration = in.function;
   transform(in, out, calibration);
 }
 
@@ -104,7 +86,7 @@ constexpr std::size_t kBlock = 256;
 
 struct BlockFunction {
   explicit BlockFunction(const Input& in)
-      : function([f = in.calibration](std::span<const Sample> from, Sample* to) {
+      : function([f = in.function](std::span<const Sample> from, Sample* to) {
           for (std::size_t i = 0; i < from.size(); ++i) to[i] = f(from[i]);
         }) {}
   std::function<void(std::span<const Sample>, Sample*)> function;

@@ -6,10 +6,7 @@
 // All variants store each number and move on if it passed, so that no branch depends on the data;
 // nor can a compiler vectorize it, which leaves the price of the call alone. computation/callable
 // has a loop that a compiler does vectorize, where it sees the function.
-#include <functional>
-
-#include "absl/functional/function_ref.h"
-#include "computation/function_pointer.h"
+#include "computation/callables.h"
 #include "core/kernel.h"
 
 namespace headroom {
@@ -23,7 +20,7 @@ struct Limit {
 struct CallableFilter {
   struct Input {
     Buffer<std::uint32_t> numbers;
-    Limit test;
+    Limit function;
   };
   struct Output {
     Buffer<std::uint32_t> numbers;
@@ -37,7 +34,8 @@ struct CallableFilter {
 
   static Input make(const Setting& setting, Rng& rng) {
     Input in{Buffer<std::uint32_t>(setting.n), {}};
-    in.test = {static_cast<std::uint32_t>((rng() >> 34) + (1u << 30))};  // a quarter to a half pass
+    in.function = {
+        static_cast<std::uint32_t>((rng() >> 34) + (1u << 30))};  // a quarter to a half pass
     FastRng fast(rng());
     for (std::uint32_t& number : in.numbers) number = static_cast<std::uint32_t>(fast() >> 32);
     return in;
@@ -70,42 +68,27 @@ void filter(const Input& in, Output& out, F&& f) {
   out.count = count;
 }
 
-// Made elsewhere, untimed, so that the compiler doesn't see what is inside where it's called.
-struct StdFunction {
-  explicit StdFunction(const Input& in) : function(in.test) {}
-  std::function<bool(std::uint32_t)> function;
-};
-
-void naive(const StdFunction& state, const Input& in, Output& out) {
-  filter(in, out, state.function);
+void naive(const StdFunction<bool, std::uint32_t>& state, const Input& in, Output& out) {
+  filter(in, out, state.call);
 }
-
-struct Pointer {
-  explicit Pointer(const Input& in) : function(in.test) {}
-  FunctionPointer<bool, std::uint32_t> function;
-};
 
 // The way of C: no test for emptiness. The pointers are copied, or each number stored might change
 // them, for all that the compiler knows.
-void function_pointer(const Pointer& state, const Input& in, Output& out) {
-  const FunctionPointer<bool, std::uint32_t> function = state.function;
+void function_pointer(const FunctionPointer<bool, std::uint32_t>& state, const Input& in,
+                      Output& out) {
+  const FunctionPointer<bool, std::uint32_t> function = state;
   filter(in, out, function);
 }
 
-struct Ref {
-  explicit Ref(const Input& in) : function(in.test) {}
-  absl::FunctionRef<bool(std::uint32_t)> function;
-};
-
-// A pointer to the function object and one to its code: never empty, owns nothing, allocates
-// nothing. The call itself stays.
-void absl_function_ref(const Ref& state, const Input& in, Output& out) {
-  filter(in, out, state.function);
+// No test either, and two words; the call itself stays.
+void absl_function_ref(const FunctionRef<bool, std::uint32_t>& state, const Input& in,
+                       Output& out) {
+  filter(in, out, state.call);
 }
 
 // The function is part of the type, so its body is compiled into the loop.
 void template_parameter(const Input& in, Output& out) {
-  const Limit test = in.test;
+  const Limit test = in.function;
   filter(in, out, test);
 }
 

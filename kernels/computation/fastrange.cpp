@@ -7,42 +7,18 @@
 // the whole range, times d, it takes two conversions between integers and doubles; as a number with
 // 32 bits behind the point, one multiplication and a shift (Lemire, "Fast random integer generation
 // in an interval", 2019). Which of d buckets a remainder gives is computation/modulo.
-#include <cstring>
-
+#include "computation/buckets.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
 
-constexpr std::uint32_t kMostBuckets = std::uint32_t{1} << 21;
-
-struct Fastrange {
-  struct Input {
-    Buffer<std::uint32_t> numbers;
-    std::uint32_t buckets = 1;
-  };
-  using Output = Buffer<std::uint32_t>;
-
-  static Input make(const Setting& setting, Rng& rng) {
-    Input in{Buffer<std::uint32_t>(setting.n), 1000003};
-    FastRng fast(rng());
-    for (std::uint32_t& number : in.numbers) number = static_cast<std::uint32_t>(fast() >> 32);
-    return in;
-  }
-  // How many buckets, then numbers.
+struct Fastrange : DealtOut {
+  static Input make(const Setting& setting, Rng& rng) { return hashes(setting.n, 1000003, rng); }
   static Input from(std::span<const std::uint8_t> bytes) {
-    Input in;
-    const std::size_t words = bytes.size() / 4;
-    if (words == 0) return in;
-    std::memcpy(&in.buckets, bytes.data(), 4);
-    in.buckets = in.buckets % kMostBuckets + 1;
-    in.numbers = Buffer<std::uint32_t>(words - 1);
-    if (words > 1) std::memcpy(in.numbers.data(), bytes.data() + 4, 4 * (words - 1));
+    Input in = hashes(bytes);
+    in.buckets = in.buckets % (std::uint32_t{1} << 21) + 1;
     return in;
-  }
-  static void size(const Input& in, Output& out) { out = Output(in.numbers.size()); }
-  static absl::Status same(const Input&, const Output& want, const Output& got) {
-    return exact(want, got);
   }
 };
 using Input = Fastrange::Input;
@@ -97,14 +73,7 @@ const Registrar kRegistrar({.name = "computation/fastrange",
                             .sizes = {4096, 65536, 1 << 19, 8 << 20},
                             .headline = {4096, 1 << 19},
                             .ceiling = {"machine/copy"},
-                            .demand =
-                                [](const Setting& s) {
-                                  const double n = static_cast<double>(s.n);
-                                  return Demand{.items = n,
-                                                .bytes = 8 * n,
-                                                .working_set = 8 * s.n,
-                                                .memory = 4 * 4 * s.n};
-                                }},
+                            .demand = [](const Setting& s) { return dealing_out(s.n, 3); }},
                            kVariants);
 
 }  // namespace

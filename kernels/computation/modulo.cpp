@@ -10,54 +10,35 @@
 // remainder.
 #include <bit>
 #include <cstdint>
-#include <cstring>
 
+#include "computation/buckets.h"
 #include "core/kernel.h"
 
 namespace headroom {
 namespace {
 
-struct Modulo {
+struct Modulo : DealtOut {
   static constexpr auto kInputs = inputs("prime", "power_of_two");
-  struct Input {
-    Buffer<std::uint32_t> numbers;
-    std::uint32_t divisor = 1;
-  };
-  using Output = Buffer<std::uint32_t>;
-
   static Input make(const Setting& setting, Rng& rng) {
-    Input in{Buffer<std::uint32_t>(setting.n),
-             setting.input == kInputs["power_of_two"] ? 1u << 20 : 1000003};
-    FastRng fast(rng());
-    for (std::uint32_t& number : in.numbers) number = static_cast<std::uint32_t>(fast() >> 32);
-    return in;
+    const bool power = setting.input == kInputs["power_of_two"];
+    return hashes(setting.n, power ? 1u << 20 : 1000003, rng);
   }
-  // The divisor, then numbers.
   static Input from(std::span<const std::uint8_t> bytes) {
-    Input in;
-    const std::size_t words = bytes.size() / 4;
-    if (words == 0) return in;
-    std::memcpy(&in.divisor, bytes.data(), 4);
-    if (in.divisor == 0) in.divisor = 1;
-    in.numbers = Buffer<std::uint32_t>(words - 1);
-    if (words > 1) std::memcpy(in.numbers.data(), bytes.data() + 4, 4 * (words - 1));
+    Input in = hashes(bytes);
+    if (in.buckets == 0) in.buckets = 1;
     return in;
-  }
-  static void size(const Input& in, Output& out) { out = Output(in.numbers.size()); }
-  static absl::Status same(const Input&, const Output& want, const Output& got) {
-    return exact(want, got);
   }
 };
 using Input = Modulo::Input;
 using Output = Modulo::Output;
 
 void naive(const Input& in, Output& out) {
-  for (std::size_t i = 0; i < in.numbers.size(); ++i) out[i] = in.numbers[i] % in.divisor;
+  for (std::size_t i = 0; i < in.numbers.size(); ++i) out[i] = in.numbers[i] % in.buckets;
 }
 
 // Where the divisor is known to be a power of two the remainder is its lower bits.
 void mask(const Input& in, Output& out) {
-  const std::uint32_t d = in.divisor;
+  const std::uint32_t d = in.buckets;
   if (!std::has_single_bit(d)) return naive(in, out);
   for (std::size_t i = 0; i < in.numbers.size(); ++i) out[i] = in.numbers[i] & (d - 1);
 }
@@ -65,7 +46,7 @@ void mask(const Input& in, Output& out) {
 // The fraction of x / d in 64 bits, times d: no quotient on the way. Two multiplications, and
 // fewest instructions without SIMD.
 void fastmod(const Input& in, Output& out) {
-  const std::uint64_t d = in.divisor;
+  const std::uint64_t d = in.buckets;
   const std::uint64_t inverse = ~std::uint64_t{0} / d + 1;  // 2^64 / d, rounded up; 0 for 1
   for (std::size_t i = 0; i < in.numbers.size(); ++i) {
     const std::uint64_t fraction = inverse * in.numbers[i];
@@ -95,7 +76,7 @@ inline std::uint32_t remainder(std::uint32_t x, const Reciprocal& r) {
 
 // A multiplication by the reciprocal, two shifts, a multiplication back. GCC makes it SSE2.
 void reciprocal(const Input& in, Output& out) {
-  const Reciprocal r = reciprocal_of(in.divisor);
+  const Reciprocal r = reciprocal_of(in.buckets);
   for (std::size_t i = 0; i < in.numbers.size(); ++i) out[i] = remainder(in.numbers[i], r);
 }
 
@@ -114,7 +95,7 @@ HWY_EXPORT(Remainders);
 
 void highway(const Input& in, Output& out) {
   HWY_DYNAMIC_DISPATCH(Remainders)
-  (in.numbers.data(), in.numbers.size(), reciprocal_of(in.divisor), out.data());
+  (in.numbers.data(), in.numbers.size(), reciprocal_of(in.buckets), out.data());
 }
 
 constexpr Variant<Modulo> kVariants[] = {
@@ -139,14 +120,7 @@ const Registrar kRegistrar({.name = "computation/modulo",
                             .sizes = {4096, 65536, 1 << 19, 8 << 20},
                             .headline = {4096, 1 << 19},
                             .ceiling = {"machine/copy"},
-                            .demand =
-                                [](const Setting& s) {
-                                  const double n = static_cast<double>(s.n);
-                                  return Demand{.items = n,
-                                                .bytes = 8 * n,
-                                                .working_set = 8 * s.n,
-                                                .memory = 6 * 4 * s.n};
-                                }},
+                            .demand = [](const Setting& s) { return dealing_out(s.n, 5); }},
                            kVariants);
 
 }  // namespace
