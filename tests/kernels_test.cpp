@@ -97,20 +97,21 @@ TEST_CASE("variants agree on every SIMD target of this host") {
 
 // Minutes: only where HEADROOM_LONG is set, as `make check-all` does. A run checks what it
 // measures; this is for the sizes and inputs that `standard` leaves out.
-TEST_CASE("variants agree at every benchmark size and input") {
+TEST_CASE("variants agree at every benchmark size, input and param") {
   if (std::getenv("HEADROOM_LONG") == nullptr) return;
   constexpr std::size_t kMostMemory = std::size_t{2} << 30;
   for (const Kernel& kernel : kernels()) {
     if (waits(kernel) || kernel.group() == "machine") continue;
     DYNAMIC_SECTION(kernel.meta.name) {
       for (std::size_t n : kernel.meta.sizes)
-        for (const std::string& input : kernel.meta.inputs) {
-          const Setting setting{n, input, 7, 1, every_params(kernel).front()};
-          if (kernel.meta.demand(setting).memory > kMostMemory) continue;
-          const absl::Status status = check_agreement(kernel, setting, 1);
-          INFO(std::string(status.message()));
-          CHECK(status.ok());
-        }
+        for (const std::string& input : kernel.meta.inputs)
+          for (const Params& params : every_params(kernel)) {
+            const Setting setting{n, input, 7, 1, params};
+            if (kernel.meta.demand(setting).memory > kMostMemory) continue;
+            const absl::Status status = check_agreement(kernel, setting, 1);
+            INFO(std::string(status.message()));
+            CHECK(status.ok());
+          }
     }
   }
 }

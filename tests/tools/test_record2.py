@@ -19,7 +19,7 @@ from headroom_tools.measure import summary
 from headroom_tools.plot import of_kernels
 from headroom_tools.plot.view import view_of
 from headroom_tools.record.cells import cells_of
-from headroom_tools.record.validate import load
+from headroom_tools.record.validate import load, run_tree
 from headroom_tools.report import page
 from headroom_tools.show.rows import best_rows, rows_of
 
@@ -385,3 +385,18 @@ def test_cite_says_what_is_missing(cite):
     assert "means several" in done.stderr and "clients 16" in done.stderr
     done, _ = cite("concurrency/serve/better/n:100/clients:2 value")
     assert "no record" in done.stderr
+
+
+def test_what_promised_less_in_version_1_is_not_its_ladders_best(golden):
+    kernel = next(kernel for kernel in golden["kernels"] if kernel["name"] == "simd/sum")
+    kernel.update(name="computation/json_sum", group="computation")
+    names = dict(zip((v["name"] for v in kernel["variants"]), ("naive", "by_hand", "simdjson_dom")))
+    for variant in kernel["variants"]:
+        variant["name"] = names.get(variant["name"], variant["name"])
+    run = run_tree(golden, "run.json")
+    rows = [row for row in rows_of(run) if row.cell.kernel["name"] == "computation/json_sum"]
+    fastest = [min(own, key=lambda row: row.ns).cell for own in of_kernels.ladders_of(rows)]
+    assert {(cell.variant, cell.weaker) for cell in fastest} == {
+        ("by_hand", "weaker: not validating")
+    }
+    assert {row.cell.variant for row in best_rows(rows)} == {"simdjson_dom"}
