@@ -11,6 +11,7 @@
 #include "core/agreement.h"
 #include "hwy/targets.h"
 #include "simd/base64.h"
+#include "subset.h"
 
 namespace headroom {
 namespace {
@@ -37,8 +38,8 @@ Result decoded(std::string_view text) {
 }
 
 void agree(const char* name, std::string_view text) {
-  const Kernel* const kernel = find_kernel(name);
-  REQUIRE(kernel != nullptr);
+  const Kernel* const kernel = built_kernel(name);
+  if (kernel == nullptr) return;
   const absl::Status status = check_agreement(*kernel, bytes_of(text));
   if (status.ok()) return;
   INFO(std::string(status.message()));

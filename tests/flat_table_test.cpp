@@ -8,6 +8,7 @@
 #include "core/agreement.h"
 #include "core/kernel.h"
 #include "core/random.h"
+#include "subset.h"
 
 namespace headroom {
 namespace {
@@ -188,8 +189,8 @@ TEST_CASE("keys chosen to collide make a FlatTable change its seed, not slow") {
 
 TEST_CASE("inserting in SIMD agrees with std::unordered_map on keys with structure") {
   for (const char* name : {"algorithm/hash_insert", "algorithm/hash_insert_reserved"}) {
-    const Kernel* kernel = find_kernel(name);
-    REQUIRE(kernel != nullptr);
+    const Kernel* kernel = built_kernel(name);
+    if (kernel == nullptr) continue;
     const auto check = [&](auto&& key_of) {
       constexpr std::uint64_t kCount = 3000;
       std::vector<std::uint8_t> bytes;

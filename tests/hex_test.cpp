@@ -11,13 +11,14 @@
 #include "core/agreement.h"
 #include "hwy/targets.h"
 #include "simd/hex.h"
+#include "subset.h"
 
 namespace headroom {
 namespace {
 
 void agree(const char* name, std::string_view text) {
-  const Kernel* const kernel = find_kernel(name);
-  REQUIRE(kernel != nullptr);
+  const Kernel* const kernel = built_kernel(name);
+  if (kernel == nullptr) return;
   const absl::Status status =
       check_agreement(*kernel, std::vector<std::uint8_t>(text.begin(), text.end()));
   if (status.ok()) return;

@@ -5,14 +5,15 @@
 
 #include "catch.h"
 #include "core/agreement.h"
+#include "subset.h"
 
 namespace headroom {
 namespace {
 
 template <class KeyOf>
 void check(const char* name, std::size_t numbers, KeyOf&& key_of) {
-  const Kernel* kernel = find_kernel(name);
-  REQUIRE(kernel != nullptr);
+  const Kernel* kernel = built_kernel(name);
+  if (kernel == nullptr) return;
   std::vector<std::uint8_t> bytes;
   for (std::size_t i = 0; i < numbers; ++i) {
     const std::uint32_t key = key_of(static_cast<std::uint32_t>(i));
