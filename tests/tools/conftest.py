@@ -120,3 +120,16 @@ NEW2 = "20260202T000000Z-0123abcd-new"
 
 def golden_run(name: str) -> Path:
     return (GOLDEN2 if name in (BASE2, NEW2) else GOLDEN) / "test-2c-8g" / name
+
+
+def shown_on(leader: int) -> str:
+    """All that is written to the other end of this pseudo-terminal until it is closed."""
+    shown = b""
+    while True:
+        try:
+            block = os.read(leader, 4096)
+        except OSError:  # Linux says so when the other end is closed
+            block = b""
+        if not block:
+            return shown.decode()
+        shown += block

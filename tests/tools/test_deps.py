@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import shown_on
 
 ROOT = Path(__file__).resolve().parents[2]
 HELPERS = ["sh", "sed", "tr", "cat", "sort", "grep", "env", "dirname", "mkdir", "ls", "rm", "chmod"]
@@ -170,18 +171,10 @@ class Machine:
         ) as process:  # fmt: skip
             os.close(follower)
             os.write(leader, text.encode())
-            shown = b""
-            while True:
-                try:
-                    block = os.read(leader, 4096)
-                except OSError:  # Linux says so when the other end is closed
-                    break
-                if not block:
-                    break
-                shown += block
+            shown = shown_on(leader)
             status = process.wait(timeout=60)
         os.close(leader)
-        return status, shown.decode()
+        return status, shown
 
     @property
     def log(self) -> list[str]:

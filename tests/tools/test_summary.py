@@ -13,7 +13,7 @@ import termios
 from pathlib import Path
 
 import pytest
-from conftest import BASE2, COMMAND, golden_run
+from conftest import BASE2, COMMAND, golden_run, shown_on
 from generated import large, written
 from rich.console import Console
 
@@ -175,18 +175,10 @@ def test_a_terminal_of_80_columns_breaks_no_line(headroom) -> None:
         env={**headroom.env, "TERM": "xterm"}, stdin=follower, stdout=follower, stderr=follower,
     ) as process:  # fmt: skip
         os.close(follower)
-        shown = b""
-        while True:
-            try:
-                block = os.read(leader, 4096)
-            except OSError:  # Linux says so when the other end is closed
-                break
-            if not block:
-                break
-            shown += block
+        shown = shown_on(leader)
         assert process.wait(timeout=60) == 0
     os.close(leader)
-    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
     lines = text[text.rindex("best variant of each ladder") :].replace("\r", "").split("\n")
     assert any(line.startswith("  tools/headroom show latest") for line in lines)
     assert max(map(len, lines)) <= 80
