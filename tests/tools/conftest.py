@@ -18,6 +18,9 @@ import pytest
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 sys.path[:0] = [str(CHECKOUT / "tools"), str(HERE)]
+
+from headroom_tools.record import publish  # noqa: E402
+
 COMMAND = CHECKOUT / "tools" / "headroom"
 GOLDEN = HERE / "golden"  # records as version 1 wrote them
 GOLDEN2 = HERE / "golden2"  # as they are written now
@@ -133,3 +136,13 @@ def shown_on(leader: int) -> str:
         if not block:
             return shown.decode()
         shown += block
+
+
+def valid_files(path: Path) -> list[Path]:
+    """The files below `path` that may be published; the first that may not is raised."""
+    valid = []
+    for found, error in publish.checked(path):
+        if error is not None:
+            raise error
+        valid.append(found)
+    return valid

@@ -7,9 +7,8 @@ import re
 import subprocess
 
 import pytest
-from conftest import CHECKOUT, Headroom
+from conftest import CHECKOUT, Headroom, valid_files
 
-from headroom_tools.record import publish
 from headroom_tools.record.cells import cells_of
 
 BENCH = CHECKOUT / "build" / "release" / "bench" / "headroom-bench"
@@ -25,7 +24,7 @@ def test_smoke_of_one_kernel(tmp_path):
     result = headroom("run", "--profile", "smoke", "--filter", "^simd/sum$", "--out", out)
     assert result.returncode == 0, result.stdout + result.stderr
     (path,) = out.glob("*/*/run.json")
-    assert len(publish.any_path(path.parent)) == 2
+    assert len(valid_files(path.parent)) == 2
     run = json.loads(path.read_text())
     cells = cells_of(run)
     assert {cell.kernel["name"] for cell in cells} == {"simd/sum"}

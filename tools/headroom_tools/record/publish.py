@@ -172,13 +172,3 @@ def _file(path: Path) -> list[Path]:
         _possible_machine(shown, machine_tree(tree, shown))
     _publishable(shown, tree)
     return [path]
-
-
-def any_path(path: Path) -> list[Path]:
-    """The files that `checked` finds right; the first that is not is a HeadroomError."""
-    valid = []
-    for found, error in checked(path):
-        if error is not None:
-            raise error
-        valid.append(found)
-    return valid
