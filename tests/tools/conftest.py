@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -43,6 +44,16 @@ def _for_this_python(program: Path) -> Path:
 
 
 FAKE = _for_this_python(HERE / "fake_bench.py")
+
+# Which kernels `make test SUBSET=` built, a regular expression; empty: all.
+SUBSET = os.environ.get("ARG_SUBSET", "")
+
+
+def skip_unless_built(*kernels: str) -> None:
+    """Skips a test of the real program in whose build these kernels were left out."""
+    for kernel in kernels:
+        if not re.search(SUBSET, kernel):
+            pytest.skip(f"{kernel} isn't built: SUBSET={SUBSET}")
 
 
 class Headroom:

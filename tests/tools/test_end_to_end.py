@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import CHECKOUT, Headroom, valid_files
+from conftest import CHECKOUT, SUBSET, Headroom, skip_unless_built, valid_files
 
 from headroom_tools.record.cells import cells_of
 
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_smoke_of_one_kernel(tmp_path):
+    skip_unless_built("simd/sum")
     headroom = Headroom(tmp_path, BENCH)
     out = tmp_path / "out"
     result = headroom("run", "--profile", "smoke", "--filter", "^simd/sum$", "--out", out)
@@ -36,6 +37,7 @@ def test_smoke_of_one_kernel(tmp_path):
 
 
 def test_list_names_what_the_program_has(tmp_path):
+    skip_unless_built("simd/sum")
     tree = json.loads(Headroom(tmp_path, BENCH)("list", "--json").stdout)
     assert "simd/sum" in [kernel["name"] for kernel in tree["kernels"]]
 
@@ -49,7 +51,7 @@ def test_each_variant_starts_a_line_of_the_instruction_cache():
         if re.search(r" [tTwW] headroom::.*(::naive\(|Arm<.*>::run\()", line)
         and "clone .cold" not in line
     ]
-    assert len(places) > 100 and all(place % 64 == 0 for place in places)
+    assert len(places) > (5 if SUBSET else 100) and all(place % 64 == 0 for place in places)
 
 
 FAULTY = CHECKOUT / "build" / "release" / "tests" / "headroom-bench-faulty"

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT, Headroom
+from conftest import CHECKOUT, Headroom, skip_unless_built
 
 from headroom_tools.base import processes
 from headroom_tools.fixtures import held
@@ -33,6 +33,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def kernel_of(fixture: str, **more: str) -> dict:
     """The fixture's kernel as the program lists it."""
+    skip_unless_built(KERNELS[fixture])
     done = subprocess.run(
         [BENCH, "--headroom_catalogue"], env=environment(**more), capture_output=True, text=True
     )

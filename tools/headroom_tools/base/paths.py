@@ -70,7 +70,7 @@ def scratch() -> Path:
 def shown(path: Path) -> str:
     """`path` as it is printed: relative to the working folder where that is shorter."""
     relative = os.path.relpath(path)
-    return safe(relative if not relative.startswith("..") else path, 500)
+    return safe(relative if not relative.startswith("..") else os.path.abspath(path), 500)
 
 
 def complete_runs(folder: Path) -> list[Path]:
