@@ -60,6 +60,13 @@ def test_all_figures_are_by_the_ladders_clock(clock, scale, empty):
     assert math.exp(own["log_ratio"]) == pytest.approx(40 if clock == "cpu" else 2)
 
 
+def test_the_baseline_is_the_one_that_is_named():
+    """Wherever it stands among the arms."""
+    fast, naive = _arm("fast", [2.0]), _arm("naive", [10.0])
+    kept = _kept(fast, naive)
+    assert [math.exp(arm["log_ratio"]) for arm in kept] == pytest.approx([5.0, 1.0])
+
+
 def test_another_clock_is_refused():
     with pytest.raises(ValueError, match="clock tsc"):
         summary.ladder(_ladder(_arm("naive", [1.0]), clock="tsc"), TIME)
