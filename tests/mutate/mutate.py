@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 HERE = Path(__file__).resolve().parent
 
@@ -31,6 +32,7 @@ CXX_SUFFIXES = (".cpp", ".h")
 AT_LEAST_S = 60.0
 TIMES_LONGER = 10.0
 BUILD_S = 3600.0
+PROOF_S = 600.0
 
 
 class Failure(Exception):
@@ -249,6 +251,32 @@ def tracked(root: Path) -> list[str]:
     return sorted(name for name in names if (root / name).is_file())
 
 
+class Proof(NamedTuple):
+    """How a test went without any bug."""
+
+    passed: bool
+    took_s: float
+    said: str
+
+
+def by_test(tests: list[Test], told: Path) -> dict[Test, Proof]:
+    """What pytest's report says of each test: all its cases ran, and passed."""
+    cases: dict[str, list[ElementTree.Element]] = {}
+    for case in ElementTree.parse(told).iter("testcase"):
+        node = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '')}"
+        for key in {node, node.partition("[")[0]}:
+            cases.setdefault(key, []).append(case)
+    found = {}
+    for test in tests:
+        own = cases.get(test.name, [])
+        bad = [why for case in own for kind in ("failure", "error", "skipped")
+               if (why := case.find(kind)) is not None]  # fmt: skip
+        said = (bad[0].text or "") if bad else "" if own else "    it did not run"
+        took = sum(float(case.get("time", 0)) for case in own)
+        found[test] = Proof(bool(own) and not bad, took, tail(said))
+    return found
+
+
 class Copy:
     """The tree once more, with a build of its own. One thread at a time uses it."""
 
@@ -311,6 +339,24 @@ class Copy:
         command += ["--target", *targets]
         status, out = self._processes.run(command, self.folder, BUILD_S)
         return None if status == 0 else out
+
+    def prove(self, tests: list[Test]) -> dict[Test, Proof]:
+        """Runs tests without any bug: one of Catch2's, or any number of pytest's."""
+        started = time.monotonic()
+        if tests[0].kind == "catch2":
+            (test,) = tests
+            status, out = self.test(test, PROOF_S)
+            took = time.monotonic() - started
+            return {test: Proof(passed(test, status, out), took, tail(out))}
+        told = self.folder / "build" / "proof.xml"
+        told.parent.mkdir(exist_ok=True)
+        told.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        command += [f"--junitxml={told}", *dict.fromkeys(test.name for test in tests)]
+        status, out = self._processes.run(command, self.folder, PROOF_S * len(tests))
+        if not told.is_file():
+            raise Failure(f"pytest ran none of {len(tests)} tests (status {status}):\n{tail(out)}")
+        return by_test(tests, told)
 
     def test(self, test: Test, limit_s: float) -> tuple[int | None, str]:
         if test.kind == "catch2":
@@ -421,22 +467,24 @@ class Run:
         """All named tests pass as long as there is no bug; how long each takes."""
         tests = list(dict.fromkeys(bug.test for bug in bugs))
         print(f"mutate: {len(tests)} tests without any bug", flush=True)
+        # pytest starts once for all, as starting it takes longer than most tests.
+        units = [[test] for test in tests if test.kind == "catch2"]
+        of_pytest = [test for test in tests if test.kind == "pytest"]
+        units += [share for at in range(len(copies)) if (share := of_pytest[at :: len(copies)])]
         failed: list[str] = []
         lock = threading.Lock()
 
         def some(copy: Copy) -> None:
             while True:
                 with lock:
-                    if not tests:
+                    if not units:
                         return
-                    test = tests.pop()
-                started = time.monotonic()
-                status, out = copy.test(test, 600.0)
-                took = time.monotonic() - started
-                with lock:
-                    self.limits[test] = max(AT_LEAST_S, TIMES_LONGER * took)
-                    if not passed(test, status, out):
-                        failed.append(f"{test}: does not pass without any bug:\n{tail(out)}")
+                    unit = units.pop()
+                for test, proof in copy.prove(unit).items():
+                    with lock:
+                        self.limits[test] = max(AT_LEAST_S, TIMES_LONGER * proof.took_s)
+                        if not proof.passed:
+                            failed.append(f"{test}: does not pass without any bug:\n{proof.said}")
 
         with ThreadPoolExecutor(len(copies)) as pool:
             for done in [pool.submit(some, copy) for copy in copies]:
