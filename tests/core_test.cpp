@@ -116,6 +116,14 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a buffer is misaligned only as long as that is asked for") {
+  {
+    const ScopedMisalignment misaligned(1);
+    CHECK(reinterpret_cast<std::uintptr_t>(Buffer<float>(100).data()) % 64 == 4);
+  }
+  CHECK(reinterpret_cast<std::uintptr_t>(Buffer<float>(100).data()) % 64 == 0);
+}
+
 TEST_CASE("each axis has its word, and the placebo whose spread is its noise") {
   const std::map<std::string_view, std::string_view> expected = {{"scalar", "cpu"},
                                                                  {"simd", "cpu"},

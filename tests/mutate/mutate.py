@@ -33,6 +33,7 @@ AT_LEAST_S = 60.0
 TIMES_LONGER = 10.0
 BUILD_S = 3600.0
 PROOF_S = 600.0
+END_S = 5.0
 
 
 class Failure(Exception):
@@ -181,7 +182,9 @@ class Processes:
         self._running: set[subprocess.Popen[str]] = set()
         self.stopped = False
 
-    def run(self, command: list[str], cwd: Path, limit_s: float) -> tuple[int | None, str]:
+    def run(
+        self, command: list[str], cwd: Path, limit_s: float, env: dict[str, str] | None = None
+    ) -> tuple[int | None, str]:
         """Its exit status, or None where it was ended after limit_s; what it printed."""
         with self._lock:
             if self.stopped:
@@ -195,7 +198,7 @@ class Processes:
                 text=True,
                 errors="replace",
                 start_new_session=True,
-                env=environment(),
+                env=env or environment(),
             )
             self._running.add(process)
         try:
@@ -204,7 +207,7 @@ class Processes:
                 raise Failure("stopped", 130)
             return process.returncode, out
         except subprocess.TimeoutExpired:
-            _end(process)
+            _end([process])
             out, _ = process.communicate()
             return None, out
         finally:
@@ -214,15 +217,21 @@ class Processes:
     def stop(self) -> None:
         with self._lock:
             self.stopped = True
-            for process in self._running:
-                _end(process)
+            _end(list(self._running))
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+def _end(processes: list[subprocess.Popen[str]]) -> None:
+    """Ends them and what they started. Asks first: ninja's compilers are in groups of their own,
+    and only ninja can end them."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            try:
+                os.killpg(process.pid, number)
+            except ProcessLookupError:
+                pass
+        until = time.monotonic() + END_S
+        while time.monotonic() < until and any(process.poll() is None for process in processes):
+            time.sleep(0.01)
 
 
 def environment() -> dict[str, str]:
@@ -235,6 +244,12 @@ def environment() -> dict[str, str]:
     }
     # Two versions of a module within a second have the same stamp, if they are also as long.
     return {**kept, "HEADROOM_PRESET": PRESET, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def with_this_python() -> dict[str, str]:
+    """The same with this Python as python3: another may start through a slow wrapper."""
+    kept = environment()
+    return {**kept, "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}"}
 
 
 def tracked(root: Path) -> list[str]:
@@ -353,7 +368,8 @@ class Copy:
         told.unlink(missing_ok=True)
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         command += [f"--junitxml={told}", *dict.fromkeys(test.name for test in tests)]
-        status, out = self._processes.run(command, self.folder, PROOF_S * len(tests))
+        limit_s = PROOF_S * len(tests)
+        status, out = self._processes.run(command, self.folder, limit_s, with_this_python())
         if not told.is_file():
             raise Failure(f"pytest ran none of {len(tests)} tests (status {status}):\n{tail(out)}")
         return by_test(tests, told)
@@ -363,7 +379,7 @@ class Copy:
             program = self._build / "tests" / "headroom-tests"
             return self._processes.run([str(program), catch2_spec(test.name)], self.folder, limit_s)
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test.name]
-        return self._processes.run(command, self.folder, limit_s)
+        return self._processes.run(command, self.folder, limit_s, with_this_python())
 
 
 def catch2_spec(name: str) -> str:
