@@ -96,6 +96,8 @@ def test_the_better_attempt_is_kept_whatever_it_measured():
     assert worse["ladders"] == ["slow"] and judge.attempts(worse) == (2, 2)
     crashed = judge.better(first, {**again, "status": "crash", "conditions": None})
     assert crashed["status"] == "crash", "a failure is not repeated away"
+    busier = _tree("simd/sum", 1, {**QUIET, "waited": 0.4}, status="mismatch")
+    assert judge.better(first, busier)["status"] == "mismatch", "under any conditions"
 
 
 def test_pilots_are_judged_apart_from_launches():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from headroom_tools.measure import bench, plan
+from headroom_tools.measure import alone, bench, plan
 from headroom_tools.measure.runner import Run
 
 COORDINATES = {"n": 1, "input": "x", "threads": 1, "params": {}}
@@ -145,6 +146,24 @@ def test_alone_is_the_median_of_repetitions(tmp_path, monkeypatch):
     monkeypatch.setenv("HEADROOM_BENCH", str(program))
     ended, cells = bench.alone(".", tmp_path, tmp_path, 60)
     assert ended.status == "ok" and cells == {"a/k/v/n:1": 2000.0, "a/k/w/n:1": 6.0}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "runs", "leaves"),
+    [
+        (["x"], ["a/k/v/n:64", "a/k/w/n:4096", "a/k/v/n:64/threads:2", "a/k/v/n:64/clients:4"],
+         ["a/k/v/n:16", "a/k/v/n:6400", "b/a/k/v/n:64", "a/k2/v/n:64"]),
+        (["x", "y"], ["a/k/v/n:64/input:x", "a/k/v/n:64/input:x/threads:2"],
+         ["a/k/v/n:64/input:y", "a/k/v/n:64/input:xx", "a/k/v/n:16/input:x"]),
+    ],
+)  # fmt: skip
+def test_what_is_run_alone(inputs, runs, leaves):
+    """Every variant at the headline sizes that were measured, with the default input."""
+    kernel = {"name": "a/k", "headline": [64, 4096, 9999], "inputs": inputs}
+    ladders = [{"n": n, "input": name} for n in (16, 64, 4096) for name in inputs]
+    pattern = alone._pattern(kernel, {"ladders": ladders})
+    assert [name for name in runs + leaves if re.search(pattern, name)] == runs
+    assert alone._pattern(kernel, {"ladders": [{"n": 16, "input": "x"}]}) is None
 
 
 def test_the_seed_is_every_runs():

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from headroom_tools import stats
 from headroom_tools.record.cells import cells_of
 from headroom_tools.show import disturbance, probes, remarks
 from headroom_tools.show.rows import best_rows, rows_of
@@ -36,6 +37,18 @@ def test_another_baseline_is_paired_by_launch(golden2):
     _set(golden2, "simd/sum", "peer", log_ratio=[1.0 + value for value in drift])
     row = _rows(golden2, "simd/sum", baseline="peer")["better"]
     assert [row.lo, row.speedup, row.hi] == pytest.approx([math.exp(0.5)] * 3)
+
+
+def test_what_chance_alone_would_bring_is_not_detected(golden2):
+    """Each of 22 rows by itself has a p of 1%: in one run of five some row would."""
+    values = [0.036, -0.004, 0.026, 0.01, 0.018, 0.002, 0.022, 0.014, 0.007, 0.017]
+    p = stats.t_test(values)
+    assert p is not None and 0.05 / 22 < p < 0.05
+    for cell in cells_of(golden2):
+        if cell.role != "baseline" and not cell.kernel["placebo"]:
+            cell.log_ratio[:] = values
+    rows = [row for row in rows_of(golden2) if row.detected is not None]
+    assert len(rows) == 22 and not any(row.detected for row in rows)
 
 
 def test_ratios_to_two_baselines_are_not_mixed(golden2):
