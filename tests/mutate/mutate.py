@@ -27,7 +27,12 @@ KERNELS = "^(simd/sum|machine/overhead)$"
 PRESET = "release"
 # Fast to compile. With NDEBUG, as what is measured: an assertion is no test.
 CXX_FLAGS = "-O1 -DNDEBUG"
-TARGETS = {"catch2": ["headroom-tests"], "pytest": ["headroom-bench", "headroom-bench-faulty"]}
+# Of each kind of test, what has to be built for it. Of Catch2's that is the program that has it.
+TARGETS = {
+    "catch2": ["headroom-tests"],
+    "bench": ["headroom-bench-tests"],
+    "pytest": ["headroom-bench", "headroom-bench-faulty"],
+}
 CXX_SUFFIXES = (".cpp", ".h")
 AT_LEAST_S = 60.0
 TIMES_LONGER = 10.0
@@ -45,7 +50,7 @@ class Failure(Exception):
 
 
 class Test(NamedTuple):
-    kind: str  # catch2 or pytest
+    kind: str  # of TARGETS
     name: str
 
     def __str__(self) -> str:
@@ -96,7 +101,8 @@ def read_list(path: Path) -> list[Bug]:
         if not block.old:
             raise Failure(f"{block.where}: the bug has no line `- OLD`")
         if len(kinds) != 1:
-            raise Failure(f"{block.where}: say one test: `catch2 NAME` or `pytest NODE`")
+            words = ", ".join(f"`{kind}`" for kind in TARGETS)
+            raise Failure(f"{block.where}: say one test, in a line of these: {words}")
         name = f"{path.stem}/{block.values['bug']}"
         if any(other.name == name for other in bugs):
             raise Failure(f"{block.where}: there is a bug {name} already")
@@ -167,7 +173,7 @@ def stale(bug: Bug, root: Path) -> str | None:
             compile(mutated(bug, text), bug.file, "exec")
         except SyntaxError as error:
             return f"{bug.where}: {bug.name} does not compile: {error.msg}"
-    if bug.test.kind == "catch2" and not bug.in_cxx:
+    if bug.test.kind != "pytest" and not bug.in_cxx:
         return f"{bug.where}: {bug.name}: a Catch2 test can't see {bug.file}"
     if bug.test.kind == "pytest" and not (root / bug.test.name.partition("::")[0]).is_file():
         return f"{bug.where}: {bug.name}: there is no {bug.test.name.partition('::')[0]}"
@@ -358,7 +364,7 @@ class Copy:
     def prove(self, tests: list[Test]) -> dict[Test, Proof]:
         """Runs tests without any bug: one of Catch2's, or any number of pytest's."""
         started = time.monotonic()
-        if tests[0].kind == "catch2":
+        if tests[0].kind != "pytest":
             (test,) = tests
             status, out = self.test(test, PROOF_S)
             took = time.monotonic() - started
@@ -375,8 +381,9 @@ class Copy:
         return by_test(tests, told)
 
     def test(self, test: Test, limit_s: float) -> tuple[int | None, str]:
-        if test.kind == "catch2":
-            program = self._build / "tests" / "headroom-tests"
+        if test.kind != "pytest":
+            (target,) = TARGETS[test.kind]
+            program = self._build / "tests" / target
             return self._processes.run([str(program), catch2_spec(test.name)], self.folder, limit_s)
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test.name]
         return self._processes.run(command, self.folder, limit_s, with_this_python())
@@ -390,7 +397,7 @@ def catch2_spec(name: str) -> str:
 def passed(test: Test, status: int | None, out: str) -> bool:
     if status != 0:
         return False
-    if test.kind == "catch2":  # 2.13 ends with 0 where there is no such test
+    if test.kind != "pytest":  # 2.13 ends with 0 where there is no such test
         return "All tests passed" in out
     return bool(re.search(r"\b[1-9][0-9]* passed", out)) and not re.search(r"[1-9] skipped", out)
 
@@ -484,7 +491,7 @@ class Run:
         tests = list(dict.fromkeys(bug.test for bug in bugs))
         print(f"mutate: {len(tests)} tests without any bug", flush=True)
         # pytest starts once for all, as starting it takes longer than most tests.
-        units = [[test] for test in tests if test.kind == "catch2"]
+        units = [[test] for test in tests if test.kind != "pytest"]
         of_pytest = [test for test in tests if test.kind == "pytest"]
         units += [share for at in range(len(copies)) if (share := of_pytest[at :: len(copies)])]
         failed: list[str] = []
