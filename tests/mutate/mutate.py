@@ -342,8 +342,6 @@ class Copy:
 
     def configure(self) -> None:
         command = ["cmake", "--preset", PRESET, "-B", str(self._build)]
-        if not (self._build / "CMakeCache.txt").exists() and shutil.which("ninja"):
-            command += ["-G", "Ninja"]
         command += [
             f"-DHEADROOM_KERNELS={KERNELS}",
             f"-DCMAKE_CXX_FLAGS_RELEASE={CXX_FLAGS}",
