@@ -73,7 +73,7 @@ class Bug:
 
 
 class Outcome(NamedTuple):
-    verdict: str  # caught, SURVIVED or ERROR
+    verdict: str  # caught, SURVIVED, ERROR or not tried
     detail: str
 
 
@@ -273,9 +273,10 @@ def tracked(root: Path) -> list[str]:
 
 
 class Proof(NamedTuple):
-    """How a test went without any bug."""
+    """How a test went without any bug: passed, FAILED, or not tried, on a machine without what it
+    needs (io_uring, a server)."""
 
-    passed: bool
+    verdict: str
     took_s: float
     said: str
 
@@ -290,11 +291,17 @@ def by_test(tests: list[Test], told: Path) -> dict[Test, Proof]:
     found = {}
     for test in tests:
         own = cases.get(test.name, [])
-        bad = [why for case in own for kind in ("failure", "error", "skipped")
-               if (why := case.find(kind)) is not None]  # fmt: skip
-        said = (bad[0].text or "") if bad else "" if own else "    it did not run"
         took = sum(float(case.get("time", 0)) for case in own)
-        found[test] = Proof(bool(own) and not bad, took, tail(said))
+        bad = [why for case in own for kind in ("failure", "error")
+               if (why := case.find(kind)) is not None]  # fmt: skip
+        skipped = [why for case in own if (why := case.find("skipped")) is not None]
+        if bad or not own:
+            said = (bad[0].text or "") if bad else "it did not run"
+            found[test] = Proof("FAILED", took, tail(said))
+        elif skipped:
+            found[test] = Proof("not tried", took, skipped[0].get("message", ""))
+        else:
+            found[test] = Proof("passed", took, "")
     return found
 
 
@@ -366,7 +373,11 @@ class Copy:
             (test,) = tests
             status, out = self.test(test, PROOF_S)
             took = time.monotonic() - started
-            return {test: Proof(passed(test, status, out), took, tail(out))}
+            if passed(test, status, out):
+                return {test: Proof("passed", took, "")}
+            if status == 0 and "assertions: - none -" in out:
+                return {test: Proof("not tried", took, "it needs what this machine lacks")}
+            return {test: Proof("FAILED", took, tail(out))}
         told = self.folder / "build" / "proof.xml"
         told.parent.mkdir(exist_ok=True)
         told.unlink(missing_ok=True)
@@ -484,8 +495,9 @@ class Run:
             for done in as_completed([pool.submit(one, copy) for copy in copies]):
                 done.result()
 
-    def prove(self, copies: list[Copy], bugs: list[Bug]) -> None:
-        """All named tests pass as long as there is no bug; how long each takes."""
+    def prove(self, copies: list[Copy], bugs: list[Bug]) -> dict[Test, str]:
+        """All named tests pass as long as there is no bug; how long each takes. Returns those that
+        can't be tried here, and why."""
         tests = list(dict.fromkeys(bug.test for bug in bugs))
         print(f"mutate: {len(tests)} tests without any bug", flush=True)
         # pytest starts once for all, as starting it takes longer than most tests.
@@ -493,6 +505,7 @@ class Run:
         of_pytest = [test for test in tests if test.kind == "pytest"]
         units += [share for at in range(len(copies)) if (share := of_pytest[at :: len(copies)])]
         failed: list[str] = []
+        not_tried: dict[Test, str] = {}
         lock = threading.Lock()
 
         def some(copy: Copy) -> None:
@@ -504,14 +517,17 @@ class Run:
                 for test, proof in copy.prove(unit).items():
                     with lock:
                         self.limits[test] = max(AT_LEAST_S, TIMES_LONGER * proof.took_s)
-                        if not proof.passed:
+                        if proof.verdict == "FAILED":
                             failed.append(f"{test}: does not pass without any bug:\n{proof.said}")
+                        elif proof.verdict == "not tried":
+                            not_tried[test] = proof.said
 
         with ThreadPoolExecutor(len(copies)) as pool:
             for done in [pool.submit(some, copy) for copy in copies]:
                 done.result()
         if failed:
             raise Failure("\nmutate: ".join(sorted(failed)))
+        return not_tried
 
     def one(self, copy: Copy, bug: Bug) -> Outcome:
         copy.put(bug)
@@ -524,9 +540,13 @@ class Run:
     def all(self, bugs: list[Bug]) -> dict[str, Outcome]:
         self.using = self.copies(bugs)
         self.prepare(self.using, bugs)
-        self.prove(self.using, bugs)
-        queue = Queue(bugs)
-        outcomes: dict[str, Outcome] = {}
+        not_tried = self.prove(self.using, bugs)
+        outcomes = {
+            bug.name: Outcome("not tried", f"{bug.test}: {not_tried[bug.test]}")
+            for bug in bugs
+            if bug.test in not_tried
+        }
+        queue = Queue([bug for bug in bugs if bug.test not in not_tried])
         lock = threading.Lock()
 
         def some(copy: Copy) -> None:
@@ -608,11 +628,15 @@ def run(arguments: argparse.Namespace) -> int:
         os.close(lock)
     print()
     for bug in bugs:
-        if outcomes[bug.name].verdict != "caught":
-            print(f"mutate: {outcomes[bug.name].verdict}: {bug.name} ({bug.where})")
-    caught = sum(outcome.verdict == "caught" for outcome in outcomes.values())
-    print(f"mutate: {caught} of {len(bugs)} caught, {time.monotonic() - started:.0f} s")
-    return 0 if caught == len(bugs) else 1
+        outcome = outcomes[bug.name]
+        if outcome.verdict != "caught":
+            why = f": {outcome.detail}" if outcome.verdict == "not tried" else ""
+            print(f"mutate: {outcome.verdict}: {bug.name} ({bug.where}){why}")
+    counts = Counter(outcome.verdict for outcome in outcomes.values())
+    caught, tried = counts["caught"], len(bugs) - counts["not tried"]
+    more = f", {counts['not tried']} not tried" if counts["not tried"] else ""
+    print(f"mutate: {caught} of {tried} caught{more}, {time.monotonic() - started:.0f} s")
+    return 0 if caught == tried else 1
 
 
 def main() -> int:

@@ -200,6 +200,20 @@ def test_a_test_that_fails_without_any_bug(tree):
     assert done.returncode == 1 and "test_gone" in done.stderr
 
 
+def test_a_test_that_this_machine_cannot_run_is_told(tree):
+    skips = "\n\ndef test_skips():\n    import pytest\n    pytest.skip('no such device')\n"
+    with open(tree.root / "tests" / "test_code.py", "a") as stream:
+        stream.write(skips)
+    done = tree(GOOD, _bug("other", "return x + 1", "return x",
+                           "pytest tests/test_code.py::test_skips"))  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mutate: not tried: x/other (x.bugs:10): pytest tests/test_code.py::test_skips: " in (
+        done.stdout
+    )
+    assert "no such device" in done.stdout
+    assert "mutate: 1 of 1 caught, 1 not tried, " in done.stdout
+
+
 def test_a_bug_that_keeps_the_test_from_running_is_an_error(tree):
     """As one that doesn't compile: it shows nothing of the test."""
     done = tree(_bug("gone", "def double(x):", "def doubled(x):"))
