@@ -188,9 +188,7 @@ class Processes:
         self._running: set[subprocess.Popen[str]] = set()
         self.stopped = False
 
-    def run(
-        self, command: list[str], cwd: Path, limit_s: float, env: dict[str, str] | None = None
-    ) -> tuple[int | None, str]:
+    def run(self, command: list[str], cwd: Path, limit_s: float) -> tuple[int | None, str]:
         """Its exit status, or None where it was ended after limit_s; what it printed."""
         with self._lock:
             if self.stopped:
@@ -204,7 +202,7 @@ class Processes:
                 text=True,
                 errors="replace",
                 start_new_session=True,
-                env=env or environment(),
+                env=environment(),
             )
             self._running.add(process)
         try:
@@ -250,12 +248,6 @@ def environment() -> dict[str, str]:
     }
     # Two versions of a module within a second have the same stamp, if they are also as long.
     return {**kept, "HEADROOM_PRESET": PRESET, "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def with_this_python() -> dict[str, str]:
-    """The same with this Python as python3: another may start through a slow wrapper."""
-    kept = environment()
-    return {**kept, "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}"}
 
 
 def tracked(root: Path) -> list[str]:
@@ -383,8 +375,7 @@ class Copy:
         told.unlink(missing_ok=True)
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         command += [f"--junitxml={told}", *dict.fromkeys(test.name for test in tests)]
-        limit_s = PROOF_S * len(tests)
-        status, out = self._processes.run(command, self.folder, limit_s, with_this_python())
+        status, out = self._processes.run(command, self.folder, PROOF_S * len(tests))
         if not told.is_file():
             raise Failure(f"pytest ran none of {len(tests)} tests (status {status}):\n{tail(out)}")
         return by_test(tests, told)
@@ -395,7 +386,7 @@ class Copy:
             program = self._build / "tests" / target
             return self._processes.run([str(program), catch2_spec(test.name)], self.folder, limit_s)
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test.name]
-        return self._processes.run(command, self.folder, limit_s, with_this_python())
+        return self._processes.run(command, self.folder, limit_s)
 
 
 def catch2_spec(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -63,12 +64,70 @@ def test_what_the_program_may_not_tell(bare_run):
             bare_run._check_known("a/k", [ladder])
 
 
+class _Quiet:
+    """A reporter that says nothing."""
+
+    def __getattr__(self, name):
+        return lambda *_: None
+
+
+def _passes(bare_run, monkeypatch, names, status=lambda name, index: "ok"):
+    """The launches of all passes, in order; `status` says how each ends."""
+    made = []
+
+    def timed(name, index, again):
+        made.append((name, index))
+        how = status(name, index)
+        return {"kernel": name, "launch": index, "status": how, "seconds": 0.1,
+                "ladders": [{"status": how, "failed": []}]}  # fmt: skip
+
+    bare_run._launches = {}
+    bare_run._state = {"started": "2026-01-01T00:00:00Z"}
+    bare_run._fixed = {"plans": dict.fromkeys(names), "launches": 6, "seconds": {}}
+    bare_run._report = _Quiet()
+    bare_run._timed = timed
+    bare_run._keep = lambda tree: bare_run._launches.update(
+        {(tree["kernel"], tree["launch"]): tree}
+    )
+    for name in ("_tell", "_repeat", "_left_s"):
+        setattr(bare_run, name, lambda *_: 0.0)
+    monkeypatch.setattr(Run, "_without", lambda self, kernel: None)
+    bare_run._passes()
+    return made
+
+
+def test_passes_go_through_the_kernels_in_an_order_of_their_own(bare_run, monkeypatch):
+    """Else a kernel would always run in the wake of the same other one."""
+    names = [f"a/k{index}" for index in range(5)]
+    made = _passes(bare_run, monkeypatch, names)
+    passes = [made[at : at + 5] for at in range(0, 30, 5)]
+    assert [{index for _, index in one} for one in passes] == [{at} for at in range(1, 7)]
+    orders = [tuple(name for name, _ in one) for one in passes]
+    assert all(sorted(order) == names for order in orders) and len(set(orders)) >= 5
+
+
+def test_when_a_kernel_is_given_up(bare_run, monkeypatch):
+    """After a wrong answer at once; after failures only when two follow each other."""
+
+    def status(name, index):
+        if name == "a/wrong" and index == 2:
+            return "mismatch"
+        if (name, index) in {("a/twice", 2), ("a/twice", 3), ("a/once", 2), ("a/once", 4)}:
+            return "crash"
+        return "ok"
+
+    made = _passes(bare_run, monkeypatch, ["a/wrong", "a/twice", "a/once"], status)
+    of = {name: [index for other, index in made if other == name]
+          for name in ("a/wrong", "a/twice", "a/once")}  # fmt: skip
+    assert of == {"a/wrong": [1, 2], "a/twice": [1, 2, 3], "a/once": [1, 2, 3, 4, 5, 6]}
+
+
 # --- a launch as the program sees it
 
 
 def _program(folder, body):
     path = folder / "program"
-    path.write_text(f"#!/usr/bin/env python3\nimport json, os, sys\n{body}\n")
+    path.write_text(f"#!{sys.executable}\nimport os\n{body}\n")
     path.chmod(0o755)
     return path
 
