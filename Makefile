@@ -12,6 +12,8 @@ PYTEST ?=
 # Of `make fuzz`: seconds per kernel.
 SECONDS ?= $(if $(HEADROOM_LONG),60,5)
 KERNEL ?=
+# Of `make mutate`: 1 only prints the bugs.
+LIST ?=
 RUNS ?=
 # Of `make plot`: which picture, and the file it goes to (.svg, .png or .pdf).
 KIND ?=
@@ -89,7 +91,8 @@ UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: help bench check-bench test build deps list compare report plot cite lint format fuzz check-all clean clean-all
+.PHONY: help bench check-bench test build deps list compare report plot cite lint format fuzz mutate check-all
+.PHONY: clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
 .NOTPARALLEL:
@@ -109,6 +112,8 @@ help:
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
 	@echo 'make check-all  every compiler, sanitizer and architecture, without each optional library'
 	@echo 'make fuzz       random bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
+	@echo 'make mutate     bugs put into a copy of the tree, one at a time: a test must fail for each'
+	@echo '                (FILTER=REGEX: some of them, LIST=1: only print them)'
 	@echo 'make lint       shellcheck, flake8, mypy, clang-tidy (FULL=1: of kernels and tests too)'
 	@echo 'make format     format every tracked .h and .cpp by .clang-format'
 	@echo 'make clean      remove what was built, except build/runs; clean-all removes that too'
@@ -235,6 +240,15 @@ fuzz:
 	@$(call configure,fuzz,fuzz)
 	@$(call compile,fuzz,headroom-fuzz)
 	@JOBS='$(JOBS)' tests/fuzz/run build/fuzz '$(SECONDS)' "$$ARG_KERNEL"
+
+# Bugs put into copies of the tree, one at a time: each must make its test fail (tests/mutate).
+mutate:
+	@tools/deps.sh test
+	@set -- --jobs '$(JOBS)'; \
+	if [ -n "$(LIST)" ]; then set -- "$$@" --list; fi; \
+	if [ -n "$$ARG_FILTER" ]; then set -- "$$@" --filter "$$ARG_FILTER"; fi; \
+	python=$$(tools/deps.sh test --python) || exit 2; \
+	$(GENERATOR); exec "$$python" tests/mutate/mutate.py "$$@"
 
 check-all:
 	@CATCH2='$(CATCH2)' MAKE='$(MAKE)' tests/check-all

@@ -98,6 +98,62 @@ TEST_CASE("buffers are zeroed, aligned, counted, and misaligned on request") {
   CHECK(other[1] == 2);
 }
 
+TEST_CASE(
+    "a buffer is zeroed though its memory was used before, and lies at a line or a huge page") {
+  for (const std::size_t bytes : {std::size_t{1000}, std::size_t{64} << 10, std::size_t{3} << 20}) {
+    for (int turn = 0; turn < 8; ++turn) {
+      Buffer<unsigned char> first(bytes), second(bytes);
+      for (Buffer<unsigned char>* one : {&first, &second}) {
+        REQUIRE(std::all_of(one->begin(), one->end(), [](int byte) { return byte == 0; }));
+        const auto address = reinterpret_cast<std::uintptr_t>(one->data());
+        CHECK(address % 64 == 0);
+#if !defined(__SANITIZE_ADDRESS__)
+        if (bytes >= 64u << 10) CHECK(address % (2u << 20) == 0);
+#endif
+        std::fill(one->begin(), one->end(), 0x5a);
+      }
+    }
+  }
+}
+
+TEST_CASE("a buffer is misaligned only as long as that is asked for") {
+  {
+    const ScopedMisalignment misaligned(1);
+    CHECK(reinterpret_cast<std::uintptr_t>(Buffer<float>(100).data()) % 64 == 4);
+  }
+  CHECK(reinterpret_cast<std::uintptr_t>(Buffer<float>(100).data()) % 64 == 0);
+}
+
+TEST_CASE("each axis has its word, and the placebo whose spread is its noise") {
+  const std::map<std::string_view, std::string_view> expected = {{"scalar", "cpu"},
+                                                                 {"simd", "cpu"},
+                                                                 {"cache", "cpu"},
+                                                                 {"memory-bandwidth", "dram"},
+                                                                 {"memory-latency", "dram"},
+                                                                 {"cores", "threads"},
+                                                                 {"coherence", "threads"},
+                                                                 {"network", "threads"},
+                                                                 {"storage-sequential", "storage"},
+                                                                 {"storage-random", "storage"},
+                                                                 {"storage-sync", "storage"},
+                                                                 {"syscall", "storage"}};
+  std::map<std::string_view, std::string_view> found;
+  for (int axis = 0; axis <= static_cast<int>(Axis::kCoherence); ++axis)
+    found[name(static_cast<Axis>(axis))] = name(noise_class(static_cast<Axis>(axis)));
+  CHECK(found == expected);
+}
+
+TEST_CASE("an input that only tests use is an input, and sources are told by folder and name") {
+  Kernel kernel = describe(metadata("g/inputs"), faulty::kPair<faulty::naive>);
+  const Setting asked{16, "hard", 1};
+  CHECK(internal::with_known_input("g/k", {"easy"}, {"hard"}, asked).input.text() == "hard");
+  CHECK_THROWS_AS(internal::with_known_input("g/k", {"easy"}, {}, asked), std::invalid_argument);
+  CHECK(internal::last_folder_and_name("/a/b/simd/sum.cpp") == "simd/sum.cpp");
+  CHECK(internal::last_folder_and_name("simd/sum.cpp") == "simd/sum.cpp");
+  CHECK(internal::last_folder_and_name("sum.cpp") == "sum.cpp");
+  CHECK(kernel.source == "tests/core_test.cpp");
+}
+
 TEST_CASE("agreement helpers see every difference") {
   using V = std::vector<float>;
   const float nan = std::numeric_limits<float>::quiet_NaN();
@@ -141,6 +197,16 @@ struct TemporaryScratch {
     set_scratch_folder(before);
   }
 };
+
+TEST_CASE("the free space for scratch is that of the folder's file system") {
+  const TemporaryScratch scratch;
+  const std::size_t free = scratch_free_bytes();
+  const std::filesystem::space_info space = std::filesystem::space(scratch.path);
+  // Others may write meanwhile: what root keeps for itself would be more than that on most disks.
+  CHECK(free <= space.capacity);
+  CHECK(std::abs(static_cast<double>(free) - static_cast<double>(space.available)) <
+        0.01 * static_cast<double>(space.capacity));
+}
 
 TEST_CASE("scratch files have no name, scratch folders go away") {
   const TemporaryScratch scratch;

@@ -112,6 +112,16 @@ TEST_CASE("the histogram's edges: nothing, 0, 1, both sides of each power of two
   CHECK(recorder.percentile(100) == 0);
 }
 
+TEST_CASE("no percentile is above the largest value") {
+  for (const std::uint64_t ns : {257u, 1000u, 1'000'001u, 123'456'789u}) {
+    LatencyRecorder recorder;
+    recorder.record(ns / 2);
+    recorder.record(ns);
+    CHECK(recorder.percentile(100) == ns);
+    CHECK(recorder.percentile(99.9) == ns);
+  }
+}
+
 TEST_CASE("percentiles to three decimals take whole ranks") {
   LatencyRecorder recorder;
   for (int i = 1; i <= 1000; ++i) recorder.record(i <= 999 ? 10 : 20);

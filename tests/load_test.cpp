@@ -205,6 +205,58 @@ TEST_CASE("a generator without time left on its core is refused") {
   CHECK(most.why.find("used 90% of its core") != std::string::npos);
 }
 
+TEST_CASE("the busiest client's core counts") {
+  // Two clients take turns; only the second uses its core.
+  Bench bench(2);
+  const Load load =
+      run_load_in_turn({.requests = 1'000, .clients = 2, .in_process = false}, bench.pointers,
+                       [&](int client, std::size_t) {
+                         bench.clocks[static_cast<std::size_t>(client)].pass(10 * kMicrosecond);
+                         if (client == 1) bench.clocks[1].use(9 * kMicrosecond);
+                         return Answer::kServed;
+                       });
+  CHECK(load.refusal == Refusal::kBusy);
+  CHECK(near(load.client_cpu_share, 0.9));
+}
+
+TEST_CASE("what a client waits or leaves to the service is not its own") {
+  const Arrivals arrivals = constant_arrivals(1'000, 1'000);
+  Bench bench(1);
+  const Load load = bench.run({.arrivals = arrivals}, [](std::size_t) { return kMillisecond / 4; });
+  CHECK(load.refusal == Refusal::kNone);
+  CHECK(load.client_cpu_share == 0);
+}
+
+TEST_CASE("a run ends with the last answer of all clients") {
+  const Arrivals arrivals = {0, 0, 0};
+  Bench bench(3);
+  const Load load = bench.run({.arrivals = arrivals, .clients = 3}, [](std::size_t request) {
+    return (request == 1 ? 200 : 10) * kMicrosecond;
+  });
+  CHECK(near(load.seconds, 200e-6));
+  CHECK(near(load.throughput, 3 / 200e-6));
+}
+
+TEST_CASE("nothing is sent that was intended after the deadline") {
+  const Arrivals arrivals = {1 * kMicrosecond, 30 * kMicrosecond};
+  Bench bench(1);
+  const Load load = bench.run({.arrivals = arrivals, .deadline_ns = 20 * kMicrosecond},
+                              [](std::size_t) { return 10 * kMicrosecond; });
+  CHECK(load.sent == 1);
+  CHECK(load.refusal == Refusal::kDeadline);
+  CHECK(bench.clocks[0].now() == 11 * kMicrosecond);  // nor waited for
+}
+
+TEST_CASE("a service that sheds has not passed") {
+  const MaxRate found = max_rate(100, 8, kMillisecond, [](double rate) {
+    Load load;
+    load.shed = rate > 400 ? 1 : 0;
+    return load;
+  });
+  CHECK(found.refusal == Refusal::kNone);
+  CHECK(found.per_second == grid_rate(100, 64));
+}
+
 TEST_CASE("what the service sheds is counted apart") {
   const Arrivals arrivals = constant_arrivals(1'000, 1'000);
   const auto run = [&](std::size_t shed_of_four) {

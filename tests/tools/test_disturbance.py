@@ -96,6 +96,8 @@ def test_the_better_attempt_is_kept_whatever_it_measured():
     assert worse["ladders"] == ["slow"] and judge.attempts(worse) == (2, 2)
     crashed = judge.better(first, {**again, "status": "crash", "conditions": None})
     assert crashed["status"] == "crash", "a failure is not repeated away"
+    busier = _tree("simd/sum", 1, {**QUIET, "waited": 0.4}, status="mismatch")
+    assert judge.better(first, busier)["status"] == "mismatch", "under any conditions"
 
 
 def test_pilots_are_judged_apart_from_launches():
@@ -116,6 +118,16 @@ def test_pilots_are_judged_apart_from_launches():
 )
 def test_conditions_that_are_none(told):
     assert disturbance.read({"conditions": told}) is None
+
+
+def test_what_the_program_told_is_kept_as_shares():
+    """Each by its own name, of the launch's seconds."""
+    told = {"seconds": 4, "waited_s": 0.5, "stolen_s": 1, "others_s": 2, "switches": 7}
+    kept = disturbance.read({"conditions": told})
+    assert kept == {"seconds": 4.0, "waited": 0.125, "stolen": 0.25, "others": 0.5, "switches": 7}
+    (columns,) = [disturbance.columns(KERNELS, [_tree("simd/sum", 1, kept)])]
+    assert columns["waited"] == [0.125] and columns["stolen"] == [0.25]
+    assert columns["others"] == [0.5] and columns["switches"] == [7]
 
 
 def test_conditions_that_are_partly_unknown():

@@ -16,6 +16,7 @@ from generated import golden_pair, sweep, written
 
 from headroom_tools import export
 from headroom_tools.base.text import csv_text
+from headroom_tools.record.cells import cells_of
 
 COMPARE = Path("/usr/share/benchmark/compare.py")  # where Debian's libbenchmark-tools has it
 
@@ -99,6 +100,25 @@ def test_csv_and_its_dictionary(headroom):
     assert len(rows) == 10 * len(run["cells"]["ladder"])
     row = next(r for r in rows if r["kernel"] == "simd/sum" and r["variant"] == "better")
     assert float(row["ns_per_item"]) == pytest.approx(float(row["median_ns"]) / 4096, rel=1e-4)
+
+
+def test_each_line_is_its_launch_of_its_cell(headroom):
+    """Numbered from 1, with that launch's figures: what pairs the lines of a launch."""
+    text = _exported(headroom, golden_run(BASE2), "--format", "csv")
+    lines = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        if (row["kernel"], row["n"]) == ("simd/sum", "4096"):
+            lines[row["variant"], int(row["launch"])] = row
+    run, _ = golden_pair()
+    cells = [cell for cell in cells_of(run) if cell.kernel["name"] == "simd/sum" and cell.n == 4096]
+    assert len(lines) == 10 * len(cells)
+    for cell in cells:
+        for at in range(10):
+            row = lines[cell.variant, at + 1]
+            for name, values in (("median_ns", cell.median), ("p10_ns", cell.p10),
+                                 ("min_ns", cell.min), ("log_ratio", cell.log_ratio),
+                                 ("ceiling_ns", cell.ceiling)):  # fmt: skip
+                assert float(row[name]) == values[at], (name, at)
 
 
 def test_files_and_json(headroom):

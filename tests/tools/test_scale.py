@@ -40,7 +40,8 @@ def test_exact_curves_are_fitted_exactly(contention, coherence):
 
 
 def test_the_best_thread_count_is_the_fastest_whole_one():
-    for contention, coherence in ((0.02, 0.001), (0.3, 0.01), (0.0, 0.7), (0.9, 0.0001)):
+    for contention, coherence in ((0.02, 0.001), (0.3, 0.01), (0.0, 0.7), (0.9, 0.0001),
+                                  (0.0, 0.0657)):
         time_of = usl_time(contention, coherence)
         fastest = min(range(1, 2000), key=time_of)
         parameters = (1 - contention, contention, coherence)

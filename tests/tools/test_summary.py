@@ -1,184 +1,102 @@
-"""The end of a run: one screen for the whole catalogue, the ladders at once for a few kernels."""
+"""What is kept of rounds: which clock, which statistic, which pairs; and figures that need
+several arms. Made-up rounds, so that each wrong choice gives another number."""
 
 from __future__ import annotations
 
-import fcntl
-import io
-import os
-import pty
-import re
-import struct
-import subprocess
-import termios
-from pathlib import Path
+import math
 
 import pytest
-from conftest import BASE2, COMMAND, golden_run, shown_on
-from generated import large, written
-from rich.console import Console
 
-from headroom_tools.record.validate import load
-from headroom_tools.show import summary
-from headroom_tools.show.remarks import failed_grouped, failures_grouped
+from headroom_tools.measure import summary
+from headroom_tools.record.types import TIME
 
-GROUPS = [
-    "algorithm", "caching", "cluster", "computation", "concurrency", "database", "gpu", "io",
-    "layout", "network", "parallel", "scaling", "scenario", "simd",
-]  # fmt: skip
-LATE = "the baseline failed: the load generator was late: its p99 lateness of {} us is over a tenth"
+NOT_A_TIME = (0.0, -5.0, None, math.nan, math.inf, "fast")
 
 
-def printed(folder: Path) -> list[str]:
-    """What ends the run of `folder`, by line."""
-    stream = io.StringIO()
-    run, machine = load(folder)
-    summary.print_end(run, machine, folder, Console(file=stream, width=80))
-    return stream.getvalue().splitlines()
+def _arm(variant, wall, cpu=None, **more):
+    return {"variant": variant, "role": "x", "threads": 1, "calls": 7, "wall_ns": wall,
+            "cpu_ns": wall if cpu is None else cpu, "held_bytes": 0, "quantities": {},
+            "build_ns": None, **more}  # fmt: skip
 
 
-def failure(kernel: str, launch: int, message: str) -> dict:
-    return {"kernel": kernel, "launch": launch, "kind": "error", "n": None, "input": None,
-            "threads": None, "params": None, "message": message}  # fmt: skip
+def _ladder(*arms, clock="cpu", **more):
+    return {"n": 1, "input": "x", "threads": 1, "params": {}, "group": 0, "baseline": "naive",
+            "clock": clock, "working_set": 1, "empty_wall_ns": 33.0, "empty_cpu_ns": 574.0,
+            "setup_s": 0.0, "status": "ok", "failed": [], "arms": list(arms), **more}  # fmt: skip
 
 
-def catalogue() -> list[dict]:
-    """A record of 2,300 cells in every group, in which as much went wrong as can."""
-    run, machine = large(2300)
-    for at, kernel in enumerate(run["kernels"]):
-        group = GROUPS[at * len(GROUPS) // len(run["kernels"])]
-        kernel["name"], kernel["group"] = f"{group}/a_kernel_with_a_long_name_{at}", group
-        kernel["variants"][2]["role"] = "standard"
-    names = [kernel["name"] for kernel in run["kernels"]]
-    launches = run["plan"]["launches"]
-    run["launches"].update({
-        "kernel": [at for at in range(len(names)) for _ in range(launches)],
-        "launch": [launch + 1 for _ in names for launch in range(launches)],
-    })
-    count = len(names) * launches
-    for name, value in (("start", 1.0), ("status", "ok"), ("seconds", 0.1), ("load", 0.5),
-                        ("steal", 0.0)):  # fmt: skip
-        run["launches"][name] = [value] * count
-    for name in [name for name in run["launches"] if len(run["launches"][name]) != count]:
-        del run["launches"][name]
-    run["failures"] = [
-        failure(name, launch, LATE.format(f"{launch}.{at}"))
-        for at, name in enumerate(names[:30])
-        for launch in range(1, 10)
-    ]
-    run["missing"] = [
-        {"kernel": name, "variant": "v1", "n": None, "input": None, "threads": None,
-         "params": None, "needs": f"library {at % 20}", "cure": f"apt install library-{at % 20}"}
-        for at, name in enumerate(names)
-    ]  # fmt: skip
-    run["notes"] = ["something about this machine that takes a lot of words to say, " * 4] * 9
-    run["ceilings"] = {
-        "ladder": list(range(len(run["ladders"]["kernel"]))),
-        "probe": ["machine/a_probe_of_this_machine/read"] * len(run["ladders"]["kernel"]),
-        "threads": [1] * len(run["ladders"]["kernel"]),
-        "median": [[1.0] * launches] * len(run["ladders"]["kernel"]),
-        "log_ratio": [[2.0] * launches] * len(run["ladders"]["kernel"]),
-    }
-    machine["cpu"]["model_name"] = "A Vendor's Processor With A Very Long Name (TM) @ 3.20 GHz"
-    return [run, machine]
+def _kept(*arms, **more):
+    return summary.ladder(_ladder(*arms, **more), TIME)["arms"]
 
 
-def test_the_whole_catalogue_is_one_screen(tmp_path: Path) -> None:
-    lines = printed(written(tmp_path / "results" / "test" / "run", *catalogue()))
-    assert len(lines) + 1 < summary.LINES, "and a line of the command's own: FAILED"
-    long = [line for line in lines if len(line) > 80]
-    assert all(str(tmp_path) in line for line in long), long
-    text = "\n".join(lines)
-    for group in GROUPS:
-        assert re.search(rf"^  {group} +\d+ +1\.67x +5\.00x ", text, re.M), text
-    assert "least headroom" in text and "most headroom" in text
-    assert "record: " in text
-    assert "algorithm/a_kernel_with_a_long_name_0: 9 of 11 launches: error: the baseline" in text
-    last = next(line for line in lines if line.startswith("and of these more"))
-    assert "notes" in last and "missing" in last and "failures" in last
-    assert [line.split()[:2] for line in lines[-3:]] == [
-        ["tools/headroom", "show"], ["make", "report"], ["tools/headroom", "compare"]
-    ]  # fmt: skip
+def test_the_ratio_is_the_median_of_paired_rounds():
+    """A machine that drifts slows both of a round: the ratio of the medians would be 1.5 here."""
+    naive = _arm("naive", [10.0, 20.0, 30.0])
+    fast = _arm("fast", [2.0, 20.0, 25.0])
+    _, kept = _kept(naive, fast)
+    assert math.exp(kept["log_ratio"]) == pytest.approx(30 / 25)
+    assert 20.0 / 20.0 != pytest.approx(30 / 25)
 
 
-def test_speedups_over_the_standard_rung_come_first() -> None:
-    lines = printed(golden_run(BASE2))
-    header = next(line for line in lines if "kernels" in line)
-    assert header.split() == ["kernels", "std", "naive", "ceiling", "most"]
-    (algorithm,) = [line for line in lines if line.startswith("  algorithm ")]
-    # Of find/built, 10x as fast as naive and 4x as the standard rung, the second counts.
-    assert algorithm.split()[1:] == ["2", "3.99x", "6.99x", "4.00x", "sort/better"]
-    (database,) = [line for line in lines if line.startswith("  database ")]
-    assert database.split()[-1] == "commit/peer", "`better` is less durable than the baseline"
+def test_a_round_without_a_usable_time_has_no_pair():
+    for none in NOT_A_TIME:
+        naive = _arm("naive", [10.0, none, 10.0, 40.0])
+        fast = _arm("fast", [5.0, 1.0, none, 5.0])
+        kept = _kept(naive, fast)
+        assert kept[1]["log_ratio"] == pytest.approx((math.log(2) + math.log(8)) / 2), none
+        assert [arm["rounds"] for arm in kept] == [3, 3]
+        assert kept[0]["median"] == 10.0 and kept[1]["min"] == 1.0
 
 
-def test_launches_that_fail_alike_are_one_line(tmp_path: Path) -> None:
-    run, _ = load(golden_run(BASE2))
-    run["failures"] = [failure("simd/sum", at, f"late by {at}.5 us") for at in (2, 3, 3, 5)]
-    run["failures"] += [failure("simd/sum", 7, "crash"), failure("algorithm/sort", 0, "no plan")]
-    assert [lost.told for lost in failures_grouped(run)] == [
-        "simd/sum: 3 of 11 launches: error: late by 2.5 us",
-        "simd/sum: 1 of 11 launches: error: crash",
-        "algorithm/sort: in the pilot: error: no plan",
-    ]
-    like = dict(run["failed"][0])
-    run["failed"] = [
-        {**like, "variant": variant, "n": n, "launches": launches, "message": f"late by {n} us"}
-        for variant, n, launches in (
-            ("peer", 100, [1, 2]), ("peer", 200, [2]), ("better", 100, [4])
-        )  # fmt: skip
-    ]
-    assert [lost.told for lost in failed_grouped(run)] == [
-        "concurrency/serve (better, peer): 3 of 11 launches: late by 100 us"
-    ]
+@pytest.mark.parametrize("clock, scale, empty", [("cpu", 10, 574.0), ("wall", 1, 33.0)])
+def test_all_figures_are_by_the_ladders_clock(clock, scale, empty):
+    walls = [4.0, 5.0, 6.0]
+    naive = _arm("naive", walls, [10 * ns for ns in walls])
+    fast = _arm("fast", [2.0, 2.5, 3.0], [1.0, 1.25, 1.5])
+    kept = summary.ladder(_ladder(naive, fast, clock=clock), TIME)
+    assert kept["clock"] == clock and kept["empty_ns"] == empty
+    base, own = kept["arms"]
+    assert (base["min"], base["median"]) == (4.0 * scale, 5.0 * scale)
+    assert math.exp(own["log_ratio"]) == pytest.approx(40 if clock == "cpu" else 2)
 
 
-def test_a_few_kernels_are_shown_at_once(headroom) -> None:
-    done = headroom("run", "--profile", "smoke", "--filter", "^simd/sum$")
-    assert "  better" in done.stdout and "ceiling: read/probe" in done.stdout
-    assert "\n  make bench" in done.stdout, "a smoke run has nothing to report or compare"
-    done = headroom("run", "--profile", "smoke")
-    assert "only checked, not measured: " in done.stdout and "  better" not in done.stdout
+def test_the_baseline_is_the_one_that_is_named():
+    """Wherever it stands among the arms."""
+    fast, naive = _arm("fast", [2.0]), _arm("naive", [10.0])
+    kept = _kept(fast, naive)
+    assert [math.exp(arm["log_ratio"]) for arm in kept] == pytest.approx([5.0, 1.0])
 
 
-def test_a_reason_is_said_once_while_the_run_goes_on(headroom) -> None:
-    done = headroom("run", "--profile", "quick", FAKE_MODE="crash:simd/sum:2,crash:simd/sum:4")
-    assert done.stdout.count("!! simd/sum launch 2: crash: SIGSEGV") == 1
-    assert "launch 4" not in done.stdout
-    told = " ".join(done.stdout.split())
-    assert "simd/sum: 2 of 7 launches: crash: SIGSEGV about to fail in PATH" in told
-    assert "FAILED: 2 failures" in done.stdout
+def test_another_clock_is_refused():
+    with pytest.raises(ValueError, match="clock tsc"):
+        summary.ladder(_ladder(_arm("naive", [1.0]), clock="tsc"), TIME)
 
 
-@pytest.mark.parametrize("out", [None, "else where"])
-def test_the_commands_work_as_they_stand(headroom, out: str | None) -> None:
-    where = ["--out", out] if out else []
-    for _ in range(2):
-        done = headroom("run", "--profile", "quick", *where)
-        assert done.returncode == 0, done.stdout + done.stderr
-    lines = [line for line in done.stdout.splitlines() if line.startswith("  tools/headroom ")]
-    assert len(lines) == 2
-    for line in lines:
-        command = re.sub(r"^  tools/headroom ", f"{COMMAND} ", line)
-        command = re.split(r"  +(?=\w+ \w+(?: \w+)*$)", command)[0]
-        again = subprocess.run(
-            command, shell=True, cwd=headroom.root, env=headroom.env, capture_output=True,
-            text=True, check=False,
-        )  # fmt: skip
-        assert again.returncode == 0, again.stderr
+def test_median_p10_and_min():
+    times = [float(ns) for ns in range(100, 201)]  # 101 values: the p10 is the 11th
+    (kept,) = _kept(_arm("naive", times[::-1]))
+    assert (kept["min"], kept["p10"], kept["median"]) == (100.0, 110.0, 150.0)
+    assert summary.p10([10.0, 20.0]) == 11.0
+    assert summary.p10([7.0]) == 7.0
 
 
-def test_a_terminal_of_80_columns_breaks_no_line(headroom) -> None:
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 45, 80, 0, 0))
-    with subprocess.Popen(
-        [str(COMMAND), "run", "--profile", "quick"], cwd=headroom.root,
-        env={**headroom.env, "TERM": "xterm"}, stdin=follower, stdout=follower, stderr=follower,
-    ) as process:  # fmt: skip
-        os.close(follower)
-        shown = shown_on(leader)
-        assert process.wait(timeout=60) == 0
-    os.close(leader)
-    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
-    lines = text[text.rindex("best variant of each ladder") :].replace("\r", "").split("\n")
-    assert any(line.startswith("  tools/headroom show latest") for line in lines)
-    assert max(map(len, lines)) <= 80
+def test_a_ceiling_is_paired_with_the_baseline_too():
+    naive = _arm("naive", [10.0, 20.0, 30.0])
+    top = _arm("ceiling", [1.0, 10.0, 20.0], role="ceiling", probe="machine/read/probe")
+    kept = _kept(naive, top)
+    assert kept[1]["probe"] == "machine/read/probe" and kept[0]["probe"] == ""
+    assert math.exp(kept[1]["log_ratio"]) == pytest.approx(2.0)  # of 10, 2 and 1.5
+
+
+def test_an_arms_own_figures_are_kept():
+    arm = _arm("naive", [1.0], held_bytes=4096, build_ns=1.5e6,
+               quantities={"hit_ratio": {"value": 0.5, "unit": "ratio"}})  # fmt: skip
+    (kept,) = _kept(arm)
+    assert (kept["held_bytes"], kept["build_ns"], kept["calls"]) == (4096, 1.5e6, 7)
+    assert kept["quantities"] == {"hit_ratio": {"value": 0.5, "unit": "ratio"}}
+
+
+def test_a_ladder_that_was_not_ok_has_no_arms():
+    """Its times are of an answer that may be wrong."""
+    for status in ("mismatch", "no-memory", "error"):
+        assert _kept(_arm("naive", [1.0]), status=status) == []

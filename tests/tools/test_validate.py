@@ -69,6 +69,9 @@ DAMAGE = {
     "min above the median": (_set(["cells", "min", 0, 0], 1e9), "cells.median[0]"),
     "no items": (_set(["ladders", "items", 0], 0), "ladders.items"),
     "kernel twice": (lambda run: run["kernels"].append(run["kernels"][0]), "kernels"),
+    "cell twice": (
+        lambda run: [column.append(column[0]) for column in run["cells"].values()], "cells"
+    ),
     "steal above 1": (_set(["launches", "steal", 0], 2), "launches.steal"),
     "launch too many": (_set(["launches", "launch", 0], 999), "launches"),
     "floor below 1": (_set(["noise_floor", "cpu"], 0.5), "noise_floor.cpu"),

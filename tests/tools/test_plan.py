@@ -1,0 +1,158 @@
+"""What a run plans: which ladders a profile takes, rounds and costs, what fits its time."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import fake_bench
+import pytest
+
+from headroom_tools.measure import plan
+
+CATALOGUE = fake_bench.CATALOGUE
+
+
+def _taken(selection, kernel):
+    return [ladder["n"] for ladder in selection.ladders.get(kernel, [])]
+
+
+def test_which_sizes_a_profile_takes():
+    for profile, sizes in (
+        ("smoke", [256]), ("quick", [4096, 65536]), ("standard", [4096, 65536]),
+        ("thorough", [256, 4096, 65536]),
+    ):  # fmt: skip
+        assert _taken(plan.select(CATALOGUE, profile, "^simd/sum$", None), "simd/sum") == sizes
+
+
+def test_the_kernels_placebo_rides_along():
+    """Without it a filtered run would have no noise floor; a smoke run has none anyhow."""
+    chosen = plan.select(CATALOGUE, "quick", "^simd/sum$", None)
+    assert sorted(chosen.ladders) == ["machine/placebo_cpu", "simd/sum"]
+    assert chosen.added == ["machine/placebo_cpu"]
+    assert sorted(plan.select(CATALOGUE, "smoke", "^simd/sum$", None).ladders) == ["simd/sum"]
+    # No disk's noise is known from a placebo of the processor's.
+    assert sorted(plan.select(CATALOGUE, "quick", "^io/", None).ladders) == ["io/write_records"]
+
+
+def test_a_ladder_takes_seventy_percent_of_the_memory_at_most():
+    tree = copy.deepcopy(CATALOGUE)
+    (kernel,) = [kernel for kernel in tree["kernels"] if kernel["name"] == "simd/sum"]
+    for ladder in kernel["ladders"]:
+        ladder["memory_bytes"] = {256: 100, 4096: 700, 65536: 701}[ladder["n"]]
+    chosen = plan.select(tree, "thorough", "^simd/sum$", 1000)
+    assert _taken(chosen, "simd/sum") == [256, 4096]
+    told = [(entry["n"], entry["needs"]) for entry in chosen.missing
+            if entry["kernel"] == "simd/sum" and entry["n"]]  # fmt: skip
+    assert told == [(65536, "701 B of memory")]
+    # Unknown is not none.
+    assert len(_taken(plan.select(tree, "thorough", "^simd/sum$", None), "simd/sum")) == 3
+
+
+def test_what_the_pilot_is_told():
+    ladders = [ladder for k in CATALOGUE["kernels"] if k["name"] == "simd/sum"
+               for ladder in k["ladders"]]  # fmt: skip
+    standard, quick = plan.PROFILES["standard"], plan.PROFILES["quick"]
+    told = plan.pilot_plan("simd/sum", ladders, standard, False)
+    assert (told["budget_s"], told["rounds_max"], told["seed"]) == (0.1, 100, 1)
+    assert "rounds" not in told and [one["n"] for one in told["ladders"]] == [256, 4096, 65536]
+    assert plan.pilot_plan("simd/sum", ladders, quick, False)["budget_s"] == 0.05
+    # A probe has one figure to give.
+    assert plan.pilot_plan("machine/read", ladders, standard, False)["budget_s"] == 0.05
+    assert plan.pilot_plan("simd/sum", ladders, plan.PROFILES["smoke"], True)["rounds"] == 5
+
+
+def test_launches_by_profile():
+    found = {name: profile.launches for name, profile in plan.PROFILES.items()}
+    assert found == {"smoke": 1, "quick": 6, "standard": 10, "thorough": 20}
+
+
+WHERE = {"n": 1, "input": "x", "threads": 1, "params": {}, "group": 0}
+
+
+def _planned(rounds, calls, n=1):
+    arms = [{"variant": name, "threads": 1, "calls": count} for name, count in calls.items()]
+    return {**WHERE, "n": n, "rounds": rounds, "arms": arms}
+
+
+def _measured(times, setup_s=0.0, n=1):
+    arms = [{"variant": name, "threads": 1, "wall_ns": values} for name, values in times.items()]
+    return {**WHERE, "n": n, "setup_s": setup_s, "arms": arms}
+
+
+def test_what_a_ladder_costs():
+    """Twice its epochs (warming) by the rounds, and its set-up."""
+    planned = _planned(5, {"a": 10, "b": 2})
+    measured = _measured({"a": [1e6, 9e6, 2e6], "b": [5e6]}, 0.75)  # epochs of 20 and 10 ms
+    assert plan.cost_of_ladder(planned, measured, 0.1) == pytest.approx((0.75, 0.3))
+    # At the least rounds they take more than the budget, never less.
+    assert plan.cost_of_ladder(planned, measured, 0.5) == pytest.approx((0.75, 0.5))
+    # Between the clamps the rounds fill the budget.
+    many = _planned(50, {"a": 10, "b": 2})
+    assert plan.cost_of_ladder(many, measured, 0.1) == pytest.approx((0.75, 0.1))
+
+
+def _fit(pilots, profile="standard", spent_s=0.0, alone_s=0.0):
+    trees = {
+        name: {"plan": {"ladders": [planned for planned, _ in found]},
+               "measured": [measured for _, measured in found]}
+        for name, found in pilots.items()
+    }  # fmt: skip
+    # Each with a plan of its own, as read from its file: fit() cuts their rounds in place.
+    read = {name: json.loads(json.dumps(tree)) for name, tree in trees.items()}
+    return plan.fit(read, list(read), profile, spent_s, alone_s)
+
+
+LIGHT = (_planned(100, {"a": 1}), _measured({"a": [1e5]}))
+
+
+def test_what_fits_keeps_its_rounds():
+    tree = _fit({"a/k": [LIGHT]})
+    assert tree["scale"] == 1.0 and tree["notes"] == [] and tree["left_out"] == []
+    assert tree["rounds"] == {"a/k/1/x/1/0": 100}
+    assert (tree["launches"], tree["budget_s"], tree["rounds_max"]) == (10, 0.1, 100)
+    # 100 rounds of 2 x 0.1 ms, and a process.
+    assert tree["seconds"] == {"a/k": pytest.approx(0.02 + 0.05)}
+
+
+def test_time_that_is_spent_is_not_there_any_more():
+    """Of 600 s 5% are for repeats; 10 launches of 0.07 s and 800 kernels need 560 s."""
+    pilots = {f"a/k{i}": [LIGHT] for i in range(800)}
+    assert _fit(pilots)["scale"] == 1.0
+    for spent_s, alone_s in ((90.0, 0.0), (0.0, 90.0), (45.0, 45.0)):
+        tree = _fit(pilots, spent_s=spent_s, alone_s=alone_s)
+        # 480 s less 400 of set-up are left for 160 s of rounds.
+        assert tree["scale"] == pytest.approx(80 / 160)
+        assert set(tree["rounds"].values()) == {50}
+        assert "cut to 0.50 of the plan" in tree["notes"][0]
+
+
+def test_a_slow_setup_is_left_to_thorough():
+    """All groups of a ladder are set up: together they count."""
+    slow = (_planned(100, {"a": 1}, 2), _measured({"a": [1e5]}, 1.01, 2))
+    tree = _fit({"a/k": [LIGHT, slow]})
+    assert tree["left_out"] == [{
+        "kernel": "a/k", "n": 2, "input": "x", "threads": 1, "params": {},
+        "reason": "set-up takes 1.0 s a launch",
+    }]  # fmt: skip
+    assert list(tree["rounds"]) == ["a/k/1/x/1/0"]
+    assert len(_fit({"a/k": [LIGHT, slow]}, "thorough")["rounds"]) == 2
+    halves = [
+        ({**_planned(100, {"a": 1}, 2), "group": group},
+         {**_measured({"a": [1e5]}, 0.6, 2), "group": group}) for group in (0, 1)
+    ]  # fmt: skip
+    assert [entry["reason"] for entry in _fit({"a/k": [LIGHT, *halves]})["left_out"]] == [
+        "set-up takes 1.2 s a launch"
+    ]
+
+
+def test_the_estimate():
+    """Before anything is measured: what the catalogue and the profile say."""
+    chosen = plan.select(CATALOGUE, "quick", "^(io/write_records|simd/sum)$", None)
+    found = plan.estimate(chosen, "quick")
+    ladders = 2 + 1 + 1  # simd/sum, the placebo, io/write_records
+    assert found.launches == 7 * 3
+    assert found.cells == 3 * 2 + 2 + 3
+    assert found.seconds == pytest.approx(21 * 0.05 + 7 * ladders * 0.05 * 1.15 + 0.2 * 11)
+    assert found.scratch_bytes == 4096 and found.written_bytes == 4096 * 60 * 7
+    assert found.memory_bytes == 4 * 65536
