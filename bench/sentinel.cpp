@@ -189,7 +189,7 @@ std::uint64_t sentinel_loop(std::uint64_t seed, std::uint64_t iterations) {
 }
 
 Sentinel::Sentinel(Clock clock) : clock_(clock), began_(clock()) {
-  readings_.reserve(256);  // what the kernels find on the heap is not to depend on it
+  readings_.reserve(4096);  // what the kernels find on the heap is not to depend on it
 }
 
 void Sentinel::between_rounds(std::size_t ladder, std::size_t round) {

@@ -148,6 +148,8 @@ class Run:
             "conditions": disturbance.read(out) if out else None,
             "ladders": ladders,
         }
+        if self._state["raw"] and index > 0 and out:
+            tree["readings"] = disturbance.readings(out)
         if index == 0:
             tree["plan"] = self._usable_plan(kernel, out, ladders) if out else None
             tree["measured"] = out["ladders"] if out else []

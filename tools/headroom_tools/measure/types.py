@@ -148,14 +148,30 @@ class KernelPlan(_PlanOfAll):
 # --- what is kept
 
 
-class Conditions(TypedDict):
-    """How a launch was disturbed: shares of `seconds`, None where unknown; context switches."""
-
+class _ConditionsOfAll(TypedDict):
     seconds: float
     waited: float | None
     stolen: float | None
     others: float | None
     switches: int | None
+
+
+class Conditions(_ConditionsOfAll, total=False):
+    """How a launch was disturbed: shares of `seconds`, None where unknown; context switches; ns of
+    an iteration of the sentinel's loop, the median and the least of its readings."""
+
+    sentinel: float | None
+    sentinel_min: float | None
+
+
+class Readings(TypedDict):
+    """The sentinel's readings of a launch: ns of an iteration, after which round of which of its
+    ladders."""
+
+    iterations: int
+    ns: list[float]
+    ladder: list[int]
+    round: list[int]
 
 
 class NoCounters(TypedDict):
@@ -245,10 +261,12 @@ class _LaunchOfAll(TypedDict):
 
 class Launch(_LaunchOfAll, total=False):
     """launches/*.json: a process and what it gave. start: in seconds since the run's. plan,
-    measured: of a pilot. discarded, extra_seconds: of the attempt that was not kept."""
+    measured: of a pilot. discarded, extra_seconds: of the attempt that was not kept. readings: with
+    --raw."""
 
     no_counters: NoCounters | None
     conditions: Conditions | None
+    readings: Readings | None
     plan: KernelPlan | None
     measured: list[Output]
     attempts: int
