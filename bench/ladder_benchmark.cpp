@@ -87,7 +87,7 @@ void run_ladder(benchmark::State& state, Job& job) {
   if (status != "ok") state.SkipWithError(message.c_str());
   if (!launch().watch) launch().watch.emplace();
   const std::size_t index = launch().results.size();
-  if (status == "ok") launch().sentinel.between_rounds(index, 0);
+  if (status == "ok") launch().sentinel.between_rounds({index, 0});
   const auto most = static_cast<std::size_t>(state.max_iterations);
   const std::size_t rounds = launch().options.pilot ? session.pilot_rounds() : most;
   std::size_t round = 0;
@@ -101,7 +101,7 @@ void run_ladder(benchmark::State& state, Job& job) {
     } else {
       try {
         seconds = session.round(round == rounds);
-        launch().sentinel.between_rounds(index, round);
+        launch().sentinel.between_rounds({index, round, session.last_arm()});
       } catch (const std::exception& error) {
         status = "error";
         message = error.what();

@@ -192,7 +192,7 @@ Sentinel::Sentinel(Clock clock) : clock_(clock), began_(clock()) {
   readings_.reserve(4096);  // what the kernels find on the heap is not to depend on it
 }
 
-void Sentinel::between_rounds(std::size_t ladder, std::size_t round) {
+void Sentinel::between_rounds(const Place& place) {
   const std::int64_t start = clock_();
   double wanted = kFirst;
   if (!readings_.empty()) {
@@ -208,23 +208,25 @@ void Sentinel::between_rounds(std::size_t ladder, std::size_t round) {
     state_ = sentinel_loop(state_, kIterations);
     const std::int64_t now = clock_();
     readings_.push_back(
-        {static_cast<double>(now - before) / static_cast<double>(kIterations), ladder, round});
+        {static_cast<double>(now - before) / static_cast<double>(kIterations), place});
     before = now;
   }
   spent_ += before - start;
 }
 
 nlohmann::ordered_json Sentinel::to_json() const {
-  nlohmann::ordered_json ns = nlohmann::ordered_json::array(), ladder = ns, round = ns;
+  nlohmann::ordered_json ns = nlohmann::ordered_json::array(), ladder = ns, round = ns, arm = ns;
   for (const Reading& r : readings_) {
     ns.push_back(r.ns);
-    ladder.push_back(r.ladder);
-    round.push_back(r.round);
+    ladder.push_back(r.place.ladder);
+    round.push_back(r.place.round);
+    arm.push_back(r.place.arm ? nlohmann::ordered_json(*r.place.arm) : nlohmann::ordered_json());
   }
   return {{"iterations", kIterations},
           {"ns", std::move(ns)},
           {"ladder", std::move(ladder)},
-          {"round", std::move(round)}};
+          {"round", std::move(round)},
+          {"arm", std::move(arm)}};
 }
 
 }  // namespace headroom

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "bench/clocks.h"
@@ -28,17 +29,24 @@ class Sentinel {
 
   explicit Sentinel(Clock clock = wall_ns);
 
-  // To be called where no round runs, after `round` rounds of the ladder that is number `ladder` of
-  // this launch. Takes as many readings as its share of the time allows, often none.
-  void between_rounds(std::size_t ladder, std::size_t round);
+  // Where a reading is taken: after `round` rounds of the ladder that is number `ladder` of this
+  // launch, the last epoch that of its arm number `arm`; before the first round there is none.
+  struct Place {
+    std::size_t ladder = 0, round = 0;
+    std::optional<std::size_t> arm = {};
+  };
 
-  // {"iterations", "ns": of an iteration, by reading, "ladder", "round": where it was taken}
+  // To be called where no round runs. Takes as many readings as its share of the time allows, often
+  // none.
+  void between_rounds(const Place& place);
+
+  // {"iterations", "ns": of an iteration, by reading, "ladder", "round", "arm": its place}
   nlohmann::ordered_json to_json() const;
 
  private:
   struct Reading {
     double ns = 0;
-    std::size_t ladder = 0, round = 0;
+    Place place;
   };
 
   Clock clock_;

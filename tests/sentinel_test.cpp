@@ -81,11 +81,11 @@ TEST_CASE("the sentinel is read between short rounds for 2% of the time") {
   made_up_ns = 0;
   Sentinel sentinel(made_up_clock);
   const std::int64_t began = made_up_ns;
-  sentinel.between_rounds(0, 0);
+  sentinel.between_rounds({0, 0});
   constexpr std::size_t kRounds = 1000, kFirstTicks = Sentinel::kFirst + 1;
   for (std::size_t round = 1; round <= kRounds; ++round) {
     made_up_ns += 500'000;
-    sentinel.between_rounds(0, round);
+    sentinel.between_rounds({0, round, 1});
     const std::vector<std::size_t> found = by_round(sentinel, round);
     REQUIRE(found.front() == Sentinel::kFirst);
     REQUIRE(found[round] <= 1);
@@ -101,10 +101,10 @@ TEST_CASE("the sentinel is read between short rounds for 2% of the time") {
 TEST_CASE("between long rounds the sentinel is read a few times, not for 2% of the time") {
   made_up_ns = 0;
   Sentinel sentinel(made_up_clock);
-  sentinel.between_rounds(0, 0);
+  sentinel.between_rounds({0, 0});
   for (std::size_t round = 1; round <= 5; ++round) {
     made_up_ns += 500'000'000;
-    sentinel.between_rounds(0, round);
+    sentinel.between_rounds({0, round, 1});
   }
   CHECK(by_round(sentinel, 5) == std::vector<std::size_t>({4, 8, 8, 8, 8, 8}));
 }
@@ -113,26 +113,29 @@ TEST_CASE("a reading says how long an iteration took, and where it was taken") {
   made_up_ns = 0;
   Sentinel sentinel(made_up_clock);
   CHECK(sentinel.to_json()["ns"].empty());
-  sentinel.between_rounds(0, 0);
+  sentinel.between_rounds({0, 0});
   made_up_ns += 2'000'000'000;
-  sentinel.between_rounds(1, 9);
+  sentinel.between_rounds({1, 9, 3});
   const nlohmann::ordered_json told = sentinel.to_json();
   const std::size_t count = Sentinel::kFirst + Sentinel::kMost;
   CHECK(told["iterations"] == Sentinel::kIterations);
   REQUIRE(told["ns"].size() == count);
   REQUIRE(told["ladder"].size() == count);
   REQUIRE(told["round"].size() == count);
+  REQUIRE(told["arm"].size() == count);
   for (std::size_t i = 0; i < count; ++i) {
     INFO(i);
     CHECK(told["ns"][i] == static_cast<double>(kTick) / Sentinel::kIterations);
     CHECK(told["ladder"][i] == (i < Sentinel::kFirst ? 0 : 1));
     CHECK(told["round"][i] == (i < Sentinel::kFirst ? 0 : 9));
+    CHECK(told["arm"][i].is_null() == (i < Sentinel::kFirst));
+    if (i >= Sentinel::kFirst) CHECK(told["arm"][i] == 3);
   }
 }
 
 TEST_CASE("by the real clock the sentinel's readings are times") {
   Sentinel sentinel;
-  sentinel.between_rounds(0, 0);
+  sentinel.between_rounds({0, 0});
   const nlohmann::ordered_json told = sentinel.to_json();
   REQUIRE(told["ns"].size() == Sentinel::kFirst);
   for (const auto& ns : told["ns"]) CHECK(ns.get<double>() > 0.1);  // 300 operations a ns at most

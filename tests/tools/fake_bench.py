@@ -175,7 +175,8 @@ def sentinel_of(name, launch, slow):
     level = 1.1 * draw.uniform(1, 1.01) * (1.2 if slow else 1)
     rounds = [0, 0, 0, 0, 3, 9, 15]
     return {"iterations": 16384, "ns": [level * draw.uniform(1, 1.02) for _ in rounds],
-            "ladder": [0] * len(rounds), "round": rounds}  # fmt: skip
+            "ladder": [0] * len(rounds), "round": rounds,
+            "arm": [None] * 4 + [0, 1, 0]}  # fmt: skip
 
 
 def conditions_of(name, launch, busy=False, slow=False):

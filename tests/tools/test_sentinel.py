@@ -11,9 +11,10 @@ import pytest
 from conftest import BASE, BASE2, golden_run
 
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.measure import disturbance
+from headroom_tools.measure import disturbance, readings, summary
 from headroom_tools.measure.disturbance import Judge
 from headroom_tools.record import sentinel, validate
+from headroom_tools.record.types import TIME
 from headroom_tools.record.validate import load
 from headroom_tools.show import disturbance as shown
 
@@ -166,13 +167,13 @@ def test_references_slide():
 
 
 GOOD = {"iterations": 16384, "ns": [1.2, 1.1, 1.3, 1.1, 9], "ladder": [0] * 5,
-        "round": [0, 0, 0, 0, 7]}  # fmt: skip
+        "round": [0, 0, 0, 0, 7], "arm": [None, None, None, None, 2]}  # fmt: skip
 
 
 def test_readings_are_kept_by_median_and_least():
     kept = disturbance.read({"conditions": {"seconds": 1}, "sentinel": GOOD})
     assert kept["sentinel"] == 1.2 and kept["sentinel_min"] == 1.1
-    assert disturbance.readings({"sentinel": GOOD}) == GOOD
+    assert readings.of({"sentinel": GOOD}) == GOOD
 
 
 @pytest.mark.parametrize(
@@ -181,13 +182,98 @@ def test_readings_are_kept_by_median_and_least():
         None, 3, {}, {**GOOD, "ns": [1.0] * 4}, {**GOOD, "ns": None},
         {**GOOD, "ns": [1, 1, 1, 1, 0]}, {**GOOD, "ns": [1, 1, 1, 1, "1"]},
         {**GOOD, "ns": [1, 1, 1, 1, float("nan")]}, {**GOOD, "ns": [1, 1, 1, 1, 1e9]},
-        {**GOOD, "round": [0, 0, 0, 0, -1]},
+        {**GOOD, "round": [0, 0, 0, 0, -1]}, {**GOOD, "arm": [None] * 4},
+        {**GOOD, "arm": [None, None, None, None, "1"]},
         {name: value[:3] if name != "iterations" else value for name, value in GOOD.items()},
     ],
 )  # fmt: skip
 def test_readings_that_are_none(told):
     kept = disturbance.read({"conditions": {"seconds": 1}, "sentinel": told})
     assert kept["sentinel"] is None and kept["sentinel_min"] is None
+
+
+# --- single rounds
+
+
+def _told(slow, rounds=40, every=2, ladder=0):
+    """Readings after every other round, by four arms in turn, slow where `slow` says so."""
+    places = [0, 0, 0, 0, *range(every, rounds + 1, every)]
+    arms = [None] * 4 + [place % 4 for place in places[4:]]
+    ns = [1.3 if slow(place, arm) else 1.0 for place, arm in zip(places, arms)]
+    return {"iterations": 1, "ns": ns, "ladder": [ladder] * len(places), "round": places,
+            "arm": arms}  # fmt: skip
+
+
+def test_rounds_beside_a_slow_reading_are_left_out():
+    told = _told(lambda place, _: place in (10, 12))
+    assert readings.slow_rounds(told, 0, 40) == {8, 9, 10, 11, 12, 13}
+    assert readings.slow_rounds(told, 1, 40) == set(), "another ladder's"
+    # After the last reading, the one before is all there is.
+    assert readings.slow_rounds(_told(lambda place, _: place == 40), 0, 42) == {38, 39, 40, 41}
+
+
+def test_what_an_arm_does_to_the_clock_costs_no_round():
+    assert readings.slow_rounds(_told(lambda _, arm: arm == 2), 0, 40) == set()
+    told = _told(lambda place, arm: arm == 2 or place == 4)
+    assert readings.slow_rounds(told, 0, 40) == {2, 3, 4, 5}
+
+
+def test_too_few_rounds_left_are_none_left_out():
+    most = _told(lambda place, arm: place > 4)
+    assert len(readings.slow_rounds(most, 0, 40)) == 0
+    assert readings.slow_rounds(_told(lambda place, _: place == 2, 5, 1), 0, 5) == set()
+
+
+def _launch(told, threads=1, values=None):
+    """A launch of which rounds 8 to 13 are slow, the variant's more than the baseline's."""
+    def times(level, slower):
+        return [level * (slower if 8 <= at < 14 else 1) for at in range(20)]
+
+    arm = {"threads": 1, "calls": 1, "held_bytes": 0, "quantities": {}, "build_ns": None,
+           "role": "x"}  # fmt: skip
+    arms = [
+        {**arm, "variant": name, "wall_ns": times(level, slower), "cpu_ns": times(level, slower)}
+        for name, level, slower in (("naive", 100.0, 1.5), ("better", 50.0, 3.0))
+    ]
+    ladder = {
+        "n": 1, "input": "x", "threads": threads, "params": {}, "group": 0, "baseline": "naive",
+        "clock": "wall", "working_set": 1, "empty_wall_ns": 1.0, "empty_cpu_ns": 1.0,
+        "setup_s": 0.0, "status": "ok", "failed": [], "arms": arms,
+    }  # fmt: skip
+    return summary.launch({"ladders": [ladder], "sentinel": told}, TIME, True)[0]
+
+
+def test_what_is_kept_of_an_arm_lacks_the_slow_rounds():
+    told = _told(lambda place, _: place in (10, 12), 20)
+    kept = _launch(told)
+    assert kept["slow_rounds"] == 6 and [arm["rounds"] for arm in kept["arms"]] == [14, 14]
+    assert kept["arms"][1]["log_ratio"] == pytest.approx(0.6931, abs=1e-4)
+    assert len(kept["arms"][0]["raw"]["wall_ns"]) == 20, "raw rounds are all there"
+    whole = _launch(None)
+    assert whole["slow_rounds"] == 0 and whole["arms"][0]["rounds"] == 20
+    assert _launch(told, threads=2)["slow_rounds"] == 0
+
+
+def test_on_made_up_launches_single_rounds_matter():
+    """A neighbour comes and goes, 30 of 100 rounds at a time, for three tenths of the time: with
+    the rounds beside slow readings left out, the speedup is that of the quiet machine."""
+    draw = random.Random(4)
+    errors = {True: [], False: []}
+    for _ in range(60):
+        busy = [False] * 101
+        at = 0
+        while at < 101:
+            quiet, on = int(draw.expovariate(1 / 70)), int(draw.expovariate(1 / 30))
+            busy[at + quiet : at + quiet + on] = [True] * len(busy[at + quiet : at + quiet + on])
+            at += quiet + on
+        told = _told(lambda place, _: busy[place], 100)
+        without = readings.slow_rounds(told, 0, 100)
+        ratios = [draw.gauss(0, 0.003) + (0.13 if busy[at] else 0) for at in range(100)]
+        for left_out in errors:
+            used = [r for at, r in enumerate(ratios) if not (left_out and at in without)]
+            errors[left_out].append(abs(median_low(used)))
+    assert max(errors[True]) < 0.005
+    assert sum(error > 0.1 for error in errors[False]) >= 10, "what it would be with all rounds"
 
 
 # --- a run
@@ -270,11 +356,11 @@ def test_raw_has_every_reading(headroom):
 
 def test_records_from_before_the_sentinel_are_read_as_null():
     old = json.loads((golden_run(BASE2) / "run.json").read_text())
-    for name in ("sentinel", "sentinel_min", "cause"):
+    for name in ("sentinel", "sentinel_min", "slow_rounds", "cause"):
         del old["launches"][name]
     first, second = validate.run_tree(old, "run.json"), load(golden_run(BASE))[0]
     for run in (first, second):
-        for name in ("sentinel", "sentinel_min", "cause"):
+        for name in ("sentinel", "sentinel_min", "slow_rounds", "cause"):
             assert set(run["launches"][name]) == {None}
             assert len(run["launches"][name]) == len(run["launches"]["kernel"])
         assert sentinel.over_run(run) is None and shown.line(run) is None
@@ -289,6 +375,7 @@ def test_records_from_before_the_sentinel_are_read_as_null():
         ("sentinel", None, "launches.sentinel"),
         ("sentinel", -1.0, "launches.sentinel"),
         ("cause", "gremlins", "launches.cause"),
+        ("slow_rounds", -1, "launches.slow_rounds"),
     ],
 )
 def test_damaged_columns_are_refused(name, value, match):

@@ -290,6 +290,7 @@ def run_json(
         "steal": [five(round(item["steal"], 4)) for item in launches],
         "sentinel": [None] * len(launches),
         "sentinel_min": [None] * len(launches),
+        "slow_rounds": [None] * len(launches),
         "cause": [None] * len(launches),
     }
     columns = disturbance.columns({k["name"]: k for k in catalogue["kernels"]}, launches)

@@ -14,13 +14,13 @@ from statistics import median
 from typing import NamedTuple, TypedDict
 
 from headroom_tools.base.text import five
+from headroom_tools.measure import readings
 from headroom_tools.measure.types import (
     CatalogueKernel,
     Conditions,
     Launch,
     LaunchKey,
     Output,
-    Readings,
 )
 from headroom_tools.record import sentinel
 from headroom_tools.record.types import Launched
@@ -32,7 +32,6 @@ from headroom_tools.record.types import Launched
 #   others: other programs ran, on any core: they share caches, memory, power and hardware threads
 LIMITS = {"waited": (0.025, 0.002), "stolen": (0.05, 0.03), "others": (0.10, 0.04)}
 REPEAT_SHARE = 0.2  # of the launches so far that may be measured again
-LEAST_READINGS = 4  # of the sentinel: fewer tell nothing
 KNOWN_FROM = 3  # launches of a kernel that tell what it does to the sentinel
 
 
@@ -41,50 +40,21 @@ def read(out: Output) -> Conditions | None:
     told = out.get("conditions")
     if not isinstance(told, dict):
         return None
-    seconds, switches = _number(told.get("seconds")), _number(told.get("switches"))
+    seconds, switches = readings.number(told.get("seconds")), readings.number(told.get("switches"))
     if not seconds:
         return None
-    spent = [_number(told.get(f"{name}_s")) for name in ("waited", "stolen", "others")]
+    spent = [readings.number(told.get(f"{name}_s")) for name in ("waited", "stolen", "others")]
     waited, stolen, others = (None if value is None else value / seconds for value in spent)
-    read_ = readings(out)
+    told_ = readings.of(out)
     return {
         "seconds": seconds,
         "waited": waited,
         "stolen": stolen,
         "others": others,
         "switches": None if switches is None else int(switches),
-        "sentinel": median(read_["ns"]) if read_ else None,
-        "sentinel_min": min(read_["ns"]) if read_ else None,
+        "sentinel": median(told_["ns"]) if told_ else None,
+        "sentinel_min": min(told_["ns"]) if told_ else None,
     }
-
-
-def readings(out: Output) -> Readings | None:
-    """The sentinel's readings in a launch's output; None where they are none, or too few."""
-    told = out.get("sentinel")
-    if not isinstance(told, dict):
-        return None
-    columns_ = [told.get(name) for name in ("ns", "ladder", "round")]
-    lists = [column for column in columns_ if isinstance(column, list)]
-    rows = list(zip(*lists))
-    if len(lists) < 3 or len({len(column) for column in lists}) > 1 or len(rows) < LEAST_READINGS:
-        return None
-    if not all(_number(value) is not None for row in rows for value in row):
-        return None
-    if not all(0 < ns <= 1e6 for ns, _, _ in rows):
-        return None
-    return {
-        "iterations": int(_number(told.get("iterations")) or 0),
-        "ns": [float(ns) for ns, _, _ in rows],
-        "ladder": [int(ladder) for _, ladder, _ in rows],
-        "round": [int(round_) for _, _, round_ in rows],
-    }
-
-
-def _number(value: object) -> float | None:
-    """`value` where it is a number that can be a count or a time."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
 
 
 def _shares(conditions: Conditions | None) -> dict[str, float | None]:
@@ -285,6 +255,7 @@ class Columns(TypedDict, total=False):
     switches: list[int | None]
     sentinel: Launched
     sentinel_min: Launched
+    slow_rounds: list[int | None]
     cause: list[str | None]
 
 
@@ -312,5 +283,11 @@ def columns(kernels: dict[str, CatalogueKernel], launches: list[Launch]) -> Colu
         "switches": [conditions["switches"] if conditions else None for conditions in known],
         "sentinel": [five(value) for value in middles],
         "sentinel_min": [five(value) for value in leasts],
+        "slow_rounds": [
+            None
+            if middle is None
+            else sum(ladder.get("slow_rounds", 0) for ladder in tree["ladders"])
+            for middle, tree in zip(middles, launches)
+        ],
         "cause": [judge.cause(tree) for tree in launches],
     }

@@ -165,13 +165,14 @@ class Conditions(_ConditionsOfAll, total=False):
 
 
 class Readings(TypedDict):
-    """The sentinel's readings of a launch: ns of an iteration, after which round of which of its
-    ladders."""
+    """The sentinel's readings of a launch: ns of an iteration, after how many rounds of which of
+    its ladders, and which arm ran last there."""
 
     iterations: int
     ns: list[float]
     ladder: list[int]
     round: list[int]
+    arm: list[int | None]
 
 
 class NoCounters(TypedDict):
@@ -240,6 +241,7 @@ class KeptLadder(Coordinates):
     empty_ns: float
     setup_s: float
     skipped_rounds: int
+    slow_rounds: int
     status: str
     message: str
     failed: list[FailedArm]

@@ -24,7 +24,7 @@ def _coordinates(old: dict[str, Any]) -> dict[str, Any]:
 def _launches(old: dict[str, Any]) -> dict[str, Any]:
     """The table with the columns that records had not always."""
     nothing = [None] * len(old["kernel"])
-    return {**dict.fromkeys(("sentinel", "sentinel_min", "cause"), nothing), **old}
+    return {**dict.fromkeys(("sentinel", "sentinel_min", "slow_rounds", "cause"), nothing), **old}
 
 
 def completed(old: dict[str, Any]) -> Run:

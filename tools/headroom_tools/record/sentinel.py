@@ -48,13 +48,14 @@ class OverRun(NamedTuple):
 
     best: ns of an iteration in the fastest launch. spread: how much slower the slowest one's is, as
     a share. slowed: launches that were held against those around them, because the machine itself
-    was slower than at its best; by: by how much at most.
+    was slower than at its best; by: by how much at most. rounds: left out beside a slow reading.
     """
 
     best: float
     spread: float
     slowed: int
     by: float
+    rounds: int
 
 
 def over_run(run: Run) -> OverRun | None:
@@ -70,4 +71,6 @@ def over_run(run: Run) -> OverRun | None:
     values = [value for _, _, value in rows]
     best = min(values)
     held = [one for one in references(values, window_of(table["kernel"])) if one > best]
-    return OverRun(best, max(values) / best - 1, len(held), max(held, default=best) / best - 1)
+    by = max(held, default=best) / best - 1
+    rounds = sum(count or 0 for count in table["slow_rounds"])
+    return OverRun(best, max(values) / best - 1, len(held), by, rounds)

@@ -189,12 +189,14 @@ class _LaunchesOfAll(TypedDict):
     steal: list[float]
     sentinel: Launched
     sentinel_min: Launched
+    slow_rounds: list[int | None]
     cause: list[str | None]
 
 
 class Launches(_LaunchesOfAll, total=False):
     """A row for each process; kernel: an index. sentinel, sentinel_min: ns of an iteration of the
-    sentinel's loop, the median and the least of its readings. cause: by what most of its attempts'
+    sentinel's loop, the median and the least of its readings; slow_rounds: left out because it was
+    slow beside them. cause: by what most of its attempts'
     disturbances, one of CAUSES; None where there was none, or where the record doesn't tell."""
 
     attempts: list[int]

@@ -72,6 +72,8 @@ def line(run: Run) -> str | None:
         return disturbed
     text = f"clock and neighbours: sentinel within {100 * told.spread:.1f}% over the run; "
     text += disturbed or "no launch was measured again"
+    if told.rounds:
+        text += f"; {told.rounds} rounds beside a slow reading were left out"
     if told.slowed:
         text += (
             f"; around {told.slowed} launches the machine itself was up to {100 * told.by:.0f}% "
