@@ -32,7 +32,8 @@ struct Launch {
   std::int64_t started = wall_ns();
   std::optional<ConditionsWatch> watch;  // from the first round on
   Conditions conditions;                 // up to the last round
-  CountersOpened counters;               // without the source, which is open only while it counts
+  Sentinel sentinel;
+  CountersOpened counters;  // without the source, which is open only while it counts
 };
 
 Launch& launch() {
@@ -85,6 +86,8 @@ void run_ladder(benchmark::State& state, Job& job) {
   }
   if (status != "ok") state.SkipWithError(message.c_str());
   if (!launch().watch) launch().watch.emplace();
+  const std::size_t index = launch().results.size();
+  if (status == "ok") launch().sentinel.between_rounds({index, 0});
   const auto most = static_cast<std::size_t>(state.max_iterations);
   const std::size_t rounds = launch().options.pilot ? session.pilot_rounds() : most;
   std::size_t round = 0;
@@ -98,6 +101,7 @@ void run_ladder(benchmark::State& state, Job& job) {
     } else {
       try {
         seconds = session.round(round == rounds);
+        launch().sentinel.between_rounds({index, round, session.last_arm()});
       } catch (const std::exception& error) {
         status = "error";
         message = error.what();
@@ -199,6 +203,8 @@ Plan completed_plan() {
 bool any_mismatch() { return launch().mismatch; }
 
 const Conditions& launch_conditions() { return launch().conditions; }
+
+const Sentinel& launch_sentinel() { return launch().sentinel; }
 
 ordered_json counters_missing() {
   const CountersOpened& counters = launch().counters;

@@ -257,6 +257,7 @@ double LadderSession::round(bool last) {
   for (std::size_t i : order_->next()) {
     Measured& m = arms_[i];
     if (m.arm == nullptr) continue;
+    last_arm_ = i;
     attempt(m, [&] {
       EpochTime t = epoch(m);
       for (int again = 0; again < kRefusedEpochs && !m.arm->refused().empty(); ++again)

@@ -107,6 +107,7 @@ class LadderSession {
   nlohmann::ordered_json result(const std::string& status, const std::string& message) const;
   std::size_t skipped = 0;
   const std::vector<Measured>& arms() const { return arms_; }
+  std::size_t last_arm() const { return last_arm_; }  // that ran in the last round
   Reported clock() const { return plan_.clock; }
 
  private:
@@ -150,6 +151,7 @@ class LadderSession {
   std::vector<Measured> arms_;       // the baseline first, the ceiling last
   std::vector<Failed> failed_;
   std::optional<RoundOrder> order_;
+  std::size_t last_arm_ = 0;
   std::size_t last_turn_ = 0;  // where the epochs of the round end; 0: wherever they come
   EpochTime empty_;
   double build_s_ = 0;  // input and arms made: what a launch pays before its first round

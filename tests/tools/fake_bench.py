@@ -5,8 +5,9 @@ Times are made up from the kernel, variant, size and launch. FAKE_MODE makes it 
 `KIND:KERNEL[:LAUNCH]` (a comma between several): crash, hang, mismatch, truncate, silent, nospace,
 slow (set-up of 3 s claimed), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift, biased
 (the copy is 10% slower), counters (of a machine that has some), busy (another program has the
-core), busyonce (but only the first time that a launch is started), throws (variant `better` fails,
-the others go on).
+core), busyonce (but only the first time that a launch is started), slowcore (the sentinel is 20%
+slower), slowcoreonce, hot (it is from this launch on), nosentinel (as programs were before they had
+one), throws (variant `better` fails, the others go on).
 FAKE_LOG names a file to which each start is appended. FAKE_MORE adds the kernels of MORE: a
 standard rung and what is built, promises, and what is judged by another measure than time.
 FAKE_SERVED adds a kernel that needs the fixture redis; the mode `shutdown` ends that server.
@@ -162,6 +163,31 @@ def mode(kind, name, launch):
     return False
 
 
+def hot(launch):
+    """Whether the clock has fallen for good, as it does in a laptop."""
+    modes = [entry.split(":") for entry in os.environ.get("FAKE_MODE", "").split(",")]
+    return any(parts[0] == "hot" and launch >= int(parts[2]) for parts in modes)
+
+
+def sentinel_of(name, launch, slow):
+    """The sentinel's readings: four before the first round, then some of its rounds."""
+    draw = random.Random(f"sentinel {name} {launch}")
+    level = 1.1 * draw.uniform(1, 1.01) * (1.2 if slow else 1)
+    rounds = [0, 0, 0, 0, 3, 9, 15]
+    return {"iterations": 16384, "ns": [level * draw.uniform(1, 1.02) for _ in rounds],
+            "ladder": [0] * len(rounds), "round": rounds,
+            "arm": [None] * 4 + [0, 1, 0]}  # fmt: skip
+
+
+def conditions_of(name, launch, busy=False, slow=False):
+    """What a launch's output says of how it went."""
+    return {
+        "conditions": {"seconds": 0.3, "waited_s": 0.15 if busy else 0.0001, "stolen_s": 0.0,
+                       "others_s": 0.16 if busy else 0.01, "switches": 40 if busy else 2},
+        "sentinel": sentinel_of(name, launch, slow),
+    }  # fmt: skip
+
+
 def factor_of(variant):
     """How long a variant takes, relative to its baseline."""
     return next((v[2] for v in VARIANTS + KNOWN + FOUND if v[0] == variant), 1.0)
@@ -218,7 +244,9 @@ def main():
         with open(os.environ["FAKE_LOG"]) as stream:
             started = stream.read().splitlines()
     busy = mode("busy", name, launch)
-    busy = busy or (mode("busyonce", name, launch) and f"{name} {launch}" not in started)
+    fresh = f"{name} {launch}" not in started
+    busy = busy or (mode("busyonce", name, launch) and fresh)
+    slow = mode("slowcore", name, launch) or (mode("slowcoreonce", name, launch) and fresh)
     with open(os.path.join(flags["headroom_scratch"], "data"), "w") as stream:
         stream.write("x" * 100)
     if "FAKE_LOG" in os.environ:
@@ -310,9 +338,9 @@ def main():
         })  # fmt: skip
     out = {"version": 2, "kernel": name, "launch": launch, "pilot": pilot, "simd_target": "AVX2",
            "ladders": ladders}  # fmt: skip
-    out["conditions"] = {"seconds": 0.3, "waited_s": 0.15 if busy else 0.0001, "stolen_s": 0.0,
-                         "others_s": 0.16 if busy else 0.01,
-                         "switches": 40 if busy else 2}  # fmt: skip
+    out.update(conditions_of(name, launch, busy, slow or hot(launch)))
+    if mode("nosentinel", name, launch):
+        del out["sentinel"]
     out["no_counters"] = None
     if not mode("counters", name, launch):
         out["no_counters"] = {"why": "this virtual machine has none", "cure": "use a bare one"}

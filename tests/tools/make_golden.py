@@ -21,7 +21,7 @@ os.environ["FAKE_MORE"] = "1"
 import fake_bench  # noqa: E402
 
 from headroom_tools.base import files, text
-from headroom_tools.measure import plan
+from headroom_tools.measure import disturbance, plan
 from headroom_tools.measure.assemble import End, run_json
 from headroom_tools.record import validate
 from headroom_tools.record.cells import cells_of
@@ -67,6 +67,7 @@ def launches_of(selection, seed: int, speed: dict[str, float]) -> list[dict]:
             tree = {"kernel": name, "launch": index, "start": 6.5 * index, "status": "ok",
                     "message": "",
                     "seconds": 0.1, "load": 0.5, "steal": 0.0, "simd_target": "AVX2",
+                    "conditions": disturbance.read(fake_bench.conditions_of(name, index)),
                     "ladders": []}  # fmt: skip
             for ladder in ladders:
                 clock = "wall" if ladder["threads"] > 1 else "cpu"

@@ -288,6 +288,10 @@ def run_json(
         "seconds": [five(round(item["seconds"], 3)) for item in launches],
         "load": [five(round(item["load"], 2)) for item in launches],
         "steal": [five(round(item["steal"], 4)) for item in launches],
+        "sentinel": [None] * len(launches),
+        "sentinel_min": [None] * len(launches),
+        "slow_rounds": [None] * len(launches),
+        "cause": [None] * len(launches),
     }
     columns = disturbance.columns({k["name"]: k for k in catalogue["kernels"]}, launches)
     return {

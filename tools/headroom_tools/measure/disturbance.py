@@ -1,18 +1,28 @@
-"""Which launches were disturbed: judged by what else went on, never by the times measured.
+"""Which launches were disturbed: judged by what else went on, never by the kernels' times.
 
-To look at the times would bias them: the slow half of all launches would be measured again. What
+To look at those would bias them: the slow half of all launches would be measured again. What
 counts is what the benchmark program saw from its first round to its last (bench/conditions.h), as
-shares of that stretch. bench/README.md has the measurements behind the limits.
+shares of that stretch, and what a loop that has nothing to do with the kernels took between the
+rounds (bench/sentinel.h). bench/README.md has the measurements behind the limits.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from statistics import median
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from headroom_tools.base.text import five
-from headroom_tools.measure.types import CatalogueKernel, Conditions, Launch, LaunchKey, Output
+from headroom_tools.measure import readings
+from headroom_tools.measure.types import (
+    CatalogueKernel,
+    Conditions,
+    Launch,
+    LaunchKey,
+    Output,
+)
+from headroom_tools.record import sentinel
 from headroom_tools.record.types import Launched
 
 # By kind of disturbance: the largest share of a launch, and the seconds that it must come to at
@@ -22,35 +32,29 @@ from headroom_tools.record.types import Launched
 #   others: other programs ran, on any core: they share caches, memory, power and hardware threads
 LIMITS = {"waited": (0.025, 0.002), "stolen": (0.05, 0.03), "others": (0.10, 0.04)}
 REPEAT_SHARE = 0.2  # of the launches so far that may be measured again
+KNOWN_FROM = 3  # launches of a kernel that tell what it does to the sentinel
 
 
 def read(out: Output) -> Conditions | None:
-    """The conditions in a launch's output as the run keeps them; None where it has none.
-
-    {"seconds", "waited", "stolen", "others": shares of the seconds or None, "switches"}
-    """
+    """The conditions in a launch's output as the run keeps them; None where it has none."""
     told = out.get("conditions")
     if not isinstance(told, dict):
         return None
-    seconds, switches = _number(told.get("seconds")), _number(told.get("switches"))
+    seconds, switches = readings.number(told.get("seconds")), readings.number(told.get("switches"))
     if not seconds:
         return None
-    spent = [_number(told.get(f"{name}_s")) for name in ("waited", "stolen", "others")]
+    spent = [readings.number(told.get(f"{name}_s")) for name in ("waited", "stolen", "others")]
     waited, stolen, others = (None if value is None else value / seconds for value in spent)
+    told_ = readings.of(out)
     return {
         "seconds": seconds,
         "waited": waited,
         "stolen": stolen,
         "others": others,
         "switches": None if switches is None else int(switches),
+        "sentinel": median(told_["ns"]) if told_ else None,
+        "sentinel_min": min(told_["ns"]) if told_ else None,
     }
-
-
-def _number(value: object) -> float | None:
-    """`value` where it is a number that can be a count or a time."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
 
 
 def _shares(conditions: Conditions | None) -> dict[str, float | None]:
@@ -70,6 +74,17 @@ def conditions_of(tree: Launch) -> list[Conditions]:
     return [conditions for conditions in found if conditions]
 
 
+class Verdict(NamedTuple):
+    """How far beyond its limit the worst of an attempt's conditions is, and which one that is."""
+
+    score: float = 0.0
+    cause: str | None = None
+
+    @property
+    def disturbed(self) -> bool:
+        return self.score > 1
+
+
 class Judge:
     """Judges launches (as runner.py keeps them) by all that is known so far."""
 
@@ -81,6 +96,46 @@ class Judge:
             if index > 0:
                 seen.setdefault(name, []).extend(conditions_of(tree))
         self._seen = seen
+        # Of the attempts that were kept: most others are slow, and would pass for the machine.
+        told = []
+        for (name, index), tree in launches.items():
+            conditions = tree.get("conditions")
+            value = conditions.get("sentinel") if conditions else None
+            if value is not None:
+                told.append((tree.get("start", 0.0), name, index, value))
+        told.sort()
+        self._starts = [start for start, _, _, _ in told]
+        self._references = sentinel.references(
+            [value for _, _, _, value in told],
+            sentinel.window_of(name for _, name, _, _ in told),
+        )
+        self._habits = self._habits_of([(name, index, value) for _, name, index, value in told])
+
+    def _habits_of(self, told: list[tuple[str, int, float]]) -> dict[str, float]:
+        """How much slower the sentinel is beside each kernel at its best, as a factor.
+
+        Wide vectors lower the clock of some processors, and threads that spin after their work may
+        have the core's other hardware thread: the kernel's own doing, not a disturbance. A single
+        launch can't tell the two apart; the fastest of several, spread over the run, can.
+        """
+        found: dict[str, float] = {}
+        launches: dict[str, set[int]] = {}
+        for (name, index, value), reference in zip(told, self._references):
+            if index > 0:
+                found[name] = min(found.get(name, math.inf), value / reference)
+                launches.setdefault(name, set()).add(index)
+        return {
+            name: max(1.0, found[name])
+            for name, indexes in launches.items()
+            if len(indexes) >= KNOWN_FROM
+        }
+
+    def _slower(self, kernel: str, value: float, start: float) -> float:
+        """How much slower the sentinel was than it should be beside a kernel then, as a share."""
+        if not self._references:
+            return 0.0
+        reference = self._references[max(0, bisect_right(self._starts, start) - 1)]
+        return value / (reference * self._habits.get(kernel, 1.0)) - 1
 
     def _own(self, kernel: str, kind: str) -> float:
         """The share that a kernel brings on itself: what most of its launches have.
@@ -94,25 +149,42 @@ class Judge:
         known = [value for value in values if value is not None]
         return median(known) if known else math.inf  # a pilot: nothing to compare it with yet
 
-    def score(self, kernel: str, conditions: Conditions | None) -> float:
-        """How far beyond its limit the worst share is: above 1 for a launch that was disturbed."""
-        worst = 0.0
+    def verdict(
+        self, kernel: str, conditions: Conditions | None, start: float = 0.0
+    ) -> Verdict:
+        """What is thought of an attempt. start: of the launch, in seconds since the run's."""
+        if conditions is None:
+            return Verdict()
+        worst = Verdict()
         several = self._kernels[kernel]["noise_class"] == "threads"
         several = several or len(self._kernels[kernel]["threads"]) > 1
         shares = _shares(conditions)
         for kind, (share, seconds) in LIMITS.items():
             found = shares.get(kind)
-            if conditions is None or found is None or (kind == "waited" and several):
+            if found is None or (kind == "waited" and several):
                 continue
             excess = found - self._own(kernel, kind)
             if excess * conditions["seconds"] >= seconds:
-                worst = max(worst, excess / share)
+                worst = max(worst, Verdict(excess / share, kind), key=lambda one: one.score)
+        value = conditions.get("sentinel")
+        if value is not None:
+            score = self._slower(kernel, value, start) / sentinel.LIMIT
+            worst = max(worst, Verdict(score, "sentinel"), key=lambda one: one.score)
         return worst
+
+    def _verdicts(self, tree: Launch) -> list[Verdict]:
+        """What is thought of a launch's attempts, the one that was kept first."""
+        start = tree.get("start", 0.0)
+        return [self.verdict(tree["kernel"], one, start) for one in conditions_of(tree)]
 
     def attempts(self, tree: Launch) -> tuple[int, int]:
         """(attempts of a launch, how many of them were disturbed)."""
-        scores = [self.score(tree["kernel"], conditions) for conditions in conditions_of(tree)]
-        return tree.get("attempts", 1), sum(score > 1 for score in scores)
+        return tree.get("attempts", 1), sum(one.disturbed for one in self._verdicts(tree))
+
+    def cause(self, tree: Launch) -> str | None:
+        """What disturbed a launch most, in all its attempts; None where nothing did."""
+        worst = max(self._verdicts(tree), key=lambda one: one.score, default=Verdict())
+        return worst.cause if worst.disturbed else None
 
     def to_repeat(self, pilots: bool = False) -> list[tuple[str, int]]:
         """The launches that were disturbed and may be measured again, the worst first.
@@ -125,15 +197,18 @@ class Judge:
         found = []
         for key, tree in timed.items():
             if tree["status"] == "ok" and tree.get("attempts", 1) == 1:
-                score = self.score(key[0], tree.get("conditions"))
-                if score > 1:
-                    found.append((-score, key))
+                found_ = self.verdict(key[0], tree.get("conditions"), tree.get("start", 0.0))
+                if found_.disturbed:
+                    found.append((-found_.score, key))
         return [key for _, key in sorted(found)[: max(0, allowed)]]
 
     def better(self, first: Launch, again: Launch) -> Launch:
         """What is kept of two attempts: the one under better conditions, or the one that failed."""
         kept, other = first, again
-        scores = [self.score(tree["kernel"], tree.get("conditions")) for tree in (first, again)]
+        scores = [
+            self.verdict(tree["kernel"], tree.get("conditions"), tree.get("start", 0.0)).score
+            for tree in (first, again)
+        ]
         if again["status"] != "ok" or scores[1] < scores[0]:
             kept, other = again, first
         made = kept.copy()
@@ -178,6 +253,10 @@ class Columns(TypedDict, total=False):
     stolen: Launched
     others: Launched
     switches: list[int | None]
+    sentinel: Launched
+    sentinel_min: Launched
+    slow_rounds: list[int | None]
+    cause: list[str | None]
 
 
 def columns(kernels: dict[str, CatalogueKernel], launches: list[Launch]) -> Columns:
@@ -192,6 +271,9 @@ def columns(kernels: dict[str, CatalogueKernel], launches: list[Launch]) -> Colu
         values = [_shares(conditions).get(name) for conditions in known]
         return [None if value is None else five(round(value, 3)) for value in values]
 
+    middles = [conditions.get("sentinel") if conditions else None for conditions in known]
+    leasts = [conditions.get("sentinel_min") if conditions else None for conditions in known]
+
     return {
         "attempts": [attempts for attempts, _ in judged],
         "disturbed": [disturbed for _, disturbed in judged],
@@ -199,4 +281,13 @@ def columns(kernels: dict[str, CatalogueKernel], launches: list[Launch]) -> Colu
         "stolen": shares("stolen"),
         "others": shares("others"),
         "switches": [conditions["switches"] if conditions else None for conditions in known],
+        "sentinel": [five(value) for value in middles],
+        "sentinel_min": [five(value) for value in leasts],
+        "slow_rounds": [
+            None
+            if middle is None
+            else sum(ladder.get("slow_rounds", 0) for ladder in tree["ladders"])
+            for middle, tree in zip(middles, launches)
+        ],
+        "cause": [judge.cause(tree) for tree in launches],
     }

@@ -169,7 +169,7 @@ def place(folder: Path, state: State) -> Finished:
 
 
 def _raw(launches: list[Launch]) -> dict[str, object]:
-    """raw.json: every round of every launch, ns a call."""
+    """raw.json: every round of every launch, ns a call, and the sentinel's readings between."""
     return {
         "format": "headroom-raw",
         "version": 1,
@@ -177,6 +177,7 @@ def _raw(launches: list[Launch]) -> dict[str, object]:
             {
                 "kernel": tree["kernel"],
                 "launch": tree["launch"],
+                "sentinel": tree.get("readings"),
                 "ladders": [
                     {
                         **planning.where(ladder),

@@ -25,6 +25,7 @@ from headroom_tools.measure import (
     disturbance,
     finish,
     plan as planning,
+    readings,
     scratch as scratch_space,
     summary,
     unfinished,
@@ -148,6 +149,8 @@ class Run:
             "conditions": disturbance.read(out) if out else None,
             "ladders": ladders,
         }
+        if self._state["raw"] and index > 0 and out:
+            tree["readings"] = readings.of(out)
         if index == 0:
             tree["plan"] = self._usable_plan(kernel, out, ladders) if out else None
             tree["measured"] = out["ladders"] if out else []

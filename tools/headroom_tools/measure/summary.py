@@ -7,27 +7,31 @@ import math
 from statistics import median
 
 from headroom_tools.base.text import without_paths
-from headroom_tools.measure import counters
-from headroom_tools.measure.types import KeptLadder, Output
+from headroom_tools.measure import counters, readings
+from headroom_tools.measure.types import KeptLadder, Output, Readings
 from headroom_tools.record.types import Measure
 
 
-def _times(arm: Output, clock: str) -> list[float | None]:
-    """Nanoseconds a call by round; None for a round that was skipped or has no usable time."""
+def _times(arm: Output, clock: str, without: set[int]) -> list[float | None]:
+    """Nanoseconds a call by round; None for a round that is left out or has no usable time."""
     times = arm["wall_ns" if clock == "wall" else "cpu_ns"]
     return [
         float(value)
         if isinstance(value, (int, float)) and math.isfinite(value) and value > 0
+        and at not in without
         else None
-        for value in times
+        for at, value in enumerate(times)
     ]
 
 
-def _values(arm: Output) -> list[float | None]:
-    """By round what the arm came to by a measure that is not time; None where it is no number."""
+def _values(arm: Output, without: set[int]) -> list[float | None]:
+    """By round what the arm came to by a measure that is not time; None for a round that is left
+    out, or where it is no number."""
     return [
-        float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
-        for value in arm["values"]
+        float(value)
+        if isinstance(value, (int, float)) and math.isfinite(value) and at not in without
+        else None
+        for at, value in enumerate(arm["values"])
     ]
 
 
@@ -51,9 +55,17 @@ def p10(values: list[float]) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-def ladder(measured: Output, measure: Measure, keep_raw: bool = False) -> KeptLadder:
+def ladder(
+    measured: Output,
+    measure: Measure,
+    keep_raw: bool = False,
+    told: Readings | None = None,
+    number: int = 0,
+) -> KeptLadder:
     """One ladder of the program's output as the run keeps it (times in ns a call).
 
+    told: the sentinel's readings, and number: of the ladder in them. Rounds beside which it was
+    slow are left out; not of several threads, which may slow it themselves, and have other cores.
     Raises KeyError, TypeError, ValueError or AttributeError for what the interface doesn't allow.
     """
     clock = measured["clock"]
@@ -71,6 +83,7 @@ def ladder(measured: Output, measure: Measure, keep_raw: bool = False) -> KeptLa
         "empty_ns": float(measured[f"empty_{clock}_ns"]),
         "setup_s": float(measured["setup_s"]),
         "skipped_rounds": int(measured.get("skipped_rounds", 0)),
+        "slow_rounds": 0,
         "status": str(measured["status"]),
         "message": str(measured.get("message", "")),
         "failed": [
@@ -87,12 +100,16 @@ def ladder(measured: Output, measure: Measure, keep_raw: bool = False) -> KeptLa
         return kept
     base = next(arm for arm in measured["arms"] if arm["variant"] == kept["baseline"])
     by_time = measure["name"] == "time"
-    base_told = _times(base, clock) if by_time else _values(base)
+    without: set[int] = set()
+    if told is not None and kept["threads"] == 1:
+        without = readings.slow_rounds(told, number, len(base["wall_ns"]))
+    kept["slow_rounds"] = len(without)
+    base_told = _times(base, clock, without) if by_time else _values(base, without)
     for arm in measured["arms"]:
-        times = _times(arm, clock)
+        times = _times(arm, clock, without)
         usable = [value for value in times if value]
         ceiling = arm.get("role") == "ceiling"
-        values = [] if by_time or ceiling else _values(arm)
+        values = [] if by_time or ceiling else _values(arm, without)
         counted = [value for value in values if value is not None]
         build = arm["build_ns"]
         kept["arms"].append(
@@ -129,6 +146,10 @@ def launch(out: Output, measure: Measure, keep_raw: bool = False) -> list[KeptLa
     measure: of their kernel.
     """
     try:
-        return [ladder(measured, measure, keep_raw) for measured in out["ladders"]]
+        told = readings.of(out)
+        return [
+            ladder(measured, measure, keep_raw, told, number)
+            for number, measured in enumerate(out["ladders"])
+        ]
     except (KeyError, TypeError, AttributeError, StopIteration, ValueError) as error:
         raise ValueError(f"output not as expected: {type(error).__name__} {error}") from None

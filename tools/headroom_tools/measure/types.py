@@ -148,14 +148,31 @@ class KernelPlan(_PlanOfAll):
 # --- what is kept
 
 
-class Conditions(TypedDict):
-    """How a launch was disturbed: shares of `seconds`, None where unknown; context switches."""
-
+class _ConditionsOfAll(TypedDict):
     seconds: float
     waited: float | None
     stolen: float | None
     others: float | None
     switches: int | None
+
+
+class Conditions(_ConditionsOfAll, total=False):
+    """How a launch was disturbed: shares of `seconds`, None where unknown; context switches; ns of
+    an iteration of the sentinel's loop, the median and the least of its readings."""
+
+    sentinel: float | None
+    sentinel_min: float | None
+
+
+class Readings(TypedDict):
+    """The sentinel's readings of a launch: ns of an iteration, after how many rounds of which of
+    its ladders, and which arm ran last there."""
+
+    iterations: int
+    ns: list[float]
+    ladder: list[int]
+    round: list[int]
+    arm: list[int | None]
 
 
 class NoCounters(TypedDict):
@@ -224,6 +241,7 @@ class KeptLadder(Coordinates):
     empty_ns: float
     setup_s: float
     skipped_rounds: int
+    slow_rounds: int
     status: str
     message: str
     failed: list[FailedArm]
@@ -245,10 +263,12 @@ class _LaunchOfAll(TypedDict):
 
 class Launch(_LaunchOfAll, total=False):
     """launches/*.json: a process and what it gave. start: in seconds since the run's. plan,
-    measured: of a pilot. discarded, extra_seconds: of the attempt that was not kept."""
+    measured: of a pilot. discarded, extra_seconds: of the attempt that was not kept. readings: with
+    --raw."""
 
     no_counters: NoCounters | None
     conditions: Conditions | None
+    readings: Readings | None
     plan: KernelPlan | None
     measured: list[Output]
     attempts: int

@@ -1,4 +1,4 @@
-"""Records of version 1, read as what is written now: what they lack is null, or empty."""
+"""Older records, read as what is written now: what they lack is null, or empty."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ def _coordinates(old: dict[str, Any]) -> dict[str, Any]:
     return {**old, "params": None if old["n"] is None else {}}
 
 
+def _launches(old: dict[str, Any]) -> dict[str, Any]:
+    """The table with the columns that records had not always."""
+    nothing = [None] * len(old["kernel"])
+    return {**dict.fromkeys(("sentinel", "sentinel_min", "slow_rounds", "cause"), nothing), **old}
+
+
+def completed(old: dict[str, Any]) -> Run:
+    """A valid tree of version 2 with what those from before the sentinel lack."""
+    return cast(Run, {**old, "launches": _launches(old["launches"])})
+
+
 def as_now(old: dict[str, Any]) -> Run:
     """A valid tree of version 1 with the fields of version 2; its `version` stays."""
     ladders, cells, launches = old["ladders"], old["cells"], old["launches"]
@@ -57,7 +68,7 @@ def as_now(old: dict[str, Any]) -> Run:
         "kernels": [_kernel(kernel) for kernel in old["kernels"]],
         "ladders": {**ladders, "params": [{}] * len(ladders["kernel"])},
         "cells": {**cells, "value": nothing, "build_ns": nothing},
-        "launches": {**launches, "start": [None] * len(launches["kernel"])},
+        "launches": _launches({**launches, "start": [None] * len(launches["kernel"])}),
         "failed": [],
         "fixtures": [],
     })  # fmt: skip

@@ -65,6 +65,10 @@ class Measure(TypedDict):
     better: str
 
 
+# What disturbs a launch: a thread of ours waited for its core, the hypervisor ran others, other
+# programs ran, the core itself was slow.
+CAUSES = ("waited", "stolen", "others", "sentinel")
+
 TIME: Measure = {"name": "time", "unit": "ns", "better": "less"}
 
 
@@ -183,10 +187,17 @@ class _LaunchesOfAll(TypedDict):
     seconds: list[float]
     load: list[float]
     steal: list[float]
+    sentinel: Launched
+    sentinel_min: Launched
+    slow_rounds: list[int | None]
+    cause: list[str | None]
 
 
 class Launches(_LaunchesOfAll, total=False):
-    """A row for each process; kernel: an index."""
+    """A row for each process; kernel: an index. sentinel, sentinel_min: ns of an iteration of the
+    sentinel's loop, the median and the least of its readings; slow_rounds: left out because it was
+    slow beside them. cause: by what most of its attempts'
+    disturbances, one of CAUSES; None where there was none, or where the record doesn't tell."""
 
     attempts: list[int]
     disturbed: list[int]

@@ -22,7 +22,7 @@ from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.machine.types import Machine
-from headroom_tools.record.older import as_now
+from headroom_tools.record.older import as_now, completed
 from headroom_tools.record.types import Run, key_of
 
 # The largest catalogue, every size and input on 256 threads, makes 10^4 cells and 10 MiB.
@@ -194,7 +194,7 @@ def run_tree(tree: object, shown: str) -> Run:
         if len(set(lengths.values())) > 1:
             name = min(lengths, key=lambda column: lengths[column])
             raise fail(shown, f"{table}.{name}", "columns of one table differ in length")
-    run = as_now(tables) if tables["version"] == 1 else cast(Run, tree)
+    run = as_now(tables) if tables["version"] == 1 else completed(tables)
     kernels, ladders, cells = run["kernels"], run["ladders"], run["cells"]
     _unique(shown, "kernels", [kernel["name"] for kernel in kernels])
     for index, kernel in enumerate(kernels):
@@ -274,6 +274,9 @@ def run_tree(tree: object, shown: str) -> Run:
     attempts = run["launches"].get("attempts", [])
     if any(bad > all_ for bad, all_ in zip(run["launches"].get("disturbed", []), attempts)):
         raise fail(shown, "launches.disturbed", "is more than the attempts of a launch")
+    for fast, usual in zip(run["launches"]["sentinel_min"], run["launches"]["sentinel"]):
+        if (fast is None) != (usual is None) or (fast or 0) > (usual or 0):
+            raise fail(shown, "launches.sentinel", "its median is less than its least")
     if any(launch > launches for launch in run["launches"]["launch"]):
         raise fail(shown, "launches.launch", "more launches than the plan has")
     for index, failed in enumerate(run["failed"]):

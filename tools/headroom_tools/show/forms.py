@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headroom_tools.record import counters
+from headroom_tools.record import counters, sentinel
 from headroom_tools.record.cells import cells_of
 from headroom_tools.record.noise import noise_floors
 from headroom_tools.record.types import Run
@@ -78,6 +78,7 @@ def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
         "alone_differs": alone_differs(rows),
         "short_calls": short_calls(rows),
         "disturbed": disturbance.totals(run),
+        "sentinel": told._asdict() if (told := sentinel.over_run(run)) else None,
         "fixtures": run["fixtures"],
         "notes": run["notes"],
     }

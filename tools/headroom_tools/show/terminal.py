@@ -348,8 +348,8 @@ def print_run(
     to.print()
     for note in run["notes"]:
         terminal.paragraph(to, f"note: {note}", "yellow", 0)
-    if disturbed := disturbance.line(run):
-        terminal.paragraph(to, disturbed, "yellow", 0)
+    if told := disturbance.line(run):
+        terminal.paragraph(to, told, "dim" if disturbance.calm(run) else "yellow", 0)
     lost = sum(status != "ok" for status in run["launches"]["status"])
     text = f"{len(run['launches']['status'])} launches in {duration(run['seconds'])}"
     if lost:
