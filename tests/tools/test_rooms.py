@@ -27,8 +27,9 @@ MAY_IMPORT = {
     "report": "base stats record show compare plot",
     "cite": "base stats record show compare export",
     "selfcheck": "base stats record measure show compare",
+    "ab": "base stats machine record measure compare",
     "cli": "base machine record fixtures measure show compare scale export plot report cite"
-    " selfcheck",
+    " selfcheck ab",
 }
 
 
