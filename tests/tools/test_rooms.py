@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "show": "base stats machine record",
     "compare": "base stats machine record show",
     "scale": "base stats machine record",
-    "export": "base machine record show",
+    "export": "base stats machine record show",
     "plot": "base stats machine record show compare scale",
     "report": "base stats record show compare plot",
     "cite": "base stats record show compare export",

@@ -187,9 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--allow-missing", action="store_true", help="what NEW lacks doesn't count for --fail-on"
     )
-    add.add_argument(
-        "--strict", action="store_true", help="refuse to measure on an unfit machine"
-    )
+    add.add_argument("--strict", action="store_true", help="refuse to measure on an unfit machine")
     add.add_argument("--jobs", type=_jobs, metavar="N", help="compilers at once (default: cores)")
     add.add_argument(
         "--show", metavar="AB", help="instead: a comparison that was kept, a folder or latest"
@@ -208,8 +206,8 @@ def _parser() -> argparse.ArgumentParser:
         "--format",
         choices=("google-benchmark", "csv"),
         default="google-benchmark",
-        help="google-benchmark: JSON for compare.py and CI services, one repetition per launch "
-        "(default); csv: one line per launch",
+        help="google-benchmark: JSON for compare.py and CI services, one repetition per launch and "
+        "aggregates (default); csv: one line per launch",
     )
     add.add_argument(
         "-o",
@@ -218,6 +216,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="instead of the standard output; for csv the data dictionary goes beside it, to "
         "FILE.columns.csv",
+    )
+    add.add_argument(
+        "--only",
+        choices=("launches", "aggregates", "median"),
+        help="of google-benchmark: median is for services that keep one number a name and alert by "
+        "a threshold; without it launches, and mean, median, stddev and cv as Google Benchmark "
+        "writes them",
     )
     add.add_argument("--dictionary", action="store_true", help="what the columns of csv mean")
 
