@@ -489,6 +489,61 @@ def test_text_of_strangers_is_text():
     assert "<b>" not in table and "<script>" not in table
 
 
+def _samples(pairs: int, effect: float, spread: float) -> dict:
+    """A comparison made up of selfcheck/chain with itself, of many pairs."""
+    tree = _tree(pairs, effect, spread)
+    tree["kernels"][0]["name"] = "selfcheck/chain"
+    draw = random.Random("samples")
+    (naive,) = tree["cells"]
+    naive["variant"] = "naive"
+    for name, more in (("plus_0.5", 0.005), ("plus_1", 0.01)):
+        new = [ns * (1 + more) * math.exp(draw.gauss(0, spread)) for ns in naive["base"]]
+        tree["cells"].append({**naive, "variant": name, "base": new, "new": new})
+    facts = {"asked": "worktree", "commit": None, "dirty": None, "program": "0" * 64,
+             "libraries": {}, "simd_taken": [], "build": _catalogue()["build"]}  # fmt: skip
+    return {
+        "format": "headroom-ab", "version": 1, "name": "x", "started": "2026-01-01T00:00:00Z",
+        "seconds": 1.0, "stopped": False, "kind": "rev", "filter": None, "budget_s": 0.05,
+        "rounds_max": 60, "seed": 1, "machine": {"format": "headroom-machine", "slug": "m"},
+        "base": facts, "new": facts, "launches": [], "only": [], "left_out": [], "failures": [],
+        "notes": [], **tree,
+    }  # fmt: skip
+
+
+def test_selfcheck_judges_comparisons_of_a_program_with_itself(headroom):
+    path = headroom.root / "ab.json"
+    path.write_text(json.dumps(_samples(800, 0.0, 0.003)))
+    done = headroom("selfcheck", "--ab", path, "--json")
+    assert done.returncode == 0, done.stderr
+    tree = json.loads(done.stdout)
+    assert (tree["trials"], tree["pairs"]) == (20, 40)
+    by_variant = {row["variant"]: row["detected"]["hits"] for row in tree["effects"]}
+    assert by_variant["plus_1"] >= 19
+    assert all(goal["status"] in ("met", "open") for goal in tree["goals"])
+    shown = headroom("selfcheck", "--ab", path)
+    assert "1% detected, selfcheck/chain" in shown.stdout
+    for biased in (_samples(800, 0.03, 0.003), _samples(800, 0.0, 0.05)):
+        path.write_text(json.dumps(biased))
+        done = headroom("selfcheck", "--ab", path)
+        assert done.returncode == 1 and "missed" in done.stdout
+    other = _samples(80, 0.0, 0.003)
+    other["new"] = {**other["new"], "program": "1" * 64}
+    path.write_text(json.dumps(other))
+    done = headroom("selfcheck", "--ab", path)
+    assert done.returncode == 2 and "not the same code" in done.stderr
+
+
+def test_the_kernels_of_selfcheck_are_measured_where_they_are_named(headroom):
+    done = headroom("ab", "simd:AVX2", "simd:AVX2", "--filter", "^selfcheck/", "--pairs", "6")
+    assert done.returncode == 0, done.stderr
+    assert {kernel["name"] for kernel in kept(headroom)["kernels"]} == {"selfcheck/chain"}
+    judged = headroom("selfcheck", "--ab", "latest", "--json")
+    assert judged.returncode == 0, judged.stderr
+    assert {row["variant"] for row in json.loads(judged.stdout)["effects"]} == {
+        "plus_0.5", "plus_1", "plus_2", "plus_5",
+    }  # fmt: skip
+
+
 # --- builds of revisions
 
 

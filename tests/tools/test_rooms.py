@@ -26,8 +26,8 @@ MAY_IMPORT = {
     "plot": "base stats machine record show compare scale",
     "report": "base stats record show compare plot",
     "cite": "base stats record show compare export",
-    "selfcheck": "base stats record measure show compare",
     "ab": "base stats machine record measure compare",
+    "selfcheck": "base stats record measure show compare ab",
     "cli": "base machine record fixtures measure show compare scale export plot report cite"
     " selfcheck ab",
 }

@@ -290,6 +290,12 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--between", nargs="+", metavar="RUN", help="instead: how much whole runs differ, by axis"
     )
+    how.add_argument(
+        "--ab",
+        nargs="+",
+        metavar="AB",
+        help="instead: what comparisons of a program with itself say of `headroom ab`",
+    )
     add.add_argument(
         "--only", choices=("quiet", "cpu", "memory"), help="with no load, or this load beside it"
     )

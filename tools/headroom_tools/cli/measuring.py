@@ -43,6 +43,8 @@ def selfcheck(arguments: argparse.Namespace) -> int:
         else:
             between.print_spreads(found, to)
         return 0
+    if arguments.ab:
+        return _selfcheck_ab(arguments)
     files = arguments.samples
     if not files:
         mode = "full" if arguments.full else "quick"
@@ -77,6 +79,19 @@ def selfcheck(arguments: argparse.Namespace) -> int:
         to.print(Text(f"samples: {kept}", style="dim"), soft_wrap=True)
     missed = any(goal.status == "missed" for goal in judge.goals(judged))
     return 1 if missed or not all(row.good for row in covered) else 0
+
+
+def _selfcheck_ab(arguments: argparse.Namespace) -> int:
+    """What `ab` makes of identical code, and of more work of known size."""
+    from headroom_tools.ab import record
+    from headroom_tools.selfcheck import pairs
+
+    found = pairs.judged([record.find(name) for name in arguments.ab])
+    if arguments.json:
+        terminal.print_json(pairs.as_json(found))
+    else:
+        pairs.print_found(found, terminal.console())
+    return 1 if any(goal.status == "missed" for goal in found.goals) else 0
 
 
 def _interrupted(*_: object) -> None:
