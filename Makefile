@@ -152,6 +152,9 @@ ab: $(if $(ab-builds),build)
 	  echo 'make ab: say what with: BASE=SIDE [NEW=SIDE], for example BASE=HEAD~1' >&2; exit 2; fi
 	@case "$$ARG_FORM" in ''|markdown|json) ;; *) \
 	  echo "make ab: FORM=$$ARG_FORM: markdown or json" >&2; exit 2;; esac
+	@if [ -n "$$ARG_KERNELS$$ARG_SUBSET" ]; then \
+	  echo 'make ab: with KERNELS= or SUBSET=: build both sides, and name them: BASE=build:FOLDER' >&2; \
+	  exit 2; fi
 	@set -- --jobs '$(JOBS)' -- "$$ARG_BASE" $(if $(filter file,$(origin NEW)),,"$$ARG_NEW"); \
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FILTER" ]; then set -- --filter "$$ARG_FILTER" "$$@"; fi; \

@@ -3,13 +3,15 @@
 
 `kernels/<group>/<kernel>.cpp` with `syntax error` in it doesn't compile, a CMakeLists.txt with
 `message(FATAL_ERROR` can't be configured. A line `// FAKE_...=VALUE` of a kernel is the environment
-of what is built. Every call is appended to cmake.log of the folder that FAKE_CMAKE_LOG names.
+of what is built; one that `sleeps` takes for ever, and notes that a SIGINT ended it. Every call is
+appended to the file that FAKE_CMAKE_LOG names.
 """
 
 import json
 import os
 import re
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -28,6 +30,7 @@ def configure(arguments):
 
 
 def build(folder):
+    log = Path(os.environ["FAKE_CMAKE_LOG"])
     cache = json.loads((folder / "CMakeCache.txt").read_text())
     environment = {}
     for path in sorted(Path(cache["source"]).glob("kernels/*/*.cpp")):
@@ -42,6 +45,13 @@ def build(folder):
             print("    3 | syntax error\n      | ^~~~~~")
             print("ninja: build stopped: subcommand failed.")
             return 1
+        if "sleeps" in text:
+            try:
+                log.with_name("stopped").write_text("not yet")
+                time.sleep(600)
+            except KeyboardInterrupt:
+                log.with_name("stopped").write_text("by SIGINT")
+                return 130
         environment.update(re.findall(r"^// (FAKE_\w+)=(.*)$", text, re.M))
     if "CMAKE_CXX_COMPILER" in cache:
         environment["FAKE_COMPILER"] = cache["CMAKE_CXX_COMPILER"]

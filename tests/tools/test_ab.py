@@ -38,7 +38,7 @@ def repository(headroom: Headroom, monkeypatch) -> Headroom:
     shutil.copy(CHECKOUT / "CMakePresets.json", headroom.root)
     (headroom.root / "CMakeLists.txt").write_text("project(fake)\n")
     (headroom.root / ".gitignore").write_text(
-        "build/\nstarts.log\ncmake.log\ntools-of-the-test/\nsystem/\n"
+        "build/\nstarts.log\ncmake.log\ntools-of-the-test/\nsystem/\nstopped\n"
     )
     for name in ("simd/sum", "algorithm/sort", "machine/placebo_cpu"):
         source(headroom, name, f"// {name}")
@@ -140,7 +140,8 @@ def test_what_both_share_can_not_be_what_differs(headroom):
         (("simd:AVX2", "simd:SSE4", "--filter", "^no/such$"), "matches no kernel"),
         (("simd:AVX2", "simd:SSE4", "--filter", "("), "no regular expression"),
         (("HEAD~1",), "is no git repository"),
-        (("simd:AVX2", "--show", "latest"), "leave out BASE and NEW"),
+        (("simd:AVX2", "--show", "latest"), "leave out BASE"),
+        (("--show", "latest", "--pairs", "8"), "leave out --pairs"),
         (("--show", "latest"), "holds 0 comparisons"),
     ],
 )
@@ -599,6 +600,21 @@ def test_a_revision_that_does_not_build(repository):
         "| ^~~~~~",
     ]
     assert repository.starts() == []
+
+
+def test_ctrl_c_ends_the_build(repository):
+    source(repository, "simd/sum", "// sleeps")
+    process = repository.start("ab", "HEAD", *SUM)
+    end = time.monotonic() + 60
+    noted = repository.root / "stopped"
+    while not noted.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err == "headroom: stopped\n"
+    assert noted.read_text() == "by SIGINT"
+    source(repository, "simd/sum", "// quick again")
+    assert repository("ab", "HEAD", *SUM).returncode == 0
 
 
 def test_a_revision_that_can_not_be_configured(repository):

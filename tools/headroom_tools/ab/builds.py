@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Callable, NamedTuple
@@ -23,6 +24,7 @@ from headroom_tools.record import source
 
 KEPT = 6  # commits whose builds are kept
 TAIL = 12  # lines of a failed build that are shown
+STOP_S = 10.0  # that a build has to end in when it is stopped
 # What CMake takes from the environment when a build folder is made.
 _INHERITED = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "CMAKE_CXX_COMPILER_LAUNCHER")
 
@@ -174,6 +176,34 @@ def subset(made: list[Recipe], pattern: str | None) -> str:
     return f"^({names})$"
 
 
+def _status(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> int:
+    """The exit status of a step. Where this program is stopped, so is all that the step started: by
+    SIGINT, so that what is half written is removed and the next build is right."""
+    with open(log, "wb") as stream:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise HeadroomError(f"{command[0]}: cannot be run: {error.strerror}") from None
+        try:
+            return process.wait()
+        except BaseException:
+            for number in (signal.SIGINT, signal.SIGKILL):
+                try:
+                    os.killpg(process.pid, number)
+                    process.wait(STOP_S)
+                except (ProcessLookupError, subprocess.TimeoutExpired):
+                    pass
+            raise
+
+
 def _run(command: list[str], made: Recipe, log: Path, doing: str, asked: str) -> None:
     """Runs a step of a build; its last lines, and one clear one, where it fails."""
     environment = {
@@ -182,19 +212,7 @@ def _run(command: list[str], made: Recipe, log: Path, doing: str, asked: str) ->
     }
     if shutil.which("ninja"):
         environment.setdefault("CMAKE_GENERATOR", "Ninja")
-    try:
-        with open(log, "wb") as stream:
-            done = subprocess.run(
-                command,
-                cwd=made.source,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
-    except OSError as error:
-        raise HeadroomError(f"{command[0]}: cannot be run: {error.strerror}") from None
-    if done.returncode == 0:
+    if _status(command, made.source, environment, log) == 0:
         return
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [line for line in lines if re.search(r"\berror\b|Error", line)]

@@ -323,8 +323,13 @@ def ab(arguments: argparse.Namespace) -> int:
     from headroom_tools.measure.progress import Reporter
 
     if arguments.show:
-        if arguments.base:
-            raise HeadroomError("--show prints what was measured: leave out BASE and NEW")
+        words = {"BASE": arguments.base, "--filter": arguments.filter, "--pairs": arguments.pairs,
+                 "--preset": arguments.preset, "--simd-target": arguments.simd_target,
+                 "--scratch": arguments.scratch, "--strict": arguments.strict,
+                 "--jobs": arguments.jobs}  # fmt: skip
+        clash = [name for name, value in words.items() if value]
+        if clash:
+            raise HeadroomError(f"--show prints what was measured: leave out {', '.join(clash)}")
         return _print_ab(arguments, record.find(arguments.show))
     if not arguments.base:
         raise HeadroomError("ab: say what with: BASE [NEW], for example `headroom ab HEAD~1`")
