@@ -64,6 +64,11 @@ def sha256_of(program: Path) -> str:
     return hashlib.sha256(program.read_bytes()).hexdigest()
 
 
+def _score(judge: disturbance.Judge, tree: Launch) -> float:
+    """How far a launch was beyond its limits: above 1 where it was disturbed."""
+    return judge.score(tree["kernel"], tree.get("conditions"))
+
+
 class Comparison:
     """Measures, and keeps what was measured in a folder of its own below build/ab-runs/."""
 
@@ -286,9 +291,7 @@ class Comparison:
                 continue
             new = self._measured(name, pair, None)
             scores = [
-                max(
-                    judge.score(name, tree.get("conditions")) for judge, tree in zip(judges, trees)
-                )
+                max(_score(judge, tree) for judge, tree in zip(judges, trees))
                 for trees in (old, new)
             ]
             kept, other = (old, new) if scores[0] <= scores[1] else (new, old)
@@ -436,6 +439,6 @@ class Comparison:
                     "seconds": tree["seconds"],
                     "status": tree["status"],
                     "attempts": tree.get("attempts", 1),
-                    "disturbed": judges[side].score(name, tree.get("conditions")),
+                    "disturbed": _score(judges[side], tree),
                 })  # fmt: skip
         return sorted(rows, key=lambda row: row["start"])
