@@ -103,7 +103,6 @@ class Comparison:
         return side._replace(program=program)
 
     def _head(self, only: list[Only]) -> Ab:
-        profile = run_plan.PROFILES[planning.PROFILE]
         base, new = (self._facts(side) for side in self._sides)
         return {
             "format": "headroom-ab",
@@ -116,8 +115,8 @@ class Comparison:
             "filter": self._wanted.filter,
             "pairs": 0,
             "done": 0,
-            "budget_s": profile.budget_s,
-            "rounds_max": profile.rounds_max,
+            "budget_s": planning.PROFILE.budget_s,
+            "rounds_max": planning.PROFILE.rounds_max,
             "seed": run_plan.SEED,
             "machine": self._wanted.machine,
             "base": base,
@@ -203,7 +202,6 @@ class Comparison:
     def _pilots(self) -> float:
         """Checks each side's answers and fits one plan; returns the seconds that all pairs of a
         pass take."""
-        profile = run_plan.PROFILES[planning.PROFILE]
         names = list(self._selected)
         self._report.stage(f"pilots: check and plan {len(names)} kernels on both sides")
         total = 0.0
@@ -212,7 +210,7 @@ class Comparison:
             trees = []
             for at in (0, 1):
                 ladders = self._selected[name][at]
-                plan = run_plan.pilot_plan(name, ladders, profile, False)
+                plan = run_plan.pilot_plan(name, ladders, planning.PROFILE, False)
                 trees.append(self._launch(at, name, 0, plan, PILOT_LIMIT_S, None))
                 self._launches[at][name, 0] = trees[at]
                 self._tell(at, trees[at])

@@ -27,11 +27,12 @@ from headroom_tools.measure.types import (
 )
 from headroom_tools.record.types import LadderKey
 
-# Many short launches tell more than few long ones: where memory happens to lie differs by launch.
-PROFILE = "quick"
+SIZES_OF = "quick"  # the profile whose sizes are measured
+# Many short launches tell more than few long ones: launches differ by 1%, rounds of one by less.
+PROFILE = planning.PROFILES[SIZES_OF]._replace(budget_s=0.025, rounds_max=40)
 TIME_S = 60.0  # that the pairs may take where there is a filter
 PAIRS_MIN = 10
-PAIRS_MAX = 60
+PAIRS_MAX = 200
 PAIRS_LEAST = 6  # below it there is no interval, and no verdict
 _SELFCHECK = ("selfcheck/", "^selfcheck/")
 
@@ -64,7 +65,7 @@ def _selection(
 ) -> dict[str, list[CatalogueLadder]]:
     if pattern and pattern.startswith(_SELFCHECK):
         return {kernel["name"]: kernel["ladders"] for kernel in _matching(catalogue, pattern)}
-    return planning.select(catalogue, PROFILE, pattern, memory).ladders
+    return planning.select(catalogue, SIZES_OF, pattern, memory).ladders
 
 
 def select(catalogues: Catalogues, pattern: str | None, memory: int | None) -> Selected:
@@ -209,7 +210,6 @@ def fit(kernel: str, pilots: Pilots, keep_slow: bool) -> Fitted:
 
     keep_slow: also ladders that take long to set up.
     """
-    profile = planning.PROFILES[PROFILE]
     plans = [pilot["plan"] for pilot in pilots]
     if plans[0] is None or plans[1] is None:
         at = 0 if plans[0] is not None else 1
@@ -254,7 +254,7 @@ def fit(kernel: str, pilots: Pilots, keep_slow: bool) -> Fitted:
             left_out.append(f"{where_text(kernel, base)}: set-up takes {setup:.1f} s a launch")
             continue
         found = (measured[0][key], measured[1][key])
-        joint, cost = _joint((base, new), found, shared, profile.budget_s)
+        joint, cost = _joint((base, new), found, shared, PROFILE.budget_s)
         kept.append(joint)
         seconds += 2 * (setup + cost)
     if not kept:

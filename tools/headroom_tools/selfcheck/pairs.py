@@ -22,7 +22,7 @@ from headroom_tools.selfcheck.judge import CACHED, PLUS, Goal, Share, of_share, 
 from headroom_tools.selfcheck.output import bounds_text, goals_table, plain, share_text
 from headroom_tools.show.rows import BAND, MOVED
 
-TRIAL = 40  # pairs: about what a minute gives of one kernel
+TRIAL = 100  # pairs: about what a minute gives of one kernel
 FOUND = 0.95  # of true differences of 1% in caches
 FALSE = 0.01  # of identical builds
 
@@ -64,7 +64,7 @@ def _identical(tree: Ab, path: Path) -> None:
     if not (same or one_source or (base["program"] == new["program"] and tree["kind"] == "rev")):
         raise HeadroomError(
             f"{paths.shown(path)}: its sides are not the same code: measure it by "
-            "`headroom ab worktree worktree --filter ^selfcheck/ --pairs 400`"
+            "`headroom ab worktree worktree --filter ^selfcheck/ --pairs 2000`"
         )
 
 
