@@ -119,8 +119,8 @@ def lines_of(tree: Ab, rows: list[judge.Row], band: float) -> Lines:
     still = sum(row["disturbed"] > 1 for row in tree["launches"])
     if again or still:
         remarks.append(
-            f"{again} pairs were disturbed and measured again, {still or 'no'} launches stayed "
-            "disturbed"
+            f"disturbed pairs that were measured again: {again}; launches that stayed disturbed: "
+            f"{still}"
         )
     open_ = [row for row in rows if row.verdict == "unresolved" and not row.kernel["placebo"]]
     if open_:

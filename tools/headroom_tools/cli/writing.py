@@ -61,8 +61,8 @@ def _tell_unsteady(count: str) -> None:
     """Says how many cells have no one number."""
     if count != "0":
         print(
-            f"headroom: {count} cells are left out: their launches don't agree on a median to "
-            "within 25%, so that no threshold can be held against it; `headroom show` has them",
+            f"headroom: cells left out: {count}: their launches don't agree on a median to within "
+            "25%, so that no threshold can be held against it; `headroom show` has them",
             file=sys.stderr,
         )
 
