@@ -11,6 +11,9 @@ one), throws (variant `better` fails, the others go on).
 FAKE_LOG names a file to which each start is appended. FAKE_MORE adds the kernels of MORE: a
 standard rung and what is built, promises, and what is judged by another measure than time.
 FAKE_SERVED adds a kernel that needs the fixture redis; the mode `shutdown` ends that server.
+FAKE_TIMES, as `KERNEL/VARIANT:FACTOR` (commas), makes variants take longer, and its text draws
+other noise; FAKE_WITHOUT (`KERNEL` or `KERNEL/VARIANT`, commas) leaves them out; FAKE_COMPILER is
+what the build says that it was built by.
 """
 
 import itertools
@@ -142,9 +145,15 @@ if "FAKE_MORE" in os.environ:
     KERNELS += MORE
 if "FAKE_SERVED" in os.environ:
     KERNELS.append(served())
+WITHOUT = os.environ.get("FAKE_WITHOUT", "").split(",")
+KERNELS = [entry for entry in KERNELS if entry["name"] not in WITHOUT]
+for entry in KERNELS:
+    entry["variants"] = [one for one in entry["variants"]
+                         if f"{entry['name']}/{one['name']}" not in WITHOUT]  # fmt: skip
 CATALOGUE = {
     "version": 2,
-    "build": {"compiler": "GNU 12.2.0", "flags": "-O3 -DNDEBUG -I/opt/secret",
+    "build": {"compiler": os.environ.get("FAKE_COMPILER", "GNU 12.2.0"),
+              "flags": "-O3 -DNDEBUG -I/opt/secret",
               "build_type": "Release", "isa": "x86-64", "preset": "release",
               "benchmark_library_debug": True},
     "libraries": {"benchmark": "1.7.1"},
@@ -191,6 +200,12 @@ def conditions_of(name, launch, busy=False, slow=False):
 def factor_of(variant):
     """How long a variant takes, relative to its baseline."""
     return next((v[2] for v in VARIANTS + KNOWN + FOUND if v[0] == variant), 1.0)
+
+
+def times_of(kernel_name, variant):
+    """How many times as long FAKE_TIMES makes a variant take."""
+    told = dict(one.split(":") for one in os.environ.get("FAKE_TIMES", "").split(",") if one)
+    return float(told.get(f"{kernel_name}/{variant}", 1))
 
 
 def values_of(entry, times, planned):
@@ -267,7 +282,8 @@ def main():
         time.sleep(600)
     if mode("silent", name, launch):
         return 0
-    draw = random.Random(f"{name} {launch} {os.environ.get('FAKE_SEED', '')}")
+    draw = random.Random(f"{name} {launch} {os.environ.get('FAKE_SEED', '')}"
+                         f"{os.environ.get('FAKE_TIMES', '')}")
     scale = 1.5 if mode("drift", name, launch) else 1.0
     ladders, status = [], 0
     for planned in plan["ladders"]:
@@ -283,7 +299,7 @@ def main():
         for variant in entry["variants"]:
             if not variant["available"]:
                 continue
-            factor = factor_of(variant["name"])
+            factor = factor_of(variant["name"]) * times_of(name, variant["name"])
             if variant["name"] == "better" and mode("throws", name, launch):
                 failed.append({"variant": "better", "threads": planned["threads"],
                                "message": "connection refused at /run/x.sock"})  # fmt: skip

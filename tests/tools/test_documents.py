@@ -20,7 +20,7 @@ _RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
 _TERMS = """
 kernel, variant, role, baseline, standard, rung, ladder, cell, input, params, epoch, round, launch,
 pass, pilot, run, machine, configuration, probe, axis, ceiling, headroom, promise, measure,
-build cost, fixture, placebo, noise floor, served kernel, closed loop, open loop,
+build cost, fixture, side, pair, placebo, noise floor, served kernel, closed loop, open loop,
 intended arrival time, coordinated omission, practical band, detected, faster, slower, equivalent,
 unresolved
 """

@@ -6,18 +6,21 @@ import csv
 import io
 import json
 import math
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import BASE2, NEW, golden_run
+from conftest import BASE2, CHECKOUT, NEW, golden_run
 from generated import golden_pair, sweep, written
 
 from headroom_tools import export
 from headroom_tools.base.text import csv_text
 from headroom_tools.record.cells import cells_of
+from headroom_tools.record.validate import load
 
+BENCH = CHECKOUT / "build" / "release" / "bench" / "headroom-bench"
 COMPARE = Path("/usr/share/benchmark/compare.py")  # where Debian's libbenchmark-tools has it
 
 
@@ -32,6 +35,7 @@ def test_google_benchmark_json(headroom):
     run, _ = golden_pair()
     entries = [b for b in tree["benchmarks"] if b["name"] == "simd/sum/better/n:4096"]
     assert [entry["repetition_index"] for entry in entries] == list(range(10))
+    assert {entry["run_type"] for entry in entries} == {"iteration"}
     assert {entry["repetitions"] for entry in entries} == {10}
     at = next(
         index for index, ladder in enumerate(run["cells"]["ladder"])
@@ -78,6 +82,105 @@ def test_the_real_compare_py_reads_it(headroom, mode):
     (p_value,) = [line for line in lines if line.startswith("simd/sum/better/n:4096_pvalue")]
     assert "Repetitions: 10 vs 10" in p_value and "WARNING" not in p_value
     assert any(line.startswith("OVERALL_GEOMEAN") for line in lines)
+
+
+def test_aggregates_are_those_of_google_benchmark(headroom):
+    tree = json.loads(_exported(headroom, golden_run(BASE2)))
+    name = "simd/sum/better/n:4096"
+    own = [b for b in tree["benchmarks"] if b["run_name"] == name]
+    times = [b["real_time"] for b in own if b["run_type"] == "iteration"]
+    made = {b["aggregate_name"]: b for b in own if b["run_type"] == "aggregate"}
+    assert [b["name"] for b in own[10:]] == [
+        f"{name}_{what}" for what in ("mean", "median", "stddev", "cv")
+    ]
+    wanted = {"mean": statistics.mean(times), "median": statistics.median(times),
+              "stddev": statistics.stdev(times),
+              "cv": statistics.stdev(times) / statistics.mean(times)}  # fmt: skip
+    for what, value in wanted.items():
+        assert made[what]["real_time"] == pytest.approx(value, rel=1e-4)
+        assert made[what]["cpu_time"] == made[what]["real_time"]
+        assert (made[what]["repetitions"], made[what]["iterations"]) == (10, 10)
+    assert made["cv"]["aggregate_unit"] == "percentage"
+    assert made["mean"]["aggregate_unit"] == "time" == made["stddev"]["aggregate_unit"]
+    rates = [b["bytes_per_second"] for b in own if b["run_type"] == "iteration"]
+    assert made["median"]["bytes_per_second"] == pytest.approx(statistics.median(rates), rel=1e-4)
+    only = json.loads(_exported(headroom, golden_run(BASE2), "--only", "aggregates"))
+    assert only["benchmarks"] == [
+        b for b in tree["benchmarks"] if b["run_type"] == "aggregate"
+    ]
+    only = json.loads(_exported(headroom, golden_run(BASE2), "--only", "launches"))
+    assert only["benchmarks"] == [
+        b for b in tree["benchmarks"] if b["run_type"] == "iteration"
+    ]
+
+
+@pytest.mark.skipif(not BENCH.is_file(), reason="the benchmark program isn't built: run `make`")
+def test_entries_have_the_keys_of_the_real_google_benchmark(headroom):
+    command = [BENCH, "--benchmark_filter=^simd/sum/naive/n:4096", "--benchmark_repetitions=2",
+               "--benchmark_format=json", "--benchmark_min_time=0.001"]  # fmt: skip
+    real = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    ours = json.loads(_exported(headroom, golden_run(BASE2)))
+    name = "simd/sum/naive/n:4096"
+    own = [b for b in ours["benchmarks"] if b["run_name"] == name]
+    for what in ("iteration", "mean", "median", "stddev", "cv"):
+        both = [
+            next(b for b in entries if b.get("aggregate_name", b["run_type"]) == what)
+            for entries in (own, real["benchmarks"])
+        ]
+        assert set(both[0]) == {*both[1], "label"}
+        assert both[0].get("aggregate_unit") == both[1].get("aggregate_unit")
+
+
+def _alerts(before: dict, after: dict, threshold: float) -> list[tuple[str, float]]:
+    """As github-action-benchmark finds them: each entry against the first of its name before."""
+    first: dict[str, float] = {}
+    for entry in before["benchmarks"]:
+        first.setdefault(entry["name"], entry["real_time"])
+    ratios = [
+        (entry["name"], entry["real_time"] / first[entry["name"]])
+        for entry in after["benchmarks"]
+        if first.get(entry["name"])
+    ]
+    return [(name, ratio) for name, ratio in ratios if ratio > threshold]
+
+
+def test_one_number_of_identical_code_raises_no_alert():
+    """Over all committed runs of one machine, commit and label, at a service's usual threshold; and
+    true slowdowns of 2.5x do."""
+    groups: dict[tuple, list] = {}
+    for path in sorted((CHECKOUT / "results").glob("*/*/run.json")):
+        run, machine = load(path.parent)
+        key = (run["machine"], run["commit"], run["label"])
+        groups.setdefault(key, []).append(export.google_benchmark(run, machine, "median"))
+    pairs = 0
+    for trees in groups.values():
+        for before in trees:
+            names = [entry["name"] for entry in before["benchmarks"]]
+            assert len(set(names)) == len(names)  # one number a name
+            assert len(names) > 800  # of about 1,180
+            for after in trees:
+                pairs += before is not after
+                assert _alerts(before, after, 2.0) == []
+    assert pairs >= 18
+    slower = {"benchmarks": [{**b, "real_time": 2.5 * b["real_time"]} for b in after["benchmarks"]]}
+    assert len(_alerts(before, slower, 2.0)) > 700
+
+
+def test_what_has_no_one_number_is_left_out_and_said(headroom):
+    run, machine = sweep([1, 2], lambda n: 1 / n)
+    run["cells"]["median"][1][::2] = [3 * ns for ns in run["cells"]["median"][1][::2]]
+    folder = written(headroom.root / "r" / "levels", run, machine)
+    done = headroom("export", folder, "--only", "median")
+    assert done.returncode == 0 and "cells left out: 1: " in done.stderr
+    tree = json.loads(done.stdout)
+    assert tree["context"]["headroom_unsteady"] == "1"
+    names = {entry["name"] for entry in tree["benchmarks"]}
+    assert "parallel/sum/v1/n:65536/threads:2_median" in names
+    assert "parallel/sum/v1/n:65536/threads:1_median" not in names
+    assert {entry["aggregate_name"] for entry in tree["benchmarks"]} == {"median"}
+    for words in (("--format", "csv"), ("--dictionary",)):
+        refused = headroom("export", folder, "--only", "median", *words)
+        assert refused.returncode == 2 and "leave it out" in refused.stderr
 
 
 def test_csv_and_its_dictionary(headroom):
@@ -155,6 +258,8 @@ def test_launches_that_failed_are_no_repetitions(headroom):
     folder = written(headroom.root / "r" / "failed", run, machine)
     tree = json.loads(_exported(headroom, folder))
     entries = [b for b in tree["benchmarks"] if b["name"] == "parallel/sum/v1/n:65536/threads:1"]
+    made = [b for b in tree["benchmarks"] if b["name"].endswith("v1/n:65536/threads:1_mean")]
+    assert [entry["repetitions"] for entry in made] == [9]
     told = [(entry["repetitions"], entry["repetition_index"]) for entry in entries]
     assert told == [(9, index) for index in range(9)]
 

@@ -22,13 +22,14 @@ MAY_IMPORT = {
     "show": "base stats machine record",
     "compare": "base stats machine record show",
     "scale": "base stats machine record",
-    "export": "base machine record show",
+    "export": "base stats machine record show",
     "plot": "base stats machine record show compare scale",
     "report": "base stats record show compare plot",
     "cite": "base stats record show compare export",
-    "selfcheck": "base stats record measure show compare",
+    "ab": "base stats machine record measure compare",
+    "selfcheck": "base stats record measure show compare ab",
     "cli": "base machine record fixtures measure show compare scale export plot report cite"
-    " selfcheck",
+    " selfcheck ab",
 }
 
 

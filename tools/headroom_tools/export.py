@@ -9,8 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from typing import NamedTuple
+from statistics import fmean, median, stdev
+from typing import Any, Callable, NamedTuple
 
+from headroom_tools import stats
 from headroom_tools.base.text import cell_name, csv_text, five, params_text, safe
 from headroom_tools.machine.types import Machine
 from headroom_tools.record.cells import Cell, cells_of
@@ -18,6 +20,21 @@ from headroom_tools.record.types import Run
 from headroom_tools.show.rows import share_of
 
 FORMATS = ("google-benchmark", "csv")
+# What Google Benchmark's JSON holds of a cell: its launches as repetitions, then the aggregates
+# that Google Benchmark makes of them; or the median alone, for what keeps one number by name.
+ENTRIES = ("all", "launches", "aggregates", "median")
+# A median whose interval is wider than this factor is no number to hold a threshold against: the
+# cell has two levels, or was disturbed. Of 34,850 pairs of medians of identical code (30 ordered
+# pairs of runs) 29 differ by more than 2x. Without the wide ones, one in six, the largest
+# difference is 1.53x; at 1.3 one pair of 2.1x remains.
+STEADY = 1.25
+# By Google Benchmark's name: (what it does to values, whether the result is a share of the mean).
+_AGGREGATES: dict[str, tuple[Callable[[list[float]], float], bool]] = {
+    "mean": (fmean, False),
+    "median": (median, False),
+    "stddev": (stdev, False),
+    "cv": (lambda values: stdev(values) / fmean(values) if fmean(values) else 0.0, True),
+}
 
 
 def _withheld(cell: Cell) -> bool:
@@ -55,8 +72,90 @@ def name_of(cell: Cell) -> str:
     )
 
 
-def google_benchmark(run: Run, machine: Machine) -> dict[str, object]:
-    """The run as Google Benchmark's JSON.
+def steady(times: list[float]) -> bool:
+    """Whether the launches of a cell agree on their median to within STEADY; those that are too few
+    for an interval don't."""
+    found = stats.order_interval([math.log(ns) for ns in times])
+    return found is not None and found.hi - found.lo <= math.log(STEADY)
+
+
+def _entries(cell: Cell, family: int, member: int) -> list[dict[str, Any]]:
+    """A cell's launches as the repetitions of a benchmark."""
+    triples = zip(cell.median, cell.measured, cell.log_ratio)
+    launches = [(ns, value, ratio) for ns, value, ratio in triples if ns]
+    name = name_of(cell)
+    found = []
+    for index, (ns, value, ratio) in enumerate(launches):
+        entry: dict[str, Any] = {
+            "name": name,
+            "family_index": family,
+            "per_family_instance_index": member,
+            "run_name": name,
+            "run_type": "iteration",
+            "repetitions": len(launches),
+            "repetition_index": index,
+            "threads": cell.threads,
+            "iterations": 1,
+            "real_time": ns,
+            "cpu_time": ns,
+            "time_unit": "ns",
+            "label": f"{cell.clock} clock",
+            "items_per_second": five(cell.items / ns * 1e9),
+        }
+        if not cell.by_time and value is not None:
+            entry[cell.measure["name"]] = value
+        if cell.bytes:
+            entry["bytes_per_second"] = five(cell.bytes / ns * 1e9)
+        if ratio is not None and not cell.is_baseline(cell.baseline) and not cell.beside:
+            entry["speedup"] = five(math.exp(ratio))
+        found.append(entry)
+    return found
+
+
+# What an entry has beside numbers that are measured.
+_FIXED = (
+    "name",
+    "family_index",
+    "per_family_instance_index",
+    "run_name",
+    "run_type",
+    "repetitions",
+    "repetition_index",
+    "threads",
+    "iterations",
+    "time_unit",
+    "label",
+)
+
+
+def _aggregates(launches: list[dict[str, Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What Google Benchmark makes of a benchmark's repetitions; of one it makes nothing."""
+    if len(launches) < 2:
+        return []
+    first = launches[0]
+    measured = [name for name in first if name not in _FIXED]
+    found = []
+    for name in names:
+        made, is_share = _AGGREGATES[name]
+        own = [key for key in _FIXED if key not in ("repetition_index", "time_unit")]
+        entry = {key: first[key] for key in own}
+        entry.update(
+            name=f"{first['name']}_{name}",
+            run_type="aggregate",
+            iterations=len(launches),
+            aggregate_name=name,
+            aggregate_unit="percentage" if is_share else "time",
+        )
+        for key in measured:
+            values = [launch[key] for launch in launches if key in launch]
+            entry[key] = five(made(values)) if len(values) > 1 else five(values[0])
+        entry["time_unit"] = first["time_unit"]
+        found.append(entry)
+    return found
+
+
+def google_benchmark(run: Run, machine: Machine, what: str = "all") -> dict[str, object]:
+    """The run as Google Benchmark's JSON. what: of ENTRIES.
 
     A record keeps each ladder's reported clock alone: `real_time` and `cpu_time` both have it, and
     the benchmark's label says which it is.
@@ -64,37 +163,21 @@ def google_benchmark(run: Run, machine: Machine) -> dict[str, object]:
     cells, withheld = _own_ladders(run)
     families: dict[str, int] = {}
     members: dict[int, int] = {}
-    benchmarks = []
+    benchmarks: list[dict[str, Any]] = []
+    unsteady = 0
     for cell in cells:
         family = families.setdefault(f"{cell.kernel['name']}/{cell.variant}", len(families))
         member = members[family] = members.get(family, -1) + 1
-        name = name_of(cell)
-        triples = zip(cell.median, cell.measured, cell.log_ratio)
-        launches = [(ns, value, ratio) for ns, value, ratio in triples if ns]
-        for index, (ns, value, ratio) in enumerate(launches):
-            entry: dict[str, object] = {
-                "name": name,
-                "family_index": family,
-                "per_family_instance_index": member,
-                "run_name": name,
-                "run_type": "iteration",
-                "repetitions": len(launches),
-                "repetition_index": index,
-                "threads": cell.threads,
-                "iterations": 1,
-                "real_time": ns,
-                "cpu_time": ns,
-                "time_unit": "ns",
-                "label": f"{cell.clock} clock",
-                "items_per_second": five(cell.items / ns * 1e9),
-            }
-            if not cell.by_time and value is not None:
-                entry[cell.measure["name"]] = value
-            if cell.bytes:
-                entry["bytes_per_second"] = five(cell.bytes / ns * 1e9)
-            if ratio is not None and not cell.is_baseline(cell.baseline) and not cell.beside:
-                entry["speedup"] = five(math.exp(ratio))
-            benchmarks.append(entry)
+        launches = _entries(cell, family, member)
+        if what in ("all", "launches"):
+            benchmarks += launches
+        if what in ("all", "aggregates"):
+            benchmarks += _aggregates(launches, tuple(_AGGREGATES))
+        if what == "median" and launches:
+            if steady([launch["real_time"] for launch in launches]):
+                benchmarks += _aggregates(launches, ("median",))
+            else:
+                unsteady += 1
     cpu = machine["cpu"]
     kinds = {"Data": "Data", "Instruction": "Instruction"}
     return {
@@ -123,6 +206,7 @@ def google_benchmark(run: Run, machine: Machine) -> dict[str, object]:
             "headroom_compiler": safe(run["build"]["compiler"]),
             "headroom_flags": safe(run["build"]["flags"], 1000),
             "headroom_withheld": str(withheld),
+            "headroom_unsteady": str(unsteady),
         },
         "benchmarks": benchmarks,
     }

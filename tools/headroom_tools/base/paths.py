@@ -41,6 +41,16 @@ def selfchecks() -> Path:
     return root() / "build" / "selfcheck"
 
 
+def ab_builds() -> Path:
+    """Where `ab` builds the revisions and configurations that it compares."""
+    return root() / "build" / "ab"
+
+
+def ab_runs() -> Path:
+    """Where the comparisons of `ab` are kept."""
+    return root() / "build" / "ab-runs"
+
+
 _results: Path | None = None
 
 

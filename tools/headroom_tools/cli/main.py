@@ -53,6 +53,19 @@ def _band(text: str) -> float:
     return value / 100
 
 
+def _pairs(text: str) -> int:
+    """An even number, so that each side is first equally often."""
+    if not re.fullmatch(r"\d{1,4}", text) or int(text) < 6 or int(text) % 2:
+        raise argparse.ArgumentTypeError("takes an even number, 6 or more")
+    return int(text)
+
+
+def _jobs(text: str) -> int:
+    if not re.fullmatch(r"\d{1,4}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError("takes a number, 1 or more")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="headroom",
@@ -143,6 +156,44 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add = commands.add_parser(
+        "ab",
+        parents=[band],
+        help="two builds or configurations of this machine, launches in turn: is NEW faster?",
+        description="A side is KIND:VALUE, both of one kind, and all else is shared. rev:REV, or "
+        "just REV: a git revision; worktree: the checkout with its changes (NEW's default). "
+        "preset:native; cxx:clang++; flags:-O2 (flags: for none); simd:AVX2; env:NAME=VALUE "
+        "(env:NAME for not set); scratch:FOLDER; build:FOLDER, a build folder of CMake's. "
+        "Revisions, presets, compilers and flags are built below build/ab/, and kept for the next "
+        "time. Exit status: 1 where something failed or --fail-on found something.",
+    )
+    add.add_argument("base", metavar="BASE", nargs="?")
+    add.add_argument("new", metavar="NEW", nargs="?")
+    form = add.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document")
+    form.add_argument("--markdown", action="store_true", help="tables for a pull request")
+    add.add_argument("--filter", metavar="RE", help="only kernels whose group/name matches")
+    add.add_argument(
+        "--pairs", type=_pairs, metavar="N", help="of launches (default: as many as a minute takes)"
+    )
+    add.add_argument("--preset", type=_name, metavar="P", help="of both sides (default release)")
+    add.add_argument("--simd-target", type=_name, metavar="T", help="of both sides: at most this")
+    add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
+    add.add_argument(
+        "--fail-on",
+        choices=("slower",),
+        help="status 1 where a cell has this verdict and the difference is no chance, or where "
+        "BASE has what NEW lacks",
+    )
+    add.add_argument(
+        "--allow-missing", action="store_true", help="what NEW lacks doesn't count for --fail-on"
+    )
+    add.add_argument("--strict", action="store_true", help="refuse to measure on an unfit machine")
+    add.add_argument("--jobs", type=_jobs, metavar="N", help="compilers at once (default: cores)")
+    add.add_argument(
+        "--show", metavar="AB", help="instead: a comparison that was kept, a folder or latest"
+    )
+
+    add = commands.add_parser(
         "scale",
         parents=[shared, records],
         help="Amdahl's and the Universal Scalability Law, fitted to thread sweeps",
@@ -155,8 +206,8 @@ def _parser() -> argparse.ArgumentParser:
         "--format",
         choices=("google-benchmark", "csv"),
         default="google-benchmark",
-        help="google-benchmark: JSON for compare.py and CI services, one repetition per launch "
-        "(default); csv: one line per launch",
+        help="google-benchmark: JSON for compare.py and CI services, one repetition per launch and "
+        "aggregates (default); csv: one line per launch",
     )
     add.add_argument(
         "-o",
@@ -165,6 +216,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="instead of the standard output; for csv the data dictionary goes beside it, to "
         "FILE.columns.csv",
+    )
+    add.add_argument(
+        "--only",
+        choices=("launches", "aggregates", "median"),
+        help="of google-benchmark: median is for services that keep one number a name and alert by "
+        "a threshold; without it launches, and mean, median, stddev and cv as Google Benchmark "
+        "writes them",
     )
     add.add_argument("--dictionary", action="store_true", help="what the columns of csv mean")
 
@@ -232,6 +290,12 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--between", nargs="+", metavar="RUN", help="instead: how much whole runs differ, by axis"
     )
+    how.add_argument(
+        "--ab",
+        nargs="+",
+        metavar="AB",
+        help="instead: what comparisons of a program with itself say of `headroom ab`",
+    )
     add.add_argument(
         "--only", choices=("quiet", "cpu", "memory"), help="with no load, or this load beside it"
     )
@@ -246,6 +310,7 @@ _COMMANDS = {
     "list": reading.list_,
     "machine": reading.machine_,
     "run": measuring.run,
+    "ab": measuring.ab,
     "show": reading.show,
     "compare": reading.compare,
     "selfcheck": measuring.selfcheck,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +22,12 @@ from headroom_tools.measure import bench, lock, scratch
 from headroom_tools.measure.cautions import Subject, found as cautions_found
 
 if TYPE_CHECKING:
+    from headroom_tools.ab.measure import Setting
+    from headroom_tools.ab.sides import Side
     from headroom_tools.measure.plan import Selection
     from headroom_tools.measure.progress import Reporter
     from headroom_tools.measure.runner import Run
-    from headroom_tools.measure.types import CatalogueKernel
+    from headroom_tools.measure.types import Catalogue, CatalogueKernel
 
 
 def selfcheck(arguments: argparse.Namespace) -> int:
@@ -39,6 +43,8 @@ def selfcheck(arguments: argparse.Namespace) -> int:
         else:
             between.print_spreads(found, to)
         return 0
+    if arguments.ab:
+        return _selfcheck_ab(arguments)
     files = arguments.samples
     if not files:
         mode = "full" if arguments.full else "quick"
@@ -73,6 +79,19 @@ def selfcheck(arguments: argparse.Namespace) -> int:
         to.print(Text(f"samples: {kept}", style="dim"), soft_wrap=True)
     missed = any(goal.status == "missed" for goal in judge.goals(judged))
     return 1 if missed or not all(row.good for row in covered) else 0
+
+
+def _selfcheck_ab(arguments: argparse.Namespace) -> int:
+    """What `ab` makes of identical code, and of more work of known size."""
+    from headroom_tools.ab import record
+    from headroom_tools.selfcheck import pairs
+
+    found = pairs.judged([record.find(name) for name in arguments.ab])
+    if arguments.json:
+        terminal.print_json(pairs.as_json(found))
+    else:
+        pairs.print_found(found, terminal.console())
+    return 1 if any(goal.status == "missed" for goal in found.goals) else 0
 
 
 def _interrupted(*_: object) -> None:
@@ -291,3 +310,168 @@ def _measure(run: Run, arguments: argparse.Namespace) -> int:
                 text = "--strict: something failed, is missing, left out or was disturbed"
             to.print(Text(f"FAILED: {text}", style="bold red"))
     return 1 if failed else 0
+
+
+def ab(arguments: argparse.Namespace) -> int:
+    """Two sides of this machine, or with --show a comparison that was kept."""
+    from headroom_tools.ab import record, sides
+    from headroom_tools.measure.progress import Reporter
+
+    if arguments.show:
+        words = {"BASE": arguments.base, "--filter": arguments.filter, "--pairs": arguments.pairs,
+                 "--preset": arguments.preset, "--simd-target": arguments.simd_target,
+                 "--scratch": arguments.scratch, "--strict": arguments.strict,
+                 "--jobs": arguments.jobs}  # fmt: skip
+        clash = [name for name, value in words.items() if value]
+        if clash:
+            raise HeadroomError(f"--show prints what was measured: leave out {', '.join(clash)}")
+        return _print_ab(arguments, record.find(arguments.show))
+    if not arguments.base:
+        raise HeadroomError("ab: say what with: BASE [NEW], for example `headroom ab HEAD~1`")
+    base, new = sides.read(arguments.base, arguments.new)
+    given = {
+        "--preset": arguments.preset,
+        "--simd-target": arguments.simd_target,
+        "--scratch": arguments.scratch,
+    }
+    sides.check_shared(base.kind, given)
+    reporter = Reporter(terminal.console(to_stderr=arguments.json or arguments.markdown))
+    _stop_on_signals()
+    with lock.measuring():
+        folder = _measure_ab((base, new), arguments, reporter)
+    return _print_ab(arguments, folder / record.FILE)
+
+
+def _measure_ab(
+    both: tuple[Side, Side], arguments: argparse.Namespace, reporter: Reporter
+) -> Path:
+    """Builds what has to be built, measures, and returns where the comparison is kept."""
+    from headroom_tools.ab import plan, sides
+    from headroom_tools.ab.measure import Comparison, Wanted
+    from headroom_tools.machine.fingerprint import fingerprint
+
+    kind = both[0].kind
+    shared = (arguments.scratch or paths.scratch()).absolute()
+    scratch.prepare(shared)
+    with Held(shared, reporter.warn) as servers:
+        settings = _settings(both, arguments, reporter)
+        catalogues = tuple(setting.catalogue for setting in settings)
+        kernels = {
+            kernel["name"]: kernel
+            for catalogue in catalogues
+            for kernel in _matching_any(catalogue, arguments.filter)
+        }
+        _serve(servers, list(kernels.values()), shared, reporter)
+        settings = tuple(_served(setting, servers.environment) for setting in settings)
+        notes = sides.differences(kind, settings[0].catalogue, settings[1].catalogue)
+        selected = plan.select(
+            (settings[0].catalogue, settings[1].catalogue), arguments.filter, memory_available()
+        )
+        ladders = {name: own[0] for name, own in selected.ladders.items()}
+        subject = Subject(settings[0].catalogue, ladders, [])
+        notes += _cautions(subject, reporter, arguments.strict)
+        wanted = Wanted(kind, arguments.filter, arguments.pairs, fingerprint(shared), notes)
+        comparison = Comparison((settings[0], settings[1]), selected, wanted, reporter)
+        try:
+            comparison.measure()
+        except KeyboardInterrupt:
+            raise HeadroomError(f"stopped: {comparison.kept()}", 130) from None
+    return comparison.folder
+
+
+def _matching_any(catalogue: Catalogue, pattern: str | None) -> list[CatalogueKernel]:
+    """The kernels that one side has of those wanted; none is an error only on both."""
+    from headroom_tools.measure import plan
+
+    try:
+        return plan.matching(catalogue, pattern)
+    except HeadroomError:
+        return []
+
+
+def _settings(
+    both: tuple[Side, Side], arguments: argparse.Namespace, reporter: Reporter
+) -> tuple[Setting, ...]:
+    """What the launches of each side have, their programs built."""
+    from headroom_tools.ab import builds, sides
+    from headroom_tools.ab.measure import Setting
+    from headroom_tools.record import source
+
+    kind = both[0].kind
+    preset = arguments.preset or os.environ.get("HEADROOM_PRESET", "release")
+    if kind in sides.BUILT:
+        recipes = [builds.recipe(side, preset) for side in both]
+        made = [(side.asked, recipe) for side, recipe in zip(both, recipes)]
+        jobs = arguments.jobs or os.cpu_count() or 1
+        try:
+            programs = builds.make(made, arguments.filter, jobs, reporter.line)
+        except builds.BuildError as error:
+            for line in error.lines:
+                print(f"  {line}", file=sys.stderr)
+            raise
+        commits = [builds.facts(recipe) for recipe in recipes]
+    else:
+        programs = [sides.program(side) for side in both]
+        commits = [(None, None) if kind == "build" else source.commit(paths.root())] * 2
+    settings = []
+    for side, program, (commit, dirty) in zip(both, programs, commits):
+        own = dict([side.variable]) if kind == "env" else {}
+        catalogue = bench.catalogue(own, program)[0]
+        target = side.value if kind == "simd" else arguments.simd_target
+        if target:
+            asked = side.asked if kind == "simd" else f"--simd-target {target}"
+            sides.check_target(asked, target, catalogue)
+        folder = (arguments.scratch or paths.scratch()).absolute()
+        if kind == "scratch":
+            folder = Path(side.value).absolute()
+            scratch.prepare(folder)
+        environment = {**bench.environment(catalogue), **own}
+        settings.append(
+            Setting(side.asked, program, catalogue, target, folder, environment, commit, dirty)
+        )
+    return tuple(settings)
+
+
+def _served(setting: Setting, servers: dict[str, str | None]) -> Setting:
+    """The side with the servers that were started for both."""
+    if not servers:
+        return setting
+    environment = {**setting.environment, **servers}
+    catalogue = bench.catalogue(environment, setting.program)[0]
+    return setting._replace(environment=environment, catalogue=catalogue)
+
+
+def _print_ab(arguments: argparse.Namespace, path: Path) -> int:
+    """Prints a comparison that is kept, and judges it."""
+    from headroom_tools.ab import judge, output, record
+
+    tree = record.load(path)
+    if arguments.json:
+        terminal.print_json(output.as_json(tree, path, arguments.band))
+    elif arguments.markdown:
+        print(output.as_markdown(tree, arguments.band))
+    else:
+        output.print_ab(tree, path, arguments.band, terminal.console())
+    sys.stdout.flush()
+    if arguments.fail_on:
+        rows = judge.rows_of(tree, arguments.band)
+        if not judge.enough(tree):
+            raise HeadroomError(
+                f"--fail-on {arguments.fail_on}: {tree['done']} pairs are too few for a verdict: "
+                "6 at least"
+            )
+        found = judge.failing(rows, arguments.fail_on)
+        lost = [] if arguments.allow_missing else judge.lost(tree)
+        told = []
+        if found:
+            worst = min(found, key=lambda row: row.ratio or 1.0)
+            told.append(
+                f"{len(found)} of {len(rows)} cells are {arguments.fail_on}, the worst is "
+                f"{worst.kernel['name']}/{worst.cell['variant']}/n:{worst.cell['n']} at "
+                f"{output.ratio_of(worst)}"
+            )
+        if lost:
+            told.append(f"NEW lacks {', '.join(lost[:3])}{' and more' if len(lost) > 3 else ''}")
+        if told:
+            raise HeadroomError("; ".join(told), 1)
+    return 1 if tree["failures"] else 0

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Dict, cast
 
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import HeadroomError
@@ -19,6 +20,8 @@ def export(arguments: argparse.Namespace) -> int:
     from headroom_tools.record.validate import load
 
     is_csv = arguments.format == "csv"
+    if arguments.only and (is_csv or arguments.dictionary):
+        raise HeadroomError("--only: csv has the launches alone: leave it out")
     if arguments.dictionary:
         if arguments.json:
             terminal.print_json({"columns": [column._asdict() for column in export.DICTIONARY]})
@@ -34,7 +37,8 @@ def export(arguments: argparse.Namespace) -> int:
     if is_csv:
         texts[arguments.output] = export.as_csv(run)
     else:
-        tree = export.google_benchmark(run, fingerprint)
+        tree = export.google_benchmark(run, fingerprint, arguments.only or "all")
+        _tell_unsteady(cast(Dict[str, str], tree["context"])["headroom_unsteady"])
         texts[arguments.output] = json.dumps(tree, indent=1, allow_nan=False) + "\n"
     if arguments.output is None:
         sys.stdout.write(texts[None])
@@ -51,6 +55,16 @@ def export(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(paths.shown(path) for path in texts))
     return 0
+
+
+def _tell_unsteady(count: str) -> None:
+    """Says how many cells have no one number."""
+    if count != "0":
+        print(
+            f"headroom: cells left out: {count}: their launches don't agree on a median to within "
+            "25%, so that no threshold can be held against it; `headroom show` has them",
+            file=sys.stderr,
+        )
 
 
 def _regular(path: Path) -> Path:

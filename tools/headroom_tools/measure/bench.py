@@ -106,19 +106,22 @@ def start(
     limit: float,
     environment: dict[str, str | None] | None = None,
     tick: Callable[[], None] | None = None,
+    program: Path | None = None,
 ) -> Ended:
     """Runs the benchmark program to its end, or for at most `limit` seconds.
 
     folder: where its `stdout` and `stderr` are kept. environment: what it gets beside ours, None
-    for what it must not have. tick: called about once a second meanwhile.
+    for what it must not have. tick: called about once a second meanwhile. program: another one than
+    this build's.
     """
+    program = program or paths.bench()
     stolen, ticks = steal_ticks()
     began = time.monotonic()
     parent = os.getpid()
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
         try:
             process = subprocess.Popen(
-                [str(paths.bench()), *arguments],
+                [str(program), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -129,7 +132,7 @@ def start(
             )
         except OSError as error:
             raise HeadroomError(
-                f"{paths.shown(paths.bench())}: cannot be run: {error.strerror}; {_REBUILD}"
+                f"{paths.shown(program)}: cannot be run: {error.strerror}; {_REBUILD}"
             ) from None
         try:
             in_time = _wait(process, limit, tick)
@@ -167,12 +170,14 @@ def environment(catalogue: Catalogue) -> dict[str, str | None]:
     return {**told, "HEADROOM_CPUS": cpus} if good else {}
 
 
-def catalogue(environment: dict[str, str | None] | None = None) -> tuple[Catalogue, str]:
+def catalogue(
+    environment: dict[str, str | None] | None = None, program: Path | None = None
+) -> tuple[Catalogue, str]:
     """(the program's catalogue, its text). HeadroomError where it gives none.
 
-    environment: as for start(); a server that it names makes variants available.
+    environment, program: as for start(); a server that is named makes variants available.
     """
-    program = paths.bench()
+    program = program or paths.bench()
     try:
         done = subprocess.run(
             [str(program), "--headroom_catalogue"],
@@ -228,13 +233,15 @@ def launch(
     simd_target: str | None = None,
     tick: Callable[[], None] | None = None,
     environment: dict[str, str | None] | None = None,
+    program: Path | None = None,
 ) -> tuple[Ended, Output | None]:
     """One process for one kernel; index 0 is the pilot.
 
     plan: the plan for the pilot, or what the pilot made of it. folder: for the program's files.
     chance: a number that every run has of its own for a kernel; the order of the arms in memory and
     in time and the size of the environment follow from it, and from the index.
-    environment: see environment(). Returns how it ended, and its output if it is whole.
+    environment: see environment(); program: as for start(). Returns how it ended, and its output
+    if it is whole.
     """
     out = folder / "out.json"
     out.unlink(missing_ok=True)
@@ -256,9 +263,8 @@ def launch(
     if simd_target:
         arguments.append(f"--headroom_simd_target={simd_target}")
     pad = random.Random(f"{chance} {index}").randrange(4096)
-    ended = start(
-        arguments, folder, limit, {**(environment or {}), "HEADROOM_PAD": "x" * pad}, tick
-    )
+    own: dict[str, str | None] = {**(environment or {}), "HEADROOM_PAD": "x" * pad}
+    ended = start(arguments, folder, limit, own, tick, program)
     if not out.exists():
         if ended.status in ("ok", "mismatch"):
             ended = ended._replace(status="error", message=ended.message or "wrote no output")

@@ -16,24 +16,21 @@ from typing import Callable, cast
 
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.base.text import duration, safe, without_numbers, without_paths
+from headroom_tools.base.text import duration, safe, without_numbers
 from headroom_tools.fixtures.held import Held
 from headroom_tools.measure import (
     alone,
     bench,
-    counters,
     disturbance,
     finish,
+    launched,
     plan as planning,
-    readings,
     scratch as scratch_space,
-    summary,
     unfinished,
 )
 from headroom_tools.measure.progress import Reporter
 from headroom_tools.measure.types import (
     FailedArm,
-    KeptLadder,
     KernelPlan,
     Launch,
     LaunchKey,
@@ -124,56 +121,22 @@ class Run:
                     tick,
                     self._environment,
                 )
-        ladders: list[KeptLadder] = []
-        if out is not None:
-            try:
-                ladders = summary.launch(
-                    out, self._kernels[kernel]["measure"], self._state["raw"] and index > 0
-                )
-                self._check_known(kernel, ladders)
-            except ValueError as error:
-                out, ended = None, ended._replace(status="error", message=without_paths(error))
-        if out is None:
+        tree = launched.taken(
+            self._kernels[kernel],
+            self._selection[kernel],
+            index,
+            start,
+            ended,
+            out,
+            self._state["raw"] and index > 0,
+        )
+        if tree["status"] not in ("ok", "mismatch"):
             self._check_space()
-        tree: Launch = {
-            "kernel": kernel,
-            "launch": index,
-            "start": start,
-            "status": ended.status,
-            "message": ended.message,
-            "seconds": ended.seconds,
-            "load": ended.load,
-            "steal": ended.steal,
-            "simd_target": safe(out.get("simd_target") or "", 40) if out else None,
-            "no_counters": counters.read_missing(out) if out else None,
-            "conditions": disturbance.read(out) if out else None,
-            "ladders": ladders,
-        }
-        if self._state["raw"] and index > 0 and out:
-            tree["readings"] = readings.of(out)
-        if index == 0:
-            tree["plan"] = self._usable_plan(kernel, out, ladders) if out else None
-            tree["measured"] = out["ladders"] if out else []
-            fit = any(ladder["status"] == "ok" for ladder in ladders)
-            if fit and tree["plan"] is None and ended.status == "ok":
-                tree["status"], tree["message"] = "error", "gave no plan"
         return tree
 
     def _without(self, kernel: str) -> str | None:
         """Which server the kernel can't have any more; None where all that it names answer."""
         return self._held.lacking(self._kernels[kernel]["fixtures"])
-
-    def _check_known(self, kernel: str, ladders: list[KeptLadder]) -> None:
-        """ValueError for a ladder or variant that the catalogue doesn't have."""
-        known = [planning.where(ladder) for ladder in self._selection[kernel]]
-        variants = {variant["name"] for variant in self._kernels[kernel]["variants"]}
-        for ladder in ladders:
-            if planning.where(ladder) not in known:
-                raise ValueError(f"output has a ladder that was not asked for: n {ladder['n']}")
-            own = {arm["variant"] for arm in ladder["arms"] if not arm["probe"]}
-            own |= {failed["variant"] for failed in ladder["failed"]}
-            if not {ladder["baseline"], *own} <= variants:
-                raise ValueError(f"output has a variant that the catalogue lacks: n {ladder['n']}")
 
     def _check_space(self) -> None:
         """HeadroomError where a launch failed because the disk of the run's folder is full."""
@@ -187,26 +150,6 @@ class Run:
         """Seconds since the run was started, pauses included."""
         began = datetime.strptime(self._state["started"], "%Y-%m-%dT%H:%M:%SZ")
         return max(0.0, time.time() - began.replace(tzinfo=timezone.utc).timestamp())
-
-    @staticmethod
-    def _usable_plan(kernel: str, out: Output, ladders: list[KeptLadder]) -> KernelPlan | None:
-        """The pilot's plan without the ladders that it found unfit; None where none is left."""
-        try:
-            plan = cast(KernelPlan, out["plan"])
-            keys = [(planning.key_of_ladder(kernel, entry), entry) for entry in ladders]
-            good = {(key, entry["group"]) for key, entry in keys if entry["status"] == "ok"}
-            bad = {key for key, entry in keys if entry["status"] == "mismatch"}
-            plan["ladders"] = [
-                entry
-                for entry in plan["ladders"]
-                if (planning.key_of_ladder(kernel, entry), entry["group"]) in good
-                and planning.key_of_ladder(kernel, entry) not in bad
-                and entry["rounds"] > 0
-                and entry["arms"]
-            ]
-            return plan if plan["ladders"] else None
-        except (KeyError, TypeError):
-            return None
 
     # --- the phases
 

@@ -107,20 +107,28 @@ class Catalogue(TypedDict):
 # --- what the program is told
 
 
-class PlannedArm(TypedDict):
-    """calls: in a round."""
-
+class _PlannedArmOfAll(TypedDict):
     variant: str
     threads: int
     calls: int
 
 
-class PlannedLadder(Coordinates):
-    """A group of a ladder, as the pilot planned it."""
+class PlannedArm(_PlannedArmOfAll, total=False):
+    """calls: in a round. long_call: takes so long that none comes before, untimed."""
 
+    long_call: bool
+
+
+class _PlannedLadderOfAll(Coordinates):
     group: int
     rounds: int
     arms: list[PlannedArm]
+
+
+class PlannedLadder(_PlannedLadderOfAll, total=False):
+    """A group of a ladder, as the pilot planned it. clock: "cpu" or "wall"."""
+
+    clock: str
 
 
 class _PlanOfAll(TypedDict):

@@ -24,16 +24,17 @@ def as_json(
     return {
         "mode": head["mode"],
         "profile": head["profile"],
-        "identical": [_plain(row) for row in null(all_judged)],
-        "effects": [_plain(row) for row in effects(all_judged)],
-        "tests": [_plain(row) for row in tests],
+        "identical": [plain(row) for row in null(all_judged)],
+        "effects": [plain(row) for row in effects(all_judged)],
+        "tests": [plain(row) for row in tests],
         "tests_missing": missing,
         "coverage": [{**row._asdict(), "good": row.good} for row in covered],
         "goals": [goal._asdict() for goal in goals(all_judged)],
     }
 
 
-def _plain(row: Mapping[str, object]) -> dict[str, object]:
+def plain(row: Mapping[str, object]) -> dict[str, object]:
+    """A row with its shares as JSON has them."""
     return {
         key: {**value._asdict(), "share": value.value} if isinstance(value, Share) else value
         for key, value in row.items()
@@ -44,12 +45,13 @@ def _percent(value: float) -> str:
     return f"{three_digits(100 * value) if value else '0'}%"
 
 
-def _share(found: Share) -> str:
-    """`2 of 60`, and the exact interval."""
+def share_text(found: Share) -> str:
+    """`2 of 60`."""
     return f"{found.hits} of {found.trials}"
 
 
-def _bounds(found: Share) -> str:
+def bounds_text(found: Share) -> str:
+    """The exact interval of a share."""
     return f"{_percent(found.lo)} .. {_percent(found.hi)}"
 
 
@@ -71,10 +73,10 @@ def _print_null(all_judged: list[Judged], to: Console) -> None:
         table.row(
             row["condition"],
             row["kernel"],
-            _share(row["detected"]),
-            _bounds(row["detected"]),
-            _share(row["false_verdict"]),
-            _bounds(row["false_verdict"]),
+            share_text(row["detected"]),
+            bounds_text(row["detected"]),
+            share_text(row["false_verdict"]),
+            bounds_text(row["false_verdict"]),
             f"±{_percent(row['half_width'])}",
         )
     table.print(to)
@@ -91,9 +93,9 @@ def _print_effects(all_judged: list[Judged], to: Console) -> None:
             row["kernel"],
             _percent(row["nominal"]),
             _percent(row["calibrated"]),
-            _share(row["detected"]),
-            _bounds(row["detected"]),
-            _share(row["slower"]),
+            share_text(row["detected"]),
+            bounds_text(row["detected"]),
+            share_text(row["slower"]),
         )
     table.print(to)
     to.print()
@@ -107,7 +109,8 @@ def _print_others(all_judged: list[Judged], to: Console) -> None:
     table.row(*((name, "dim") for name in names))
     for row in tests:
         same, one = row["same"], row["one_per_cent"]
-        table.row(row["test"], _share(same), _bounds(same), _share(one), _bounds(one))
+        told = (share_text(same), bounds_text(same), share_text(one), bounds_text(one))
+        table.row(row["test"], *told)
     table.print(to)
     if missing:
         terminal.paragraph(to, f"! {missing}", "yellow")
@@ -134,6 +137,11 @@ def _print_goals(found: list[Goal], profile: str, to: Console) -> None:
     terminal.title(
         to, "goals", f"plan of `{profile}`: {launches} launches; intervals at {100 * coverage:.0f}%"
     )
+    goals_table(found).print(to)
+
+
+def goals_table(found: list[Goal]) -> terminal.Table:
+    """What is to be reached, and what was."""
     table = terminal.Table("<>>><")
     table.row(*((name, "dim") for name in ("", "goal", "measured", "interval", "")))
     for goal in found:
@@ -145,4 +153,4 @@ def _print_goals(found: list[Goal], profile: str, to: Console) -> None:
             bounds,
             (goal.status, _STYLE[goal.status]),
         )
-    table.print(to)
+    return table
