@@ -27,4 +27,7 @@ const Conditions& launch_conditions();
 // Why nothing was counted by the hardware, and the cure: {"why", "cure"}; null where it was.
 nlohmann::ordered_json counters_missing();
 
+// As if no ladder had been registered and none had run (tests only).
+void forget_ladders();
+
 }  // namespace headroom
