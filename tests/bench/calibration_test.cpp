@@ -219,7 +219,7 @@ TEST_CASE("a later launch chooses nothing: its plan is left as it was") {
 }
 
 // Probes, registered in this program: a ceiling is found by name. A call moves 64 bytes, or makes
-// 16 operations, or 5 accesses.
+// 10 operations, or 5 accesses.
 constexpr Need kNobodyHas[] = {{"nothing", [] { return false; }, "there is none"}};
 constexpr Variant<Turns<true>> kProbes[] = {
     {.name = "slow", .run = Keeps<kProbe>{}, .what = "w"},
@@ -232,7 +232,7 @@ Metadata probe(const std::string& name, const std::string& unit) {
   meta.unit = unit;
   meta.warm = Warm::kCall;
   meta.demand = [](const Setting&) {
-    return Demand{.items = 5, .bytes = 64, .flops = 16, .working_set = 64};
+    return Demand{.items = 5, .bytes = 64, .flops = 10, .working_set = 64};
   };
   return meta;
 }
@@ -276,7 +276,7 @@ TEST_CASE("a ceiling's time is what the kernel's own bytes, operations or access
     const char* probe;
     double share;
   };
-  for (const Case& c : {Case{"diary/bytes", 8.0 / 64}, Case{"diary/flops", 2.0 / 16},
+  for (const Case& c : {Case{"diary/bytes", 8.0 / 64}, Case{"diary/flops", 2.0 / 10},
                         Case{"diary/accesses", 3.0 / 5}}) {
     MadeUpTime time;
     script_probes();
