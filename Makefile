@@ -215,9 +215,10 @@ cite:
 test:
 	@tools/deps.sh test
 	@$(call configure,$(PRESET),$(PRESET))
-	@$(call compile,$(PRESET),headroom-bench headroom-tests headroom-bench-faulty)
+	@$(call compile,$(PRESET),headroom-bench headroom-tests headroom-bench-tests headroom-bench-faulty)
 	@status=0; \
 	build/$(PRESET)/tests/headroom-tests || status=1; \
+	build/$(PRESET)/tests/headroom-bench-tests || status=1; \
 	python=$$(tools/deps.sh test --python) || exit 2; \
 	HEADROOM_PRESET='$(PRESET)' HEADROOM_PYTHON="$$python" \
 	  "$$python" -m pytest -q -n $(JOBS) tests/tools $$ARG_PYTEST || status=1; \
@@ -234,7 +235,7 @@ packages-aarch64 = aarch64
 test-asan-ubsan test-tsan test-clang test-aarch64: test-%:
 	@tools/deps.sh $(or $(packages-$*),check-all)
 	@$(call configure,$*,$*)
-	@$(call compile,$*,headroom-bench headroom-tests)
+	@$(call compile,$*,headroom-bench headroom-tests headroom-bench-tests)
 	@$(call ctest,$*)
 
 # Each optional library left out alone, then all at once: still builds, still right.
@@ -245,7 +246,7 @@ test-without:
 	  folder=without-$$(printf '%s' "$$without" | tr ';' '-'); \
 	  echo "== without $$without"; \
 	  $(call configure,release,$$folder,-DHEADROOM_WITHOUT="$$without"); \
-	  $(call compile,$$folder,headroom-bench headroom-tests); \
+	  $(call compile,$$folder,headroom-bench headroom-tests headroom-bench-tests); \
 	  $(call ctest,$$folder); \
 	done
 
@@ -254,7 +255,7 @@ test-without:
 test-catch2:
 	@if [ -z "$(CATCH2)" ]; then echo 'make test-catch2: say which: CATCH2=FOLDER' >&2; exit 2; fi
 	@$(call configure,release,catch2,-DCMAKE_PREFIX_PATH="$(CATCH2)")
-	@$(call compile,catch2,headroom-tests)
+	@$(call compile,catch2,headroom-tests headroom-bench-tests)
 	@$(call ctest,catch2)
 
 # Every kernel that takes bytes, or those with KERNEL in their name.

@@ -2,8 +2,11 @@
 // never by the times that it measured: that would bias them.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <map>
 #include <optional>
+#include <string>
 
 #include "nlohmann/json.hpp"
 
@@ -18,24 +21,32 @@ struct Conditions {
   long switches = 0;                  // times that a thread of ours was pushed off its core
 };
 
+// How far what is counted has come; in seconds, from boot or from the start of a thread.
+struct ConditionsReading {
+  double clock = 0;
+  std::map<long, double> waited = {};  // by thread
+  std::optional<double> idle = {}, stolen = {};
+  double own_cpu = 0;
+  long switches = 0;
+};
+
+// `proc` is where this system tells: another folder in tests.
+ConditionsReading read_conditions(const std::string& proc = "/proc");
+
+// User and system time together.
+double cpu_seconds(const rusage& used);
+
+// What happened between two readings, on `cpus` CPUs.
+Conditions between(const ConditionsReading& began, const ConditionsReading& now, long cpus);
+
 // Begins a stretch when it is made.
 class ConditionsWatch {
  public:
-  ConditionsWatch() : began_(read()) {}
+  ConditionsWatch() : began_(read_conditions()) {}
   Conditions so_far() const;
 
  private:
-  // Readings in seconds, counted from boot or from the start of a thread.
-  struct Reading {
-    double clock = 0;
-    std::map<long, double> waited;  // by thread
-    std::optional<double> idle, stolen;
-    double own_cpu = 0;
-    long switches = 0;
-  };
-  static Reading read();
-
-  Reading began_;
+  ConditionsReading began_;
 };
 
 nlohmann::ordered_json to_json(const Conditions& conditions);

@@ -36,9 +36,15 @@ struct Launch {
   CountersOpened counters;  // without the source, which is open only while it counts
 };
 
-Launch& launch() {
-  static Launch only;
+std::optional<Launch>& launch_slot() {
+  static std::optional<Launch> only;
   return only;
+}
+
+Launch& launch() {
+  std::optional<Launch>& slot = launch_slot();
+  if (!slot) slot.emplace();
+  return *slot;
 }
 
 bool past_deadline() {
@@ -210,6 +216,11 @@ ordered_json counters_missing() {
   const CountersOpened& counters = launch().counters;
   if (counters.why.empty()) return nullptr;
   return {{"why", counters.why}, {"cure", counters.cure}};
+}
+
+void forget_ladders() {
+  benchmark::ClearRegisteredBenchmarks();  // they refer to the jobs
+  launch_slot().reset();
 }
 
 }  // namespace headroom

@@ -30,4 +30,7 @@ const Sentinel& launch_sentinel();
 // Why nothing was counted by the hardware, and the cure: {"why", "cure"}; null where it was.
 nlohmann::ordered_json counters_missing();
 
+// As if no ladder had been registered and none had run (tests only).
+void forget_ladders();
+
 }  // namespace headroom

@@ -103,7 +103,6 @@ void LadderSession::prepare() {
     drop_failed();
   } while (!check(placement()));
   for (Measured& m : arms_) m.arm->set_turn(0);
-  arms_.front().arm->refill(0);
   empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
   ended_ = wall_ns();
 }
@@ -223,8 +222,7 @@ void LadderSession::meet_at_one_turn() {
   last_turn_ = 0;
   std::size_t last = 0;
   for (const Measured& m : arms_)
-    if (!m.ceiling && m.arm != nullptr)
-      last = std::max(last, first_turn(m) + m.calls);
+    if (!m.ceiling && m.arm != nullptr) last = std::max(last, first_turn(m) + m.calls);
   last_turn_ = last;
 }
 

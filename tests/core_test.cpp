@@ -161,6 +161,7 @@ TEST_CASE("agreement helpers see every difference") {
   CHECK(exact(V{1, 2}, V{1, 2}).ok());
   CHECK_FALSE(exact(V{1, 2}, V{2, 1}).ok());
   CHECK_FALSE(exact(V{1, 2}, V{1, 2, 3}).ok());
+  CHECK_FALSE(exact(V{1, 2, 3}, V{1, 2}).ok());
   CHECK_FALSE(exact(V{1, nan}, V{1, nan}).ok());
   CHECK(within(V{1, nan, inf}, V{1.01f, nan, inf}, 0.02).ok());
   CHECK_FALSE(within(V{1, nan}, V{1, 1}, 10).ok());

@@ -1,0 +1,107 @@
+// A variant alone, as an ordinary benchmark.
+#include "bench/single_benchmark.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "bench/ladder_benchmark.h"
+#include "catch.h"
+#include "diary.h"
+#include "reporter.h"
+
+namespace headroom {
+namespace {
+
+using namespace diary;
+
+const Registrar kAlone(metadata("diary/alone"), kThree<true>);
+const Registrar kAloneMutating(metadata("diary/alone_mutating"), kThree<true, Shape::kMutating>);
+
+struct Alone {
+  Alone() {
+    forget_ladders();
+    register_single_benchmarks();
+    for (Script& script : book().scripts) script = {.wall_ns = 2'000'000, .cpu_ns = 1};
+  }
+  ~Alone() { forget_ladders(); }
+  MadeUpTime time;
+};
+
+TEST_CASE("alone a variant takes what a call takes, by the wall, over all the calls that it made") {
+  Alone alone;
+  const std::vector<GoogleRow> rows = run_benchmarks("^diary/alone/second/");
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].error.empty());
+  CHECK(rows[0].ns == Approx(2'000'000 + kEmptyWall));
+  CHECK(rows[0].counters.at("score") > 0);
+  std::size_t calls = 0;
+  for (const Epoch& e : timed()) {
+    CHECK(e.who == 1);
+    CHECK(e.innermost == Reported::kWall);
+    CHECK(e.calls == 1);
+    calls += e.calls;
+  }
+  // Google Benchmark called the function more than once; the last time counts.
+  CHECK(calls >= static_cast<std::size_t>(rows[0].iterations));
+  CHECK(rows[0].iterations >= 100);
+}
+
+TEST_CASE("alone short calls are timed many at once, and each is divided by as many") {
+  Alone alone;
+  book().scripts[2] = {.wall_ns = 1000, .cpu_ns = 1};
+  const std::vector<GoogleRow> rows = run_benchmarks("^diary/alone/third/");
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].ns == Approx(1000).epsilon(0.001));
+  const std::size_t calls = timed().back().calls;
+  CHECK(calls >= 50);
+  CHECK(calls <= 200);
+  // Consecutive turns: every input is timed.
+  const std::vector<Epoch> all = timed();
+  for (std::size_t i = 1; i < all.size(); ++i)
+    if (all[i].first != all[i - 1].first + all[i - 1].calls) FAIL("turn " << all[i].first);
+}
+
+TEST_CASE("alone too a wrong variant is not timed") {
+  for (bool silent : {false, true}) {
+    Alone alone;
+    book().scripts[1].writes = !silent;
+    book().scripts[1].wrong_at = [](std::size_t) { return true; };
+    const std::vector<GoogleRow> rows = run_benchmarks("^diary/alone/second/");
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].error.find("diary/alone: variant second disagrees with the baseline") == 0);
+    CHECK(timed().empty());
+  }
+}
+
+TEST_CASE("alone a variant that throws is an error, and the next one runs") {
+  Alone alone;
+  book().scripts[1].throws_from_call = 0;
+  const std::vector<GoogleRow> rows = run_benchmarks("^diary/alone/(second|third)/");
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].error == "no such luck");
+  CHECK(rows[1].error.empty());
+}
+
+TEST_CASE("alone copies of what is changed are at most some hundreds") {
+  Alone alone;
+  for (Script& script : book().scripts) script = {.wall_ns = 50, .cpu_ns = 1};
+  book().keep = true;
+  const std::vector<GoogleRow> rows = run_benchmarks("^diary/alone_mutating/naive/");
+  REQUIRE(rows.size() == 1);
+  for (const Epoch& e : timed()) CHECK(e.calls < 64 * 16);
+}
+
+TEST_CASE("alone there is each cell once, and only what can run") {
+  Alone alone;
+  std::vector<std::string> names;
+  for (const GoogleRow& row : run_benchmarks("^diary/listed/"))
+    names.push_back(row.name.substr(0, row.name.find("/manual_time")));
+  CHECK(names == std::vector<std::string>{
+                     "diary/listed/naive/n:256/clients:1", "diary/listed/usual/n:256/clients:1",
+                     "diary/listed/naive/n:256/clients:8", "diary/listed/usual/n:256/clients:8",
+                     "diary/listed/naive/n:1024/clients:1", "diary/listed/naive/n:1024/clients:8"});
+}
+
+}  // namespace
+}  // namespace headroom
