@@ -38,7 +38,7 @@ def selfcheck(arguments: argparse.Namespace) -> int:
             terminal.print_json(found)
         else:
             between.print_spreads(found, to)
-        return 0
+        return int(between.failed(found))
     files = arguments.samples
     if not files:
         mode = "full" if arguments.full else "quick"
