@@ -12,7 +12,7 @@ import sys
 import time
 
 import pytest
-from conftest import BASE, CHECKOUT, NEW, golden_run
+from conftest import CHECKOUT
 from scipy import stats as reference
 
 from headroom_tools import stats
@@ -180,14 +180,3 @@ def test_the_load_ends_with_a_check_that_is_killed(condition):
 def test_no_other_command_measures_its_kernels(headroom):
     done = headroom("run", "--profile", "smoke", "--filter", "selfcheck")
     assert done.returncode == 2 and "matches no kernel" in done.stderr
-
-
-def test_between_runs_of_one_machine(headroom):
-    done = headroom("selfcheck", "--between", golden_run(BASE), golden_run(NEW), "--json")
-    assert done.returncode == 0, done.stderr
-    tree = json.loads(done.stdout)
-    assert tree["pairs"] == 1 and tree["false_verdicts"]["trials"] > 0
-    simd = next(row for row in tree["axes"] if row["axis"] == "simd")
-    assert 0 <= simd["typical"] <= simd["spread"]
-    alone = headroom("selfcheck", "--between", golden_run(BASE))
-    assert alone.returncode == 2 and "two or more runs" in alone.stderr

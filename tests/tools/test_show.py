@@ -14,7 +14,6 @@ from generated import golden_pair, written
 from scipy import stats as reference
 
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.compare import between_runs, rows as compare_rows
 from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.sides import read_side
 from headroom_tools.record import validate
@@ -123,7 +122,8 @@ def test_no_claim_below_the_noise_floor(golden2):
             cell.log_ratio[:] = [0.1, 0.101] * 5
     rows = [r for r in rows_of(golden2) if r.cell.kernel["name"] == "simd/sum"]
     better = [r for r in rows if r.cell.variant == "better"]
-    assert all(row.verdict == "equivalent" and row.detected for row in better)
+    # Noise hides the difference; it doesn't make it small.
+    assert all(row.verdict == "unresolved" and row.detected for row in better)
 
 
 def test_detection_is_apart_from_the_verdict(golden2):
@@ -210,11 +210,14 @@ def test_show_fits_100_columns_and_a_pipe(headroom):
 
 def test_compare_json(headroom):
     tree = json.loads(headroom("compare", golden_run(BASE), golden_run(NEW), "--json").stdout)
-    assert list(tree) == ["rows", "axes", "changed", "warnings", "ladders", "sides"]
+    assert list(tree) == [
+        "rows", "axes", "changed", "warnings", "ladders", "sides", "clock",
+    ]  # fmt: skip
     for row in tree["rows"]:
         assert list(row) == [
             *CELL, "axis", "measure", "unit", "base_value", "new_value", "base_ns", "new_ns",
-            "ratio", "lo", "hi", "verdict", "role", "lacks", "base_ns_per_item", "new_ns_per_item",
+            "ratio", "lo", "hi", "verdict", "adjusted", "run_spread", "runs_for_5_percent", "role",
+            "lacks", "base_ns_per_item", "new_ns_per_item",
         ]  # fmt: skip
         assert (row["verdict"] == "faster") == (row["axis"] == "simd")
     for axis in tree["axes"]:
@@ -226,15 +229,7 @@ def test_compare_json(headroom):
     assert axes["simd"]["ratio"] == pytest.approx(1.5, rel=0.01)
     assert axes["simd"]["lo"] > 1.3
     assert axes["storage-sequential"]["lo"] < 1 < axes["storage-sequential"]["hi"]
-    assert any("default spread between runs" in line for line in tree["warnings"])
-
-
-def test_compare_widens_by_the_stated_defaults(headroom):
-    base, new = (read_side(golden_run(name)) for name in (BASE, NEW))
-    row = next(r for r in compare_rows.rows_of(base, new) if r["axis"] == "scalar")
-    half = math.log(row["hi"] / row["lo"]) / 2
-    each = between_runs.default("scalar")
-    assert half == pytest.approx(math.hypot(each, each), rel=0.1)
+    assert any("one run a side" in line for line in tree["warnings"])
 
 
 def test_compare_with_itself_is_unmoved(headroom):
@@ -260,20 +255,6 @@ def _written(folder, run, machine):
 def _golden_pair():
     folder = golden_run(BASE)
     return [json.loads((folder / name).read_text()) for name in ("run.json", "machine.json")]
-
-
-def test_the_spread_of_repeats_replaces_the_default(tmp_path):
-    run, machine = _golden_pair()
-    for index in range(4):
-        repeat = copy.deepcopy(run)
-        for column in ("median", "p10", "min"):
-            for values in repeat["cells"][column]:
-                values[:] = [value * (1 + 0.001 * index) for value in values]
-        _written(tmp_path / "m" / f"2026010{index}T000000Z-x-y", repeat, machine)
-    side = read_side(tmp_path / "m" / "20260100T000000Z-x-y")
-    assert side.repeats == 3
-    expected = reference.t.ppf(0.975, 3) * numpy.std(numpy.log([1, 1.001, 1.002, 1.003]), ddof=1)
-    assert side.spread["simd"] == pytest.approx(expected, rel=1e-3)
 
 
 def test_what_was_declared_is_held_against_what_differs(tmp_path):

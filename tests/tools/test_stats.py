@@ -77,6 +77,40 @@ def test_holm_known_values():
     assert stats.holm([]) == []
 
 
+def test_benjamini_hochberg_known_values():
+    # The 15 p of the authors' paper (1995): four are rejected at 5%, where Holm rejects three.
+    paper = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240,
+             0.4262, 0.5719, 0.6528, 0.7590, 1.0000]  # fmt: skip
+    adjusted = stats.benjamini_hochberg(paper)
+    assert sum(p <= 0.05 for p in adjusted) == 4
+    assert sum(p <= 0.05 for p in stats.holm(paper)) == 3
+    assert adjusted[:2] == pytest.approx([0.0015, 0.003]) and adjusted[-1] == 1.0
+    assert stats.benjamini_hochberg([0.04, None, 0.01, 0.03]) == pytest.approx(
+        [0.04, None, 0.03, 0.04]
+    )
+    assert stats.benjamini_hochberg([]) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_benjamini_hochberg_rejects_what_its_definition_does(seed):
+    p = numpy.random.default_rng(seed).beta(0.4, 1.0, 60)
+    adjusted = numpy.array(stats.benjamini_hochberg(p.tolist()))
+    for alpha in (0.01, 0.05, 0.2):
+        ordered = numpy.sort(p)
+        fits = [k for k in range(1, 61) if ordered[k - 1] <= alpha * k / 60]
+        limit = ordered[max(fits) - 1] if fits else -1.0
+        assert ((adjusted <= alpha) == (p <= limit)).all()
+
+
+def test_benjamini_hochberg_keeps_the_family_where_nothing_changed():
+    """Rows that move together, as those of a run do: at most one family of twenty has any."""
+    draw, trials, false = numpy.random.default_rng(3), 1000, 0
+    for _ in range(trials):
+        z = draw.normal() * 0.7 + draw.normal(size=50) * math.sqrt(0.51)
+        false += any(p <= 0.05 for p in stats.benjamini_hochberg(reference.norm.sf(z).tolist()))
+    assert false / trials < 0.065
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_welch_against_scipy(seed):
     draw = numpy.random.default_rng(seed)
@@ -86,12 +120,6 @@ def test_welch_against_scipy(seed):
     assert found.mean / found.error == pytest.approx(expected.statistic)
     p = 2 * reference.t.sf(abs(found.mean / found.error), found.freedom)
     assert p == pytest.approx(expected.pvalue)
-
-
-def test_widened_joins_in_quadrature():
-    difference = stats.Difference(0.5, 0.0, 10.0)
-    interval = stats.widened(difference, 0.03, 0.04)
-    assert (interval.lo, interval.hi) == (pytest.approx(0.45), pytest.approx(0.55))
 
 
 @pytest.mark.parametrize("count", (6, 10, 20))
@@ -133,8 +161,13 @@ def test_verdicts():
     mixed = [stats.Interval(0.03, 0.05, 0.97), stats.Interval(0.01, 0.06, 0.95)]
     assert stats.verdict(mixed, 0.02) == "unresolved"
     assert stats.verdict([None, None], 0.02) is None
-    # A real but small difference: below a larger floor, no claim is made.
-    assert stats.verdict(_both(0.03, 0.05), 0.10) == "equivalent"
+    # A real but small difference: below the noise floor no claim is made, and noise makes nothing
+    # equivalent.
+    assert stats.verdict(_both(0.03, 0.05), 0.02, 1.06) == "unresolved"
+    assert stats.verdict(_both(-0.05, 0.05), 0.02, 1.10) == "unresolved"
+    assert stats.verdict(_both(0.07, 0.08), 0.02, 1.06) == "faster"
+    assert stats.verdict(_both(-0.08, -0.07), 0.02, 1.06) == "slower"
+    assert stats.verdict(_both(-0.01, 0.01), 0.02, 1.06) == "equivalent"
 
 
 def test_noise_floor_is_the_farthest_edge():

@@ -42,7 +42,7 @@ def selfcheck(arguments: argparse.Namespace) -> int:
             terminal.print_json(found)
         else:
             between.print_spreads(found, to)
-        return 0
+        return int(between.failed(found))
     if arguments.ab:
         return _selfcheck_ab(arguments)
     files = arguments.samples

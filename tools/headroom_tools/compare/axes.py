@@ -1,4 +1,4 @@
-"""Axis indices: one figure for each resource, with an interval that knows what a launch is."""
+"""Axis indices: one figure for each resource, and what it is worth."""
 
 from __future__ import annotations
 
@@ -9,64 +9,73 @@ from typing import TYPE_CHECKING
 import numpy
 
 from headroom_tools import stats
+from headroom_tools.compare import between_runs
+from headroom_tools.compare.between_runs import CELLS, KEPT, SHARED, SHARED_FREEDOM, Runs
+from headroom_tools.compare.leans import Caches
 from headroom_tools.compare.rows import best_of, key_of_row
-from headroom_tools.compare.sides import Side, key_of, spread_of
+from headroom_tools.compare.sides import Side, key_of
 from headroom_tools.compare.types import AxisIndex, CellKey, Index, Row
 from headroom_tools.record.types import Kernel, LadderKey
 
 if TYPE_CHECKING:
-    from headroom_tools.compare.sides import Floats
+    from headroom_tools.compare.between_runs import Floats
 
-RESAMPLES = 1000
-SEED = 1
 # A cell on BASE and one on NEW, and by kernel those that are held against each other.
 Pair = tuple[CellKey, CellKey]
 Pairs = dict[str, list[Pair]]
 
 
-def _profile(side: Side, kernels: list[list[CellKey]]) -> Floats:
-    """By launch, the mean over kernels of the mean over their cells of log times.
+def over_kernels(values: Floats, kernels: list[list[int]]) -> Floats:
+    """By column, the mean over kernels of the means over their rows: each kernel counts once.
 
-    kernels: for each kernel the keys of its cells. A cell's missing launches are filled with its
-    mean, so that every launch weighs alike.
+    A row's missing values are filled with its mean, so that every column weighs alike.
     """
-    total = numpy.zeros(side.numbers.logs.shape[1])
-    for keys in kernels:
-        at = [side.numbers.index[key] for key in keys]
-        values = side.numbers.logs[at]
-        filled = numpy.where(numpy.isnan(values), side.numbers.mean[at][:, None], values)
-        total += filled.mean(axis=0) / len(kernels)
+    filled = numpy.where(numpy.isnan(values), between_runs.mean_of(values)[:, None], values)
+    total = numpy.zeros(values.shape[1])
+    for rows in kernels:
+        total += filled[rows].mean(axis=0) / len(kernels)
     return total
 
 
-def _index(base: Side, new: Side, axis: str, pairs: Pairs) -> Index:
-    """Ratio and interval of an axis. pairs: by kernel, its cells as (key on BASE, key on NEW).
+def prior_of(axis: str, base: Runs, new: Runs, kernels: list[list[int]]) -> float:
+    """The variance of an index that is expected of a run; NaN with too few launches.
 
-    The interval is a bootstrap over launches (a launch of all kernels is drawn as one, since what
-    disturbs a pass disturbs all of it), widened as Student's t is wider than the normal and by both
-    sides' spread between runs, which the kernels of an axis share.
+    Two parts: what all cells of the axis share in a run (the clock, the neighbours) does not
+    average out; what each kernel has of its own does.
     """
-    profiles = [
-        _profile(side, [[pair[at] for pair in cells] for cells in pairs.values()])
-        for at, side in enumerate((base, new))
-    ]
-    ratio = float(profiles[0].mean() - profiles[1].mean())
-    entry: Index = {"ratio": stats.factor_of(ratio), "lo": None, "hi": None}
-    if min(len(profile) for profile in profiles) < 2:
-        return entry
-    draw = numpy.random.default_rng(SEED)
-    drawn = []
-    for profile in profiles:
-        count = len(profile)
-        means = profile[draw.integers(0, count, (RESAMPLES, count))].mean(axis=1)
-        # A bootstrap of few launches is too narrow: its variance lacks (n-1)/n, its tails t's.
-        small = math.sqrt(count / (count - 1)) * stats.t_quantile(count - 1) / 1.96
-        drawn.append((means - profile.mean()) * small)
-    low, high = numpy.percentile(drawn[0] - drawn[1], [2.5, 97.5])
-    drift = spread_of(base, axis) ** 2 + spread_of(new, axis) ** 2
-    entry["lo"] = stats.factor_of(ratio - math.sqrt(low**2 + drift))
-    entry["hi"] = stats.factor_of(ratio + math.sqrt(high**2 + drift))
-    return entry
+    own = between_runs.expected(base, new, [axis] * len(base.value), CELLS)
+    of_kernels = [float(own[rows].mean()) for rows in kernels]
+    return SHARED[axis] ** 2 + KEPT * sum(of_kernels) / len(kernels) ** 2
+
+
+def index_of(axis: str, base: Runs, new: Runs, kernels: list[list[int]]) -> Index:
+    """Ratio and interval of an axis, of the rows of its cells. kernels: the rows of each."""
+    old, now = (
+        Runs(over_kernels(side.value, kernels)[None, :], numpy.zeros((1, 0)))
+        for side in (base, new)
+    )
+    prior = numpy.array([prior_of(axis, base, new, kernels)])
+    found = between_runs.moderated(old, now, prior, numpy.array([SHARED_FREEDOM]))
+    mean, half = float(found.mean[0]), float(between_runs.halves(found)[0])
+    known = not math.isnan(half)
+    return {
+        "ratio": stats.factor_of(mean),
+        "lo": stats.factor_of(mean - half) if known else None,
+        "hi": stats.factor_of(mean + half) if known else None,
+    }
+
+
+def _index(base: Side, new: Side, axis: str, pairs: Pairs) -> Index:
+    """The same for pairs of cells: by kernel, as (key on BASE, key on NEW)."""
+    sides = []
+    for at, side in enumerate((base, new)):
+        rows = [side.numbers.index[pair[at]] for cells in pairs.values() for pair in cells]
+        sides.append(side.numbers.runs.rows(rows))
+    kernels, first = [], 0
+    for cells in pairs.values():
+        kernels.append(list(range(first, first + len(cells))))
+        first += len(cells)
+    return index_of(axis, sides[0], sides[1], kernels)
 
 
 def _counts(kernel: Kernel) -> bool:
@@ -91,24 +100,24 @@ def axes_of(base: Side, new: Side, rows: list[Row]) -> list[AxisIndex]:
     side's fastest variants alone: whether careless code gains more than good code. Placebos and
     probes don't count.
     """
-    cells = [key_of_row(row) for row in rows]
-    cells = [key for key in cells if _counts(new.cells[key].kernel)]
+    leans = {key_of_row(row): row["axis"] for row in rows}
+    cells = [key for key in leans if _counts(new.cells[key].kernel)]
+    caches = Caches(base.machine, new.machine)
     known: dict[str, set[str]] = defaultdict(set)
     for side in (base, new):
         for cell in side.cells.values():
             if _counts(cell.kernel):
-                known[cell.kernel["axis"]].add(cell.kernel["name"])
+                known[caches.axis_of(cell)].add(cell.kernel["name"])
     everything: dict[str, Pairs] = defaultdict(lambda: defaultdict(list))
     naive: dict[str, Pairs] = defaultdict(lambda: defaultdict(list))
     best: dict[str, Pairs] = defaultdict(lambda: defaultdict(list))
     for key in cells:
         cell = new.cells[key]
-        everything[cell.kernel["axis"]][key[0]].append((key, key))
+        everything[leans[key]][key[0]].append((key, key))
         if cell.variant == cell.baseline == base.cells[key].baseline:
-            naive[cell.kernel["axis"]][key[0]].append((key, key))
+            naive[leans[key]][key[0]].append((key, key))
     for pair in _best_pairs(base, new, set(cells)).values():
-        axis = new.cells[pair[1]].kernel["axis"]
-        best[axis][pair[1][0]].append(pair)
+        best[leans[pair[1]]][pair[1][0]].append(pair)
     by_kernel: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         by_kernel[row["axis"]][row["kernel"]].append(math.log(row["ratio"]))

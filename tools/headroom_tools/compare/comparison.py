@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from statistics import median
+
+from headroom_tools import stats
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.compare.axes import axes_of
+from headroom_tools.compare.clock import clock_of
 from headroom_tools.compare.differs import changed, controls, touched, warnings
 from headroom_tools.compare.rows import ladders_of, rows_of
-from headroom_tools.compare.sides import Side, spread_of
+from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import Axis, Comparison, Row, SideOf
 from headroom_tools.show.rows import BAND
 
@@ -26,32 +31,44 @@ def compared(base: Side, new: Side, band: float = BAND) -> Comparison:
         "changed": differences,
         "warnings": warnings(base, new, differences, axes),
         "ladders": ladders_of(base, new, band),
-        "sides": [_told(base, axes), _told(new, axes)],
+        "sides": [_told(base, rows, axes), _told(new, rows, axes)],
+        "clock": clock_of(base, new),
     }
 
 
-def _told(side_: Side, axes: list[Axis]) -> SideOf:
+def _told(side_: Side, rows: list[Row], axes: list[Axis]) -> SideOf:
     """A side as JSON: what was pooled, and how far its runs lie apart."""
+    by_axis: dict[str, list[float]] = {axis["axis"]: [] for axis in axes}
+    for row in rows:
+        if row["run_spread"] is not None and row["axis"] in by_axis:
+            by_axis[row["axis"]].append(row["run_spread"])
+    reach = stats.t_quantile(math.inf) / math.sqrt(len(side_.runs))
     return {
         "machine": side_.run["machine"],
         "label": side_.run["label"],
         "runs": [run["name"] for run in side_.runs],
         "spread": {
-            axis["axis"]: {
-                "half_width": spread_of(side_, axis["axis"]),
-                "measured": axis["axis"] in side_.spread,
+            axis: {
+                "half_width": reach * median(spreads) if spreads else None,
+                "measured": len(side_.runs) > 1 or bool(side_.repeats),
             }
-            for axis in axes
+            for axis, spreads in by_axis.items()
         },
     }
 
 
 def failing(trees: list[Comparison], verdict: str) -> list[Row]:
-    """The rows with that verdict. HeadroomError where no row has any verdict."""
+    """The rows with that verdict, adjusted for how many rows there are: where nothing changed, at
+    most one comparison in twenty has any. HeadroomError where no row has any verdict."""
     rows = [row for tree in trees for row in tree["rows"]]
     if not any(row["verdict"] for row in rows):
         raise HeadroomError(
             f"--fail-on {verdict}: no row has a verdict, since these runs have too few launches: "
             "compare runs of --profile quick or more"
         )
-    return [row for row in rows if row["verdict"] == verdict]
+    alpha = stats.ALPHA / len(trees)
+    return [
+        row
+        for row in rows
+        if row["verdict"] == verdict and (row["adjusted"] or 0.0) <= alpha
+    ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Callable, NamedTuple, Protocol, Sequence, cast
 
 from headroom_tools.base.text import safe, size
-from headroom_tools.compare import between_runs
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import Axis, AxisIndex, Difference, FactRow, Index
 from headroom_tools.machine.types import Machine
@@ -15,7 +14,7 @@ STORAGE = ("storage-sequential", "storage-random", "storage-sync")
 # What an upgrade can touch; `cpu` and any other word touch everything.
 TOUCHES = {
     "disk": {*STORAGE},
-    "ram": {"memory-bandwidth", "memory-latency", "cache", "coherence", "cores", "simd"},
+    "ram": {"memory-bandwidth", "memory-latency", "cache", "coherence", "cores"},
     "network": {"network"},
 }
 PARTS = ("cpu", "ram", "disk")
@@ -118,7 +117,7 @@ FACTS = (
     Fact("CPU", lambda side: _cpu(side.machine)),
     Fact("cores", lambda side: _cores(side.machine)),
     Fact("caches", lambda side: _caches(side.machine)),
-    Fact("clock", lambda side: _boost(side.machine)),
+    Fact("clock settings", lambda side: _boost(side.machine)),
     Fact("microcode", lambda side: _or(side.machine["cpu"]["microcode"])),
     Fact("RAM size", lambda side: _ram(side.machine)),
     Fact("RAM speed", lambda side: _ram_speed(side.machine)),
@@ -399,23 +398,16 @@ def warnings(
                 f"left out of {side.name}: {told} above the ceiling, in "
                 + ", ".join(names[:4])
             )
-    lines += _of_spread(base, new, axes)
+    lines += _of_runs(base, new)
     return lines
 
 
-def _of_spread(base: Side, new: Side, axes: Sequence[AxisIndex]) -> list[str]:
-    """Where the spread between runs that the intervals are widened by comes from."""
-    unknown = [
-        axis["axis"]
-        for axis in axes
-        if axis["axis"] not in base.spread or axis["axis"] not in new.spread
-    ]
-    if not unknown:
+def _of_runs(base: Side, new: Side) -> list[str]:
+    """Where what is known of how runs differ comes from."""
+    alone = [side for side in (base, new) if len(side.runs) == 1 and not side.repeats]
+    if len(alone) < 2:
         return []
-    lacking = [side for side in (base, new) if any(axis not in side.spread for axis in unknown)]
-    few = "one run a side" if all(len(side.runs) == 1 for side in lacking) else "so few runs a side"
     return [
-        f"with {few} the intervals are widened by a default spread between runs "
-        f"({between_runs.described(unknown)}); {between_runs.LEAST_RUNS} runs or more of each, "
-        "kept beside each other, would tell it"
+        "one run a side: how far runs differ is taken from their launches and from what such "
+        "machines showed; two or more of each, kept beside each other, tell it better"
     ]

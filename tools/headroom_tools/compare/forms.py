@@ -8,14 +8,15 @@ import re
 from typing import Mapping
 
 from headroom_tools.base.text import csv_text, params_text, safe, three_digits
-from headroom_tools.compare import tables
+from headroom_tools.compare import clock, tables
 from headroom_tools.compare.differs import moved_of
 from headroom_tools.compare.rows import CELL
 from headroom_tools.compare.sides import Side, label_of
 from headroom_tools.compare.types import Comparison
 
 CSV_COLUMNS = ("base", "new", *CELL, "axis", "role", "measure", "unit", "base_value", "new_value",
-               "base_ns_per_item", "new_ns_per_item", "ratio", "lo", "hi", "verdict")  # fmt: skip
+               "base_ns_per_item", "new_ns_per_item", "ratio", "lo", "hi", "verdict", "adjusted",
+               "runs_for_5_percent")  # fmt: skip
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#!|~])")
 
 
@@ -96,11 +97,22 @@ def as_markdown(base: Side, news: list[Side], trees: list[Comparison], everythin
         lines += markdown_table("<" * (1 + len(names)), table)
     lines += [f"The same: {escaped(same)}.", ""] if same else []
     told = dict.fromkeys(line for tree in trees for line in tree["warnings"])
-    lines += [f"- **!** {escaped(line)}" for line in told] + [""]
+    lines += [f"- **!** {escaped(line)}" for line in told]
+    lines += [f"- {escaped(text)}" for text in _notes(trees, names[1:])] + [""]
     lines += ["## Axes", "", *(axes_table(trees[0]) if len(news) == 1 else _axes(trees, names))]
     lines += ["## Kernels", ""]
     lines += kernel_tables(base, trees, names[1:], everything)
     return "\n".join(lines)
+
+
+def _notes(trees: list[Comparison], names: list[str]) -> list[str]:
+    """What the clock has to do with it, and what would resolve what is open."""
+    notes = []
+    for name, tree in zip(names, trees):
+        text = clock.told(tree["clock"])
+        if text:
+            notes.append(f"{name}: {text}" if len(trees) > 1 else text)
+    return [*notes, *filter(None, [tables.needed(trees)])]
 
 
 def axes_table(tree: Comparison) -> list[str]:
@@ -159,7 +171,7 @@ def kernel_tables(
             first = tables.judged(known, False)
             if single:
                 moved = known["verdict"] in ("faster", "slower")
-                verdict = _bold_if(moved, known["verdict"] or "")
+                verdict = _bold_if(moved, tables.verdict(known))
                 ratio, own = tables.factor(known["ratio"]), tables.judged(known, True)
                 table.append([name, first, own, ratio, tables.interval(known), verdict])
             else:

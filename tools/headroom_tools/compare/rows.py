@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy
-from scipy.special import stdtrit
 
 from headroom_tools import stats
-from headroom_tools.compare.sides import Side, columns, key_of, median_of, moments, spread_of
+from headroom_tools.compare import between_runs
+from headroom_tools.compare.between_runs import Differences, Runs
+from headroom_tools.compare.leans import Caches
+from headroom_tools.compare.sides import Side, by_run, columns, key_of, launches_of
 from headroom_tools.compare.types import CellKey, LadderRow, Row
 from headroom_tools.record.cells import Cell, of_launches
 from headroom_tools.record.types import LadderKey, key_of as params_key
 from headroom_tools.show.rows import BAND
 
-if TYPE_CHECKING:
-    from headroom_tools.compare.sides import Floats, Moments
-
 CELL = ("kernel", "variant", "n", "input", "threads", "params")
-
-
-class Welch(NamedTuple):
-    """Differences of means, with half-widths of 95%; NaN where a side has fewer than 2 launches."""
-
-    mean: Floats
-    half: Floats
-
-
-def welch(base: Moments, new: Moments, within: float = stats.COVERAGE) -> Welch:
-    """Welch's intervals for many rows at once: each side is (count, mean, variance)."""
-    with numpy.errstate(invalid="ignore", divide="ignore"):
-        a, b = base[2] / base[0], new[2] / new[0]
-        freedom = (a + b) ** 2 / (a**2 / (base[0] - 1) + b**2 / (new[0] - 1))
-        freedom = numpy.where(a + b == 0, base[0] + new[0] - 2, freedom)
-        half = stdtrit(freedom, 0.5 + within / 2) * numpy.sqrt(a + b)
-    return Welch(base[1] - new[1], half)
 
 
 def key_of_row(row: Row | LadderRow) -> CellKey:
@@ -44,57 +26,86 @@ def key_of_row(row: Row | LadderRow) -> CellKey:
     return row["kernel"], row["variant"], row["n"], row["input"], row["threads"], params
 
 
-def verdict_of(lo: float, hi: float, band: float) -> str | None:
-    """The verdict on an interval in logs; None where it is NaN."""
-    if math.isnan(lo):
-        return None
-    return stats.verdict([stats.Interval(lo, hi, stats.COVERAGE)], band)
+class Judged(NamedTuple):
+    """What is said of each row of `Differences`. lo, hi: factors."""
+
+    ratio: list[float]
+    lo: list[float | None]
+    hi: list[float | None]
+    verdict: list[str | None]
+    adjusted: list[float | None]
 
 
-def floor_of(base: Side, new: Side, class_: str) -> float:
-    """The noise floor of a noise class on the two sides: the larger of the two."""
-    return max(base.floors.get(class_, 1.0), new.floors.get(class_, 1.0))
+def judged(found: Differences, band: float) -> Judged:
+    """Intervals, verdicts and adjusted p of all rows.
+
+    adjusted: p of the difference that the row shows, for all rows of the same direction. A noise
+    floor has no part in it: it is what two copies within one run differ by, and between runs that
+    is in the spread already.
+    """
+    means, halves = found.mean.tolist(), between_runs.halves(found).tolist()
+    made = Judged([], [], [], [], [])
+    for mean, half in zip(means, halves):
+        made.ratio.append(stats.factor_of(mean))
+        known = not math.isnan(half)
+        made.lo.append(stats.factor_of(mean - half) if known else None)
+        made.hi.append(stats.factor_of(mean + half) if known else None)
+        interval = stats.Interval(mean - half, mean + half, stats.COVERAGE) if known else None
+        made.verdict.append(stats.verdict([interval], band))
+    faster, slower = (
+        stats.benjamini_hochberg([None if math.isnan(p) else p for p in tails.tolist()])
+        for tails in between_runs.p_beyond(found, band)
+    )
+    for mean, *both in zip(means, faster, slower):
+        known_ = [p for p in both if p is not None]
+        made.adjusted.append(both[mean < 0] if mean else max(known_, default=None))
+    return made
+
+
+def shared_cells(base: Side, new: Side) -> list[CellKey]:
+    """The cells that both sides measured by the same measure."""
+    there = [~numpy.isnan(side.numbers.value) for side in (base, new)]
+    return [
+        key
+        for key in base.cells
+        if key in new.cells
+        and base.cells[key].measure == new.cells[key].measure
+        and there[0][base.numbers.index[key]]
+        and there[1][new.numbers.index[key]]
+    ]
+
+
+def differences_of(base: Side, new: Side, keys: list[CellKey], axes: list[str]) -> Differences:
+    """Base less new of those cells; axes: what each leans on."""
+    at = [[side.numbers.index[key] for key in keys] for side in (base, new)]
+    old, now = (side.numbers.runs.rows(rows) for side, rows in zip((base, new), at))
+    # Two repeats that are held against each other have the same runs beside them: these count once.
+    sides = (base,) if base.repeats == new.repeats else (base, new)
+    beside = [side.numbers.beside[rows] for side, rows in zip(sides, at)]
+    return between_runs.differences(old, now, axes, between_runs.CELLS, beside)
 
 
 def rows_of(base: Side, new: Side, band: float = BAND) -> list[Row]:
     """One row for each cell that both sides have: ratio > 1 means that NEW is faster.
 
-    The interval of a row is Welch's over launches, joined in quadrature by each side's spread
-    between runs; no verdict is given below the noise floor.
+    The ratio is that of the values beside it. Its interval is a moderated t over runs
+    (between_runs). `adjusted` is for the whole family.
     """
-    keys = [
-        key
-        for key in base.cells
-        if key in new.cells
-        and base.cells[key].measure == new.cells[key].measure
-        and base.numbers.count[base.numbers.index[key]]
-        and new.numbers.count[new.numbers.index[key]]
-    ]
+    keys = shared_cells(base, new)
     if not keys:
         return []
+    caches = Caches(base.machine, new.machine)
+    axes = [caches.axis_of(new.cells[key]) for key in keys]
+    found = differences_of(base, new, keys, axes)
+    told = judged(found, band)
     at = [[side.numbers.index[key] for key in keys] for side in (base, new)]
-    old, now = (
-        (n.count[rows], n.mean[rows], n.variance[rows])
-        for n, rows in zip((base.numbers, new.numbers), at)
-    )
-    found = welch(old, now)
-    axes = [new.cells[key].kernel["axis"] for key in keys]
-    spread = {
-        axis: spread_of(base, axis) ** 2 + spread_of(new, axis) ** 2 for axis in set(axes)
-    }
-    halves = numpy.sqrt(found.half**2 + numpy.array([spread[axis] for axis in axes])).tolist()
-    means = found.mean.tolist()
-    base_ns, new_ns = base.numbers.ns[at[0]].tolist(), new.numbers.ns[at[1]].tolist()
     values = [side.numbers.value[rows].tolist() for side, rows in zip((base, new), at)]
-    bands = {
-        class_: max(band, floor_of(base, new, class_) - 1)
-        for class_ in {new.cells[key].kernel["noise_class"] for key in keys}
-    }
+    base_ns, new_ns = base.numbers.ns[at[0]].tolist(), new.numbers.ns[at[1]].tolist()
+    deviations = found.deviation.tolist()
+    needed = between_runs.runs_needed(found, band)
     rows: list[Row] = []
     for index, key in enumerate(keys):
         before, cell = base.cells[key], new.cells[key]
-        mean, half = means[index], halves[index]
-        known = not math.isnan(half)
         rows.append(
             {
                 "kernel": key[0],
@@ -110,10 +121,13 @@ def rows_of(base: Side, new: Side, band: float = BAND) -> list[Row]:
                 "new_value": values[1][index],
                 "base_ns": base_ns[index],
                 "new_ns": new_ns[index],
-                "ratio": stats.factor_of(mean),
-                "lo": stats.factor_of(mean - half) if known else None,
-                "hi": stats.factor_of(mean + half) if known else None,
-                "verdict": verdict_of(mean - half, mean + half, bands[cell.kernel["noise_class"]]),
+                "ratio": told.ratio[index],
+                "lo": told.lo[index],
+                "hi": told.hi[index],
+                "verdict": told.verdict[index],
+                "adjusted": told.adjusted[index],
+                "run_spread": None if math.isnan(deviations[index]) else deviations[index],
+                "runs_for_5_percent": needed[index],
                 "role": cell.role,
                 "lacks": cell.lacks,
                 "base_ns_per_item": base_ns[index] / before.items,
@@ -140,8 +154,28 @@ def best_of(side: Side, ladder: LadderKey, among: set[CellKey] | None = None) ->
     return min(known, key=lambda cell: cell.cost(values[id(cell)])) if known else None
 
 
-def _claims(cell: Cell) -> bool:
-    return not (cell.kernel["probe"] or cell.kernel["placebo"])
+def _has_speedup(cell: Cell) -> bool:
+    """Whether it is a rung above a baseline that measured something."""
+    if cell.kernel["probe"] or cell.kernel["placebo"] or cell.beside:
+        return False
+    return not cell.is_baseline(cell.baseline) and bool(of_launches(cell.log_ratio))
+
+
+def rungs_of(side: Side) -> dict[tuple[LadderKey, CellKey], Cell]:
+    """All rungs of a side that have a speedup."""
+    return {
+        (where, key_of(cell)): cell
+        for where, rungs in side.rungs.items()
+        for cell in rungs
+        if _has_speedup(cell)
+    }
+
+
+def speedups_of(cells: list[Cell], side: Side) -> Runs:
+    """The log speedups of each run of a side, by cell."""
+    columns_ = columns([cell.log_ratio for cell in cells])
+    parts = by_run(columns_, launches_of(side.runs))
+    return between_runs.joined([between_runs.of_ratios(part) for part in parts], len(cells))
 
 
 class _Pair(NamedTuple):
@@ -157,8 +191,9 @@ def ladders_of(base: Side, new: Side, band: float = BAND) -> list[LadderRow]:
     """How each pair's speedup over its baseline changed: 12x on BASE and 3x on NEW.
 
     A row for each rung that both sides have above the same baseline. Speedups are paired within
-    their rounds, so the spread between runs doesn't enter; what their placebos strayed does.
-    best_base and best_new say whether the rung is its side's fastest.
+    their rounds, but two runs of the same code have different ones all the same: their spread is
+    that between runs, as for times. best_base and best_new say whether the rung is its side's
+    fastest.
     """
     found: list[_Pair] = []
     for where, rungs in base.rungs.items():
@@ -167,29 +202,28 @@ def ladders_of(base: Side, new: Side, band: float = BAND) -> list[LadderRow]:
         best = [best_of(side, where, both) for side in (base, new)]
         for cell in rungs:
             other = others.get((cell.variant, cell.threads))
-            if other is None or cell.beside or cell.is_baseline(cell.baseline):
+            if other is None or not _has_speedup(cell) or not _has_speedup(other):
                 continue
-            if not _claims(cell) or cell.baseline != other.baseline:
-                continue
-            if not of_launches(cell.log_ratio) or not of_launches(other.log_ratio):
+            if cell.baseline != other.baseline:
                 continue
             key = key_of(cell)
             is_best = [one is not None and key == key_of(one) for one in best]
             found.append(_Pair(cell, other, is_best[0], is_best[1]))
     if not found:
         return []
-    old = columns([pair.base.log_ratio for pair in found])
-    now = columns([pair.new.log_ratio for pair in found])
-    # welch gives base - new: the other way round here, so that above 1 means a higher ladder.
-    differences = welch(moments(now), moments(old))
-    middles = [median_of(values).tolist() for values in (old, now)]
+    caches = Caches(base.machine, new.machine)
+    axes = [caches.axis_of(pair.base) for pair in found]
+    old = speedups_of([pair.base for pair in found], base)
+    now = speedups_of([pair.new for pair in found], new)
+    # Base less new is of costs: speedups the other way round, so that above 1 is a higher ladder.
+    between = between_runs.differences(now, old, axes, between_runs.LADDERS)
+    told = judged(between, band)
+    needed = between_runs.runs_needed(between, band)
+    middles = [between_runs.mean_of(runs.value).tolist() for runs in (old, now)]
     rows: list[LadderRow] = []
     for index, pair in enumerate(found):
         cell = pair.base
-        edge = max(band, floor_of(base, new, cell.kernel["noise_class"]) - 1)
-        mean, half = float(differences.mean[index]), float(differences.half[index])
-        known = not math.isnan(half)
-        change = verdict_of(mean - half, mean + half, edge)
+        change = told.verdict[index]
         rows.append(
             {
                 "kernel": cell.kernel["name"],
@@ -199,16 +233,18 @@ def ladders_of(base: Side, new: Side, band: float = BAND) -> list[LadderRow]:
                 "threads": cell.threads,
                 "params": cell.params,
                 "ladder_threads": cell.ladder_threads,
-                "axis": cell.kernel["axis"],
+                "axis": axes[index],
                 "baseline": cell.baseline,
                 "best_base": pair.best_base,
                 "best_new": pair.best_new,
                 "base_speedup": stats.factor_of(middles[0][index]),
                 "new_speedup": stats.factor_of(middles[1][index]),
-                "ratio": stats.factor_of(mean),
-                "lo": stats.factor_of(mean - half) if known else None,
-                "hi": stats.factor_of(mean + half) if known else None,
+                "ratio": told.ratio[index],
+                "lo": told.lo[index],
+                "hi": told.hi[index],
                 "change": {"faster": "higher", "slower": "lower"}.get(change or "", change),
+                "adjusted": told.adjusted[index],
+                "runs_for_5_percent": needed[index],
             }
         )
     return rows

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Hashable, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Hashable, Iterable, NamedTuple, Sequence, TypeVar
 
 import numpy
 
@@ -14,10 +14,10 @@ from headroom_tools import stats
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.compare import between_runs
+from headroom_tools.compare.between_runs import Runs
 from headroom_tools.compare.types import CellKey
 from headroom_tools.machine.types import Machine
 from headroom_tools.record.cells import Cell, cells_of, of_launches
-from headroom_tools.record.noise import noise_floors
 from headroom_tools.record.types import LadderKey, Launched, Run, key_of as params_key
 from headroom_tools.record.validate import load
 from headroom_tools.show.rows import ABOVE
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[numpy.float64]
-    Moments = tuple[Floats, Floats, Floats]  # count, mean, variance
 
 NEIGHBOURS = 8  # runs beside a side's that are read at most, and the bytes of all sides' neighbours
 NEIGHBOUR_BYTES = 2 << 20
@@ -40,15 +39,15 @@ class Numbers:
     """Columns of a side, a row for each of `keys`; NaN where there is none.
 
     logs: of each launch's time, or of what else its ladder is judged by; where more of that is
-    better, with the other sign, so that less is better everywhere. value: the median over launches,
-    ns: of the times. shape: (rows, launches).
+    better, with the other sign, so that less is better everywhere. runs: what each run makes of
+    them. beside: the same of runs that are not pooled. value: the mean over runs in the unit of the
+    measure, ns: of the times. shape of logs: (rows, launches).
     """
 
     index: dict[CellKey, int]
     logs: Floats
-    count: Floats
-    mean: Floats
-    variance: Floats
+    runs: Runs
+    beside: Floats
     value: Floats
     ns: Floats
 
@@ -57,9 +56,9 @@ class Side(NamedTuple):
     """One side of a comparison.
 
     runs: those pooled, the one that was named first. cells: by CELL, with the launches of all
-    runs. rungs: by ladder (kernel, n, input, threads) the cells that stand in it. spread: measured
-    between runs, by axis, in logs. repeats: further runs that `spread` was taken from, too.
-    withheld: cells left out, as they lie above their ceiling.
+    runs. rungs: by ladder (kernel, n, input, threads) the cells that stand in it. repeats: the
+    names of further runs of the same code, that only tell how far runs lie apart. withheld: cells
+    left out, as they lie above their ceiling.
     """
 
     name: str
@@ -67,9 +66,7 @@ class Side(NamedTuple):
     machine: Machine
     cells: dict[CellKey, Cell]
     rungs: dict[LadderKey, list[Cell]]
-    floors: dict[str, float]
-    spread: dict[str, float]
-    repeats: int
+    repeats: list[str]
     withheld: list[CellKey]
     numbers: Numbers
 
@@ -85,47 +82,62 @@ def key_of(cell: Cell) -> CellKey:
     return cell.kernel["name"], cell.variant, cell.n, cell.input, cell.threads, params
 
 
-def logs(cell: Cell) -> list[float]:
-    """The logarithms of the launches' medians, of what the cell's ladder is judged by."""
-    return [math.log(value) for value in of_launches(cell.measured) if value > 0]
-
-
 def columns(rows: list[Launched]) -> Floats:
     """Values by row and launch; None becomes NaN."""
     return numpy.array(rows, dtype=float) if rows else numpy.zeros((0, 1))
 
 
-def median_of(values: Floats) -> Floats:
-    """Each row's median over the values that are there; NaN for a row without any."""
+def by_run(values: Floats, launches: list[int]) -> list[Floats]:
+    """The columns of each run, of those of all runs one after the other."""
     if not values.size:
-        return numpy.zeros(len(values))
-    ordered = numpy.sort(values, axis=1)  # NaNs go last
-    count = numpy.sum(~numpy.isnan(values), axis=1)
-    rows = numpy.arange(len(values))
-    low = ordered[rows, numpy.maximum(count - 1, 0) // 2]
-    return (low + ordered[rows, numpy.minimum(count // 2, values.shape[1] - 1)]) / 2
+        return [numpy.full((len(values), 1), numpy.nan) for _ in launches]
+    return numpy.split(values, numpy.cumsum(launches)[:-1], axis=1)
 
 
-def moments(values: Floats) -> Moments:
-    """(count, mean, sample variance) of each row's values; NaN where they are too few."""
-    there = ~numpy.isnan(values)
-    count = there.sum(axis=1)
-    with numpy.errstate(invalid="ignore", divide="ignore"):
-        mean = numpy.where(there, values, 0).sum(axis=1) / count
-        deviations = numpy.where(there, values - mean[:, None], 0)
-        variance = (deviations**2).sum(axis=1) / (count - 1)
-    return count, mean, numpy.where(count > 1, variance, numpy.nan)
+def launches_of(runs: list[Run]) -> list[int]:
+    """How many launches each run planned: the columns that are its own."""
+    return [run["plan"]["launches"] for run in runs]
 
 
-def _numbers(cells: dict[CellKey, Cell]) -> Numbers:
-    judged = columns([cell.measured for cell in cells.values()])
+def _signed(cells: Iterable[Cell]) -> Floats:
+    """Logs of what each cell is judged by, so that less is better."""
+    rows = list(cells)
+    judged = columns([cell.measured for cell in rows])
     with numpy.errstate(invalid="ignore"):
         judged[judged <= 0] = numpy.nan
-    signs = numpy.array([[cell.cost(1.0)] for cell in cells.values()]).reshape(-1, 1)
-    logarithms = signs * numpy.log(judged)
+    return signs_of(rows) * numpy.log(judged)
+
+
+def signs_of(cells: Sequence[Cell]) -> Floats:
+    """A column: 1 where less is better, -1 where more is."""
+    return numpy.array([[cell.cost(1.0)] for cell in cells]).reshape(-1, 1)
+
+
+def _numbers(
+    cells: dict[CellKey, Cell], launches: list[int], beside: list[dict[CellKey, Cell]]
+) -> Numbers:
     index = {key: row for row, key in enumerate(cells)}
-    times = median_of(columns([cell.median for cell in cells.values()]))
-    return Numbers(index, logarithms, *moments(logarithms), median_of(judged), times)
+    logs_ = _signed(cells.values())
+    runs = between_runs.joined(
+        [between_runs.of_times(own) for own in by_run(logs_, launches)], len(cells)
+    )
+    apart = numpy.full((len(cells), len(beside)), numpy.nan)
+    for at, table in enumerate(beside):
+        shared = [key for key in cells if key in table]
+        if shared:
+            values, _ = between_runs.of_times(_signed(table[key] for key in shared))
+            apart[[index[key] for key in shared], at] = values
+    # In the unit of the measure: exactly what the ratio is of, so that both agree.
+    signs = signs_of(list(cells.values()))[:, 0]
+    value = numpy.exp(signs * between_runs.mean_of(runs.value))
+    times = columns([cell.median for cell in cells.values()])
+    with numpy.errstate(invalid="ignore"):
+        times = numpy.log(numpy.where(times > 0, times, numpy.nan))
+    own_times = [between_runs.of_times(own)[0] for own in by_run(times, launches)]
+    ns = numpy.exp(between_runs.mean_of(between_runs.joined(
+        [(own, own) for own in own_times], len(cells)
+    ).value))  # fmt: skip
+    return Numbers(index, logs_, runs, apart, value, ns)
 
 
 def configuration(run: Run) -> tuple[object, ...]:
@@ -249,7 +261,7 @@ def _above_ceiling(cell: Cell) -> bool:
 def _side(pool: list[_Loaded], beside: list[_Loaded]) -> Side:
     """A side made of the runs of `pool`; those `beside` only tell how far runs lie apart."""
     runs = [loaded.run for loaded in pool]
-    launches = [run["plan"]["launches"] for run in runs]
+    launches = launches_of(runs)
     read = [_cells(run) for run in runs]
     cells = _pooled([table for table, _ in read], launches)
     rows = _pooled([{(*cell.ladder(), *key_of(cell)): cell for cell in all_} for _, all_ in read],
@@ -262,9 +274,6 @@ def _side(pool: list[_Loaded], beside: list[_Loaded]) -> Side:
     out = [key for key, cell in cells.items() if (*cell.ladder(), *key) in withheld]
     for key in out:
         del cells[key]
-    tables = [_means(table) for table, _ in read]
-    tables += [_means(_cells(loaded.run)[0]) for loaded in beside]
-    spread = between_runs.measured(tables)
     more = f" and {len(pool) - 1} more" if len(pool) > 1 else ""
     return Side(
         safe(pool[0].folder.name, 80) + more,
@@ -272,27 +281,32 @@ def _side(pool: list[_Loaded], beside: list[_Loaded]) -> Side:
         pool[0].machine,
         cells,
         rungs,
-        noise_floors(list(rows.values())),
-        spread,
-        len(beside),
+        [loaded.run["name"] for loaded in beside],
         out,
-        _numbers(cells),
+        _numbers(cells, launches, [_cells(loaded.run)[0] for loaded in beside]),
     )
-
-
-def _means(table: dict[CellKey, Cell]) -> dict[CellKey, tuple[str, float]]:
-    found = {}
-    for key, cell in table.items():
-        values = logs(cell)
-        if values:
-            found[key] = cell.kernel["axis"], math.fsum(values) / len(values)
-    return found
 
 
 def read_side(folder: Path) -> Side:
     """The run in `folder` by itself; neighbours that agree only tell the spread between runs."""
     loaded = _load(folder)
     return _side([loaded], _neighbours(loaded, {loaded.folder}, [ALL_NEIGHBOUR_BYTES]))
+
+
+def read_alone(folder: Path) -> Side:
+    """The run in `folder` and nothing beside it."""
+    return _side([_load(folder)], [])
+
+
+def same_code(one: Side, other: Side) -> bool:
+    """Whether two runs measured one commit, built alike, on one machine: repeats, however they are
+    labelled."""
+    return (
+        one.run["commit"] == other.run["commit"]
+        and one.run["changed"] == other.run["changed"]
+        and configuration(one.run) == configuration(other.run)
+        and _fingerprint(one.machine) == _fingerprint(other.machine)
+    )
 
 
 def read_sides(folders: list[Path], pool: bool = True) -> list[Side]:
@@ -326,12 +340,6 @@ def read_sides(folders: list[Path], pool: bool = True) -> list[Side]:
         )
         made.append(_side(group, beside) if alone else _side(group + beside, []))
     return made
-
-
-def spread_of(side_: Side, axis: str) -> float:
-    """The half-width, in logs, that covers 95% of what a side's mean strays between runs."""
-    one = side_.spread.get(axis, between_runs.default(axis))
-    return one / math.sqrt(len(side_.runs))
 
 
 def label_of(side_: Side) -> str:

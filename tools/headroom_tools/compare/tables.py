@@ -5,9 +5,11 @@ Cells are plain text, or (text, verdict) where a verdict colours them. Nothing i
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Optional, Sequence
 
 from headroom_tools.base.text import three_digits, time_of, value_of
+from headroom_tools.compare.between_runs import MOST_RUNS
 from headroom_tools.compare.differs import facts
 from headroom_tools.compare.rows import key_of_row
 from headroom_tools.compare.sides import Side, key_of
@@ -75,7 +77,7 @@ def _best_pairs(tree: Comparison) -> dict[LadderKey, Pair]:
 
 def ladder_views(base: Side, trees: list[Comparison], everything: bool) -> list[LadderView]:
     """The ladders of BASE by axis and kernel: the baseline and the best, or every rung."""
-    shared = {key_of_row(row) for tree in trees for row in tree["rows"]}
+    leans = {key_of_row(row): row["axis"] for tree in reversed(trees) for row in tree["rows"]}
     by_tree = [_best_pairs(tree) for tree in trees]
     views = []
     for where, rungs in base.rungs.items():
@@ -86,14 +88,14 @@ def ladder_views(base: Side, trees: list[Comparison], everything: bool) -> list[
         for cell in rungs:
             key = key_of(cell)
             own = base.cells.get(key)
-            if key not in shared or own is None or own.ladder_threads != cell.ladder_threads:
+            if key not in leans or own is None or own.ladder_threads != cell.ladder_threads:
                 continue  # the one-thread row of a sweep is shown once, in its own ladder
             if everything or not best or key in best or cell.is_baseline(cell.baseline):
                 keys.append(key)
         if keys:
             first = rungs[0]
             measure = "" if first.by_time else f"judged by {first.measure_told}"
-            views.append(LadderView(kernel["axis"], kernel, first.label, measure, keys, pairs))
+            views.append(LadderView(leans[keys[0]], kernel, first.label, measure, keys, pairs))
     return sorted(views, key=lambda view: view.axis)
 
 
@@ -151,6 +153,35 @@ def marked(row: Row | None) -> str:
     if row is None:
         return "-"
     return f"{factor(row['ratio'])} {MARKS.get(row['verdict'] or '', ' ')}"
+
+
+def verdict(row: Row) -> str:
+    """The verdict; where it is open, with the runs a side that would show 5%: `unresolved (3)`."""
+    if row["verdict"] != "unresolved":
+        return row["verdict"] or ""
+    return f"unresolved ({_runs(row)})"
+
+
+def _runs(row: Row) -> str:
+    return str(row["runs_for_5_percent"] or f"over {MOST_RUNS}")
+
+
+def needed(trees: Sequence[Comparison]) -> str:
+    """What would resolve the unresolved rows; nothing where there are none."""
+    runs = sorted(
+        row["runs_for_5_percent"] or math.inf
+        for tree in trees
+        for row in tree["rows"]
+        if row["verdict"] == "unresolved"
+    )
+    if not runs:
+        return ""
+    typical = runs[(len(runs) - 1) // 2]
+    told = f"over {MOST_RUNS}" if math.isinf(typical) else f"{typical:.0f}"
+    return (
+        "unresolved (N): to see 5% here takes N runs a side (found 4 times of 5); in half of the "
+        f"{len(runs):,} unresolved rows {told} or fewer"
+    )
 
 
 def summary(tree: Comparison) -> str:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from headroom_tools.base import terminal
 from headroom_tools.base.text import safe, shortened, three_digits
-from headroom_tools.compare import tables
+from headroom_tools.compare import clock, tables
 from headroom_tools.compare.sides import Side, label_of
 from headroom_tools.compare.types import Axis, CellKey, Comparison, Row
 from headroom_tools.show.rows import MOVED
@@ -37,9 +37,10 @@ def _heading(base: Side, news: list[Side], to: Console) -> None:
             if len(side.runs) > 1:
                 names = ", ".join(run["name"] for run in side.runs)
                 terminal.paragraph(to, f"{len(side.runs)} runs that agree, pooled: {names}", "dim")
-            elif side.spread:
-                count = side.repeats
-                told = f"{side.name}: {count} more runs beside it tell how far its runs lie apart"
+            elif side.repeats:
+                more = len(side.repeats)
+                told = f"{more} more run{'s'[: more > 1]} beside it tell how far its runs lie apart"
+                told = f"{side.name}: {told}"
                 terminal.paragraph(to, told, "dim")
 
 
@@ -73,6 +74,11 @@ def _warnings(news: list[Side], trees: list[Comparison], to: Console) -> None:
     for at, tree in enumerate(trees):
         for line in tree["warnings"]:
             whose.setdefault(line, []).append(tables.letters(at))
+    for at, tree in enumerate(trees):
+        line = clock.told(tree["clock"])
+        if line:
+            name = f"{tables.letters(at)}: " if len(news) > 1 else ""
+            terminal.paragraph(to, name + line, "", 0)
     for line, names in whose.items():
         told = f"{', '.join(names)}: " if len(names) < len(news) else ""
         terminal.paragraph(to, f"! {told}{line}", "yellow", 0)
@@ -112,7 +118,7 @@ class _Headings:
 
     def before(self, view: tables.LadderView) -> None:
         if view.axis != self._axis:
-            self._axis = view.axis
+            self._axis, self._kernel = view.axis, ""
             self._table.heading()
             self._table.heading((view.axis, "bold underline"))
         if view.kernel["name"] != self._kernel:
@@ -142,7 +148,7 @@ def _kernels_pair(base: Side, tree: Comparison, everything: bool, to: Console) -
                 tables.judged(row, True),
                 (tables.factor(row["ratio"]), "bold"),
                 tables.interval(row),
-                (row["verdict"] or "", terminal.VERDICT_STYLE.get(row["verdict"] or "", "")),
+                (tables.verdict(row), terminal.VERDICT_STYLE.get(row["verdict"] or "", "")),
             )
         change = tables.change_of(view.pairs[0])
         if change is not None:
@@ -247,6 +253,9 @@ def print_all(
         moved = any(row["verdict"] in MOVED for row in tree["rows"])
         name = f"{tables.letters(at)}: " if len(news) > 1 else ""
         to.print(Text(name + tables.summary(tree), style="bold" if moved else ""), soft_wrap=True)
+    open_ = tables.needed(trees)
+    if open_:
+        terminal.paragraph(to, open_, "dim", 0)
     if not everything:
         text = "each ladder's baseline and its best on a side are shown; --all shows every variant"
         to.print(Text(text, style="dim"), soft_wrap=True)

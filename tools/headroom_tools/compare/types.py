@@ -12,7 +12,10 @@ CellKey = tuple[str, str, int, str, int, ParamsKey]
 
 class Row(_Cell):
     """A cell on both sides. ratio: base's time over new's, or of another measure how much better
-    new's is; lo, hi: its interval. base_value, new_value: of the measure, in its unit."""
+    new's is; lo, hi: its interval. base_value, new_value: of the measure, in its unit. adjusted: p
+    of a difference beyond the band to that side, adjusted for the whole family. run_spread: the
+    standard deviation of a run, in logs. runs_for_5_percent: the runs a side that would show 5%;
+    None where too many."""
 
     axis: str
     measure: str
@@ -25,6 +28,9 @@ class Row(_Cell):
     lo: float | None
     hi: float | None
     verdict: str | None
+    adjusted: float | None
+    run_spread: float | None
+    runs_for_5_percent: int | None
     role: str
     lacks: list[str]
     base_ns_per_item: float
@@ -45,6 +51,8 @@ class LadderRow(_Cell):
     lo: float | None
     hi: float | None
     change: str | None
+    adjusted: float | None
+    runs_for_5_percent: int | None
 
 
 class Index(TypedDict):
@@ -92,9 +100,10 @@ class FactRow(TypedDict):
 
 
 class Spread(TypedDict):
-    """How far runs lie apart in an axis, in logs."""
+    """How far runs lie apart in an axis, in logs: what covers 95% of a side's values of a typical
+    cell. measured: by runs of this side, too; else it is only what such machines showed."""
 
-    half_width: float
+    half_width: float | None
     measured: bool
 
 
@@ -107,6 +116,14 @@ class SideOf(TypedDict):
     spread: dict[str, Spread]
 
 
+class Clock(TypedDict):
+    """The core clock that each side's own probe saw, in Hz. ratio: NEW's over BASE's."""
+
+    base_hz: float
+    new_hz: float
+    ratio: float
+
+
 class Comparison(TypedDict):
     """`compare --json` of one NEW."""
 
@@ -116,3 +133,4 @@ class Comparison(TypedDict):
     warnings: list[str]
     ladders: list[LadderRow]
     sides: list[SideOf]
+    clock: Clock | None

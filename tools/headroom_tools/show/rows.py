@@ -135,7 +135,7 @@ def _rebased(cells: list[Cell], baseline: str | None) -> list[tuple[Cell, str | 
 
 
 def rows_of(run: Run, baseline: str | None = None, band: float = BAND) -> list[Row]:
-    """All rows of a run. A verdict's band is `band` or its class's noise floor, the larger.
+    """All rows of a run. A claim lies outside of `band` and of its class's noise floor.
 
     Placebos are judged by `band` alone: a verdict there says that the run is not to be trusted.
     """
@@ -159,7 +159,6 @@ def rows_of(run: Run, baseline: str | None = None, band: float = BAND) -> list[R
         ns = _middle(cell.median)
         is_base = speedup is None and cell.is_baseline(base) and not cell.kernel["probe"]
         floor = 1.0 if cell.kernel["placebo"] else floors.get(cell.kernel["noise_class"], 1.0)
-        edge = max(band, floor - 1)
         rows.append(
             Row(
                 cell=cell,
@@ -171,7 +170,7 @@ def rows_of(run: Run, baseline: str | None = None, band: float = BAND) -> list[R
                 hi=speedup.hi if speedup else None,
                 coverage=speedup.coverage if speedup else None,
                 detected=None if not speedup or adjusted is None else adjusted < stats.ALPHA,
-                verdict=stats.verdict(speedup.intervals, edge) if speedup else None,
+                verdict=stats.verdict(speedup.intervals, band, floor) if speedup else None,
                 share=share_of(cell),
                 over_standard=_over_standard(cell, standards.get(cell.ladder())),
                 break_even_calls=_break_even(cell, base_ns.get(cell.ladder()), ns),
