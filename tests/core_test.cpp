@@ -144,7 +144,7 @@ TEST_CASE("each axis has its word, and the placebo whose spread is its noise") {
 }
 
 TEST_CASE("an input that only tests use is an input, and sources are told by folder and name") {
-  Kernel kernel = describe(metadata("g/inputs"), faulty::kPair<faulty::naive>);
+  Kernel kernel = describe(faulty::metadata("g/inputs"), faulty::kPair<faulty::naive>);
   const Setting asked{16, "hard", 1};
   CHECK(internal::with_known_input("g/k", {"easy"}, {"hard"}, asked).input.text() == "hard");
   CHECK_THROWS_AS(internal::with_known_input("g/k", {"easy"}, {}, asked), std::invalid_argument);
