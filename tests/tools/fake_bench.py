@@ -3,7 +3,8 @@
 
 Times are made up from the kernel, variant, size and launch. FAKE_MODE makes it misbehave, as
 `KIND:KERNEL[:LAUNCH]` (a comma between several): crash, hang, mismatch, truncate, silent, nospace,
-slow (set-up of 3 s claimed), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift, biased
+slow (set-up of 3 s claimed), slowest (the same,
+from n 65,536 on), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift, biased
 (the copy is 10% slower), counters (of a machine that has some), busy (another program has the
 core), busyonce (but only the first time that a launch is started), slowcore (the sentinel is 20%
 slower), slowcoreonce, hot (it is from this launch on), nosentinel (as programs were before they had
@@ -348,7 +349,8 @@ def main():
             "params": planned["params"], "failed": failed,
             "group": 0, "baseline": "naive", "clock": "wall" if planned["threads"] > 1 else "cpu",
             "working_set": 4 * planned["n"], "empty_wall_ns": 33.0, "empty_cpu_ns": 574.0,
-            "skipped_rounds": 0, "setup_s": 3.0 if mode("slow", name, launch) else 0.001,
+            "skipped_rounds": 0, "setup_s": 3.0 if mode("slow", name, launch)
+            or (mode("slowest", name, launch) and planned["n"] >= 65536) else 0.001,
             "seconds": 0.01, "status": what, "message": message,
             "arms": arms if what == "ok" else [],
         })  # fmt: skip

@@ -287,7 +287,7 @@ def test_both_sides_follow_one_plan():
     ]  # fmt: skip
     # 60 calls of 10 us, and as much again for warming, are 1.2 ms: 20 of them fit into 25 ms.
     assert ladder["rounds"] == 20
-    assert fitted.seconds == pytest.approx(2 * (0.05 + 0.01 + 0.025), rel=0.05)
+    assert fitted.seconds == pytest.approx([2 * (0.01 + 0.025)], rel=0.05)
     again = plan.fit("simd/sum", (_pilot(20, 50, 5_000), _pilot(10, 60, 10_000)), False)
     assert again.plan["ladders"] == fitted.plan["ladders"]
 
@@ -319,11 +319,26 @@ def test_a_slow_set_up_is_left_out_where_no_one_asked_for_it():
 
 
 def test_as_many_pairs_as_a_minute_takes():
-    assert plan.pairs(0.2, True) == 200
-    assert plan.pairs(0.5, True) == 120
-    assert plan.pairs(2.5, True) == 24
-    assert plan.pairs(2.6, True) == 22
-    assert plan.pairs(30.0, True) == plan.PAIRS_MIN == plan.pairs(1.0, False)
+    for seconds, pairs in ((0.1, 200), (0.4, 120), (2.4, 24), (2.5, 22), (30.0, plan.PAIRS_MIN)):
+        found = plan.schedule({"simd/sum": [seconds]}, None, True)
+        assert found.pairs == pairs and found.every == {"simd/sum": [1]}
+        assert found.seconds == pytest.approx(pairs * (seconds + 0.1))
+    assert plan.schedule({"simd/sum": [0.1]}, None, False).pairs == plan.PAIRS_MIN
+    assert plan.schedule({"simd/sum": [9.0]}, 34, True).pairs == 34
+
+
+def test_what_takes_long_takes_part_in_fewer_pairs():
+    found = plan.schedule({"simd/sum": [0.1, 1.0]}, None, True)
+    assert found.every == {"simd/sum": [1, 5]}
+    assert found.pairs == 150 and found.seconds == pytest.approx(60)
+    whole = {"kernel": "simd/sum", "ladders": ["small", "large"]}
+    did = [found.plan_of(whole, pair)["ladders"] for pair in range(1, 151)]
+    assert all("small" in ladders for ladders in did)
+    large = [pair for pair, ladders in enumerate(did, 1) if "large" in ladders]
+    assert large == [pair for at in range(1, 151, 10) for pair in (at, at + 1)]
+    # Where there are few pairs, it is in all of them, or in ten.
+    assert plan.schedule({"simd/sum": [0.1, 1.0]}, 12, True).every == {"simd/sum": [1, 1]}
+    assert plan.schedule({"simd/sum": [0.1, 9.0]}, 40, True).every == {"simd/sum": [1, 4]}
 
 
 # --- whole comparisons
@@ -374,6 +389,20 @@ def test_launches_take_turns_and_pairs_are_adjacent(headroom):
     assert list((headroom.root / "build" / "scratch").iterdir()) == []
     assert [path.name for path in record.find(str(next(
         (headroom.root / "build" / "ab-runs").iterdir()))).parent.iterdir()] == ["ab.json"]
+
+
+def test_a_ladder_that_takes_long_is_in_fewer_pairs(headroom):
+    done = headroom(
+        "ab", "simd:AVX2", "simd:SSE4", "--filter", "^simd/sum$", "--pairs", "20",
+        FAKE_MODE="slowest:simd/sum",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "measured in fewer pairs, in 10 at least" in done.stdout
+    naive = {cell["n"]: cell for cell in kept(headroom)["cells"] if cell["variant"] == "naive"}
+    assert None not in naive[4096]["base"] + naive[4096]["new"]
+    for side in ("base", "new"):
+        took = [pair for pair, ns in enumerate(naive[65536][side], 1) if ns is not None]
+        assert took == [1, 2, 5, 6, 9, 10, 13, 14, 17, 18]
 
 
 def test_a_disturbed_pair_is_measured_again_as_a_pair(headroom):

@@ -81,6 +81,8 @@ def rows_of(tree: Ab, band: float) -> list[Row]:
         needed = None
         if found and verdict == "unresolved":
             needed = _needed(found.intervals, pairs, band)
+            if needed is not None:  # it takes part in that share of all pairs
+                needed = math.ceil(needed * tree["done"] / pairs / 2) * 2
         rows.append(
             Row(
                 kernel,

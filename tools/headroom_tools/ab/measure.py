@@ -90,6 +90,7 @@ class Comparison:
         # Started by names of one length, on which the place of a program's stack depends.
         self._sides = tuple(self._linked(at, side) for at, side in enumerate(sides))
         self._plans: dict[str, KernelPlan] = {}
+        self._schedule = planning.Schedule(0, {}, 0.0)
         self._launches: tuple[dict[LaunchKey, Launch], ...] = ({}, {})
         self._tree = self._head(selected.only)
 
@@ -177,14 +178,15 @@ class Comparison:
         """Pilots and pairs. KeyboardInterrupt leaves what was measured on disk."""
         try:
             with self._report:
-                seconds = self._pilots()
-                asked = self._wanted.pairs
-                self._tree["pairs"] = asked or planning.pairs(seconds, bool(self._wanted.filter))
+                costs = self._pilots()
+                limited = bool(self._wanted.filter)
+                self._schedule = planning.schedule(costs, self._wanted.pairs, limited)
+                self._tree["pairs"] = self._schedule.pairs
                 self._report.line(
-                    f"{self._tree['pairs']} pairs of launches, {len(self._plans)} kernels, about "
-                    f"{duration(seconds * self._tree['pairs'])}"
+                    f"{self._schedule.pairs} pairs of launches, {len(self._plans)} kernels, about "
+                    f"{duration(self._schedule.seconds)}"
                 )
-                self._passes(seconds)
+                self._passes()
             self._tree["stopped"] = False
             return self._tree
         finally:
@@ -199,12 +201,12 @@ class Comparison:
         again = f"`headroom ab --show {paths.shown(self.folder)}` judges them"
         return f"{done} of {self._tree['pairs']} pairs are kept; {again}"
 
-    def _pilots(self) -> float:
-        """Checks each side's answers and fits one plan; returns the seconds that all pairs of a
-        pass take."""
+    def _pilots(self) -> dict[str, list[float]]:
+        """Checks each side's answers and fits one plan; returns the seconds that a pair takes, by
+        kernel and ladder."""
         names = list(self._selected)
         self._report.stage(f"pilots: check and plan {len(names)} kernels on both sides")
-        total = 0.0
+        costs = {}
         for position, name in enumerate(names):
             self._report.update(f"pilots {name}", 0.1 * position / len(names), None)
             trees = []
@@ -221,18 +223,18 @@ class Comparison:
             self._tree["left_out"] += fitted.left_out
             if fitted.plan is not None:
                 self._plans[name] = fitted.plan
-                total += fitted.seconds
+                costs[name] = fitted.seconds
         if not self._plans:
             told = [f"{one['what']}: {one['why']}" for one in self._tree["only"]]
             told += [f"{one['kernel']}: {one['message']}" for one in self._tree["failures"]]
             raise HeadroomError(
                 f"nothing could be measured on both sides: {'; '.join(told[:3]) or 'no ladder'}", 1
             )
-        return total
+        return costs
 
-    def _passes(self, seconds: float) -> None:
+    def _passes(self) -> None:
         """All pairs, one pass through the kernels after the other."""
-        count = self._tree["pairs"]
+        count = self._schedule.pairs
         began = time.monotonic()
         for pair in range(1, count + 1):
             order = list(self._plans)
@@ -241,7 +243,7 @@ class Comparison:
                 if self._given_up(name, pair):
                     continue
                 done = (pair - 1 + position / len(order)) / count
-                left = seconds * count * (1 - done)
+                left = self._schedule.seconds * (1 - done)
                 if done > 0.1:
                     left = (time.monotonic() - began) / done * (1 - done)
                 self._report.update(f"pair {pair}/{count} {name}", 0.1 + 0.9 * done, left)
@@ -260,11 +262,12 @@ class Comparison:
     def _measured(self, name: str, pair: int, left: float | None) -> tuple[Launch, Launch]:
         """One launch of each side, one right after the other."""
         first = self._first_side(name, pair)
+        plan = self._schedule.plan_of(self._plans[name], pair)
         trees: dict[int, Launch] = {}
         for at in (first, 1 - first):
             usual = self._launches[at][name, 0]["seconds"]
             limit = max(LAUNCH_LIMIT_S, 10 * usual)
-            trees[at] = self._launch(at, name, pair, self._plans[name], limit, left)
+            trees[at] = self._launch(at, name, pair, plan, limit, left)
         return trees[0], trees[1]
 
     def _pair(self, name: str, pair: int, left: float | None) -> None:

@@ -115,6 +115,9 @@ def lines_of(tree: Ab, rows: list[judge.Row], band: float) -> Lines:
             f"{failure['side']} failed: {failure['kernel']}, pair {failure['pair']}: "
             f"{failure['kind']}: {failure['message']}"
         )
+    fewest = min((row.pairs for row in rows), default=tree["done"])
+    if fewest < tree["done"] and not tree["failures"]:
+        remarks.append(f"what takes long was measured in fewer pairs, in {fewest} at least")
     again = sum(row["attempts"] > 1 for row in tree["launches"]) // 2
     still = sum(row["disturbed"] > 1 for row in tree["launches"])
     if again or still:

@@ -6,6 +6,7 @@ they would be part of the difference; so both sides follow one plan.
 
 from __future__ import annotations
 
+import operator
 import re
 from statistics import median
 from typing import NamedTuple, Optional, cast
@@ -33,6 +34,7 @@ PROFILE = planning.PROFILES[SIZES_OF]._replace(budget_s=0.025, rounds_max=40)
 TIME_S = 60.0  # that the pairs may take where there is a filter
 PAIRS_MIN = 10
 PAIRS_MAX = 200
+STEP_MAX = 8  # of the pairs, the part in which a ladder is measured that takes long
 PAIRS_LEAST = 6  # below it there is no interval, and no verdict
 _SELFCHECK = ("selfcheck/", "^selfcheck/")
 
@@ -146,10 +148,11 @@ def _variants(name: str, catalogues: Catalogues) -> list[Only]:
 
 
 class Fitted(NamedTuple):
-    """A kernel's plan for both sides, None where they share no cell; seconds that a pair takes."""
+    """A kernel's plan for both sides, None where they share no cell; seconds that a pair takes, by
+    ladder of the plan."""
 
     plan: Optional[KernelPlan]
-    seconds: float
+    seconds: list[float]
     only: list[Only]
     left_out: list[str]
 
@@ -217,7 +220,7 @@ def fit(kernel: str, pilots: Pilots, keep_slow: bool) -> Fitted:
         if plans[at] is not None:
             why = f"failed in {NAMES[1 - at]}: {pilots[1 - at]['message'] or 'no ladder was fit'}"
             only = [Only(side=NAMES[at], what=kernel, why=safe(why))]
-        return Fitted(None, 0.0, only, [])
+        return Fitted(None, [], only, [])
     only, left_out = [], []
     planned = [
         {(planning.key_of_ladder(kernel, one), one["group"]): one for one in plan["ladders"]}
@@ -230,7 +233,7 @@ def fit(kernel: str, pilots: Pilots, keep_slow: bool) -> Fitted:
             if key not in planned[1 - at]:
                 what = where_text(kernel, ladder)
                 only.append(Only(side=side, what=what, why=f"failed in {NAMES[1 - at]}"))
-    kept, seconds = [], 2 * planning.START_S
+    kept, seconds = [], []
     for key, base in planned[0].items():
         new = planned[1].get(key)
         if new is None:
@@ -256,9 +259,9 @@ def fit(kernel: str, pilots: Pilots, keep_slow: bool) -> Fitted:
         found = (measured[0][key], measured[1][key])
         joint, cost = _joint((base, new), found, shared, PROFILE.budget_s)
         kept.append(joint)
-        seconds += 2 * (setup + cost)
+        seconds.append(2 * (setup + cost))
     if not kept:
-        return Fitted(None, 0.0, only, left_out)
+        return Fitted(None, [], only, left_out)
     plan = plans[0].copy()
     plan["ladders"] = kept
     return Fitted(plan, seconds, only, left_out)
@@ -283,10 +286,48 @@ def _ran_beside(variant: str, where: LadderKey, measured: dict[Group, Output]) -
     return False
 
 
-def pairs(seconds: float, limited: bool) -> int:
-    """How many pairs are measured that take `seconds` each: an even number, so that each side is
-    first equally often. limited: whether the time is."""
-    if not limited:
-        return PAIRS_MIN
-    fitting = int(TIME_S / max(seconds, 1e-3)) // 2 * 2
-    return max(PAIRS_MIN, min(PAIRS_MAX, fitting))
+class Schedule(NamedTuple):
+    """pairs: of launches. every: by kernel and ladder of its plan, in which pairs it takes part: 1:
+    in all, 2: in every second two, ... seconds: that all of it takes."""
+
+    pairs: int
+    every: dict[str, list[int]]
+    seconds: float
+
+    def plan_of(self, whole: KernelPlan, pair: int) -> KernelPlan:
+        """What the launches of a pair do. Two pairs, one after the other, do the same: each side is
+        first in one of them."""
+        every = self.every[whole["kernel"]]
+        own = whole.copy()
+        own["ladders"] = [
+            ladder
+            for ladder, step in zip(whole["ladders"], every)
+            if (pair - 1) // 2 % step == 0
+        ]
+        return own
+
+
+def schedule(costs: dict[str, list[float]], asked: int | None, limited: bool) -> Schedule:
+    """How many pairs are measured, and which ladders take part in each.
+
+    A ladder that takes long takes part in fewer pairs, or a size of 64 MiB would leave no time for
+    the pairs that cells in caches need. costs: as Fitted has them. asked: so many pairs, None for
+    as many as there is time for. limited: whether the time is.
+    """
+    start = 2 * planning.START_S
+    every = {
+        name: [min(STEP_MAX, max(1, int(one / (start + min(own))))) for one in own]
+        for name, own in costs.items()
+    }
+
+    def each_s() -> float:
+        parts = [sum(map(operator.truediv, own, every[name])) for name, own in costs.items()]
+        return start * len(costs) + sum(parts)
+
+    pairs = asked or PAIRS_MIN
+    if asked is None and limited:
+        fitting = int(TIME_S / max(each_s(), 1e-3)) // 2 * 2
+        pairs = max(PAIRS_MIN, min(PAIRS_MAX, fitting))
+    most = max(1, pairs // PAIRS_MIN)
+    every = {name: [min(one, most) for one in own] for name, own in every.items()}
+    return Schedule(pairs, every, pairs * each_s())

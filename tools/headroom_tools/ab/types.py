@@ -37,7 +37,7 @@ class Kernel(TypedDict):
 
 class Cell(TypedDict):
     """A cell that both sides have; kernel: an index. base, new: what a pair's launch came to by the
-    kernel's measure, None where it gave nothing; value n of both is of pair n."""
+    kernel's measure, None where it gave nothing or took no part; value n of both is of pair n."""
 
     kernel: int
     variant: str
