@@ -3,12 +3,12 @@
 
 Times are made up from the kernel, variant, size and launch. FAKE_MODE makes it misbehave, as
 `KIND:KERNEL[:LAUNCH]` (a comma between several): crash, hang, mismatch, truncate, silent, nospace,
-slow (set-up of 3 s claimed), slowest (the same,
-from n 65,536 on), heavy (rounds of 1 s claimed), sleep (0.2 s a launch), drift, biased
-(the copy is 10% slower), counters (of a machine that has some), busy (another program has the
-core), busyonce (but only the first time that a launch is started), slowcore (the sentinel is 20%
-slower), slowcoreonce, hot (it is from this launch on), nosentinel (as programs were before they had
-one), throws (variant `better` fails, the others go on).
+slow (set-up of 3 s claimed), slowest (the same, from n 65,536 on), heavy (rounds of 1 s claimed),
+sleep (0.2 s a launch), drift, biased (the copy is 10% slower), counters (of a machine that has
+some), busy (another program has the core), busyonce (but only the first time that a launch is
+started), slowcore (the sentinel is 20% slower), slowcoreonce, hot (it is from this launch on),
+nosentinel (as programs were before they had one), throws (variant `better` fails, the others go
+on).
 FAKE_LOG names a file to which each start is appended. FAKE_MORE adds the kernels of MORE: a
 standard rung and what is built, promises, and what is judged by another measure than time.
 FAKE_SERVED adds a kernel that needs the fixture redis; the mode `shutdown` ends that server.
