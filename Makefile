@@ -119,7 +119,7 @@ help:
 	@echo '                (FILTER=REGEX: some of them, LIST=1: only print them)'
 	@echo 'make lint       shellcheck, flake8, mypy, clang-tidy (FULL=1: of kernels and tests too)'
 	@echo 'make format     format every tracked .h and .cpp by .clang-format'
-	@echo 'make clean      remove what was built, except build/runs; clean-all removes that too'
+	@echo 'make clean      remove what was built; clean-all removes build/runs and build/ab-runs too'
 	@echo
 	@echo 'bench takes PROFILE=smoke|quick|standard|thorough  FILTER=REGEX  LABEL=NAME  MACHINE=NAME'
 	@echo '            CHANGED=ram,disk  SCRATCH=FOLDER  SIMD_TARGET=NAME  PRESET=native'
@@ -289,7 +289,8 @@ format:
 	@git ls-files -z -- '*.h' '*.cpp' | xargs -0 clang-format -i
 
 clean:
-	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +; fi
+	@if [ -d build ]; then \
+	  find build -mindepth 1 -maxdepth 1 ! -name runs ! -name ab-runs -exec rm -rf {} +; fi
 
 clean-all:
 	@rm -rf build
