@@ -14,6 +14,7 @@ import time
 
 import pytest
 from conftest import CHECKOUT, HERE, Headroom
+from generated import golden_pair
 
 from headroom_tools import stats
 from headroom_tools.ab import builds, judge, output, plan, record, sides
@@ -504,6 +505,7 @@ def test_a_damaged_comparison_is_refused(headroom):
         text.replace('"done":6', '"done":7'),
         text.replace('"kind":"simd"', '"kind":"magic"'),
         text.replace('"variant":"naive"', '"variant":"../naive"'),
+        text.replace('"headroom-machine"', '"machine"'),
     ):
         assert damage != text
         path.write_text(damage)
@@ -536,7 +538,7 @@ def _samples(pairs: int, effect: float, spread: float) -> dict:
     return {
         "format": "headroom-ab", "version": 1, "name": "x", "started": "2026-01-01T00:00:00Z",
         "seconds": 1.0, "stopped": False, "kind": "rev", "filter": None, "budget_s": 0.05,
-        "rounds_max": 60, "seed": 1, "machine": {"format": "headroom-machine", "slug": "m"},
+        "rounds_max": 60, "seed": 1, "machine": golden_pair()[1],
         "base": facts, "new": facts, "launches": [], "only": [], "left_out": [], "failures": [],
         "notes": [], **tree,
     }  # fmt: skip

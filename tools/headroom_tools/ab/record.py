@@ -86,6 +86,7 @@ def load(path: Path) -> Ab:
             shown, field, error.message.split(" ", 1)[-1], _CURE
         ) from None
     ab = cast(Ab, tree)
+    validate.machine_tree(ab["machine"], shown)
     for index, cell in enumerate(ab["cells"]):
         if cell["kernel"] >= len(ab["kernels"]) or not (
             len(cell["base"]) == len(cell["new"]) == ab["done"]

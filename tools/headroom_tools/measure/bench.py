@@ -119,25 +119,35 @@ def start(
     began = time.monotonic()
     parent = os.getpid()
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
+        process = None
         try:
-            process = subprocess.Popen(
-                [str(program), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env=_surroundings(environment),
-                start_new_session=True,
-                # Or the process of a killed run would go on measuring.
-                preexec_fn=lambda: processes.die_with(parent, signal.SIGKILL),
-            )
+            # Python drops what is raised between fork and exec: a Ctrl-C there would be lost.
+            with processes.uninterrupted() as interruptible:
+
+                def prepare() -> None:
+                    interruptible()
+                    # Or the process of a killed run would go on measuring.
+                    processes.die_with(parent, signal.SIGKILL)
+
+                process = subprocess.Popen(
+                    [str(program), *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    env=_surroundings(environment),
+                    start_new_session=True,
+                    preexec_fn=prepare,
+                )
+            in_time = _wait(process, limit, tick)
         except OSError as error:
+            if process is not None:
+                raise
             raise HeadroomError(
                 f"{paths.shown(program)}: cannot be run: {error.strerror}; {_REBUILD}"
             ) from None
-        try:
-            in_time = _wait(process, limit, tick)
         finally:
-            _kill(process)
+            if process is not None:
+                _kill(process)
     seconds = time.monotonic() - began
     now_stolen, now_ticks = steal_ticks()
     steal = (now_stolen - stolen) / max(1, now_ticks - ticks)
