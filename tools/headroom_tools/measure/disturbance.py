@@ -15,13 +15,7 @@ from typing import NamedTuple, TypedDict
 
 from headroom_tools.base.text import five
 from headroom_tools.measure import readings
-from headroom_tools.measure.types import (
-    CatalogueKernel,
-    Conditions,
-    Launch,
-    LaunchKey,
-    Output,
-)
+from headroom_tools.measure.types import CatalogueKernel, Conditions, Launch, LaunchKey, Output
 from headroom_tools.record import sentinel
 from headroom_tools.record.types import Launched
 
@@ -45,15 +39,15 @@ def read(out: Output) -> Conditions | None:
         return None
     spent = [readings.number(told.get(f"{name}_s")) for name in ("waited", "stolen", "others")]
     waited, stolen, others = (None if value is None else value / seconds for value in spent)
-    told_ = readings.of(out)
+    own = readings.of(out)
     return {
         "seconds": seconds,
         "waited": waited,
         "stolen": stolen,
         "others": others,
         "switches": None if switches is None else int(switches),
-        "sentinel": median(told_["ns"]) if told_ else None,
-        "sentinel_min": min(told_["ns"]) if told_ else None,
+        "sentinel": median(own["ns"]) if own else None,
+        "sentinel_min": min(own["ns"]) if own else None,
     }
 
 
@@ -149,9 +143,7 @@ class Judge:
         known = [value for value in values if value is not None]
         return median(known) if known else math.inf  # a pilot: nothing to compare it with yet
 
-    def verdict(
-        self, kernel: str, conditions: Conditions | None, start: float = 0.0
-    ) -> Verdict:
+    def verdict(self, kernel: str, conditions: Conditions | None, start: float = 0.0) -> Verdict:
         """What is thought of an attempt. start: of the launch, in seconds since the run's."""
         if conditions is None:
             return Verdict()
@@ -171,6 +163,10 @@ class Judge:
             score = self._slower(kernel, value, start) / sentinel.LIMIT
             worst = max(worst, Verdict(score, "sentinel"), key=lambda one: one.score)
         return worst
+
+    def _kept(self, tree: Launch) -> Verdict:
+        """What is thought of the attempt of a launch that was kept."""
+        return self.verdict(tree["kernel"], tree.get("conditions"), tree.get("start", 0.0))
 
     def _verdicts(self, tree: Launch) -> list[Verdict]:
         """What is thought of a launch's attempts, the one that was kept first."""
@@ -197,19 +193,15 @@ class Judge:
         found = []
         for key, tree in timed.items():
             if tree["status"] == "ok" and tree.get("attempts", 1) == 1:
-                found_ = self.verdict(key[0], tree.get("conditions"), tree.get("start", 0.0))
-                if found_.disturbed:
-                    found.append((-found_.score, key))
+                verdict = self._kept(tree)
+                if verdict.disturbed:
+                    found.append((-verdict.score, key))
         return [key for _, key in sorted(found)[: max(0, allowed)]]
 
     def better(self, first: Launch, again: Launch) -> Launch:
         """What is kept of two attempts: the one under better conditions, or the one that failed."""
         kept, other = first, again
-        scores = [
-            self.verdict(tree["kernel"], tree.get("conditions"), tree.get("start", 0.0)).score
-            for tree in (first, again)
-        ]
-        if again["status"] != "ok" or scores[1] < scores[0]:
+        if again["status"] != "ok" or self._kept(again).score < self._kept(first).score:
             kept, other = again, first
         made = kept.copy()
         made["attempts"] = 2
