@@ -52,11 +52,11 @@ class Prior(NamedTuple):
 # of freedom are about half of the fitted ones: what a fit calls an outlier is a wrong verdict here.
 # No run has measured ladders of storage-sequential and network: theirs are guesses, and wide.
 CELLS = {
-    "scalar": Prior(0.010, 1.0, 3.5),
-    "simd": Prior(0.010, 1.0, 3.5),
-    "cores": Prior(0.010, 0.9, 3.5),
-    "cache": Prior(0.010, 1.2, 2.25),
-    "memory-bandwidth": Prior(0.010, 1.6, 4.0),
+    "scalar": Prior(0.010, 1.0, 3.2),
+    "simd": Prior(0.010, 1.0, 3.2),
+    "cores": Prior(0.010, 0.7, 3.2),
+    "cache": Prior(0.010, 1.2, 2.1),
+    "memory-bandwidth": Prior(0.010, 1.6, 3.5),
     "memory-latency": Prior(0.010, 1.6, 2.0),
     "coherence": Prior(0.010, 1.0, 2.0),
     "storage-sequential": Prior(0.010, 1.5, 3.0),
@@ -82,7 +82,7 @@ LADDERS = {
 SHARED = {
     "scalar": 0.010,
     "simd": 0.008,
-    "cores": 0.007,
+    "cores": 0.004,
     "cache": 0.018,
     "memory-bandwidth": 0.021,
     "memory-latency": 0.035,
@@ -90,7 +90,7 @@ SHARED = {
     "storage-sequential": 0.040,
     "storage-random": 0.040,
     "storage-sync": 0.040,
-    "syscall": 0.010,
+    "syscall": 0.008,
     "network": 0.040,
 }
 # Of a kernel's own part, what the mean of its cells keeps: they err together, but not wholly.
