@@ -10,7 +10,9 @@ run a side has an interval, and more runs only add to what is known.
 
 from __future__ import annotations
 
+import bisect
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 import numpy
@@ -259,7 +261,8 @@ def differences(
 
 def halves(found: Differences) -> Floats:
     """The half-widths of the 95% intervals, in logs; NaN where there is none."""
-    half: Floats = stdtrit(found.freedom, 0.5 + stats.COVERAGE / 2) * found.error
+    known, at = numpy.unique(found.freedom, return_inverse=True)
+    half: Floats = stdtrit(known, 0.5 + stats.COVERAGE / 2)[at] * found.error
     return half
 
 
@@ -286,16 +289,23 @@ def runs_needed(found: Differences, band: float) -> list[int | None]:
     room = math.log1p(EFFECT) - math.log1p(band)
     if room <= 0:  # 5% lies within the band
         return [None] * len(found.mean)
-    runs = numpy.arange(1, MOST_RUNS + 1)
-    # Of each row, the reach with 1, 2, ... runs falls; a search by bisection for all rows at once.
-    low, high = numpy.zeros(len(found.mean), int), numpy.full(len(found.mean), len(runs))
-    while numpy.any(low < high):
-        middle = numpy.minimum((low + high) // 2, len(runs) - 1)
-        count = runs[middle]
-        freedom = found.prior + 2 * count - 2
-        sure = stdtrit(freedom, 0.5 + stats.COVERAGE / 2) + stdtrit(freedom, POWER)
-        with numpy.errstate(invalid="ignore"):
-            enough = sure * found.deviation * numpy.sqrt(2 / count) <= room
-        high = numpy.where((low < high) & enough, middle, high)
-        low = numpy.where((low < high) & ~enough, middle + 1, low)
-    return [int(runs[at]) if at < len(runs) else None for at in low.tolist()]
+    needed: list[int | None] = []
+    for freedom, deviation in zip(found.prior.tolist(), found.deviation.tolist()):
+        if math.isnan(deviation):
+            needed.append(None)
+            continue
+        # The reach falls with more runs: from the last that is small enough back to the first.
+        reach = _reach(freedom)
+        enough = bisect.bisect_right(reach, room / deviation if deviation else math.inf)
+        needed.append(MOST_RUNS + 1 - enough if enough else None)
+    return needed
+
+
+@lru_cache(maxsize=None)
+def _reach(prior_freedom: float) -> list[float]:
+    """Of MOST_RUNS, ..., 2, 1 runs a side: what they would show, in deviations of a run."""
+    runs = numpy.arange(MOST_RUNS, 0, -1)
+    freedom = prior_freedom + 2 * runs - 2
+    sure = stdtrit(freedom, 0.5 + stats.COVERAGE / 2) + stdtrit(freedom, POWER)
+    reach: list[float] = (sure * numpy.sqrt(2 / runs)).tolist()
+    return reach
