@@ -124,7 +124,8 @@ def test_what_the_program_told_is_kept_as_shares():
     """Each by its own name, of the launch's seconds."""
     told = {"seconds": 4, "waited_s": 0.5, "stolen_s": 1, "others_s": 2, "switches": 7}
     kept = disturbance.read({"conditions": told})
-    assert kept == {"seconds": 4.0, "waited": 0.125, "stolen": 0.25, "others": 0.5, "switches": 7}
+    assert kept == {"seconds": 4.0, "waited": 0.125, "stolen": 0.25, "others": 0.5, "switches": 7,
+                    "sentinel": None, "sentinel_min": None}  # fmt: skip
     (columns,) = [disturbance.columns(KERNELS, [_tree("simd/sum", 1, kept)])]
     assert columns["waited"] == [0.125] and columns["stolen"] == [0.25]
     assert columns["others"] == [0.5] and columns["switches"] == [7]

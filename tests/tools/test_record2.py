@@ -154,7 +154,7 @@ def test_compare_takes_the_measure_in_its_direction(tmp_path):
 def test_compare_shows_the_measure(headroom):
     for form in ((), ("--markdown",)):
         text = headroom("compare", golden_run(BASE2), golden_run(NEW2), *form).stdout
-        assert "0.450 ratio" in text and "more is better" in text
+        assert "0.451 ratio" in text and "more is better" in text
 
 
 def test_a_measure_that_changed_its_meaning_is_not_compared(tmp_path):

@@ -8,10 +8,11 @@ import sys
 
 import pytest
 
-from headroom_tools.measure import alone, bench, plan
+from headroom_tools.measure import alone, bench, launched, plan
 from headroom_tools.measure.runner import Run
 
 COORDINATES = {"n": 1, "input": "x", "threads": 1, "params": {}}
+KERNEL = {"name": "a/k", "variants": [{"name": "naive"}, {"name": "fast"}], "fixtures": []}
 
 
 def _ladder(group=0, status="ok", **more):
@@ -28,7 +29,7 @@ def test_a_ladder_with_a_wrong_group_is_not_planned():
     other = {"n": 2}
     out = {"plan": {"ladders": [_planned(0), _planned(1), _planned(0, **other)]}}
     ladders = [_ladder(0), _ladder(1, "mismatch"), _ladder(0, **other)]
-    found = Run._usable_plan("a/k", out, ladders)
+    found = launched.usable_plan("a/k", out, ladders)
     assert [(one["n"], one["group"]) for one in found["ladders"]] == [(2, 0)]
 
 
@@ -37,7 +38,7 @@ def test_a_ladder_without_memory_rounds_or_arms_is_not_planned():
         (_ladder(status="no-memory"), _planned()), (_ladder(), _planned(rounds=0)),
         (_ladder(), _planned(arms=[])),
     ):  # fmt: skip
-        assert Run._usable_plan("a/k", {"plan": {"ladders": [planned]}}, [ladder]) is None
+        assert launched.usable_plan("a/k", {"plan": {"ladders": [planned]}}, [ladder]) is None
 
 
 @pytest.fixture
@@ -45,12 +46,12 @@ def bare_run():
     """A Run that knows its kernels and nothing of a folder."""
     run = object.__new__(Run)
     run._selection = {"a/k": [COORDINATES]}
-    run._kernels = {"a/k": {"variants": [{"name": "naive"}, {"name": "fast"}]}}
+    run._kernels = {"a/k": KERNEL}
     return run
 
 
-def test_what_the_program_may_not_tell(bare_run):
-    bare_run._check_known("a/k", [_ladder(arms=[
+def test_what_the_program_may_not_tell():
+    launched.check_known(KERNEL, [COORDINATES], [_ladder(arms=[
         {"variant": "naive", "probe": ""}, {"variant": "ceiling", "probe": "machine/read"},
     ])])  # fmt: skip
     for ladder, message in (
@@ -61,7 +62,7 @@ def test_what_the_program_may_not_tell(bare_run):
         (_ladder(failed=[{"variant": "other"}]), "the catalogue lacks"),
     ):
         with pytest.raises(ValueError, match=message):
-            bare_run._check_known("a/k", [ladder])
+            launched.check_known(KERNEL, [COORDINATES], [ladder])
 
 
 class _Quiet:
@@ -163,7 +164,7 @@ def test_each_run_draws_its_own_chance(tmp_path, monkeypatch, bare_run):
     monkeypatch.setattr(bench, "launch", launch)
     bare_run._scratch = bare_run._work = bare_run._folder = tmp_path
     bare_run._selection = {name: [{**COORDINATES, "scratch_bytes": 0}] for name in ("a/k", "a/j")}
-    bare_run._kernels = {name: {"fixtures": []} for name in ("a/k", "a/j")}
+    bare_run._kernels = {name: {**KERNEL, "name": name} for name in ("a/k", "a/j")}
     bare_run._environment = {}
     monkeypatch.setattr(Run, "_without", lambda self, kernel: None)
     for started in ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"):

@@ -153,13 +153,14 @@ def test_a_probes_figure_is_its_best_variants(golden2):
 def test_how_many_launches_stayed_disturbed(golden2):
     count = len(golden2["launches"]["launch"])
     assert disturbance.totals({"launches": {"launch": [1]}}) is None
-    golden2["launches"].update(attempts=[1] * count, disturbed=[0] * count)
+    unknown = [None] * count
+    golden2["launches"].update(attempts=[1] * count, disturbed=[0] * count, sentinel=unknown)
     assert disturbance.line(golden2) is None
     # Repeated and then quiet; repeated in vain; not repeated.
     golden2["launches"]["attempts"][:3] = [2, 2, 1]
     golden2["launches"]["disturbed"][:3] = [1, 2, 1]
     assert disturbance.totals(golden2) == {
-        "launches": count, "disturbed": 3, "repeated": 2, "remaining": 2,
+        "launches": count, "disturbed": 3, "repeated": 2, "remaining": 2, "causes": {},
     }  # fmt: skip
     told = disturbance.line(golden2)
     assert told.startswith("3 of ") and told.endswith("2 stayed disturbed")

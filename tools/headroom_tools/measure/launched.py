@@ -40,7 +40,7 @@ def taken(
     if out is not None:
         try:
             ladders = summary.launch(out, kernel["measure"], keep_raw)
-            _check_known(kernel, asked, ladders)
+            check_known(kernel, asked, ladders)
         except ValueError as error:
             out, ended = None, ended._replace(status="error", message=without_paths(error))
             ladders = []
@@ -61,7 +61,7 @@ def taken(
     if keep_raw and out:
         tree["readings"] = readings.of(out)
     if index == 0:
-        tree["plan"] = _usable_plan(kernel["name"], out, ladders) if out else None
+        tree["plan"] = usable_plan(kernel["name"], out, ladders) if out else None
         tree["measured"] = out["ladders"] if out else []
         fit = any(ladder["status"] == "ok" for ladder in ladders)
         if fit and tree["plan"] is None and ended.status == "ok":
@@ -69,7 +69,7 @@ def taken(
     return tree
 
 
-def _check_known(
+def check_known(
     kernel: CatalogueKernel, asked: list[CatalogueLadder], ladders: list[KeptLadder]
 ) -> None:
     """ValueError for a ladder or variant that was not asked for."""
@@ -84,7 +84,7 @@ def _check_known(
             raise ValueError(f"output has a variant that the catalogue lacks: n {ladder['n']}")
 
 
-def _usable_plan(kernel: str, out: Output, ladders: list[KeptLadder]) -> KernelPlan | None:
+def usable_plan(kernel: str, out: Output, ladders: list[KeptLadder]) -> KernelPlan | None:
     """The pilot's plan without the ladders that it found unfit; None where none is left."""
     try:
         plan = cast(KernelPlan, out["plan"])
