@@ -251,6 +251,7 @@ def test_the_whole_table_is_one_family():
     rows = judge.rows_of(tree, 0.02)
     assert rows[0].p == p < judge.ALPHA and alone[0].detected
     assert not any(row.detected for row in rows)
+    assert judge.failing([rows[0]._replace(verdict="faster")], "faster") == []
 
 
 def test_a_pair_without_a_launch_is_left_out():
