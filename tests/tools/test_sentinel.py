@@ -148,16 +148,22 @@ def test_the_attempt_with_the_faster_sentinel_is_kept():
     assert judge.better({**first, "ladders": ["fast"]}, again)["ladders"] == ["fast"]
 
 
-def test_references_slide():
+@pytest.mark.parametrize("width", (0.2, 0.08))
+def test_references_slide(width):
     draw = random.Random(5)
-    values = [draw.uniform(1, 1.2) * (1.1 if 40 < at < 90 else 1) for at in range(130)]
+    values = [draw.uniform(1, 1 + width) * (1.1 if 40 < at < 90 else 1) for at in range(130)]
     values[10] = values[11] = values[12]
-    window = 31
+    window, seen = 31, set()
+    best = min(values)
     for at, found in enumerate(sentinel.references(values, window)):
         start = max(0, min(at - window // 2, len(values) - window))
         middle = median_low(values[start : start + window])
-        best = min(values)
         assert found == (best if middle <= best * 1.05 else middle)
+        seen.add(found == best)
+    assert seen == ({False} if width == 0.2 else {False, True})
+
+
+def test_references_of_few():
     assert sentinel.references([2.0, 1.0], 20) == [1.0, 1.0]
     assert sentinel.references([], 20) == []
     assert sentinel.window_of(["a"] * 100) == 20 and sentinel.window_of(range(50)) == 50
