@@ -14,8 +14,9 @@ thread_local std::size_t misalignment = 0;
 
 constexpr std::size_t kCacheLine = 64;
 // A page of 4 KiB lies wherever memory was free, so a buffer of many collides with itself in L2 by
-// chance, differently in each launch: look-ups in 256 KiB differed by 2.7% between launches of a Zen 4
-// machine, and by 0.2% on a huge page. Below this a buffer is in L1, which goes by virtual addresses.
+// chance, differently in each launch: look-ups in 256 KiB differed by 2.7% between launches of a
+// Zen 4 machine, and by 0.2% on a huge page. Below this a buffer is in L1, which goes by virtual
+// addresses.
 constexpr std::size_t kHugeFrom = std::size_t{64} << 10;
 
 #if defined(__SANITIZE_ADDRESS__)

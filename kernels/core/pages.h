@@ -1,4 +1,5 @@
-// Memory straight from the system, in pages of a chosen size: what Buffer is made of from 64 KiB on.
+// Memory straight from the system, in pages of a chosen size: what Buffer is made of from 64 KiB
+// on.
 #pragma once
 
 #include <cstddef>
