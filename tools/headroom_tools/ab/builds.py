@@ -18,7 +18,7 @@ from typing import Callable, NamedTuple
 
 from headroom_tools.ab.sides import WORKTREE, Side, presets
 from headroom_tools.base import paths
-from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.errors import HeadroomError, expression_of
 from headroom_tools.base.text import safe
 from headroom_tools.record import source
 
@@ -151,12 +151,7 @@ def subset(made: list[Recipe], pattern: str | None) -> str:
     """
     if pattern is None:
         return ""
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise HeadroomError(
-            f"--filter {safe(pattern)}: no regular expression: {safe(error)}"
-        ) from None
+    expression = expression_of(pattern)
     found: set[str] = set()
     placebos: set[str] = set()
     for one in made:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import re
+
+from headroom_tools.base.text import safe
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -26,3 +29,13 @@ class HeadroomError(Exception):
     def __init__(self, message: str, status: int = 2):
         super().__init__(message)
         self.status = status
+
+
+def expression_of(pattern: str) -> re.Pattern[str]:
+    """What `--filter` was given."""
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise HeadroomError(
+            f"--filter {safe(pattern)}: no regular expression: {safe(error)}"
+        ) from None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Dict, cast
 
 from headroom_tools.base import paths, terminal
-from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.errors import HeadroomError, expression_of
 from headroom_tools.base.text import safe
 
 
@@ -92,13 +91,6 @@ def report(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise HeadroomError(f"--filter {safe(text, 60)}: no regular expression: {error}") from None
-
-
 def plot(arguments: argparse.Namespace) -> int:
     from headroom_tools.base import files
     from headroom_tools.compare.comparison import compared
@@ -122,7 +114,7 @@ def plot(arguments: argparse.Namespace) -> int:
         if not panels:
             raise HeadroomError("axes: the runs share no kernel but placebos and probes")
     else:
-        pattern = _pattern(arguments.filter)
+        pattern = expression_of(arguments.filter)
         panels += make.panels_of(arguments.kind, [view_of(f) for f in folders], pattern)
     files.write_atomic(arguments.output, paper.drawn(panels, suffix))
     told = paths.shown(arguments.output)

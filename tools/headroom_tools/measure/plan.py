@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import re
 from typing import Iterable, NamedTuple, cast
 
-from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.errors import HeadroomError, expression_of
 from headroom_tools.base.text import duration, ladder_label, safe, size
 from headroom_tools.measure.types import (
     INTERFACE,
@@ -86,12 +85,7 @@ def matching(catalogue: Catalogue, pattern: str | None) -> list[CatalogueKernel]
     kernels = [kernel for kernel in catalogue["kernels"] if kernel["group"] != SELFCHECK]
     if pattern is None:
         return kernels
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise HeadroomError(
-            f"--filter {safe(pattern)}: no regular expression: {safe(error)}"
-        ) from None
+    expression = expression_of(pattern)
     found = [kernel for kernel in kernels if expression.search(kernel["name"])]
     if not found:
         names = [kernel["name"] for kernel in kernels]
