@@ -16,7 +16,7 @@ namespace headroom {
 // kernels took.
 class QuietRounds {
  public:
-  static constexpr double kSlower = 1.05;  // a reading beyond so many times the fastest is slow
+  static constexpr double kSlower = 1.05;   // a reading beyond so many times the fastest is slow
   static constexpr double kLongest = 20e6;  // ns: a longer round counts whatever met it
   // What may be spent on waiting and on rounds run again, in ns, beside so much of the other time.
   static constexpr double kPatience = 50e6, kShare = 0.5;
@@ -31,7 +31,7 @@ class QuietRounds {
   // After a round that began at `began`: whether it counts. If not, it has to be run again.
   bool counts(const Sentinel::Place& place, std::int64_t began);
 
-  std::size_t again() const { return again_; }    // rounds run again
+  std::size_t again() const { return again_; }        // rounds run again
   double waited_s() const { return waited_ * 1e-9; }  // seconds spent on waiting for a quiet core
 
  private:
@@ -47,7 +47,7 @@ class QuietRounds {
   Sentinel::Clock clock_;
   std::int64_t began_;
   double best_;
-  bool quiet_ = true;          // at the last reading
+  bool quiet_ = true;             // at the last reading
   double lost_ = 0, waited_ = 0;  // ns: rounds run again, waiting
   std::size_t again_ = 0;
   std::map<std::pair<std::size_t, std::size_t>, After> after_;  // by ladder and arm
