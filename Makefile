@@ -176,6 +176,9 @@ ab: $(if $(ab-builds),build)
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
 	if [ -n "$$ARG_SCRATCH" ]; then set -- --scratch "$$ARG_SCRATCH" "$$@"; fi; \
 	if [ -n "$$ARG_SIMD_TARGET" ]; then set -- --simd-target "$$ARG_SIMD_TARGET" "$$@"; fi; \
+	if [ -n "$$ARG_LABEL" ]; then set -- --publish "$$ARG_LABEL" "$$@"; fi; \
+	if [ -n "$$ARG_MACHINE" ]; then set -- --machine "$$ARG_MACHINE" "$$@"; fi; \
+	if [ -n "$$ARG_RESULTS" ]; then set -- --out "$$ARG_RESULTS" "$$@"; fi; \
 	$(call headroom,bench) ab "$$@"
 
 compare:

@@ -190,8 +190,19 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--strict", action="store_true", help="refuse to measure on an unfit machine")
     add.add_argument("--jobs", type=_jobs, metavar="N", help="compilers at once (default: cores)")
     add.add_argument(
-        "--show", metavar="AB", help="instead: a comparison that was kept, a folder or latest"
+        "--show",
+        metavar="AB",
+        help="instead: a comparison that was kept: a folder, latest, or @MACHINE/LABEL of results/",
     )
+    add.add_argument(
+        "--publish",
+        type=_label,
+        metavar="LABEL",
+        help="put it into results/ too, where documents can cite it (sides of kind env:, scratch: "
+        "and build: name what is private, and are refused)",
+    )
+    add.add_argument("--machine", type=_name, metavar="NAME", help="of --publish: of this machine")
+    add.add_argument("--out", type=Path, metavar="DIR", help="of --publish: default results/")
 
     add = commands.add_parser(
         "scale",
@@ -263,7 +274,7 @@ def _parser() -> argparse.ArgumentParser:
         "@MACHINE/RUN-NAME names an exact run; @MACHINE means the newest run of that machine that "
         "has the figure. Quantities: speedup, verdict, ns_per_item, time, rate, flops, of_ceiling, "
         "probe, run (with `brief`: no interval); and whole blocks: ladder, table, best, probes, "
-        "compare.",
+        "compare. Of a comparison of `headroom ab --publish`: ab_ratio, and the block ab.",
     )
     add.add_argument(
         "path", metavar="FILE", nargs="+", help="documents; with --latex and --bibtex runs instead"

@@ -14,10 +14,11 @@ from typing import NamedTuple, TypedDict
 
 from rich.console import Console
 
-from headroom_tools.ab import judge as pairs, record
-from headroom_tools.ab.types import Ab, Cell
+from headroom_tools.ab import judge as pairs
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import HeadroomError
+from headroom_tools.record import ab_file
+from headroom_tools.record.ab_types import Ab, Cell
 from headroom_tools.selfcheck.judge import CACHED, PLUS, Goal, Share, of_share, share
 from headroom_tools.selfcheck.output import bounds_text, goals_table, plain, share_text
 from headroom_tools.show.rows import BAND, MOVED
@@ -99,7 +100,7 @@ def judged(files: list[Path]) -> Found:
     whole: list[bool] = []
     sizes = []
     for file in files:
-        tree = record.load(file)
+        tree = ab_file.load(file)
         _identical(tree, file)
         size = min(TRIAL, tree["done"])
         if size < 6:
