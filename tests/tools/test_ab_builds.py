@@ -193,6 +193,65 @@ def test_presets_and_flags_reach_cmake(repository):
     assert "-DCMAKE_CXX_FLAGS=-fno-inline -g" in calls[3]
 
 
+def test_the_order_of_kernels_reaches_cmake_and_is_the_same_code(repository):
+    done = repository("ab", "link:", "link:2", "--filter", "^(selfcheck/|simd/sum)", "--pairs", "6")
+    assert done.returncode == 0, done.stderr
+    calls = [call for call in cmake_calls(repository) if "--preset" in call]
+    assert ["-DHEADROOM_LINK_ORDER=2" in call for call in calls] == [False, True]
+    assert len({call.split(" -B ")[1].split()[0] for call in calls}) == 2
+    (path,) = (repository.root / "build" / "ab-runs").glob("*/ab.json")
+    tree = json.loads(path.read_text())
+    tree["new"]["program"] = "1" * 64  # as of two programs that are really linked
+    path.write_text(json.dumps(tree))
+    done = repository("selfcheck", "--ab", "latest")
+    assert "not the same code" not in done.stderr, done.stderr
+
+
+KERNEL = "extern int order;\nint kernel_{0}(int x) {{ return x + order; }}\n"
+PROJECT = """cmake_minimum_required(VERSION 3.25)
+project(headroom LANGUAGES CXX)
+add_library(headroom_flags INTERFACE)
+add_library(headroom_dependencies INTERFACE)
+file(WRITE ${{CMAKE_BINARY_DIR}}/main.cpp "int order; int main() {{}}")
+add_executable(headroom-bench ${{CMAKE_BINARY_DIR}}/main.cpp)
+add_executable(headroom-tests EXCLUDE_FROM_ALL ${{CMAKE_BINARY_DIR}}/main.cpp)
+include({0}/cmake/kernels.cmake)
+headroom_add_kernels(${{CMAKE_SOURCE_DIR}}/kernels)
+"""
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("cmake", "c++", "nm"))), reason="needs cmake, c++ and nm"
+)
+def test_a_link_order_moves_the_kernels_within_the_program(tmp_path):
+    """By the real cmake and linker: the same kernels, at other places, and again the same."""
+    names = ["selfcheck_chain", "selfcheck_lookup", "machine_read", "simd_sum", "simd_dot"]
+    for name in names:
+        group, _, kernel = name.partition("_")
+        path = tmp_path / "kernels" / group / f"{kernel}.cpp"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(KERNEL.format(name))
+    (tmp_path / "CMakeLists.txt").write_text(PROJECT.format(CHECKOUT))
+
+    def order(text: str, folder: str) -> list[str]:
+        configure = ["cmake", "-S", tmp_path, "-B", tmp_path / folder]
+        for command in ([*configure, f"-DHEADROOM_LINK_ORDER={text}"],
+                        ["cmake", "--build", tmp_path / folder]):  # fmt: skip
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+        program = tmp_path / folder / "headroom-bench"
+        told = subprocess.run(["nm", "-nC", program], capture_output=True, text=True).stdout
+        found = [line.split(" ", 2)[2] for line in told.splitlines() if "kernel_" in line]
+        return [name.partition("(")[0].replace("kernel_", "") for name in found]
+
+    by_name = order("", "a")
+    first, second = order("1", "b"), order("2", "a")
+    assert by_name == sorted(names), "by name, as the folders have them"
+    assert sorted(first) == sorted(second) == sorted(names)
+    assert len({tuple(by_name), tuple(first), tuple(second)}) == 3
+    assert order("1", "a") == first, "drawn from the text alone"
+
+
 def test_old_builds_are_swept(repository, monkeypatch):
     monkeypatch.setenv("HEADROOM_ROOT", str(repository.root))
     monkeypatch.setattr(builds, "KEPT", 2)

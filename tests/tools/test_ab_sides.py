@@ -21,6 +21,7 @@ from headroom_tools.base.errors import HeadroomError
         ("rev:HEAD", "simd:AVX2", "name two of one kind"),
         ("preset:fastest", "preset:release", "there are release, native, clang"),
         ("cxx:no-such-compiler", "cxx:c++", "name one that is on PATH"),
+        ("link:a;b", "link:", "link: takes letters"),
         ("env:2X=1", "env:2X=2", "env: takes NAME=VALUE"),
         ("env:A=1", "env:B=1", "name two values of one"),
         ("env:HEADROOM_PAD=1", "env:HEADROOM_PAD=2", "choose another variable"),
@@ -43,6 +44,7 @@ def test_sides_are_read():
     assert sides.read("rev:v1.0", "main")[0].value == "v1.0"
     assert sides.read("env:A=x:y=z", "env:A")[0].variable == ("A", "x:y=z")
     assert sides.read("env:A=", "env:A")[1].variable == ("A", None)
+    assert sides.read("link:", "link:2")[1].value == "2"
     assert sides.read("flags:", "flags:-O2 -g")[1].value == "-O2 -g"
 
 
@@ -84,6 +86,7 @@ def test_wrong_usage_is_one_line(headroom, words, cure):
         ("cxx", "compiler", True), ("cxx", "build_type", False),
         ("preset", "flags", True), ("preset", "benchmark_library_debug", False),
         ("flags", "flags", True), ("flags", "compiler", False),
+        ("link", "flags", False), ("link", "compiler", False),
         ("simd", "flags", False), ("env", "compiler", False), ("build", "compiler", True),
     ],
 )  # fmt: skip

@@ -36,6 +36,7 @@ class Recipe(NamedTuple):
     preset: str
     cxx: str | None
     flags: str | None
+    link: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -45,6 +46,7 @@ class Recipe(NamedTuple):
             for name, value in (
                 ("cxx", self.cxx),
                 ("flags", self.flags),
+                ("link", self.link or None),
                 *((name, os.environ.get(name)) for name in _INHERITED),
             )
             if value is not None
@@ -99,6 +101,7 @@ def recipe(side: Side, preset: str) -> Recipe:
         side.value if side.kind == "preset" else preset,
         side.value if side.kind == "cxx" else None,
         side.value if side.kind == "flags" else None,
+        side.value if side.kind == "link" else None,
     )
 
 
@@ -262,6 +265,8 @@ def make(
             configure.append(f"-DCMAKE_CXX_COMPILER={one.cxx}")
         if one.flags is not None:
             configure.append(f"-DCMAKE_CXX_FLAGS={one.flags}")
+        if one.link:
+            configure.append(f"-DHEADROOM_LINK_ORDER={one.link}")
         _run(configure, one, folder / "ab-configure.log", "configured", asked)
         build = ["cmake", "--build", str(folder), "--parallel", str(jobs), "--target",
                  "headroom-bench"]  # fmt: skip

@@ -161,10 +161,11 @@ def _parser() -> argparse.ArgumentParser:
         help="two builds or configurations of this machine, launches in turn: is NEW faster?",
         description="A side is KIND:VALUE, both of one kind, and all else is shared. rev:REV, or "
         "just REV: a git revision; worktree: the checkout with its changes (NEW's default). "
-        "preset:native; cxx:clang++; flags:-O2 (flags: for none); simd:AVX2; env:NAME=VALUE "
-        "(env:NAME for not set); scratch:FOLDER; build:FOLDER, a build folder of CMake's. "
-        "Revisions, presets, compilers and flags are built below build/ab/, and kept for the next "
-        "time. Exit status: 1 where something failed or --fail-on found something.",
+        "preset:native; cxx:clang++; flags:-O2 (flags: for none); link:TEXT, another order of the "
+        "kernels in the program; simd:AVX2; env:NAME=VALUE (env:NAME for not set); scratch:FOLDER; "
+        "build:FOLDER, a build folder of CMake's. Revisions, presets, compilers, flags and link "
+        "orders are built below build/ab/, and kept for the next time. Exit status: 1 where "
+        "something failed or --fail-on found something.",
     )
     add.add_argument("base", metavar="BASE", nargs="?")
     add.add_argument("new", metavar="NEW", nargs="?")

@@ -24,7 +24,8 @@ VERSION = 1
 FILE = "ab.json"
 HASHED_AS = 2  # the version of run.json whose hashes of sources it has
 PAIRS_LEAST = 6  # below it there is no interval, and no verdict
-PUBLIC = ("rev", "preset", "cxx", "flags", "simd")  # kinds of sides that name nothing private
+# Kinds of sides that name nothing private.
+PUBLIC = ("rev", "preset", "cxx", "flags", "link", "simd")
 # What stands for the two programs, whose hashes may depend on where they were built.
 PROGRAMS = ("first", "second")
 _CURE = "take the file as `headroom ab` wrote it"
