@@ -22,6 +22,7 @@ from headroom_tools.base.errors import HeadroomError
         ("preset:fastest", "preset:release", "there are release, native, clang"),
         ("cxx:no-such-compiler", "cxx:c++", "name one that is on PATH"),
         ("link:a;b", "link:", "link: takes letters"),
+        ("HEAD", "", "'': names nothing; rev: takes a git revision"),
         ("env:2X=1", "env:2X=2", "env: takes NAME=VALUE"),
         ("env:A=1", "env:B=1", "name two values of one"),
         ("env:HEADROOM_PAD=1", "env:HEADROOM_PAD=2", "choose another variable"),
@@ -57,6 +58,23 @@ def test_what_both_share_can_not_be_what_differs(headroom):
         assert done.returncode == 2 and "leave it out" in done.stderr
         assert done.stderr.count("\n") == 1
     assert headroom.starts() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (("simd:AVX2",), "name a second simd: as NEW"),
+        (("env:A=1", "env:B=1"), "name two values of one"),
+        (("env:A=1", "env:A=2", "--publish", "x"), "sides name what is this machine's own"),
+        (("simd:AVX2", "simd:SSE4", "--simd-target", "SSE4"), "leave it out"),
+        (("simd:AVX2", "simd:SSE4"), None),
+    ],
+)
+def test_sides_are_checked_without_a_program(headroom, words, cure):
+    """As `make ab` does before it builds one."""
+    done = headroom("ab", "--check", *words, HEADROOM_BENCH="/nonexistent")
+    assert done.returncode == (2 if cure else 0), done.stderr
+    assert done.stdout == "" and (cure in done.stderr if cure else done.stderr == "")
 
 
 @pytest.mark.parametrize(

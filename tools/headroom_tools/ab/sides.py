@@ -60,7 +60,7 @@ def presets() -> list[str]:
 
 def _side(word: str) -> Side:
     """What `word` names, as far as it can be told from the word and the disk alone."""
-    shown = safe(word, 100)
+    shown = safe(word, 100) or "''"
     kind, colon, value = word.partition(":")
     if not colon or not re.fullmatch(r"[a-z]*", kind):
         kind, value = "rev", word

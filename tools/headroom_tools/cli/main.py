@@ -188,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--allow-missing", action="store_true", help="what NEW lacks doesn't count for --fail-on"
     )
+    add.add_argument("--check", action="store_true", help="only check the arguments")
     add.add_argument("--strict", action="store_true", help="refuse to measure on an unfit machine")
     add.add_argument("--jobs", type=_jobs, metavar="N", help="compilers at once (default: cores)")
     add.add_argument(

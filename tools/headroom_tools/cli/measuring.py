@@ -324,7 +324,7 @@ def ab(arguments: argparse.Namespace) -> int:
         words = {"BASE": arguments.base, "--filter": arguments.filter, "--pairs": arguments.pairs,
                  "--preset": arguments.preset, "--simd-target": arguments.simd_target,
                  "--scratch": arguments.scratch, "--strict": arguments.strict,
-                 "--jobs": arguments.jobs}  # fmt: skip
+                 "--jobs": arguments.jobs, "--check": arguments.check}  # fmt: skip
         clash = [name for name, value in words.items() if value]
         if clash:
             raise HeadroomError(f"--show prints what was measured: leave out {', '.join(clash)}")
@@ -340,6 +340,8 @@ def ab(arguments: argparse.Namespace) -> int:
     sides.check_shared(base.kind, given)
     if arguments.publish:
         ab_file.check_kind(base.kind)
+    if arguments.check:
+        return 0
     reporter = Reporter(terminal.console(to_stderr=arguments.json or arguments.markdown))
     _stop_on_signals()
     with lock.measuring():
