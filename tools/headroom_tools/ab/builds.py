@@ -51,9 +51,12 @@ class Recipe(NamedTuple):
             )
             if value is not None
         )
-        name = self.preset + (f"-{hashlib.sha256(key.encode()).hexdigest()[:8]}" if key else "")
         above = paths.ab_builds() / (self.commit or WORKTREE)
-        return above / "build" / name if self.commit else above / name
+        if self.commit:
+            above /= "build"
+        if key:
+            above /= hashlib.sha256(key.encode()).hexdigest()[:8]
+        return above / self.preset  # by whose name a build calls itself (bench/CMakeLists.txt)
 
     @property
     def source(self) -> Path:
