@@ -31,6 +31,7 @@ RESULTS ?=
 # make or the shell would otherwise interpret its $, | and quotes.
 export ARG_FILTER := $(value FILTER)
 export ARG_LABEL := $(value LABEL)
+export ARG_PAIRS := $(value PAIRS)
 export ARG_MACHINE := $(value MACHINE)
 export ARG_CHANGED := $(value CHANGED)
 export ARG_SCRATCH := $(value SCRATCH)
@@ -91,7 +92,7 @@ UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: help bench check-bench test build deps list ab compare report plot cite lint format fuzz mutate check-all
+.PHONY: help bench check-bench test build deps list ab check-ab compare report plot cite lint format fuzz mutate check-all
 .PHONY: clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
@@ -102,8 +103,9 @@ help:
 	@echo 'make bench      set up what is missing, build, measure, print a summary, keep the record'
 	@echo 'make test       set up what is missing, build, run the tests of kernels and tools'
 	@echo 'make ab         BASE=HEAD~1 [NEW=worktree] [FILTER=REGEX] [FORM=markdown|json] [FAIL_ON=slower]:'
-	@echo '                is NEW faster? Two revisions, or preset:, cxx:, flags:, simd:, env:, scratch:,'
-	@echo '                build: of this machine, launches in turn; a filtered kernel takes a minute'
+	@echo '                is NEW faster? Two revisions, or preset:, cxx:, flags:, link:, simd:, env:,'
+	@echo '                scratch:, build: of this machine, launches in turn; a filtered kernel takes a'
+	@echo '                minute (PAIRS=N launches of each); LABEL=NAME also puts it into results/'
 	@echo 'make compare    BASE=RUN [NEW="RUN RUN..."] [FORM=markdown|csv|json] [FAIL_ON=slower], by axis'
 	@echo '                and kernel; RUN is a folder, latest, latest~1'
 	@echo 'make report     one page, report.html; RUNS="RUN RUN" (default: the newest of each machine)'
@@ -161,7 +163,19 @@ list: build
 # Revisions, presets, compilers and flags are built by the command, each side of its own; for the
 # rest both sides run the program of this build. NEW's default here is ab's own, not compare's.
 ab-builds = $(filter simd:% env:% scratch:%,$(firstword $(value BASE)))
-ab: $(if $(ab-builds),build)
+ab-words = set -- --jobs '$(JOBS)' -- "$$ARG_BASE" $(if $(filter file,$(origin NEW)),,"$$ARG_NEW"); \
+           if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
+           if [ -n "$$ARG_FILTER" ]; then set -- --filter "$$ARG_FILTER" "$$@"; fi; \
+           if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
+           if [ -n "$$ARG_SCRATCH" ]; then set -- --scratch "$$ARG_SCRATCH" "$$@"; fi; \
+           if [ -n "$$ARG_SIMD_TARGET" ]; then set -- --simd-target "$$ARG_SIMD_TARGET" "$$@"; fi; \
+           if [ -n "$$ARG_PAIRS" ]; then set -- --pairs "$$ARG_PAIRS" "$$@"; fi; \
+           if [ -n "$$ARG_LABEL" ]; then set -- --publish "$$ARG_LABEL" "$$@"; fi; \
+           if [ -n "$$ARG_MACHINE" ]; then set -- --machine "$$ARG_MACHINE" "$$@"; fi; \
+           if [ -n "$$ARG_RESULTS" ]; then set -- --out "$$ARG_RESULTS" "$$@"; fi;
+
+# A mistyped side is reported before the build, which takes minutes.
+check-ab:
 	@tools/deps.sh bench
 	@if [ -z "$$ARG_BASE" ]; then \
 	  echo 'make ab: say what with: BASE=SIDE [NEW=SIDE], for example BASE=HEAD~1' >&2; exit 2; fi
@@ -170,12 +184,10 @@ ab: $(if $(ab-builds),build)
 	@if [ -n "$$ARG_KERNELS$$ARG_SUBSET" ]; then \
 	  echo 'make ab: with KERNELS= or SUBSET=: build both sides, and name them: BASE=build:FOLDER' >&2; \
 	  exit 2; fi
-	@set -- --jobs '$(JOBS)' -- "$$ARG_BASE" $(if $(filter file,$(origin NEW)),,"$$ARG_NEW"); \
-	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
-	if [ -n "$$ARG_FILTER" ]; then set -- --filter "$$ARG_FILTER" "$$@"; fi; \
-	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
-	if [ -n "$$ARG_SCRATCH" ]; then set -- --scratch "$$ARG_SCRATCH" "$$@"; fi; \
-	if [ -n "$$ARG_SIMD_TARGET" ]; then set -- --simd-target "$$ARG_SIMD_TARGET" "$$@"; fi; \
+	@$(ab-words) \
+	$(call headroom,bench) ab --check "$$@"
+ab: check-ab $(if $(ab-builds),build)
+	@$(ab-words) \
 	$(call headroom,bench) ab "$$@"
 
 compare:

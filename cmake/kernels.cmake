@@ -6,6 +6,8 @@
 # FOLDER itself, is a kernel. Kernels that live in another repository come in by the same call. A file names the optional
 # libraries that it uses in a line of its own:
 #   // Links: openblas tbb
+# HEADROOM_LINK_ORDER, any text, draws another order of the kernels, and so another place of each in
+# the program: the same source built twice, to learn what that alone does.
 # HEADROOM_KERNELS, a regular expression over <group>/<kernel>, takes only some of Headroom's own.
 function(headroom_add_kernels folder)
   cmake_path(ABSOLUTE_PATH folder NORMALIZE)
@@ -13,6 +15,16 @@ function(headroom_add_kernels folder)
     message(FATAL_ERROR "headroom_add_kernels: ${folder} is no folder")
   endif()
   file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.cpp" "${folder}/*/*.cpp")
+  if(NOT "${HEADROOM_LINK_ORDER}" STREQUAL "")
+    list(TRANSFORM sources REPLACE "^.*/([^/]+/[^/]+)$" "\\1" OUTPUT_VARIABLE names)
+    set(drawn "")
+    foreach(source name IN ZIP_LISTS sources names)
+      string(MD5 place "${HEADROOM_LINK_ORDER} ${name}")
+      list(APPEND drawn "${place} ${source}")
+    endforeach()
+    list(SORT drawn)
+    list(TRANSFORM drawn REPLACE "^[0-9a-f]+ " "" OUTPUT_VARIABLE sources)
+  endif()
   set(added 0)
   foreach(source IN LISTS sources)
     cmake_path(GET source STEM kernel)

@@ -14,7 +14,7 @@ standard rung and what is built, promises, and what is judged by another measure
 FAKE_SERVED adds a kernel that needs the fixture redis; the mode `shutdown` ends that server.
 FAKE_TIMES, as `KERNEL/VARIANT:FACTOR` (commas), makes variants take longer, and its text draws
 other noise; FAKE_WITHOUT (`KERNEL` or `KERNEL/VARIANT`, commas) leaves them out; FAKE_COMPILER is
-what the build says that it was built by.
+what the build says that it was built by, FAKE_PRESET its preset.
 """
 
 import itertools
@@ -155,7 +155,8 @@ CATALOGUE = {
     "version": 2,
     "build": {"compiler": os.environ.get("FAKE_COMPILER", "GNU 12.2.0"),
               "flags": "-O3 -DNDEBUG -I/opt/secret",
-              "build_type": "Release", "isa": "x86-64", "preset": "release",
+              "build_type": "Release", "isa": "x86-64",
+              "preset": os.environ.get("FAKE_PRESET", "release"),
               "benchmark_library_debug": True},
     "libraries": {"benchmark": "1.7.1"},
     "simd_targets": ["AVX2", "SSE4"],

@@ -53,6 +53,7 @@ def build(folder):
                 log.with_name("stopped").write_text("by SIGINT")
                 return 130
         environment.update(re.findall(r"^// (FAKE_\w+)=(.*)$", text, re.M))
+    environment["FAKE_PRESET"] = folder.name  # as bench/CMakeLists.txt has it
     if "CMAKE_CXX_COMPILER" in cache:
         environment["FAKE_COMPILER"] = cache["CMAKE_CXX_COMPILER"]
     program = folder / "bench" / "headroom-bench"

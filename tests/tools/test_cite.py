@@ -61,7 +61,7 @@ def test_a_speedup_is_filled_and_then_checks(cite):
     assert "1 figures in 1 files" in cite(None, "--check").stdout
 
 
-@pytest.mark.parametrize("quantity", sorted(set(markers.INLINE) - {"probe"}))
+@pytest.mark.parametrize("quantity", sorted(set(markers.INLINE) - {"probe", "ab_ratio"}))
 @pytest.mark.parametrize("option", ("", "brief"))
 def test_every_quantity(cite, quantity, option):
     result = cite(_marked(f"{CELL} {quantity} {option} {AT}"))

@@ -14,7 +14,10 @@ import pytest
 from conftest import CHECKOUT
 
 sys.path.insert(0, str(CHECKOUT / "tests" / "mutate"))
+import bugs as lists  # noqa: E402
 import mutate  # noqa: E402
+import running  # noqa: E402
+from verdicts import Outcome  # noqa: E402
 
 CODE = """def double(x):
     return 2 * x
@@ -222,13 +225,13 @@ def test_a_bug_that_keeps_the_test_from_running_is_an_error(tree):
 
 
 def test_a_test_that_does_not_end_is_caught(tree, monkeypatch, capsys):
-    monkeypatch.setattr(mutate, "AT_LEAST_S", 1.0)
+    monkeypatch.setattr(running, "AT_LEAST_S", 1.0)
     (tree.lists / "x.bugs").write_text(
         _bug("hangs", "return 2 * x", "return 3 * x", "pytest tests/test_code.py::test_ends")
     )
-    bugs = mutate.read_lists(tree.lists)
-    outcomes = mutate.Run(tree.root, 1).all(bugs)
-    assert outcomes == {"x/hangs": mutate.Outcome("caught", "did not end")}
+    bugs = lists.read_lists(tree.lists)
+    outcomes = running.Run(tree.root, 1).all(bugs)
+    assert outcomes == {"x/hangs": Outcome("caught", "did not end")}
     assert "caught   x/hangs (did not end)" in capsys.readouterr().out
 
 
@@ -268,7 +271,7 @@ def test_stopping_leaves_the_checkout_as_it_was(tree, number):
 
 
 def test_one_at_a_time(tree):
-    lock = mutate.locked(tree.root / "build" / "mutate")
+    lock = running.locked(tree.root / "build" / "mutate")
     done = tree(GOOD)
     os.close(lock)
     assert done.returncode == 2 and "another run uses" in done.stderr
@@ -276,6 +279,6 @@ def test_one_at_a_time(tree):
 
 def test_the_lists_of_this_tree_are_not_stale():
     """make check-all runs them; that each still fits the code is seen at once."""
-    bugs = mutate.read_lists(CHECKOUT / "tests" / "mutate")
-    assert [message for bug in bugs if (message := mutate.stale(bug, CHECKOUT))] == []
+    bugs = lists.read_lists(CHECKOUT / "tests" / "mutate")
+    assert [message for bug in bugs if (message := lists.stale(bug, CHECKOUT))] == []
     assert len(bugs) >= 80

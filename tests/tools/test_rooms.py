@@ -25,8 +25,8 @@ MAY_IMPORT = {
     "export": "base stats machine record show",
     "plot": "base stats machine record show compare scale",
     "report": "base stats record show compare plot",
-    "cite": "base stats record show compare export",
     "ab": "base stats machine record measure compare",
+    "cite": "base stats record show compare export ab",
     "selfcheck": "base stats record measure show compare ab",
     "cli": "base machine record fixtures measure show compare scale export plot report cite"
     " selfcheck ab",

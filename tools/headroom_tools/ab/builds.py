@@ -36,6 +36,7 @@ class Recipe(NamedTuple):
     preset: str
     cxx: str | None
     flags: str | None
+    link: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -45,13 +46,17 @@ class Recipe(NamedTuple):
             for name, value in (
                 ("cxx", self.cxx),
                 ("flags", self.flags),
+                ("link", self.link or None),
                 *((name, os.environ.get(name)) for name in _INHERITED),
             )
             if value is not None
         )
-        name = self.preset + (f"-{hashlib.sha256(key.encode()).hexdigest()[:8]}" if key else "")
         above = paths.ab_builds() / (self.commit or WORKTREE)
-        return above / "build" / name if self.commit else above / name
+        if self.commit:
+            above /= "build"
+        if key:
+            above /= hashlib.sha256(key.encode()).hexdigest()[:8]
+        return above / self.preset  # by whose name a build calls itself (bench/CMakeLists.txt)
 
     @property
     def source(self) -> Path:
@@ -99,6 +104,7 @@ def recipe(side: Side, preset: str) -> Recipe:
         side.value if side.kind == "preset" else preset,
         side.value if side.kind == "cxx" else None,
         side.value if side.kind == "flags" else None,
+        side.value if side.kind == "link" else None,
     )
 
 
@@ -262,6 +268,8 @@ def make(
             configure.append(f"-DCMAKE_CXX_COMPILER={one.cxx}")
         if one.flags is not None:
             configure.append(f"-DCMAKE_CXX_FLAGS={one.flags}")
+        if one.link:
+            configure.append(f"-DHEADROOM_LINK_ORDER={one.link}")
         _run(configure, one, folder / "ab-configure.log", "configured", asked)
         build = ["cmake", "--build", str(folder), "--parallel", str(jobs), "--target",
                  "headroom-bench"]  # fmt: skip

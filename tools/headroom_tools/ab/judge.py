@@ -9,8 +9,8 @@ import math
 from typing import NamedTuple, Sequence
 
 from headroom_tools import stats
-from headroom_tools.ab import plan
-from headroom_tools.ab.types import Ab, Cell, Kernel
+from headroom_tools.record.ab_file import PAIRS_LEAST
+from headroom_tools.record.ab_types import Ab, Cell, Kernel
 from headroom_tools.record.types import Launched
 
 # Of a whole comparison of two identical builds, how often any of its cells may be called different.
@@ -119,7 +119,7 @@ def failing(rows: list[Row], verdict: str) -> list[Row]:
 
 def enough(tree: Ab) -> bool:
     """Whether there are pairs enough for verdicts."""
-    return tree["done"] >= plan.PAIRS_LEAST
+    return tree["done"] >= PAIRS_LEAST
 
 
 def lost(tree: Ab) -> list[str]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headroom_tools.ab import plan as planning, record
-from headroom_tools.ab.types import NAMES, Ab, Cell, Failure, Kernel, LaunchRow, Only, SideFacts
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import duration, flags_without_paths, safe
@@ -30,6 +29,17 @@ from headroom_tools.measure.types import (
     LaunchKey,
     PilotPlan,
 )
+from headroom_tools.record import ab_file, source
+from headroom_tools.record.ab_types import (
+    NAMES,
+    Ab,
+    Cell,
+    Failure,
+    Kernel,
+    LaunchRow,
+    Only,
+    SideFacts,
+)
 
 PILOT_LIMIT_S = 300.0
 LAUNCH_LIMIT_S = 60.0
@@ -37,7 +47,8 @@ GIVE_UP_AFTER = 2  # pairs of a kernel that fail one after another
 
 
 class Setting(NamedTuple):
-    """A side as its launches have it. environment: the catalogue's and the servers' too."""
+    """A side as its launches have it. environment: the catalogue's and the servers' too. source:
+    the checkout that it was built from, None where that isn't known."""
 
     asked: str
     program: Path
@@ -47,6 +58,7 @@ class Setting(NamedTuple):
     environment: dict[str, str | None]
     commit: str | None
     dirty: bool | None
+    source: Path | None
 
 
 class Wanted(NamedTuple):
@@ -107,7 +119,7 @@ class Comparison:
         base, new = (self._facts(side) for side in self._sides)
         return {
             "format": "headroom-ab",
-            "version": record.VERSION,
+            "version": ab_file.VERSION,
             "name": self.folder.name,
             "started": self._began.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "seconds": 0.0,
@@ -361,7 +373,16 @@ class Comparison:
         for at, facts in enumerate((tree["base"], tree["new"])):
             taken = {one["simd_target"] for one in self._launches[at].values()} - {None, ""}
             facts["simd_taken"] = sorted(str(target) for target in taken)
-        files.write_atomic(self.folder / record.FILE, record.dumped(tree))
+        files.write_atomic(self.folder / ab_file.FILE, record.dumped(tree))
+
+    def _hash(self, at: int, name: str) -> str | None:
+        """Of a kernel's source on a side."""
+        checkout = self._sides[at].source
+        if checkout is None:
+            return None
+        kernels = checkout / "kernels"
+        file = kernels / self._kernels[at][name]["source"]
+        return source.source_hash(file, kernels, ab_file.HASHED_AS)
 
     def _kernel(self, name: str) -> Kernel:
         kernel = self._kernels[0][name]
@@ -373,6 +394,7 @@ class Comparison:
             "measure": kernel["measure"],
             "inputs": kernel["inputs"],
             "threads": kernel["threads"],
+            "source_hash": {"base": self._hash(0, name), "new": self._hash(1, name)},
         }
 
     def _cells(self, at: int, name: str) -> list[Cell]:

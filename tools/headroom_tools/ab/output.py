@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import Iterable, Iterator, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 from headroom_tools.ab import judge
-from headroom_tools.ab.types import Ab, SideFacts
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.text import (
     duration,
@@ -21,6 +20,7 @@ from headroom_tools.base.text import (
 )
 from headroom_tools.compare.forms import escaped, markdown_table
 from headroom_tools.compare.tables import factor
+from headroom_tools.record.ab_types import Ab, SideFacts
 
 SHOWN = 12  # of what only one side has
 
@@ -137,7 +137,7 @@ def lines_of(tree: Ab, rows: list[judge.Row], band: float) -> Lines:
     return Lines(warnings, remarks)
 
 
-def _by_kernel(rows: list[judge.Row]) -> Iterator[tuple[str, str, list[judge.Row]]]:
+def _by_kernel(rows: Iterable[judge.Row]) -> Iterator[tuple[str, str, list[judge.Row]]]:
     """(kernel, ladder, its rows), placebos last."""
     found: dict[tuple[bool, str, str], list[judge.Row]] = {}
     for row in rows:
@@ -256,22 +256,31 @@ def as_json(tree: Ab, path: Path, band: float) -> dict[str, object]:
 
 
 def as_markdown(tree: Ab, band: float) -> str:
-    """A table for each kernel."""
+    """A table for each ladder, and what deserves a line."""
     rows = judge.rows_of(tree, band)
+    parts = [caption(tree), *markdown_tables(row for row in rows if not row.kernel["placebo"])]
+    warnings = lines_of(tree, rows, band).warnings
+    if warnings:
+        parts.append("\n".join(f"- {escaped(line)}" for line in warnings))
+    return "\n\n".join(parts)
+
+
+def caption(tree: Ab) -> str:
+    """What was compared, as Markdown."""
     base, new = escaped(side_text(tree["base"])), escaped(side_text(tree["new"]))
-    parts = [f"{new} against {base}, {tree['done']} pairs of launches in turn, on "
-             f"{escaped(tree['machine']['slug'])}"]  # fmt: skip
+    return (
+        f"{new} against {base}, {tree['done']} pairs of launches in turn, on "
+        f"{escaped(tree['machine']['slug'])}"
+    )
+
+
+def markdown_tables(rows: Iterable[judge.Row]) -> Iterator[str]:
+    """A table for each ladder."""
     for kernel, label, own in _by_kernel(rows):
-        if own[0].kernel["placebo"]:
-            continue
         heading = f"{escaped(kernel)}, {escaped(label)}"
         lines = [[heading, "base", "new", "ratio", "interval", "verdict"]]
         for row in own:
             moved = f"**{row.verdict}**" if row.verdict in ("faster", "slower") else row.verdict
             told = (_told(row, row.base), _told(row, row.new), ratio_of(row), interval_of(row))
             lines.append([escaped(_rung(row)), *told, moved or ""])
-        parts.append("\n".join(markdown_table("<>>>><", lines)).rstrip())
-    warnings = lines_of(tree, rows, band).warnings
-    if warnings:
-        parts.append("\n".join(f"- {escaped(line)}" for line in warnings))
-    return "\n\n".join(parts)
+        yield "\n".join(markdown_table("<>>>><", lines)).rstrip()

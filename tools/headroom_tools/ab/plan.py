@@ -11,7 +11,6 @@ import re
 from statistics import median
 from typing import NamedTuple, Optional, cast
 
-from headroom_tools.ab.types import NAMES, Only
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import params_text, safe
 from headroom_tools.measure import plan as planning
@@ -26,6 +25,7 @@ from headroom_tools.measure.types import (
     PlannedArm,
     PlannedLadder,
 )
+from headroom_tools.record.ab_types import NAMES, Only
 from headroom_tools.record.types import LadderKey
 
 SIZES_OF = "quick"  # the profile whose sizes are measured
@@ -35,7 +35,6 @@ TIME_S = 60.0  # that the pairs may take where there is a filter
 PAIRS_MIN = 10
 PAIRS_MAX = 200
 STEP_MAX = 8  # of the pairs, the part in which a ladder is measured that takes long
-PAIRS_LEAST = 6  # below it there is no interval, and no verdict
 _SELFCHECK = ("selfcheck/", "^selfcheck/")
 
 # By side, in the order of NAMES.

@@ -1,35 +1,22 @@
-"""Comparisons on disk: build/ab-runs/<UTC>-<base>-<new>/ab.json, to be shown again.
-
-They stay on this machine: `results/` holds what a machine can do, a comparison is of one checkout's
-builds, and its sides may name folders and variables of their owner's.
-"""
+"""Comparisons on disk: build/ab-runs/<UTC>-<base>-<new>/ab.json, to be shown again, and those that
+are published: results/<machine>/<UTC>-<commit>-<label>/ab.json."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import time
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Callable, Sequence, cast
+from typing import Any, Sequence, cast
 
-import fastjsonschema
-
-from headroom_tools.ab.types import Ab
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import rounded, safe
-from headroom_tools.record import validate
-
-VERSION = 1
-FILE = "ab.json"
-_CURE = "take the file as `headroom ab` wrote it"
-
-
-@lru_cache(maxsize=None)
-def _check() -> Callable[[object], object]:
-    schema = Path(validate.__file__).resolve().parent / "schemas" / f"ab-{VERSION}.json"
-    return cast(Callable[[object], object], fastjsonschema.compile(files.read_json(schema)))
+from headroom_tools.record import ab_file
+from headroom_tools.record.ab_file import FILE
+from headroom_tools.record.ab_types import Ab
 
 
 def create(began: datetime, asked: Sequence[str]) -> Path:
@@ -56,7 +43,13 @@ def dumped(tree: Ab) -> str:
 
 
 def find(name: str) -> Path:
-    """The ab.json that `name` means: itself, its folder, `latest` or `latest~N`."""
+    """The ab.json that `name` means: itself, its folder, `latest` or `latest~N`, or of those in
+    results/ the newest of @MACHINE or @MACHINE/LABEL."""
+    if name.startswith("@"):
+        reference = paths.reference_of(name)
+        if not reference:
+            raise HeadroomError(f"{safe(name, 100)}: is no @MACHINE or @MACHINE/LABEL")
+        return paths.runs_of(*reference, FILE)[0] / FILE
     match = re.fullmatch(r"latest(?:~(\d{1,6}))?", name)
     if match:
         found = sorted(paths.ab_runs().glob(f"*/{FILE}"), reverse=True)
@@ -70,26 +63,35 @@ def find(name: str) -> Path:
     path = Path(name)
     path = path / FILE if path.is_dir() else path
     if not path.is_file():
-        raise HeadroomError(f"{safe(name)}: no such comparison (or use latest, latest~1)")
+        raise HeadroomError(
+            f"{safe(name)}: no such comparison (or use latest, latest~1, @MACHINE/LABEL)"
+        )
     return path
 
 
-def load(path: Path) -> Ab:
-    """The comparison in `path`; HeadroomError for what is none."""
-    tree = files.read_json(path)
-    shown = paths.shown(path)
+def publish(path: Path, label: str, machine: str | None, out: Path) -> Path:
+    """Puts the comparison in `path` into the results folder `out`; returns its folder there.
+
+    The folder is there as a whole or not at all, and one that is there already stays as it is.
+    """
+    tree = ab_file.published(ab_file.load(path), label, machine)
+    parent = out / tree["machine"]["slug"]
+    target = parent / tree["name"]
+    if target.exists():
+        raise HeadroomError(
+            f"--publish: {paths.shown(target)}: is there already, and no record is overwritten"
+        )
+    hidden = parent / f".{tree['name']}.{os.getpid()}.tmp"
     try:
-        _check()(tree)
-    except fastjsonschema.JsonSchemaException as error:
-        field = re.sub(r"^data\.?", "", str(error.name or "")) or "the whole file"
-        raise validate.fail(
-            shown, field, error.message.split(" ", 1)[-1], _CURE
+        hidden.mkdir(parents=True)
+        files.write_atomic(hidden / FILE, files.dump(tree))
+        os.rename(hidden, target)  # fails where a folder with a file is there meanwhile
+        files.sync_folder(parent)
+    except OSError as error:
+        raise HeadroomError(
+            f"--publish: {paths.shown(target)}: can't be written: {error.strerror}; the comparison "
+            f"itself is kept in {paths.shown(path.parent)}"
         ) from None
-    ab = cast(Ab, tree)
-    validate.machine_tree(ab["machine"], shown)
-    for index, cell in enumerate(ab["cells"]):
-        if cell["kernel"] >= len(ab["kernels"]) or not (
-            len(cell["base"]) == len(cell["new"]) == ab["done"]
-        ):
-            raise validate.fail(shown, f"cells[{index}]", "does not fit the rest", _CURE)
-    return ab
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    return target

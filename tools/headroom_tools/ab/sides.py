@@ -22,12 +22,13 @@ KINDS = {
     "preset": "a build preset of CMakePresets.json",
     "cxx": "a C++ compiler",
     "flags": "compiler flags, beside the preset's",
+    "link": "any text: the order in which kernels are linked is drawn from it; nothing: by name",
     "simd": "a SIMD target, taken at most",
     "env": "NAME=VALUE in the environment, or NAME: not set",
     "scratch": "a folder for scratch files",
     "build": "a build folder of CMake's, or a benchmark program",
 }
-BUILT = ("rev", "preset", "cxx", "flags")  # kinds whose programs are built here
+BUILT = ("rev", "preset", "cxx", "flags", "link")  # kinds whose programs are built here
 _SYNTAX = "rev:REV or REV, " + ", ".join(f"{kind}:" for kind in KINDS if kind != "rev")
 # The environment of a launch that is the tool's own.
 _OURS = re.compile(r"HEADROOM_.*")
@@ -59,13 +60,13 @@ def presets() -> list[str]:
 
 def _side(word: str) -> Side:
     """What `word` names, as far as it can be told from the word and the disk alone."""
-    shown = safe(word, 100)
+    shown = safe(word, 100) or "''"
     kind, colon, value = word.partition(":")
     if not colon or not re.fullmatch(r"[a-z]*", kind):
         kind, value = "rev", word
     if kind not in KINDS:
         raise HeadroomError(f"{shown}: {safe(kind, 20)}: is no kind of side; there are {_SYNTAX}")
-    if not value and kind != "flags":
+    if not value and kind not in ("flags", "link"):
         raise HeadroomError(f"{shown}: names nothing; {kind}: takes {KINDS[kind]}")
     side = Side(word, kind, value)
     if kind == "rev" and value.startswith("-"):
@@ -81,6 +82,8 @@ def _side(word: str) -> Side:
             raise HeadroomError(f"{shown}: env: takes {KINDS['env']}")
         if _OURS.fullmatch(name):
             raise HeadroomError(f"{shown}: {name} is set by this tool: choose another variable")
+    if kind == "link" and not re.fullmatch(r"[A-Za-z0-9_.-]*", value):
+        raise HeadroomError(f"{shown}: link: takes letters, digits and .-_, or nothing")
     if kind == "build":
         _program(side)
     return side

@@ -83,10 +83,10 @@ def shown(path: Path) -> str:
     return safe(relative if not relative.startswith("..") else os.path.abspath(path), 500)
 
 
-def complete_runs(folder: Path) -> list[Path]:
-    """The folders RESULTS/<machine>/<UTC>-<commit>-<label> that hold a run.json, newest first."""
+def complete_runs(folder: Path, file: str = "run.json") -> list[Path]:
+    """The folders RESULTS/<machine>/<UTC>-<commit>-<label> that hold `file`, newest first."""
     try:
-        found = [path.parent for path in folder.glob("*/*/run.json")]
+        found = [path.parent for path in folder.glob(f"*/*/{file}")]
     except OSError as error:
         raise HeadroomError(f"{shown(folder)}: cannot be read: {error.strerror}") from None
     return sorted(found, key=lambda path: (path.name, str(path)), reverse=True)
@@ -98,13 +98,15 @@ def reference_of(word: str) -> tuple[str, str | None] | None:
     return (match[1], match[2]) if match else None
 
 
-def runs_of(machine: str, run: str | None) -> list[Path]:
+def runs_of(machine: str, run: str | None, file: str = "run.json") -> list[Path]:
     """The runs of results/MACHINE, newest first; of `run`, a run's name or else a label, only its.
+
+    file: which kind of record: each of them holds it.
 
     HeadroomError where there is none.
     """
     folder = results() / machine
-    every = complete_runs(results())
+    every = complete_runs(results(), file)
     found = [path for path in every if path.parent.name == machine]
     if run:
         exact = [path for path in found if path.name == run]
@@ -146,6 +148,8 @@ def find_run(argument: str, folder: Path | None = None) -> Path:
             f"{safe(argument)}: no such run folder (or use latest, latest~1, @MACHINE/LABEL)"
         )
     if not (path / "run.json").is_file():
+        if (path / "ab.json").is_file():
+            raise HeadroomError(f"{shown(path)}: a comparison: `headroom ab --show` prints it")
         if (path / "state.json").is_file():
             raise HeadroomError(
                 f"{shown(path)}: this run is unfinished: go on with `headroom run --resume`"

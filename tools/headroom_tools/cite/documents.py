@@ -80,8 +80,8 @@ def _cited(text: str, marker: Marker, path: Path, records: Records) -> Cited:
             if drift.gone:
                 gone.append(f"{drift.kernel}: no file in kernels/ registers this kernel any more")
             else:
-                name = loaded.run["name"]
-                warnings.append(f"{drift.kernel}: its source has changed since {name}")
+                since = f"since {loaded.title}"
+                warnings.append(f"{drift.kernel}: its source has changed {since}")
     before = text[text.rfind("\n", 0, text.rfind("<!--", 0, marker.begin)) + 1 : marker.begin]
     if "\n" not in figure.text and before.lstrip().startswith("<!--"):
         warnings.append("begins its line, and Markdown takes it for a block: put a word before it")

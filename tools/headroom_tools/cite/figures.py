@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Sequence
 
 from rich.console import Console
 
 from headroom_tools import stats
+from headroom_tools.ab import output
 from headroom_tools.base import terminal
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.base.text import rate_of, three_digits, time_of, value_of
+from headroom_tools.base.text import ladder_label, rate_of, three_digits, time_of, value_of
 from headroom_tools.cite.markers import BLOCKS, Request
-from headroom_tools.cite.records import Loaded, Records, Unbacked, link_to
+from headroom_tools.cite.records import Kept, Loaded, Records, Unbacked, link_to
 from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.forms import axes_table, escaped, kernel_tables, markdown_table
 from headroom_tools.compare.sides import Side, read_sides
 from headroom_tools.record.cells import of_launches
 from headroom_tools.record.types import LadderKey, Launched
 from headroom_tools.show import probes
-from headroom_tools.show.rows import Row, best_rows
+from headroom_tools.show.rows import BAND, Row, best_rows
 from headroom_tools.show.terminal import print_ladders
 
 UNBACKED = "(no record)"
 
 
 class Figure(NamedTuple):
-    """text: what belongs between the markers. used: the kernels that it cites, by run."""
+    """text: what belongs between the markers. used: the kernels that it cites, by record."""
 
     text: str
-    used: list[tuple[Loaded, set[str]]]
+    used: Sequence[tuple[Kept, set[str]]]
 
 
 def _plain() -> tuple[Console, io.StringIO]:
@@ -241,6 +242,34 @@ def _compare(records: Records, request: Request, document: Path) -> Figure:
     return Figure("\n" + "\n".join(lines), [(one, used) for one in loaded])
 
 
+def _ab(records: Records, request: Request, document: Path) -> Figure:
+    compared, rows = records.compared(request.machines[0], request.subjects)
+    told = f"{output.caption(compared.tree)} ({link_to(compared, document)}):"
+    warnings = output.lines_of(compared.tree, compared.rows, BAND).warnings
+    lines = ["\n".join(f"- {escaped(line)}" for line in warnings)] if warnings else []
+    text = "\n\n".join([told, *output.markdown_tables(rows), *lines])
+    return Figure(f"\n{text}\n", [(compared, {row.kernel["name"] for row in rows})])
+
+
+def _ab_ratio(records: Records, request: Request) -> Figure:
+    compared, rows = records.compared(request.machines[0], request.subjects)
+    (subject,) = request.subjects
+    if len(rows) > 1:
+        cells = [row.cell for row in rows[:4]]
+        names = ", ".join(
+            ladder_label(one["n"], one["input"], one["threads"], one["params"], 2) for one in cells
+        )
+        raise HeadroomError(f"{subject.text}: means several: {names}", 1)
+    (row,) = rows
+    text = output.ratio_of(row)
+    if "brief" not in request.options:
+        interval = output.interval_of(row).replace(" .. ", ", ")
+        text += f" [{interval}]" if interval else " (no interval)"
+    unresolved = row.verdict in ("unresolved", "equivalent")
+    text = f"{text} ({row.verdict})" if unresolved else text
+    return Figure(text, [(compared, {row.kernel["name"]})])
+
+
 def new_name(news: list[Side]) -> str:
     """The names of the sides that are held against the base."""
     return ", ".join(side.name for side in news)
@@ -279,7 +308,7 @@ def figure_of(request: Request, records: Records, document: Path) -> Figure:
     quantity, machine = request.quantity, request.machines[0]
     if quantity in BLOCKS:
         make = {"ladder": _ladders, "table": _ladders, "best": _best, "probes": _probes,
-                "compare": _compare}[quantity]  # fmt: skip
+                "compare": _compare, "ab": _ab}[quantity]  # fmt: skip
         return make(records, request, document)
     (subject,) = request.subjects
     brief = "brief" in request.options
@@ -296,6 +325,8 @@ def figure_of(request: Request, records: Records, document: Path) -> Figure:
         raise HeadroomError(
             f"{subject.text}: {quantity} takes a cell: GROUP/KERNEL/VARIANT/n:N", 1
         )
+    if quantity == "ab_ratio":
+        return _ab_ratio(records, request)
     loaded, row = records.cell(machine, subject)
     try:
         return Figure(cell_figure(quantity, row, brief), [(loaded, {subject.kernel})])

@@ -22,6 +22,7 @@ INLINE = {
     "of_ceiling": "share of the ceiling reached",
     "probe": "a figure of machine/*, the best of its variants",
     "run": "the run that has it, as a link",
+    "ab_ratio": "how many times as fast NEW is in a comparison of `headroom ab`",
 }
 BLOCKS = {
     "ladder": "whole ladders, as `show` prints them",
@@ -29,6 +30,7 @@ BLOCKS = {
     "best": "a GROUP's or kernels' best variants, as a Markdown table",
     "probes": "all figures of the machine, as `machine` prints them",
     "compare": "@BASE @NEW [axes] [KERNEL...]: axes, kernels, or both, as Markdown tables",
+    "ab": "these KERNELs of a comparison of `headroom ab`, or all, as Markdown tables",
 }
 OPTIONS = {"brief": "without the interval", "axes": "of compare: only the axes"}
 

@@ -1,30 +1,58 @@
-"""The run that a marker means, its rows, and whether a kernel's source is still the same."""
+"""The record that a marker means, its rows, and whether a kernel's source is still the same."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 from urllib.parse import quote
 
+from headroom_tools.ab import judge
 from headroom_tools.base import paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import ladder_label, safe
 from headroom_tools.cite.markers import Machine, Subject
-from headroom_tools.record import source
+from headroom_tools.record import ab_file, source
 from headroom_tools.record.cells import Cell
 from headroom_tools.record.validate import load
 from headroom_tools.show import probes
-from headroom_tools.show.rows import Row, rows_of
+from headroom_tools.show.rows import BAND, Row, rows_of
 
 
-class Loaded:
-    """A run of results/, with what is read out of it at most once."""
+class Kept:
+    """A record of results/. title: what it calls itself. hashes: by kernel that of the source that
+    was measured, by the rule of that version."""
+
+    def __init__(self, folder: Path, title: str, version: int, hashes: dict[str, str | None]):
+        self.folder = folder
+        self.title = title
+        self.version = version
+        self.hashes = hashes
+
+    @property
+    def name(self) -> str:
+        """`MACHINE/RUN-NAME`, below results/."""
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+
+class LoadedAb(Kept):
+    """A comparison of `headroom ab`. What its NEW was made of is what it is a record of."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        self.tree = ab_file.load(folder / ab_file.FILE)
+        hashes = {one["name"]: one["source_hash"]["new"] for one in self.tree["kernels"]}
+        super().__init__(folder, self.tree["name"], ab_file.HASHED_AS, hashes)
+        self.rows = judge.rows_of(self.tree, BAND)
+
+
+class Loaded(Kept):
+    """A run, with what is read out of it at most once."""
+
+    def __init__(self, folder: Path):
         self.run, self.machine = load(folder)
+        hashes = {kernel["name"]: kernel["source_hash"] for kernel in self.run["kernels"]}
+        super().__init__(folder, self.run["name"], self.run["version"], hashes)
         self._rows: list[Row] | None = None
         self._probes: list[probes.Probe] | None = None
 
@@ -39,11 +67,6 @@ class Loaded:
         if self._probes is None:
             self._probes = probes.probes_of(self.run)
         return self._probes
-
-    @property
-    def name(self) -> str:
-        """`MACHINE/RUN-NAME`, below results/."""
-        return f"{self.folder.parent.name}/{self.folder.name}"
 
 
 class Unbacked(HeadroomError):
@@ -72,11 +95,25 @@ def _matches(subject: Subject, cell: Cell) -> bool:
     )
 
 
+def _is_of(subject: Subject, row: judge.Row) -> bool:
+    cell, name = row.cell, row.kernel["name"]
+    return (
+        subject.kernel in (None, name)
+        and subject.group == name.partition("/")[0]
+        and subject.variant in (None, cell["variant"])
+        and subject.n in (None, cell["n"])
+        and subject.input in (None, cell["input"])
+        and subject.threads in (None, cell["threads"], cell["ladder_threads"])
+        and subject.params.items() <= cell["params"].items()
+    )
+
+
 class Records:
-    """The runs of results/, read when they are needed."""
+    """The records of results/, read when they are needed."""
 
     def __init__(self) -> None:
         self._runs: dict[Path, Loaded] = {}
+        self._abs: dict[Path, LoadedAb] = {}
         self._sources: dict[tuple[str, int], str | None] = {}
 
     def _load(self, folder: Path) -> Loaded:
@@ -91,6 +128,30 @@ class Records:
         except HeadroomError as error:
             raise Unbacked(str(error)) from None
         return [self._load(path) for path in found]
+
+    def _load_ab(self, folder: Path) -> LoadedAb:
+        if folder not in self._abs:
+            self._abs[folder] = LoadedAb(folder)
+        return self._abs[folder]
+
+    def compared(
+        self, machine: Machine, subjects: list[Subject]
+    ) -> tuple[LoadedAb, list[judge.Row]]:
+        """The newest comparison of `ab` that has each of the subjects, and its rows of them; all
+        but the placebos where there are no subjects."""
+        try:
+            found = paths.runs_of(machine.name, machine.run, ab_file.FILE)
+        except HeadroomError as error:
+            raise Unbacked(str(error)) from None
+        for loaded in map(self._load_ab, found):
+            measured = [row for row in loaded.rows if row.ratio is not None]
+            if not subjects:
+                return loaded, [row for row in measured if not row.kernel["placebo"]]
+            own = [[row for row in measured if _is_of(subject, row)] for subject in subjects]
+            if all(own):
+                return loaded, [row for row in measured if any(row in rows for rows in own)]
+        asked = ", ".join(subject.text for subject in subjects)
+        raise Unbacked(f"{asked}: no comparison of {machine} has it")
 
     def ladder(self, machine: Machine, subject: Subject) -> tuple[Loaded, list[Row]]:
         """The newest run that has rows of LADDER `subject`, and these."""
@@ -137,34 +198,37 @@ class Records:
                 return loaded, found[0]
         raise Unbacked(f"{subject.text}: no record of {machine} has this probe")
 
-    def drift(self, loaded: Loaded, kernels: set[str]) -> list[Drift]:
+    def drift(self, kept: Kept, kernels: set[str]) -> list[Drift]:
         """Those of `kernels` whose source has changed since, comments and blanks aside.
 
         Where the records are another repository's, its sources are not at hand: a source has then
         changed where a newer record has another hash of it.
         """
-        measured = {kernel["name"]: kernel["source_hash"] for kernel in loaded.run["kernels"]}
         found = []
         for name in sorted(kernels):
-            version = loaded.run["version"]
+            measured = kept.hashes.get(name)
             if not paths.results_are_own():
-                if self._newest_hash(name, version) != measured.get(name):
+                if self._newest_hash(name, kept.version) != measured:
                     found.append(Drift(name, False))
                 continue
-            now = self._source(name, version)
-            if now != measured.get(name) and (paths.root() / "kernels").is_dir():
+            now = self._source(name, kept.version)
+            if now != measured and (paths.root() / "kernels").is_dir():
                 found.append(Drift(name, now is None))
         return found
 
     def _newest_hash(self, name: str, version: int) -> str | None:
         """A kernel's hash in the newest of all records of that version that have it."""
         if (name, version) not in self._sources:
+            folders: list[tuple[Path, Callable[[Path], Kept]]] = []
+            folders += [(one, self._load) for one in paths.complete_runs(paths.results())]
+            compared = paths.complete_runs(paths.results(), ab_file.FILE)
+            folders += [(one, self._load_ab) for one in compared]
+            folders.sort(key=lambda found: (found[0].name, str(found[0])), reverse=True)
             self._sources[name, version] = next(
                 (
-                    kernel["source_hash"]
-                    for folder in paths.complete_runs(paths.results())
-                    for kernel in self._load(folder).run["kernels"]
-                    if kernel["name"] == name and self._load(folder).run["version"] == version
+                    kept.hashes[name]
+                    for folder, read in folders
+                    if (kept := read(folder)).version == version and name in kept.hashes
                 ),
                 None,
             )
@@ -197,7 +261,7 @@ def _file_of(name: str, kernels: Path) -> Path | None:
     return None
 
 
-def link_to(loaded: Loaded, document: Path) -> str:
-    """A Markdown link from a document to a run's folder."""
-    path = os.path.relpath(loaded.folder.resolve(), document.resolve().parent)
-    return f"[{safe(loaded.folder.name)}]({quote(path)})"
+def link_to(kept: Kept, document: Path) -> str:
+    """A Markdown link from a document to a record's folder."""
+    path = os.path.relpath(kept.folder.resolve(), document.resolve().parent)
+    return f"[{safe(kept.folder.name)}]({quote(path)})"

@@ -161,10 +161,11 @@ def _parser() -> argparse.ArgumentParser:
         help="two builds or configurations of this machine, launches in turn: is NEW faster?",
         description="A side is KIND:VALUE, both of one kind, and all else is shared. rev:REV, or "
         "just REV: a git revision; worktree: the checkout with its changes (NEW's default). "
-        "preset:native; cxx:clang++; flags:-O2 (flags: for none); simd:AVX2; env:NAME=VALUE "
-        "(env:NAME for not set); scratch:FOLDER; build:FOLDER, a build folder of CMake's. "
-        "Revisions, presets, compilers and flags are built below build/ab/, and kept for the next "
-        "time. Exit status: 1 where something failed or --fail-on found something.",
+        "preset:native; cxx:clang++; flags:-O2 (flags: for none); link:TEXT, another order of the "
+        "kernels in the program; simd:AVX2; env:NAME=VALUE (env:NAME for not set); scratch:FOLDER; "
+        "build:FOLDER, a build folder of CMake's. Revisions, presets, compilers, flags and link "
+        "orders are built below build/ab/, and kept for the next time. Exit status: 1 where "
+        "something failed or --fail-on found something.",
     )
     add.add_argument("base", metavar="BASE", nargs="?")
     add.add_argument("new", metavar="NEW", nargs="?")
@@ -187,11 +188,23 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--allow-missing", action="store_true", help="what NEW lacks doesn't count for --fail-on"
     )
+    add.add_argument("--check", action="store_true", help="only check the arguments")
     add.add_argument("--strict", action="store_true", help="refuse to measure on an unfit machine")
     add.add_argument("--jobs", type=_jobs, metavar="N", help="compilers at once (default: cores)")
     add.add_argument(
-        "--show", metavar="AB", help="instead: a comparison that was kept, a folder or latest"
+        "--show",
+        metavar="AB",
+        help="instead: a comparison that was kept: a folder, latest, or @MACHINE/LABEL of results/",
     )
+    add.add_argument(
+        "--publish",
+        type=_label,
+        metavar="LABEL",
+        help="put it into results/ too, where documents can cite it (sides of kind env:, scratch: "
+        "and build: name what is private, and are refused)",
+    )
+    add.add_argument("--machine", type=_name, metavar="NAME", help="of --publish: of this machine")
+    add.add_argument("--out", type=Path, metavar="DIR", help="of --publish: default results/")
 
     add = commands.add_parser(
         "scale",
@@ -263,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
         "@MACHINE/RUN-NAME names an exact run; @MACHINE means the newest run of that machine that "
         "has the figure. Quantities: speedup, verdict, ns_per_item, time, rate, flops, of_ceiling, "
         "probe, run (with `brief`: no interval); and whole blocks: ladder, table, best, probes, "
-        "compare.",
+        "compare. Of a comparison of `headroom ab --publish`: ab_ratio, and the block ab.",
     )
     add.add_argument(
         "path", metavar="FILE", nargs="+", help="documents; with --latex and --bibtex runs instead"

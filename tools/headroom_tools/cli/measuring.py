@@ -316,12 +316,15 @@ def ab(arguments: argparse.Namespace) -> int:
     """Two sides of this machine, or with --show a comparison that was kept."""
     from headroom_tools.ab import record, sides
     from headroom_tools.measure.progress import Reporter
+    from headroom_tools.record import ab_file
 
+    if (arguments.machine or arguments.out) and not arguments.publish:
+        raise HeadroomError("--machine and --out are of what is published: add --publish LABEL")
     if arguments.show:
         words = {"BASE": arguments.base, "--filter": arguments.filter, "--pairs": arguments.pairs,
                  "--preset": arguments.preset, "--simd-target": arguments.simd_target,
                  "--scratch": arguments.scratch, "--strict": arguments.strict,
-                 "--jobs": arguments.jobs}  # fmt: skip
+                 "--jobs": arguments.jobs, "--check": arguments.check}  # fmt: skip
         clash = [name for name, value in words.items() if value]
         if clash:
             raise HeadroomError(f"--show prints what was measured: leave out {', '.join(clash)}")
@@ -335,11 +338,15 @@ def ab(arguments: argparse.Namespace) -> int:
         "--scratch": arguments.scratch,
     }
     sides.check_shared(base.kind, given)
+    if arguments.publish:
+        ab_file.check_kind(base.kind)
+    if arguments.check:
+        return 0
     reporter = Reporter(terminal.console(to_stderr=arguments.json or arguments.markdown))
     _stop_on_signals()
     with lock.measuring():
         folder = _measure_ab((base, new), arguments, reporter)
-    return _print_ab(arguments, folder / record.FILE)
+    return _print_ab(arguments, folder / ab_file.FILE)
 
 
 def _measure_ab(
@@ -410,11 +417,13 @@ def _settings(
                 print(f"  {line}", file=sys.stderr)
             raise
         commits = [builds.facts(recipe) for recipe in recipes]
+        sources: list[Path | None] = [recipe.source for recipe in recipes]
     else:
         programs = [sides.program(side) for side in both]
         commits = [(None, None) if kind == "build" else source.commit(paths.root())] * 2
+        sources = [None if kind == "build" else paths.root()] * 2
     settings = []
-    for side, program, (commit, dirty) in zip(both, programs, commits):
+    for side, program, (commit, dirty), checkout in zip(both, programs, commits, sources):
         own = dict([side.variable]) if kind == "env" else {}
         catalogue = bench.catalogue(own, program)[0]
         target = side.value if kind == "simd" else arguments.simd_target
@@ -427,7 +436,9 @@ def _settings(
             scratch.prepare(folder)
         environment = {**bench.environment(catalogue), **own}
         settings.append(
-            Setting(side.asked, program, catalogue, target, folder, environment, commit, dirty)
+            Setting(
+                side.asked, program, catalogue, target, folder, environment, commit, dirty, checkout
+            )
         )
     return tuple(settings)
 
@@ -442,10 +453,11 @@ def _served(setting: Setting, servers: dict[str, str | None]) -> Setting:
 
 
 def _print_ab(arguments: argparse.Namespace, path: Path) -> int:
-    """Prints a comparison that is kept, and judges it."""
+    """Prints a comparison that is kept, publishes it where that is asked for, and judges it."""
     from headroom_tools.ab import judge, output, record
+    from headroom_tools.record import ab_file
 
-    tree = record.load(path)
+    tree = ab_file.load(path)
     if arguments.json:
         terminal.print_json(output.as_json(tree, path, arguments.band))
     elif arguments.markdown:
@@ -453,6 +465,10 @@ def _print_ab(arguments: argparse.Namespace, path: Path) -> int:
     else:
         output.print_ab(tree, path, arguments.band, terminal.console())
     sys.stdout.flush()
+    if arguments.publish:
+        out = (arguments.out or paths.results()).absolute()
+        folder = record.publish(path, arguments.publish, arguments.machine, out)
+        print(f"published: {paths.shown(folder)}", file=sys.stderr)
     if arguments.fail_on:
         rows = judge.rows_of(tree, arguments.band)
         if not judge.enough(tree):

@@ -26,7 +26,6 @@ from headroom_tools.record.types import Launched
 #   others: other programs ran, on any core: they share caches, memory, power and hardware threads
 LIMITS = {"waited": (0.025, 0.002), "stolen": (0.05, 0.03), "others": (0.10, 0.04)}
 REPEAT_SHARE = 0.2  # of the launches so far that may be measured again
-KNOWN_FROM = 3  # launches of a kernel that tell what it does to the sentinel
 
 
 def read(out: Output) -> Conditions | None:
@@ -101,44 +100,21 @@ class Judge:
             conditions = tree.get("conditions")
             value = conditions.get("sentinel") if conditions else None
             if value is not None:
-                told.append((tree.get("start", 0.0), name, index, value))
+                told.append((tree.get("start", 0.0), sentinel.Told(name, value, index > 0)))
         told.sort()
-        self._starts = [start for start, _, _, _ in told]
-        self._references = sentinel.references(
-            [value for _, _, _, value in told],
-            sentinel.window_of(name for _, name, _, _ in told),
-        )
-        self._habits = self._habits_of([(name, index, value) for _, name, index, value in told])
+        self._starts = [start for start, _ in told]
+        self._expected = sentinel.expected([one for _, one in told])
 
     def reference(self) -> float | None:
         """What the sentinel's loop takes on this machine now; None before the first readings."""
-        return self._references[-1] if self._references else None
-
-    def _habits_of(self, told: list[tuple[str, int, float]]) -> dict[str, float]:
-        """How much slower the sentinel is beside each kernel at its best, as a factor.
-
-        Wide vectors lower the clock of some processors, and threads that spin after their work may
-        have the core's other hardware thread: the kernel's own doing, not a disturbance. A single
-        launch can't tell the two apart; the fastest of several, spread over the run, can.
-        """
-        found: dict[str, float] = {}
-        launches: dict[str, set[int]] = {}
-        for (name, index, value), reference in zip(told, self._references):
-            if index > 0:
-                found[name] = min(found.get(name, math.inf), value / reference)
-                launches.setdefault(name, set()).add(index)
-        return {
-            name: max(1.0, found[name])
-            for name, indexes in launches.items()
-            if len(indexes) >= KNOWN_FROM
-        }
+        return self._expected.references[-1] if self._starts else None
 
     def _slower(self, kernel: str, value: float, start: float) -> float:
         """How much slower the sentinel was than it should be beside a kernel then, as a share."""
-        if not self._references:
+        if not self._starts:
             return 0.0
-        reference = self._references[max(0, bisect_right(self._starts, start) - 1)]
-        return value / (reference * self._habits.get(kernel, 1.0)) - 1
+        at = max(0, bisect_right(self._starts, start) - 1)
+        return self._expected.slower(kernel, value, at)
 
     def _own(self, kernel: str, kind: str) -> float:
         """The share that a kernel brings on itself: what most of its launches have.

@@ -77,11 +77,7 @@ def own_names() -> list[tuple[str, str]]:
 
 
 def own_found(run: Run, hardware: str) -> tuple[str, str] | None:
-    """(field, what it holds) where a run names the computer or the user that checks it.
-
-    hardware: the slug that the hardware alone gives; words of it name nobody.
-    """
-    known = set(hardware.lower().split("-"))
+    """(field, what it holds) where a run names the computer or the user that checks it."""
     free = {
         "machine": run["machine"],
         "label": run["label"],
@@ -89,6 +85,15 @@ def own_found(run: Run, hardware: str) -> tuple[str, str] | None:
         "failures": run["failures"],
         "missing": run["missing"],
     }
+    return own_words(free, hardware)
+
+
+def own_words(free: object, hardware: str) -> tuple[str, str] | None:
+    """(field, what it holds) where texts name the computer or the user that checks them.
+
+    hardware: the slug that the hardware alone gives; words of it name nobody.
+    """
+    known = set(hardware.lower().split("-"))
     for what, name in own_names():
         word = re.compile(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])", re.I)
         for field, text in texts(free) if name.lower() not in known else ():

@@ -5,16 +5,13 @@ Beyond being valid, dates and names must fit together, and nothing may name a pe
 
 from __future__ import annotations
 
-import math
-from datetime import datetime
 from pathlib import Path
 from typing import Callable, Iterator
 
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.machine.fingerprint import slug
-from headroom_tools.machine.types import Machine
-from headroom_tools.record import private
+from headroom_tools.record import ab_file, allowed, private
 from headroom_tools.record.types import Run
 from headroom_tools.record.validate import (
     LISTS_LIMIT,
@@ -26,28 +23,14 @@ from headroom_tools.record.validate import (
     run_tree,
 )
 
-_FORMATS = {"headroom-run": "run", "headroom-machine": "machine"}
-
-
-def _time(shown: str, field: str, text: str) -> datetime:
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
-    except ValueError:
-        raise fail(shown, field, f"{text} is no date") from None
-
-
-def _publishable(shown: str, tree: object) -> None:
-    """HeadroomError for a valid record that names somebody."""
-    named = private.found(tree)
-    if named is not None:
-        cure = "replace it, for example by PATH or HOST, before you publish the record"
-        raise fail(shown, named[0], f"holds {named[1]}", cure)
+_FORMATS = {"headroom-run": "run", "headroom-machine": "machine", "headroom-ab": "ab"}
+_OF_RUN = ("run.json", "machine.json")
 
 
 def _possible_run(shown: str, run: Run) -> None:
     """HeadroomError for a valid run that can't have been measured as it says."""
-    started = _time(shown, "started", run["started"])
-    finished = _time(shown, "finished", run["finished"])
+    started = allowed.time_of(shown, "started", run["started"])
+    finished = allowed.time_of(shown, "finished", run["finished"])
     if finished < started:
         raise fail(shown, "finished", "lies before the start")
     commit = run["commit"][:8] if run["commit"] else "nocommit"
@@ -55,23 +38,6 @@ def _possible_run(shown: str, run: Run) -> None:
         raise fail(shown, "name", "is not made of the start, the commit and the label")
     if max(run["cells"]["threads"], default=0) > run["threads_available"]:
         raise fail(shown, "cells.threads", "more threads than threads_available")
-
-
-def _possible_machine(shown: str, tree: Machine) -> None:
-    """HeadroomError for a valid fingerprint that no machine has."""
-    cpu = tree["cpu"]
-    for name, count in (
-        ("sockets", cpu["sockets"]), ("cores", cpu["cores"]), ("threads", cpu["threads"])
-    ):  # fmt: skip
-        if count == 0 or (count or 1) > 100_000:
-            raise fail(shown, f"cpu.{name}", f"{count} is impossible")
-    if (cpu["cores"] or 0) > (cpu["threads"] or math.inf):
-        raise fail(shown, "cpu.cores", "are more than the threads")
-    for index, cache in enumerate(cpu["caches"]):
-        if not 0 < (cache["bytes"] or 1) <= 1 << 40 or not 1 <= (cache["level"] or 1) <= 9:
-            raise fail(shown, f"cpu.caches[{index}]", "is no cache that a CPU has")
-    if not 1 << 20 <= (tree["ram"]["bytes"] or 1 << 20) <= 1 << 50:
-        raise fail(shown, "ram.bytes", f"{tree['ram']['bytes']} is impossible")
 
 
 def _pair(folder: Path, in_place: bool = False) -> list[Path]:
@@ -94,9 +60,9 @@ def _pair(folder: Path, in_place: bool = False) -> list[Path]:
             raise fail(paths.shown(pair[0]), own, problem, cure)
     names = [paths.shown(path) for path in pair]
     _possible_run(names[0], run)
-    _possible_machine(names[1], fingerprint)
-    _publishable(names[1], fingerprint)
-    _publishable(names[0], run)
+    allowed.possible_machine(names[1], fingerprint)
+    allowed.publishable(names[1], fingerprint)
+    allowed.publishable(names[0], run)
     found = private.own_found(run, slug(fingerprint))
     if found is not None:
         cure = "measure with other words for --machine and --label, or take it out"
@@ -104,8 +70,17 @@ def _pair(folder: Path, in_place: bool = False) -> list[Path]:
     return pair
 
 
+def _is_ab(folder: Path) -> bool:
+    return (folder / ab_file.FILE).exists() and not (folder / "run.json").exists()
+
+
+def _record(folder: Path, in_place: bool = False) -> list[Path]:
+    """The files of a run's or a comparison's folder; HeadroomError unless they may be published."""
+    return (ab_file.folder_file if _is_ab(folder) else _pair)(folder, in_place)
+
+
 def _stray(path: Path) -> HeadroomError:
-    cure = "results/ holds <machine>/<run>/{run.json, machine.json}: move it away"
+    cure = "results/ holds <machine>/<run>/{run.json, machine.json} or ab.json: move it away"
     return fail(paths.shown(path), "the file", "is no part of a record", cure)
 
 
@@ -121,14 +96,15 @@ def _of_results(folder: Path) -> Iterator[Path | HeadroomError]:
                 yield _stray(run_folder)
                 continue
             others = {path.name for path in run_folder.iterdir()}
-            for name in sorted(others - {"run.json", "machine.json", "raw.json"}):
+            known = {ab_file.FILE} if _is_ab(run_folder) else {*_OF_RUN, "raw.json"}
+            for name in sorted(others - known):
                 yield _stray(run_folder / name)
             yield run_folder
 
 
 def checked(path: Path) -> Iterator[tuple[Path, HeadroomError | None]]:
-    """(file, None or what is wrong with it) for a run.json, a machine.json, a run's folder, a
-    folder of these, or results/ as a whole."""
+    """(file, None or what is wrong with it) for a run.json, a machine.json, an ab.json, the folder
+    of a run or comparison, a folder of these, or results/ as a whole."""
 
     def of(
         folder: Path, check: Callable[..., list[Path]], *more: object
@@ -138,19 +114,23 @@ def checked(path: Path) -> Iterator[tuple[Path, HeadroomError | None]]:
         except HeadroomError as error:
             yield folder, error
 
+    def holding(depth: str) -> list[Path]:
+        found = [one for name in ("run.json", ab_file.FILE) for one in path.glob(depth + name)]
+        return sorted({one.parent for one in found})
+
     if not path.is_dir():
         yield from of(path, _file)
-    elif (path / "run.json").exists() or (path / "machine.json").exists():
-        yield from of(path, _pair)
-    elif any(path.glob("*/run.json")):
-        for folder in sorted({found.parent for found in path.glob("*/run.json")}):
-            yield from of(folder, _pair)
-    elif any(path.glob("*/*/run.json")):
+    elif any((path / name).exists() for name in (*_OF_RUN, ab_file.FILE)):
+        yield from of(path, _record)
+    elif holding("*/"):
+        for folder in holding("*/"):
+            yield from of(folder, _record)
+    elif holding("*/*/"):
         for entry in _of_results(path):
             if isinstance(entry, HeadroomError):
                 yield path, entry
             else:
-                yield from of(entry, _pair, True)
+                yield from of(entry, _record, True)
     else:
         yield path, HeadroomError(
             f"{paths.shown(path)}: holds no record: name a run folder or results/"
@@ -158,17 +138,19 @@ def checked(path: Path) -> Iterator[tuple[Path, HeadroomError | None]]:
 
 
 def _file(path: Path) -> list[Path]:
-    """`path` itself, where it is a run.json or a machine.json that may be published."""
+    """`path` itself, where it is a file of a record that may be published."""
     if not path.exists():
         raise HeadroomError(f"{paths.shown(path)}: no such file or folder")
     shown = paths.shown(path)
     tree = files.read_json(path, RECORD_LIMIT, LISTS_LIMIT)
     kind = _FORMATS.get(str(tree.get("format"))) if isinstance(tree, dict) else None
     if kind is None:
-        raise fail(shown, "format", "is neither headroom-run nor headroom-machine")
+        raise fail(shown, "format", f"is none of {', '.join(_FORMATS)}")
     if kind == "run":
         _possible_run(shown, run_tree(tree, shown))
+    elif kind == "ab":
+        ab_file.publishable(ab_file.tree_of(tree, shown), shown)
     else:
-        _possible_machine(shown, machine_tree(tree, shown))
-    _publishable(shown, tree)
+        allowed.possible_machine(shown, machine_tree(tree, shown))
+    allowed.publishable(shown, tree)
     return [path]

@@ -14,10 +14,11 @@ from typing import NamedTuple, TypedDict
 
 from rich.console import Console
 
-from headroom_tools.ab import judge as pairs, record
-from headroom_tools.ab.types import Ab, Cell
+from headroom_tools.ab import judge as pairs
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import HeadroomError
+from headroom_tools.record import ab_file
+from headroom_tools.record.ab_types import Ab, Cell
 from headroom_tools.selfcheck.judge import CACHED, PLUS, Goal, Share, of_share, share
 from headroom_tools.selfcheck.output import bounds_text, goals_table, plain, share_text
 from headroom_tools.show.rows import BAND, MOVED
@@ -58,13 +59,15 @@ class Found(NamedTuple):
 def _identical(tree: Ab, path: Path) -> None:
     """HeadroomError unless both sides are the same code."""
     base, new = tree["base"], tree["new"]
+    kind = tree["kind"]
     one_commit = base["commit"] is not None and base["commit"] == new["commit"]
-    one_source = one_commit and not base["dirty"] and not new["dirty"] and tree["kind"] == "rev"
-    same = base["program"] == new["program"] and base["asked"] == new["asked"]
-    if not (same or one_source or (base["program"] == new["program"] and tree["kind"] == "rev")):
+    clean = kind == "rev" and one_commit and not base["dirty"] and not new["dirty"]
+    one_program = base["program"] == new["program"]
+    same = one_program and (kind == "rev" or base["asked"] == new["asked"])
+    if not (clean or same or kind == "link"):  # link: one checkout, built twice
         raise HeadroomError(
             f"{paths.shown(path)}: its sides are not the same code: measure it by "
-            "`headroom ab worktree worktree --filter ^selfcheck/ --pairs 2000`"
+            "`headroom ab worktree worktree --filter ^selfcheck/ --pairs 2000`, or link:1 link:2"
         )
 
 
@@ -99,7 +102,7 @@ def judged(files: list[Path]) -> Found:
     whole: list[bool] = []
     sizes = []
     for file in files:
-        tree = record.load(file)
+        tree = ab_file.load(file)
         _identical(tree, file)
         size = min(TRIAL, tree["done"])
         if size < 6:

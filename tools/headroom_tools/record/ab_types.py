@@ -11,8 +11,8 @@ NAMES = ("base", "new")  # the sides
 
 
 class SideFacts(TypedDict):
-    """A side. asked: as it was named; program: SHA-256 of the benchmark program; simd_taken: by its
-    launches."""
+    """A side. asked: as it was named; program: SHA-256 of the benchmark program (in
+    results/ `first` or `second`); simd_taken: by its launches."""
 
     asked: str
     commit: str | None
@@ -21,6 +21,13 @@ class SideFacts(TypedDict):
     build: Build
     libraries: dict[str, str]
     simd_taken: list[str]
+
+
+class Hashes(TypedDict):
+    """A kernel's source on each side, hashed as in run.json; None where it isn't known."""
+
+    base: str | None
+    new: str | None
 
 
 class Kernel(TypedDict):
@@ -33,6 +40,7 @@ class Kernel(TypedDict):
     measure: Measure
     inputs: list[str]
     threads: list[int]
+    source_hash: Hashes
 
 
 class Cell(TypedDict):
