@@ -12,8 +12,9 @@ from headroom_tools import stats
 from headroom_tools.compare import between_runs
 from headroom_tools.compare.between_runs import CELLS, KEPT, SHARED, SHARED_FREEDOM, Runs
 from headroom_tools.compare.leans import Caches
+from headroom_tools.compare.loaded import key_of
 from headroom_tools.compare.rows import best_of, key_of_row
-from headroom_tools.compare.sides import Side, key_of
+from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import AxisIndex, CellKey, Index, Row
 from headroom_tools.record.types import Kernel, LadderKey
 

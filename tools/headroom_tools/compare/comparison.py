@@ -7,6 +7,7 @@ from statistics import median
 
 from headroom_tools import stats
 from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import safe
 from headroom_tools.compare.axes import axes_of
 from headroom_tools.compare.clock import clock_of
 from headroom_tools.compare.differs import changed, controls, touched, warnings
@@ -47,6 +48,17 @@ def _told(side_: Side, rows: list[Row], axes: list[Axis]) -> SideOf:
         "machine": side_.run["machine"],
         "label": side_.run["label"],
         "runs": [run["name"] for run in side_.runs],
+        "beside": side_.repeats,
+        "not_pooled": [
+            {
+                "run": safe(one.name, 80),
+                "why": one.why,
+                "speed": one.apart.factor if one.apart else None,
+                "axes": one.apart.axes if one.apart else [],
+            }
+            for one in side_.not_pooled
+        ],
+        "not_read": side_.older,
         "spread": {
             axis: {
                 "half_width": reach * median(spreads) if spreads else None,

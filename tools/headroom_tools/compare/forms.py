@@ -11,7 +11,7 @@ from headroom_tools.base.text import csv_text, params_text, safe, three_digits
 from headroom_tools.compare import clock, tables
 from headroom_tools.compare.differs import moved_of
 from headroom_tools.compare.rows import CELL
-from headroom_tools.compare.sides import Side, label_of
+from headroom_tools.compare.sides import Side, label_of, pooling_of
 from headroom_tools.compare.types import Comparison
 
 CSV_COLUMNS = ("base", "new", *CELL, "axis", "role", "measure", "unit", "base_value", "new_value",
@@ -84,6 +84,8 @@ def as_markdown(base: Side, news: list[Side], trees: list[Comparison], everythin
             for name, side in zip(names, sides)
         ],
     )
+    pooled = [f"{name}: {pooling_of(side)}" for name, side in zip(names, sides) if pooling_of(side)]
+    lines += [f"- {escaped(text)}" for text in pooled] + ([""] if pooled else [])
     lines += [
         "Ratios are the base's time over the new one's: above 1 is faster. Intervals are of 95%, "
         "with the spread between runs.",

@@ -11,7 +11,8 @@ from headroom_tools import stats
 from headroom_tools.compare import between_runs
 from headroom_tools.compare.between_runs import Differences, Runs
 from headroom_tools.compare.leans import Caches
-from headroom_tools.compare.sides import Side, by_run, columns, key_of, launches_of
+from headroom_tools.compare.loaded import columns, key_of
+from headroom_tools.compare.sides import Side, by_run, launches_of
 from headroom_tools.compare.types import CellKey, LadderRow, Row
 from headroom_tools.record.cells import Cell, of_launches
 from headroom_tools.record.types import LadderKey, key_of as params_key

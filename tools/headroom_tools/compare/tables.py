@@ -11,8 +11,9 @@ from typing import NamedTuple, Optional, Sequence
 from headroom_tools.base.text import three_digits, time_of, value_of
 from headroom_tools.compare.between_runs import MOST_RUNS
 from headroom_tools.compare.differs import facts
+from headroom_tools.compare.loaded import key_of
 from headroom_tools.compare.rows import key_of_row
-from headroom_tools.compare.sides import Side, key_of
+from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import CellKey, Comparison, Index, LadderRow, Row
 from headroom_tools.record.types import Kernel, LadderKey, key_of as params_key
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from headroom_tools.base import terminal
 from headroom_tools.base.text import safe, shortened, three_digits
 from headroom_tools.compare import clock, tables
-from headroom_tools.compare.sides import Side, label_of
+from headroom_tools.compare.sides import Side, label_of, pooling_of
 from headroom_tools.compare.types import Axis, CellKey, Comparison, Row
 from headroom_tools.show.rows import MOVED
 
@@ -20,6 +20,7 @@ CHANGE_STYLE = {"higher": "bold green", "lower": "bold red"}
 
 
 def _heading(base: Side, news: list[Side], to: Console) -> None:
+    names = [tables.letters(at) for at in range(len(news))] if len(news) > 1 else ["NEW"]
     if len(news) > 1:
         table = terminal.Table("<<<")
         for at, side in enumerate((base, *news)):
@@ -33,15 +34,11 @@ def _heading(base: Side, news: list[Side], to: Console) -> None:
         both = [safe(side.run["machine"]) for side in (base, new)]
         text = f"both on {both[0]}" if same else " -> ".join(both)
         to.print(Text(text, style="dim"), soft_wrap=True)
-        for side in (base, new):
-            if len(side.runs) > 1:
-                names = ", ".join(run["name"] for run in side.runs)
-                terminal.paragraph(to, f"{len(side.runs)} runs that agree, pooled: {names}", "dim")
-            elif side.repeats:
-                more = len(side.repeats)
-                told = f"{more} more run{'s'[: more > 1]} beside it tell how far its runs lie apart"
-                told = f"{side.name}: {told}"
-                terminal.paragraph(to, told, "dim")
+    for name, side in zip(("BASE", *names), (base, *news)):
+        # Of many the table has the number of runs: only what is not pooled is told as well.
+        told = pooling_of(side) if len(news) == 1 or side.not_pooled or side.older else ""
+        if told:
+            terminal.paragraph(to, f"{name}: {told}", "dim")
 
 
 def _facts(base: Side, news: list[Side], to: Console) -> None:

@@ -107,12 +107,27 @@ class Spread(TypedDict):
     measured: bool
 
 
+class NotPooledRun(TypedDict):
+    """A run with the label of a side that isn't part of it. speed, axes: where it differs as
+    machines do, its speed over the side's, on which axes; clearest first."""
+
+    run: str
+    why: str
+    speed: float | None
+    axes: list[str]
+
+
 class SideOf(TypedDict):
-    """A side: what was pooled. spread: by axis."""
+    """A side: runs, what was pooled. beside: repeats that only tell the spread; not_pooled: runs
+    of its label that are neither; not_read: how many older ones were not looked at. spread: by
+    axis."""
 
     machine: str
     label: str
     runs: list[str]
+    beside: list[str]
+    not_pooled: list[NotPooledRun]
+    not_read: int
     spread: dict[str, Spread]
 
 
