@@ -8,6 +8,7 @@ BASE ?=
 NEW ?= latest
 FORM ?=
 FAIL_ON ?=
+ALLOW_MISSING ?=
 PYTEST ?=
 # Of `make fuzz`: seconds per kernel.
 SECONDS ?= $(if $(HEADROOM_LONG),60,5)
@@ -40,6 +41,7 @@ export ARG_BASE := $(value BASE)
 export ARG_NEW := $(value NEW)
 export ARG_FORM := $(value FORM)
 export ARG_FAIL_ON := $(value FAIL_ON)
+export ARG_ALLOW_MISSING := $(value ALLOW_MISSING)
 export ARG_PYTEST := $(value PYTEST)
 export ARG_KERNEL := $(value KERNEL)
 export ARG_RUNS := $(value RUNS)
@@ -49,7 +51,7 @@ export ARG_KERNELS := $(value KERNELS)
 export ARG_SUBSET := $(value SUBSET)
 export ARG_RESULTS := $(value RESULTS)
 unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
-unexport KERNELS SUBSET RESULTS KIND OUT
+unexport KERNELS SUBSET RESULTS KIND OUT ALLOW_MISSING
 # tools/deps.sh reads them: auto, off or unset; 1 or unset.
 export DEPS SERVICES
 
@@ -105,7 +107,8 @@ help:
 	@echo '                is NEW faster? Two revisions, or preset:, cxx:, flags:, simd:, env:, scratch:,'
 	@echo '                build: of this machine, launches in turn; a filtered kernel takes a minute'
 	@echo 'make compare    BASE=RUN [NEW="RUN RUN..."] [FORM=markdown|csv|json] [FAIL_ON=slower], by axis'
-	@echo '                and kernel; RUN is a folder, latest, latest~1'
+	@echo '                and kernel; RUN is a folder, latest, latest~1 (ALLOW_MISSING=1, as in ab: what'
+	@echo '                NEW lacks does not count for FAIL_ON)'
 	@echo 'make report     one page, report.html; RUNS="RUN RUN" (default: the newest of each machine)'
 	@echo 'make plot       KIND=ladders [RUNS="RUN RUN"] [FILTER=REGEX] [OUT=plot.svg]: one kind of picture'
 	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only check them)'
@@ -174,6 +177,7 @@ ab: $(if $(ab-builds),build)
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FILTER" ]; then set -- --filter "$$ARG_FILTER" "$$@"; fi; \
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
+	if [ -n "$$ARG_ALLOW_MISSING" ]; then set -- --allow-missing "$$@"; fi; \
 	if [ -n "$$ARG_SCRATCH" ]; then set -- --scratch "$$ARG_SCRATCH" "$$@"; fi; \
 	if [ -n "$$ARG_SIMD_TARGET" ]; then set -- --simd-target "$$ARG_SIMD_TARGET" "$$@"; fi; \
 	$(call headroom,bench) ab "$$@"
@@ -186,6 +190,7 @@ compare:
 	@set -f; set -- "$$ARG_BASE" $$ARG_NEW; \
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
+	if [ -n "$$ARG_ALLOW_MISSING" ]; then set -- --allow-missing "$$@"; fi; \
 	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
 	$(call headroom,bench) compare "$$@"
 

@@ -66,7 +66,8 @@ def test_a_run_that_was_stopped_after_the_move_is_there_once(tmp_path, monkeypat
     folder, state = _ended(tmp_path, 2)
     remove = finish.shutil.rmtree
     with monkeypatch.context() as patched:
-        patched.setattr(finish.shutil, "rmtree", lambda path, **how: path == folder or remove(path, **how))
+        kept = lambda path, **how: path == folder or remove(path, **how)  # noqa: E731
+        patched.setattr(finish.shutil, "rmtree", kept)
         first = finish.place(folder, state)
     assert folder.exists()
     again = finish.place(folder, state)

@@ -152,7 +152,12 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--all", action="store_true", help="every variant, not only the best ones")
     add.add_argument("--no-pool", action="store_true", help="do not pool runs")
     add.add_argument(
-        "--fail-on", choices=("slower",), help="status 1 where a cell has this verdict, for CI"
+        "--fail-on",
+        choices=("slower",),
+        help="status 1 where a cell has this verdict, or failed or is gone in NEW, for CI",
+    )
+    add.add_argument(
+        "--allow-missing", action="store_true", help="what NEW lacks doesn't count for --fail-on"
     )
 
     add = commands.add_parser(

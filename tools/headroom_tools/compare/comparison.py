@@ -8,10 +8,11 @@ from statistics import median
 from headroom_tools import stats
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
+from headroom_tools.compare.absent import absent_of
 from headroom_tools.compare.axes import axes_of
 from headroom_tools.compare.clock import clock_of
 from headroom_tools.compare.differs import changed, controls, touched, warnings
-from headroom_tools.compare.rows import ladders_of, rows_of
+from headroom_tools.compare.rows import key_of_row, ladders_of, rows_of
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import Axis, Comparison, Row, SideOf
 from headroom_tools.show.rows import BAND
@@ -24,6 +25,7 @@ def compared(base: Side, new: Side, band: float = BAND) -> Comparison:
         raise HeadroomError(
             f"{base.name} and {new.name} have no cell in common: measure both with one profile"
         )
+    shared = {key_of_row(row) for row in rows}
     differences = changed(base, new)
     axes = controls(axes_of(base, new, rows), touched(new, differences)[0])
     return {
@@ -34,6 +36,8 @@ def compared(base: Side, new: Side, band: float = BAND) -> Comparison:
         "ladders": ladders_of(base, new, band),
         "sides": [_told(base, rows, axes), _told(new, rows, axes)],
         "clock": clock_of(base, new),
+        "only_base": absent_of(base, new, shared),
+        "only_new": absent_of(new, base, shared),
     }
 
 

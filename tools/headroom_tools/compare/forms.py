@@ -8,7 +8,7 @@ import re
 from typing import Mapping
 
 from headroom_tools.base.text import csv_text, params_text, safe, three_digits
-from headroom_tools.compare import clock, tables
+from headroom_tools.compare import absent, clock, tables
 from headroom_tools.compare.differs import moved_of
 from headroom_tools.compare.rows import CELL
 from headroom_tools.compare.sides import Side, label_of, pooling_of
@@ -101,10 +101,21 @@ def as_markdown(base: Side, news: list[Side], trees: list[Comparison], everythin
     told = dict.fromkeys(line for tree in trees for line in tree["warnings"])
     lines += [f"- **!** {escaped(line)}" for line in told]
     lines += [f"- {escaped(text)}" for text in _notes(trees, names[1:])] + [""]
+    lines += _absent(trees, names[1:])
     lines += ["## Axes", "", *(axes_table(trees[0]) if len(news) == 1 else _axes(trees, names))]
     lines += ["## Kernels", ""]
     lines += kernel_tables(base, trees, names[1:], everything)
     return "\n".join(lines)
+
+
+def _absent(trees: list[Comparison], names: list[str]) -> list[str]:
+    """What only one side has, as a section; nothing where nothing was dropped."""
+    table = [["only on", "cells", "why", "which"]]
+    for name, tree in zip(names, trees):
+        for line in absent.told(tree, new=name, base="base"):
+            which = absent.few(line.names)
+            table.append([*map(escaped, (line.side, f"{line.cells:,}", line.why, which))])
+    return ["## On one side only", "", *markdown_table("<><<", table)] if len(table) > 1 else []
 
 
 def _notes(trees: list[Comparison], names: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from headroom_tools.base import terminal
 from headroom_tools.base.text import safe, shortened, three_digits
-from headroom_tools.compare import clock, tables
+from headroom_tools.compare import absent, clock, tables
 from headroom_tools.compare.sides import Side, label_of, pooling_of
 from headroom_tools.compare.types import Axis, CellKey, Comparison, Row
 from headroom_tools.show.rows import MOVED
@@ -79,6 +79,23 @@ def _warnings(news: list[Side], trees: list[Comparison], to: Console) -> None:
     for line, names in whose.items():
         told = f"{', '.join(names)}: " if len(names) < len(news) else ""
         terminal.paragraph(to, f"! {told}{line}", "yellow", 0)
+
+
+def _absent(trees: list[Comparison], to: Console) -> None:
+    """What only one side has: a paragraph for each side and reason, once for all NEWs alike."""
+    many = len(trees) > 1
+    whose: dict[tuple[str, str], list[str]] = {}
+    for at, tree in enumerate(trees):
+        for line in absent.told(tree):
+            text = f"{absent.cells(line.cells)} only on {line.side}: {line.why}"
+            whose.setdefault((text, absent.few(line.names)), []).append(tables.letters(at))
+    if not whose:
+        return
+    to.print()
+    terminal.title(to, "on one side only", "not compared")
+    for (text, names), letters in whose.items():
+        told = f"{', '.join(letters)}: " if many else ""
+        terminal.paragraph(to, f"{told}{text}: {names}")
 
 
 def _axis_pair(tree: Comparison, to: Console) -> None:
@@ -228,6 +245,7 @@ def print_all(
     to.print(Text(LEGEND, style="dim"), soft_wrap=True)
     _facts(base, news, to)
     _warnings(news, trees, to)
+    _absent(trees, to)
     if len(news) == 1:
         _axis_pair(trees[0], to)
         _kernels_pair(base, trees[0], everything, to)

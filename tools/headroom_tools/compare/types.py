@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from headroom_tools.record.types import CellKey as _Cell, ParamsKey
+from headroom_tools.record.types import CellKey as _Cell, Params, ParamsKey
 
 # kernel, variant, n, input, threads, params: CELL as a tuple
 CellKey = tuple[str, str, int, str, int, ParamsKey]
@@ -139,8 +139,26 @@ class Clock(TypedDict):
     ratio: float
 
 
+class Absent(TypedDict):
+    """What only one side measured: a kernel, or all of it with the coordinates that aren't None.
+    cells: how many. reason: why the other has no figure, one of absent.REASONS; detail: more of it,
+    what it needs or a message. renamed: what it may be called there."""
+
+    kernel: str
+    variant: str | None
+    n: int | None
+    input: str | None
+    threads: int | None
+    params: Params | None
+    cells: int
+    reason: str
+    detail: str
+    renamed: str | None
+
+
 class Comparison(TypedDict):
-    """`compare --json` of one NEW."""
+    """`compare --json` of one NEW. only_base, only_new: what isn't in rows, as the other lacks
+    it."""
 
     rows: list[Row]
     axes: list[Axis]
@@ -149,3 +167,5 @@ class Comparison(TypedDict):
     ladders: list[LadderRow]
     sides: list[SideOf]
     clock: Clock | None
+    only_base: list[Absent]
+    only_new: list[Absent]
