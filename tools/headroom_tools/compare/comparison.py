@@ -14,6 +14,7 @@ from headroom_tools.compare.clock import clock_of
 from headroom_tools.compare.differs import changed, controls, touched, warnings
 from headroom_tools.compare.rows import key_of_row, ladders_of, rows_of
 from headroom_tools.compare.sides import Side
+from headroom_tools.compare.sweeps import fastest_of, sweeps_of
 from headroom_tools.compare.types import Axis, Comparison, Row, SideOf
 from headroom_tools.show.rows import BAND
 
@@ -25,9 +26,10 @@ def compared(base: Side, new: Side, band: float = BAND) -> Comparison:
         raise HeadroomError(
             f"{base.name} and {new.name} have no cell in common: measure both with one profile"
         )
+    swept = fastest_of(base, new)
     shared = {key_of_row(row) for row in rows}
     differences = changed(base, new)
-    axes = controls(axes_of(base, new, rows), touched(new, differences)[0])
+    axes = controls(axes_of(base, new, rows, swept), touched(new, differences)[0])
     return {
         "rows": rows,
         "axes": axes,
@@ -36,6 +38,7 @@ def compared(base: Side, new: Side, band: float = BAND) -> Comparison:
         "ladders": ladders_of(base, new, band),
         "sides": [_told(base, rows, axes), _told(new, rows, axes)],
         "clock": clock_of(base, new),
+        "sweeps": sweeps_of(base, new, swept, band),
         "only_base": absent_of(base, new, shared),
         "only_new": absent_of(new, base, shared),
     }

@@ -103,6 +103,7 @@ def as_markdown(base: Side, news: list[Side], trees: list[Comparison], everythin
     lines += [f"- {escaped(text)}" for text in _notes(trees, names[1:])] + [""]
     lines += _absent(trees, names[1:])
     lines += ["## Axes", "", *(axes_table(trees[0]) if len(news) == 1 else _axes(trees, names))]
+    lines += _sweeps(trees, names[1:], everything)
     lines += ["## Kernels", ""]
     lines += kernel_tables(base, trees, names[1:], everything)
     return "\n".join(lines)
@@ -141,6 +142,20 @@ def axes_table(tree: Comparison) -> list[str]:
         ratio = tables.factor(axis["ratio"])
         table.append([axis["axis"], ratio, tables.interval(axis), spread, naive, best, of, note])
     return markdown_table("<>>>>>><", table)
+
+
+def _sweeps(trees: list[Comparison], names: list[str], everything: bool) -> list[str]:
+    """What more cores buy; nothing where both sides have as many threads."""
+    table = [["", "each side's fastest thread count", "threads", "base", "new", "ratio", "interval",
+              "verdict"]]  # fmt: skip
+    for name, tree in zip(names, trees):
+        for row in tables.sweep_rows(tree, everything):
+            moved = row["verdict"] in ("faster", "slower")
+            cells = (name, tables.sweep_name(row), tables.threads_told(row))
+            values = (tables.sweep_value(row, False), tables.sweep_value(row, True))
+            table.append([*map(escaped, (*cells, *values)), tables.factor(row["ratio"]),
+                          tables.interval(row), _bold_if(moved, row["verdict"] or "")])
+    return markdown_table("<<<>>>><", table) if len(table) > 1 else []
 
 
 def _axes(trees: list[Comparison], names: list[str]) -> list[str]:

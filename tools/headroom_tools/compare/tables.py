@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple, Optional, Sequence
 
-from headroom_tools.base.text import three_digits, time_of, value_of
+from headroom_tools.base.text import params_text, three_digits, time_of, value_of
 from headroom_tools.compare.between_runs import MOST_RUNS
 from headroom_tools.compare.differs import facts
 from headroom_tools.compare.loaded import key_of
 from headroom_tools.compare.rows import key_of_row
 from headroom_tools.compare.sides import Side
-from headroom_tools.compare.types import CellKey, Comparison, Index, LadderRow, Row
+from headroom_tools.compare.types import CellKey, Comparison, Index, LadderRow, Row, SweepRow
 from headroom_tools.record.types import Kernel, LadderKey, key_of as params_key
 
 MARKS = {"faster": "▲", "slower": "▼", "equivalent": "=", "unresolved": "?"}
@@ -49,7 +49,7 @@ def letters(index: int) -> str:
     return text
 
 
-def interval(entry: Index | Row | LadderRow) -> str:
+def interval(entry: Index | Row | LadderRow | SweepRow) -> str:
     """The interval of a row or an axis, or nothing."""
     lo, hi = entry["lo"], entry["hi"]
     if lo is None or hi is None:
@@ -104,6 +104,29 @@ def pair_name(pair: Pair) -> str:
     """`speedup of highway`, or of what is best on each side."""
     old, new = (row["variant"] if row else "none" for row in pair)
     return f"speedup of {old}" if old == new else f"speedup of {old} / {new}"
+
+
+def sweep_rows(tree: Comparison, everything: bool) -> list[SweepRow]:
+    """The rows of sweeps to show: what is fastest on either side, or all."""
+    return [row for row in tree["sweeps"] if everything or row["best_base"] or row["best_new"]]
+
+
+def sweep_name(row: SweepRow) -> str:
+    """`parallel/sum/v1 n 65,536`, with its input and params."""
+    given = f" {row['input']}" if row["input"] else ""
+    params = f" {params_text(row['params'])}" if row["params"] else ""
+    return f"{row['kernel']}/{row['variant']} n {row['n']:,}{given}{params}"
+
+
+def threads_told(row: SweepRow) -> str:
+    """`2 -> 64 threads`."""
+    return f"{row['base_threads']} -> {row['new_threads']} threads"
+
+
+def sweep_value(row: SweepRow, new: bool) -> str:
+    """The time of an item, or what else it is judged by, on BASE or on NEW."""
+    value = row["new_value"] if new else row["base_value"]
+    return time_of(value) if row["measure"] == "time" else value_of(value, row["unit"])
 
 
 def change_of(pair: Pair) -> LadderRow | None:

@@ -123,6 +123,31 @@ def _axis_pair(tree: Comparison, to: Console) -> None:
     table.print(to)
 
 
+SWEEPS = "each side's fastest thread count, where one has more threads"
+
+
+def _sweeps(trees: list[Comparison], everything: bool, to: Console) -> None:
+    """What more cores buy, a line for each variant and NEW."""
+    if not any(tree["sweeps"] for tree in trees):
+        return
+    to.print()
+    terminal.title(to, "cores", SWEEPS)
+    table = terminal.Table("<<>>>><", limits={0: 3, 1: 40})
+    for at, tree in enumerate(trees):
+        name = tables.letters(at) if len(trees) > 1 else ""
+        for row in tables.sweep_rows(tree, everything):
+            table.row(
+                (name, "bold"),
+                tables.sweep_name(row),
+                (tables.threads_told(row), "cyan"),
+                tables.sweep_value(row, False),
+                tables.sweep_value(row, True),
+                (tables.factor(row["ratio"]), "bold"),
+                (row["verdict"] or "", terminal.VERDICT_STYLE.get(row["verdict"] or "", "")),
+            )
+    table.print(to)
+
+
 class _Headings:
     """The headings of a table by axis and kernel, each once."""
 
@@ -248,6 +273,7 @@ def print_all(
     _absent(trees, to)
     if len(news) == 1:
         _axis_pair(trees[0], to)
+        _sweeps(trees, everything, to)
         _kernels_pair(base, trees[0], everything, to)
     else:
         wide = max(1, (to.width - NAME_WIDTH - 14) // 11)
@@ -257,6 +283,7 @@ def print_all(
         terminal.title(to, "axes", note)
         for block in blocks:
             _axis_matrix(trees, block, to)
+        _sweeps(trees, everything, to)
         to.print()
         terminal.title(to, "kernels", "▲ faster ▼ slower = equivalent ? unresolved")
         views = tables.ladder_views(base, trees, everything)

@@ -139,6 +139,32 @@ class Clock(TypedDict):
     ratio: float
 
 
+class SweepRow(TypedDict):
+    """A variant of a kernel about cores at each side's fastest thread count, where the sides ran
+    different counts. base_value, new_value: time of an item in ns, or its measure in its unit.
+    best_base, best_new: it is its side's fastest. The rest is as in Row."""
+
+    kernel: str
+    variant: str
+    n: int
+    input: str
+    params: Params
+    axis: str
+    measure: str
+    unit: str
+    base_threads: int
+    new_threads: int
+    base_value: float
+    new_value: float
+    best_base: bool
+    best_new: bool
+    ratio: float
+    lo: float | None
+    hi: float | None
+    verdict: str | None
+    adjusted: float | None
+
+
 class Absent(TypedDict):
     """What only one side measured: a kernel, or all of it with the coordinates that aren't None.
     cells: how many. reason: why the other has no figure, one of absent.REASONS; detail: more of it,
@@ -167,5 +193,6 @@ class Comparison(TypedDict):
     ladders: list[LadderRow]
     sides: list[SideOf]
     clock: Clock | None
+    sweeps: list[SweepRow]
     only_base: list[Absent]
     only_new: list[Absent]
