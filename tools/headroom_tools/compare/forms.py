@@ -16,7 +16,7 @@ from headroom_tools.compare.types import Comparison
 
 CSV_COLUMNS = ("base", "new", *CELL, "axis", "role", "measure", "unit", "base_value", "new_value",
                "base_ns_per_item", "new_ns_per_item", "ratio", "lo", "hi", "verdict", "adjusted",
-               "runs_for_5_percent")  # fmt: skip
+               "runs_for_5_percent", "base_over_standard", "new_over_standard")  # fmt: skip
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#!|~])")
 
 
@@ -205,6 +205,8 @@ def kernel_tables(
             else:
                 table.append([name, first, *(tables.marked(row) for row in found)])
         changes = [tables.change_of(pair) for pair in view.pairs]
+        table += [[escaped(line.name), *line.cells(single), *([""] * 2 * single)]
+                  for line in tables.over_standard(view)]  # fmt: skip
         if any(changes):
             known_change = next(change for change in changes if change)
             told = [f"{three_digits(c['new_speedup'])}x" if c else "-" for c in changes]

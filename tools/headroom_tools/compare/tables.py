@@ -139,8 +139,45 @@ def change_of(pair: Pair) -> LadderRow | None:
     made = pair[0].copy()
     made["new_speedup"] = pair[1]["new_speedup"]
     made["ratio"] = made["new_speedup"] / made["base_speedup"]
+    made["new_over_standard"] = pair[1]["new_over_standard"]
     made["lo"] = made["hi"] = made["change"] = None
     return made
+
+
+class OverStandard(NamedTuple):
+    """A ladder's best over its standard rung, on BASE and on each NEW."""
+
+    name: str
+    base: str
+    news: list[str]
+    ratio: str
+
+    def cells(self, single: bool) -> list[str]:
+        """BASE, NEWs, and for a single one the ratio."""
+        return [self.base, *self.news, *([self.ratio] if single else [])]
+
+
+def over_standard(view: LadderView) -> list[OverStandard]:
+    """A line, before that of the speedup over the baseline; none where the ladder has no standard
+    rung, or where that is itself what is best."""
+    changes = [change_of(pair) for pair in view.pairs]
+    known = [change for change in changes if change and change["base_over_standard"]]
+    base = known[0]["base_over_standard"] if known else None
+    if base is None:
+        return []
+    news = [change["new_over_standard"] if change else None for change in changes]
+    if all(value in (None, 1.0) for value in (base, *news)):
+        return []
+    single = len(view.pairs) == 1
+    name = pair_name(view.pairs[0])[len("speedup of ") :] if single else "best"
+    return [
+        OverStandard(
+            f"{name} over standard",
+            f"{three_digits(base)}x",
+            [f"{three_digits(value)}x" if value else "-" for value in news],
+            factor(news[0] / base) if news[0] else "",
+        )
+    ]
 
 
 def differing_facts(sides: list[Side]) -> tuple[list[list[str]], str]:

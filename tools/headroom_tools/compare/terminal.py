@@ -189,6 +189,9 @@ def _kernels_pair(base: Side, tree: Comparison, everything: bool, to: Console) -
                 tables.interval(row),
                 (tables.verdict(row), terminal.VERDICT_STYLE.get(row["verdict"] or "", "")),
             )
+        for line in tables.over_standard(view):
+            cells = ((cell, "dim") for cell in line.cells(True))
+            table.row((f"  {line.name}", "dim"), "", *cells, "", "")
         change = tables.change_of(view.pairs[0])
         if change is not None:
             told = {"higher": "ladder higher", "lower": "ladder lower"}
@@ -250,6 +253,9 @@ def _kernels_matrix(
             ]
             name = "  " + tables.rung_name(key, found)
             table.row(name, tables.judged(known, False), *cells)
+        for line in tables.over_standard(view):
+            told = [f"{line.news[at]}  " for at in block]
+            table.row((f"  {line.name}", "dim"), (line.base, "dim"), *((t, "dim") for t in told))
         changes = [tables.change_of(pair) for pair in view.pairs]
         if any(changes):
             own = next(change for change in changes if change)["base_speedup"]

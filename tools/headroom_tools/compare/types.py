@@ -15,7 +15,8 @@ class Row(_Cell):
     new's is; lo, hi: its interval. base_value, new_value: of the measure, in its unit. adjusted: p
     of a difference beyond the band to that side, adjusted for the whole family. run_spread: the
     standard deviation of a run, in logs. runs_for_5_percent: the runs a side that would show 5%;
-    None where too many."""
+    None where too many. base_over_standard, new_over_standard: its speedup over the ladder's
+    standard rung; None where there is none."""
 
     axis: str
     measure: str
@@ -35,6 +36,8 @@ class Row(_Cell):
     lacks: list[str]
     base_ns_per_item: float
     new_ns_per_item: float
+    base_over_standard: float | None
+    new_over_standard: float | None
 
 
 class LadderRow(_Cell):
@@ -47,6 +50,8 @@ class LadderRow(_Cell):
     best_new: bool
     base_speedup: float
     new_speedup: float
+    base_over_standard: float | None
+    new_over_standard: float | None
     ratio: float
     lo: float | None
     hi: float | None
