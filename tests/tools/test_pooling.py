@@ -215,10 +215,10 @@ def test_half_the_memory_channels_are_another_machine(tmp_path):
 
 
 def test_a_kernel_that_jumps_between_runs_makes_no_other_machine(tmp_path):
-    first = _run(tmp_path, 1, pair=large(100, 1))
-    kernel = large(100, 1)[0]["kernels"][0]["name"]
-    _run(tmp_path, 2, pair=large(100, 1), change=_slower(3.0, kernel))
-    base, _ = read_sides([first, _run(tmp_path, 25, "after", pair=large(100, 1))])
+    first = _run(tmp_path, 1, pair=large(320, 1))
+    kernel = large(320, 1)[0]["kernels"][0]["name"]
+    _run(tmp_path, 2, pair=large(320, 1), change=_slower(3.0, kernel))
+    base, _ = read_sides([first, _run(tmp_path, 25, "after", pair=large(320, 1))])
     assert _days(base) == [1, 2]
 
 

@@ -140,8 +140,8 @@ def _parser() -> argparse.ArgumentParser:
         "compare",
         parents=[records, band],
         help="runs against a base: machines, or configurations of one",
-        description="Runs that agree (fingerprint, compiler, flags, configuration, label) are "
-        "pooled, whether they are named or in the same folder as a named one.",
+        description="Runs that agree (fingerprint, label, profile, compiler, flags, libraries, "
+        "kernels, commit) are pooled: those named, and the eight newest that lie beside them.",
     )
     add.add_argument("base", metavar="BASE")
     add.add_argument("new", metavar="NEW", nargs="+")
