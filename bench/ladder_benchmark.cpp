@@ -9,6 +9,9 @@
 #include <stdexcept>
 #include <vector>
 
+#include "bench/quiet_rounds.h"
+#include "bench/sentinel.h"
+
 namespace headroom {
 namespace {
 
@@ -33,7 +36,8 @@ struct Launch {
   std::optional<ConditionsWatch> watch;  // from the first round on
   Conditions conditions;                 // up to the last round
   Sentinel sentinel;
-  CountersOpened counters;  // without the source, which is open only while it counts
+  std::optional<QuietRounds> quiet;  // from the first ladder on whose rounds it may judge
+  CountersOpened counters;           // without the source, which is open only while it counts
 };
 
 std::optional<Launch>& launch_slot() {
@@ -68,6 +72,33 @@ double median_speedup(const Measured& baseline, const Measured& arm, Reported cl
   return std::exp(measure.more_is_better ? -*middle : *middle);
 }
 
+// Whether the sentinel may speak of this ladder's rounds. It runs on one core: what happens to the
+// others it doesn't see, and threads that spin after their work may slow it themselves. A pilot and
+// a run that only checks keep no figure.
+bool judged_by_sentinel(const Ladder& ladder) {
+  const NoiseClass noise = noise_class(ladder.kernel->meta.axis);
+  return ladder.threads == 1 && (noise == NoiseClass::kCpu || noise == NoiseClass::kDram) &&
+         !launch().options.calibrates() && launch().plan.rounds_fixed == 0;
+}
+
+// Runs the ladder's round number `round`, and again while what else ran on its core speaks against
+// it; returns the seconds that were timed.
+double counted_round(LadderSession& session, QuietRounds* quiet, std::size_t index,
+                     std::size_t round, bool last) {
+  while (true) {
+    const std::int64_t began = wall_ns();
+    const double seconds = session.round(last);
+    const Sentinel::Place place{index, round, session.last_arm()};
+    if (quiet == nullptr) {
+      launch().sentinel.between_rounds(place);
+      return seconds;
+    }
+    if (past_deadline() || quiet->counts(place, began)) return seconds;
+    session.forget_round();
+    quiet->wait();
+  }
+}
+
 void run_ladder(benchmark::State& state, Job& job) {
   const Ladder& ladder = job.ladder;
   LadderSession session(ladder, job.plan, launch().plan, launch().options);
@@ -93,7 +124,15 @@ void run_ladder(benchmark::State& state, Job& job) {
   if (status != "ok") state.SkipWithError(message.c_str());
   if (!launch().watch) launch().watch.emplace();
   const std::size_t index = launch().results.size();
-  if (status == "ok") launch().sentinel.between_rounds({index, 0});
+  QuietRounds* quiet = nullptr;
+  if (status == "ok") {
+    launch().sentinel.between_rounds({index, 0});
+    if (judged_by_sentinel(ladder)) {
+      if (!launch().quiet) launch().quiet.emplace(launch().sentinel, launch().plan.sentinel_ns);
+      quiet = &*launch().quiet;
+      quiet->wait();
+    }
+  }
   const auto most = static_cast<std::size_t>(state.max_iterations);
   const std::size_t rounds = launch().options.pilot ? session.pilot_rounds() : most;
   std::size_t round = 0;
@@ -106,8 +145,7 @@ void run_ladder(benchmark::State& state, Job& job) {
       ++session.skipped;
     } else {
       try {
-        seconds = session.round(round == rounds);
-        launch().sentinel.between_rounds({index, round, session.last_arm()});
+        seconds = counted_round(session, quiet, index, round, round == rounds);
       } catch (const std::exception& error) {
         status = "error";
         message = error.what();
@@ -210,7 +248,13 @@ bool any_mismatch() { return launch().mismatch; }
 
 const Conditions& launch_conditions() { return launch().conditions; }
 
-const Sentinel& launch_sentinel() { return launch().sentinel; }
+ordered_json sentinel_told() {
+  ordered_json told = launch().sentinel.to_json();
+  const std::optional<QuietRounds>& quiet = launch().quiet;
+  told["rounds_again"] = quiet ? quiet->again() : 0;
+  told["waited_s"] = quiet ? quiet->waited_s() : 0.0;
+  return told;
+}
 
 ordered_json counters_missing() {
   const CountersOpened& counters = launch().counters;

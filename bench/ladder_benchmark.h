@@ -7,7 +7,6 @@
 #include "bench/conditions.h"
 #include "bench/ladder_session.h"
 #include "bench/plan.h"
-#include "bench/sentinel.h"
 #include "nlohmann/json.hpp"
 
 namespace headroom {
@@ -25,8 +24,9 @@ Plan completed_plan();
 bool any_mismatch();
 // What else went on from the first round of the first ladder to the last one of the last.
 const Conditions& launch_conditions();
-// Its readings between the rounds so far.
-const Sentinel& launch_sentinel();
+// The sentinel's readings between the rounds so far, and what was run again or waited for because
+// of them: Sentinel::to_json() with "rounds_again" and "waited_s".
+nlohmann::ordered_json sentinel_told();
 // Why nothing was counted by the hardware, and the cure: {"why", "cure"}; null where it was.
 nlohmann::ordered_json counters_missing();
 

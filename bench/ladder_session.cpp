@@ -252,7 +252,13 @@ std::size_t LadderSession::pilot_rounds() const {
 double LadderSession::round(bool last) {
   if (last) meet_at_one_turn();
   double timed = 0;
-  for (std::size_t i : order_->next()) {
+  if (!forgotten_) {
+    const auto next = order_->next();
+    round_order_.assign(next.begin(), next.end());
+  }
+  forgotten_ = false;
+  for (Measured& m : arms_) m.rounds = m.wall.size();
+  for (std::size_t i : round_order_) {
     Measured& m = arms_[i];
     if (m.arm == nullptr) continue;
     last_arm_ = i;
@@ -275,6 +281,15 @@ double LadderSession::round(bool last) {
   }
   ended_ = wall_ns();
   return timed;
+}
+
+void LadderSession::forget_round() {
+  for (Measured& m : arms_) {
+    m.wall.resize(m.rounds);
+    m.cpu.resize(m.rounds);
+    m.values.resize(std::min(m.values.size(), m.rounds));
+  }
+  forgotten_ = true;
 }
 
 CountersOpened LadderSession::count() {

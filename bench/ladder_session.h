@@ -66,6 +66,7 @@ struct Measured {
   double epoch_s = 0;     // what an epoch takes with all that comes before it; 0: not known yet
   std::size_t held = 0;   // bytes
   std::vector<double> wall, cpu;
+  std::size_t rounds = 0;                     // kept before the last round
   std::vector<double> values = {};            // the measure, where it isn't time
   std::map<std::string, double> counts = {};  // of a call, by counter
 };
@@ -99,6 +100,8 @@ class LadderSession {
   // Runs every arm once; returns the seconds that were timed. After the last round all outputs are
   // those of one turn, for check_again().
   double round(bool last);
+  // Takes back what the last round measured: the next one takes its place, in its order.
+  void forget_round();
   // Runs every arm a few times more, untimed, with the counters on where there are any; returns
   // why there are none.
   CountersOpened count();
@@ -151,6 +154,8 @@ class LadderSession {
   std::vector<Measured> arms_;       // the baseline first, the ceiling last
   std::vector<Failed> failed_;
   std::optional<RoundOrder> order_;
+  std::vector<std::size_t> round_order_;  // of the last round
+  bool forgotten_ = false;                // the last round
   std::size_t last_arm_ = 0;
   std::size_t last_turn_ = 0;  // where the epochs of the round end; 0: wherever they come
   EpochTime empty_;

@@ -135,7 +135,7 @@ nlohmann::ordered_json launch_report(const Plan& plan, const LaunchOptions& opti
                                    {"pilot", options.pilot},
                                    {"simd_target", chosen_simd_target()},
                                    {"conditions", to_json(launch_conditions())},
-                                   {"sentinel", launch_sentinel().to_json()},
+                                   {"sentinel", sentinel_told()},
                                    {"no_counters", counters_missing()}};
   if (options.pilot) report["plan"] = to_json(completed_plan());
   report["ladders"] = ladder_results();

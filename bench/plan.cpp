@@ -46,6 +46,7 @@ Plan read_plan(const std::string& file) {
     plan.rounds_fixed = j.value("rounds", std::size_t{0});
     plan.seed = j.at("seed").get<std::uint64_t>();
     plan.deadline_s = j.value("deadline_s", 0.0);
+    plan.sentinel_ns = j.value("sentinel_ns", 0.0);
     for (const ordered_json& l : j.at("ladders")) {
       LadderPlan ladder;
       ladder.n = l.at("n").get<std::size_t>();

@@ -41,7 +41,8 @@ struct Plan {
   std::size_t rounds_max = 100;
   std::size_t rounds_fixed = 0;  // not 0: exactly so many
   std::uint64_t seed = 1;
-  double deadline_s = 0;  // rounds past it are skipped; 0: none
+  double deadline_s = 0;   // rounds past it are skipped; 0: none
+  double sentinel_ns = 0;  // what an iteration of the sentinel's takes at its best; 0: not known
   std::vector<LadderPlan> ladders;
 };
 

@@ -214,6 +214,18 @@ void Sentinel::between_rounds(const Place& place) {
   spent_ += before - start;
 }
 
+double Sentinel::read(const Place& place) {
+  const std::int64_t start = clock_();
+  state_ = sentinel_loop(state_, kWarm);
+  const std::int64_t before = clock_();
+  state_ = sentinel_loop(state_, kIterations);
+  const std::int64_t now = clock_();
+  const double ns = static_cast<double>(now - before) / static_cast<double>(kIterations);
+  readings_.push_back({ns, place});
+  spent_ += now - start;
+  return ns;
+}
+
 nlohmann::ordered_json Sentinel::to_json() const {
   nlohmann::ordered_json ns = nlohmann::ordered_json::array(), ladder = ns, round = ns, arm = ns;
   for (const Reading& r : readings_) {

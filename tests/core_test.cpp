@@ -11,6 +11,8 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -124,6 +126,51 @@ TEST_CASE("buffers of all sizes lie at lines") {
     CHECK(reinterpret_cast<std::uintptr_t>(held.back().data()) % 64 == 0);
   }
 }
+
+#if !defined(__SANITIZE_ADDRESS__)
+TEST_CASE("buffers of a page or so start at pages of one mebibyte, each has its own") {
+  // What other tests hold may have filled a block in part: at most one boundary is crossed.
+  std::vector<Buffer<unsigned char>> held;
+  std::map<std::uintptr_t, std::size_t> ends;  // by start
+  std::set<std::uintptr_t> blocks;
+  for (int i = 0; i < 24; ++i)
+    for (const std::size_t bytes : {std::size_t{512}, std::size_t{4096}, std::size_t{8193}}) {
+      held.emplace_back(bytes);
+      const auto at = reinterpret_cast<std::uintptr_t>(held.back().data());
+      CHECK(at % 4096 == 0);
+      blocks.insert(at >> 20);
+      blocks.insert((at + bytes - 1) >> 20);
+      CHECK(ends.emplace(at, at + bytes).second);
+    }
+  CHECK(blocks.size() <= 2);
+  std::uintptr_t last = 0;
+  for (const auto& [start, end] : ends) {
+    CHECK(start >= last);
+    last = end;
+  }
+}
+
+TEST_CASE("the pages of small buffers are used again, and are never short") {
+  const auto address = [] { return Buffer<unsigned char>(60'000).data(); };
+  const unsigned char* const first = address();
+  for (int i = 0; i < 10'000; ++i) REQUIRE(address() == first);
+  // More than several blocks hold, freed in another order, by several threads.
+  std::vector<std::thread> threads;
+  for (int seed = 0; seed < 4; ++seed)
+    threads.emplace_back([seed] {
+      Rng rng(static_cast<std::uint64_t>(seed));
+      std::vector<Buffer<unsigned char>> held(100);
+      for (int i = 0; i < 2'000; ++i) {
+        Buffer<unsigned char>& one = held[bounded(rng, held.size())];
+        if (!one.empty() && one[one.size() - 1] != one[0]) throw std::logic_error("torn");
+        one = Buffer<unsigned char>(512 + bounded(rng, 65'000));
+        std::fill(one.begin(), one.end(), static_cast<unsigned char>(i + seed));
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(address() == first);
+}
+#endif
 
 TEST_CASE("a buffer is misaligned only as long as that is asked for") {
   {

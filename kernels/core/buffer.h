@@ -25,9 +25,9 @@ class ScopedMisalignment {
 
 namespace internal {
 std::size_t misaligned_elements();
-// Zeroed (so touched) memory: 64-byte aligned, and from 64 KiB on 2 MiB-aligned with huge pages
-// advised. Throws std::bad_alloc. Under AddressSanitizer it is exactly `bytes` long, so that a read
-// past the end is caught.
+// Zeroed (so touched) memory: 64-byte aligned, from 512 bytes on at the start of a page, and from
+// 64 KiB on 2 MiB-aligned with huge pages advised. Throws std::bad_alloc. Under AddressSanitizer it
+// is exactly `bytes` long, so that a read past the end is caught.
 void* allocate(std::size_t bytes);
 void release(void* memory, std::size_t bytes);
 }  // namespace internal

@@ -13,7 +13,7 @@ void tick(std::int64_t ns) {
 std::int64_t read_wall() {
   if (book().keep) book().entries.push_back({What::kWall});
   const std::int64_t now = book().wall;
-  tick(kWallRead);
+  tick(book().wall_read ? book().wall_read(now) : kWallRead);
   return now;
 }
 

@@ -53,6 +53,7 @@ struct Diary {
   std::vector<Script> scripts;  // by variant; probes' begin at kProbe
   bool keep = true;
   std::int64_t wall = 1'000'000'000, cpu = 7'000'000;
+  std::function<std::int64_t(std::int64_t)> wall_read = {};  // what a reading takes then
   std::size_t counted = 0;  // what made-up hardware counters stand at: calls made
 };
 Diary& book();

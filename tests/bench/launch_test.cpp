@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bench/ladder_benchmark.h"
+#include "bench/sentinel.h"
 #include "catch.h"
 #include "diary.h"
 #include "reporter.h"
@@ -229,6 +230,66 @@ TEST_CASE("what went on beside is told from the first round on, in a pilot from 
   // Ten rounds of 35 us, and readings: 101 empty epochs come before, and three calls.
   CHECK(launch_conditions().seconds >= 10 * 35e-6);
   CHECK(launch_conditions().seconds < 10 * 35e-6 + 60e-6);
+}
+
+// Readings of the clock take twice as long from the third round on, for half a millisecond.
+void disturb() {
+  const std::int64_t from = book().wall + 120'000;
+  book().wall_read = [from](std::int64_t now) {
+    return now >= from && now < from + 500'000 ? 2 * kWallRead : kWallRead;
+  };
+}
+
+Metadata of_axis(const std::string& name, Axis axis) {
+  Metadata meta = launched(name);
+  meta.axis = axis;
+  return meta;
+}
+const Registrar kOnDisk(of_axis("diary/disk", Axis::kStorageSync), kThree<true>);
+const Registrar kOnCores(of_axis("diary/cores", Axis::kCores), kThree<true>);
+
+TEST_CASE("rounds that a slow core met are run again, so that as many as planned are kept") {
+  OneLaunch launch;
+  disturb();
+  const ordered_json results = launch.run(planned(), kLater);
+  CHECK(results.at(0)["status"] == "ok");
+  for (const auto& arm : results[0]["arms"]) CHECK(arm["wall_ns"].size() == 10);
+  const auto told = sentinel_told();
+  const auto again = told["rounds_again"].get<std::size_t>();
+  CHECK(again == 1);
+  CHECK(told["waited_s"].get<double>() > 0.0002);
+  CHECK(told["waited_s"].get<double>() < 0.0006);
+  CHECK(timed().size() == 3 * (10 + again));
+  for (const auto& ns : told["ns"])
+    CHECK(ns.get<double>() <= 1.01 * kWallRead / Sentinel::kIterations);
+}
+
+TEST_CASE("the run's best reading counts from a launch's first round on") {
+  OneLaunch launch;
+  book().wall_read = [](std::int64_t) { return 2 * kWallRead; };
+  Plan plan = planned();
+  plan.sentinel_ns = static_cast<double>(kWallRead) / Sentinel::kIterations;
+  launch.run(plan, kLater);
+  CHECK(sentinel_told()["waited_s"].get<double>() > 0.049);
+}
+
+TEST_CASE("the sentinel speaks only of rounds of one thread, in a launch that keeps figures") {
+  struct Case {
+    std::string kernel;
+    bool pilot;
+    std::size_t fixed;
+  };
+  for (const Case& c : {Case{"diary/disk", false, 0}, Case{"diary/cores", false, 0},
+                        Case{"diary/launch", true, 0}, Case{"diary/launch", false, 10}}) {
+    OneLaunch launch;
+    disturb();
+    Plan plan = c.pilot ? requested(c.kernel) : planned(c.kernel);
+    plan.rounds_fixed = c.fixed;
+    launch.run(plan, c.pilot ? kPilot : kLater);
+    CHECK(sentinel_told()["rounds_again"] == 0);
+    CHECK(sentinel_told()["waited_s"] == 0.0);
+    if (!c.pilot) CHECK(timed().size() == 3 * 10);
+  }
 }
 
 TEST_CASE("groups are ladders of their own, and a plan may name one") {

@@ -429,6 +429,40 @@ TEST_CASE("rounds go through balanced squares: each arm in each place, after eac
   }
 }
 
+TEST_CASE("a forgotten round leaves nothing, and the next one has its order") {
+  MadeUpTime time;
+  Metadata meta = metadata("d/score");
+  meta.measure = {"score", "points", true};
+  Work work(describe(meta, kThree<true>));
+  work.follow(kPlanned);
+  LadderSession& session = work.prepared();
+  const auto order_of = [&](bool last) {
+    const std::size_t from = book().entries.size();
+    session.round(last);
+    std::vector<std::size_t> order;
+    for (const Epoch& e : timed(from)) order.push_back(e.who);
+    return order;
+  };
+  std::set<std::vector<std::size_t>> seen;
+  for (int round = 0; round < 24; ++round) {
+    const bool last = round == 23;
+    for (Script& script : book().scripts) script.wall_ns = script.cpu_ns = 70'000;
+    const std::vector<std::size_t> first = order_of(last);
+    session.forget_round();
+    for (Script& script : book().scripts) script.wall_ns = script.cpu_ns = 1000;
+    CHECK(order_of(last) == first);
+    seen.insert(first);
+  }
+  CHECK(seen.size() == 6);
+  for (const Measured& m : session.arms()) {
+    CHECK(m.wall.size() == 24);
+    CHECK(m.cpu.size() == 24);
+    CHECK(m.values.size() == 24);
+    for (const double ns : m.wall) CHECK(ns == Approx(1000));
+  }
+  session.check_again();
+}
+
 TEST_CASE("launches of a run, and runs, have orders of their own") {
   const auto rounds = [](int launch, std::uint64_t chance) {
     return std::get<2>(orders(launch, chance, 12));

@@ -7,8 +7,8 @@ slow (set-up of 3 s claimed), slowest (the same, from n 65,536 on), heavy (round
 sleep (0.2 s a launch), drift, biased (the copy is 10% slower), counters (of a machine that has
 some), busy (another program has the core), busyonce (but only the first time that a launch is
 started), slowcore (the sentinel is 20% slower), slowcoreonce, hot (it is from this launch on),
-nosentinel (as programs were before they had one), throws (variant `better` fails, the others go
-on).
+waits (for a quiet core, whose reading the plan tells), nosentinel (as programs were before they had
+one), throws (variant `better` fails, the others go on).
 FAKE_LOG names a file to which each start is appended. FAKE_MORE adds the kernels of MORE: a
 standard rung and what is built, promises, and what is judged by another measure than time.
 FAKE_SERVED adds a kernel that needs the fixture redis; the mode `shutdown` ends that server.
@@ -357,6 +357,8 @@ def main():
     out = {"version": 2, "kernel": name, "launch": launch, "pilot": pilot, "simd_target": "AVX2",
            "ladders": ladders}  # fmt: skip
     out.update(conditions_of(name, launch, busy, slow or hot(launch)))
+    if mode("waits", name, launch) and not pilot and plan["sentinel_ns"] > 1:
+        out["sentinel"].update(rounds_again=2, waited_s=0.25)
     if mode("nosentinel", name, launch):
         del out["sentinel"]
     out["no_counters"] = None

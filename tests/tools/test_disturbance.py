@@ -125,7 +125,8 @@ def test_what_the_program_told_is_kept_as_shares():
     told = {"seconds": 4, "waited_s": 0.5, "stolen_s": 1, "others_s": 2, "switches": 7}
     kept = disturbance.read({"conditions": told})
     assert kept == {"seconds": 4.0, "waited": 0.125, "stolen": 0.25, "others": 0.5, "switches": 7,
-                    "sentinel": None, "sentinel_min": None}  # fmt: skip
+                    "sentinel": None, "sentinel_min": None,
+                    "rounds_again": None, "quiet_wait": None}  # fmt: skip
     (columns,) = [disturbance.columns(KERNELS, [_tree("simd/sum", 1, kept)])]
     assert columns["waited"] == [0.125] and columns["stolen"] == [0.25]
     assert columns["others"] == [0.5] and columns["switches"] == [7]
@@ -134,7 +135,8 @@ def test_what_the_program_told_is_kept_as_shares():
 def test_conditions_that_are_partly_unknown():
     kept = disturbance.read({"conditions": {"seconds": 2, "waited_s": None, "others_s": 1}})
     assert kept == {"seconds": 2.0, "waited": None, "stolen": None, "others": 0.5,
-                    "switches": None, "sentinel": None, "sentinel_min": None}  # fmt: skip
+                    "switches": None, "sentinel": None, "sentinel_min": None,
+                    "rounds_again": None, "quiet_wait": None}  # fmt: skip
 
 
 def test_a_quiet_run_repeats_nothing_and_says_nothing(headroom):

@@ -182,6 +182,19 @@ def test_readings_are_kept_by_median_and_least():
     assert readings.of({"sentinel": GOOD}) == GOOD
 
 
+def test_a_launch_is_told_by_its_slowest_ladder():
+    ns = [1.0] * 8 + [1.4] * 5 + [9.0] * 3
+    told = {"iterations": 1, "ns": ns, "ladder": [0] * 8 + [1] * 5 + [2] * 3,
+            "round": [*range(8), *range(5), *range(3)], "arm": [0] * 16}  # fmt: skip
+    assert readings.slowest(told) == 1.4, "three readings tell nothing"
+    assert readings.slowest({**told, "ladder": list(range(16))}) == 1.2
+    kept = disturbance.read({"conditions": {"seconds": 1}, "sentinel": told})
+    assert kept["sentinel"] == 1.4 and kept["rounds_again"] is None
+    told.update(rounds_again=3, waited_s=0.125)
+    kept = disturbance.read({"conditions": {"seconds": 1}, "sentinel": told})
+    assert kept["rounds_again"] == 3 and kept["quiet_wait"] == 0.125
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -316,6 +329,20 @@ def test_a_quiet_run_says_how_steady_the_clock_was(headroom):
         float(part.split("%")[0]) for part in _words(result).split("sentinel within ")[1:]
     ]
     assert 0 < spread < 3
+
+
+def test_rounds_run_again_are_recorded_and_told(headroom):
+    """And every launch is told by its plan what the sentinel takes on this machine."""
+    result = headroom(*QUICK, FAKE_MODE="waits:simd/sum")
+    assert result.returncode == 0, result.stderr
+    run = headroom.run_json()
+    validate.run_tree(run, "run.json")
+    of_sum = [run["kernels"][at]["name"] == "simd/sum" for at in run["launches"]["kernel"]]
+    again, waited = run["launches"]["rounds_again"], run["launches"]["quiet_wait"]
+    assert again == [2 if one else None for one in of_sum] and sum(of_sum) == 6
+    assert waited == [0.25 if one else None for one in of_sum]
+    assert "12 rounds beside a slow reading were run again, after waiting 2 s" in _words(result)
+    assert json.loads(headroom("show", "--json").stdout)["sentinel"]["again"] == 12
 
 
 def test_repeats_for_a_slow_sentinel_are_bounded(headroom):

@@ -37,17 +37,22 @@ def read(out: Output) -> Conditions | None:
     seconds, switches = readings.number(told.get("seconds")), readings.number(told.get("switches"))
     if not seconds:
         return None
+    told_of = out.get("sentinel") or {}
     spent = [readings.number(told.get(f"{name}_s")) for name in ("waited", "stolen", "others")]
     waited, stolen, others = (None if value is None else value / seconds for value in spent)
     own = readings.of(out)
+    again = readings.number(told_of.get("rounds_again")) if own else None
+    waited_s = readings.number(told_of.get("waited_s")) if own else None
     return {
         "seconds": seconds,
         "waited": waited,
         "stolen": stolen,
         "others": others,
         "switches": None if switches is None else int(switches),
-        "sentinel": median(own["ns"]) if own else None,
+        "sentinel": readings.slowest(own) if own else None,
         "sentinel_min": min(own["ns"]) if own else None,
+        "rounds_again": None if again is None else int(again),
+        "quiet_wait": waited_s,
     }
 
 
@@ -104,6 +109,10 @@ class Judge:
             sentinel.window_of(name for _, name, _, _ in told),
         )
         self._habits = self._habits_of([(name, index, value) for _, name, index, value in told])
+
+    def reference(self) -> float | None:
+        """What the sentinel's loop takes on this machine now; None before the first readings."""
+        return self._references[-1] if self._references else None
 
     def _habits_of(self, told: list[tuple[str, int, float]]) -> dict[str, float]:
         """How much slower the sentinel is beside each kernel at its best, as a factor.
@@ -248,6 +257,8 @@ class Columns(TypedDict, total=False):
     sentinel: Launched
     sentinel_min: Launched
     slow_rounds: list[int | None]
+    rounds_again: list[int | None]
+    quiet_wait: Launched
     cause: list[str | None]
 
 
@@ -264,6 +275,7 @@ def columns(kernels: dict[str, CatalogueKernel], launches: list[Launch]) -> Colu
         return [None if value is None else five(round(value, 3)) for value in values]
 
     middles = [conditions.get("sentinel") if conditions else None for conditions in known]
+    waits = [conditions.get("quiet_wait") if conditions else None for conditions in known]
     leasts = [conditions.get("sentinel_min") if conditions else None for conditions in known]
 
     return {
@@ -281,5 +293,7 @@ def columns(kernels: dict[str, CatalogueKernel], launches: list[Launch]) -> Colu
             else sum(ladder.get("slow_rounds", 0) for ladder in tree["ladders"])
             for middle, tree in zip(middles, launches)
         ],
+        "rounds_again": [c.get("rounds_again") if c else None for c in known],
+        "quiet_wait": [None if wait is None else five(round(wait, 3)) for wait in waits],
         "cause": [judge.cause(tree) for tree in launches],
     }

@@ -43,6 +43,16 @@ def of(out: Output) -> Readings | None:
     }
 
 
+def slowest(told: Readings) -> float:
+    """ns of an iteration: of each ladder with LEAST readings their median, and of these the
+    greatest. A neighbour that came for one ladder of several shows in the launch's verdict so."""
+    by_ladder: dict[int, list[float]] = {}
+    for ns, ladder in zip(told["ns"], told["ladder"]):
+        by_ladder.setdefault(ladder, []).append(ns)
+    middles = [median(found) for found in by_ladder.values() if len(found) >= LEAST]
+    return max(middles, default=median(told["ns"]))
+
+
 def slow_rounds(told: Readings, ladder: int, rounds: int) -> set[int]:
     """Of `rounds`, counted from 0, those beside which the sentinel was slow.
 

@@ -147,10 +147,15 @@ class PilotPlan(_PlanOfAll, total=False):
     rounds: int
 
 
-class KernelPlan(_PlanOfAll):
-    """What the pilot made of it, for every later launch."""
-
+class _KernelPlanOfAll(_PlanOfAll):
     ladders: list[PlannedLadder]
+
+
+class KernelPlan(_KernelPlanOfAll, total=False):
+    """What the pilot made of it, for every later launch. sentinel_ns: what the sentinel's loop
+    takes on this machine, as far as the run knows."""
+
+    sentinel_ns: float
 
 
 # --- what is kept
@@ -166,10 +171,14 @@ class _ConditionsOfAll(TypedDict):
 
 class Conditions(_ConditionsOfAll, total=False):
     """How a launch was disturbed: shares of `seconds`, None where unknown; context switches; ns of
-    an iteration of the sentinel's loop, the median and the least of its readings."""
+    an iteration of the sentinel's loop: the median of its readings beside the ladder where that is
+    the greatest, and the least of all. rounds_again: run again because a reading beside them was
+    slow; quiet_wait: seconds that the launch waited for its core to be quiet."""
 
     sentinel: float | None
     sentinel_min: float | None
+    rounds_again: int | None
+    quiet_wait: float | None
 
 
 class Readings(TypedDict):

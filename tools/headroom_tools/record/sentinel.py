@@ -49,6 +49,7 @@ class OverRun(NamedTuple):
     best: ns of an iteration in the fastest launch. spread: how much slower the slowest one's is, as
     a share. slowed: launches that were held against those around them, because the machine itself
     was slower than at its best; by: by how much at most. rounds: left out beside a slow reading.
+    again: run again for that; waited: seconds that launches waited for a quiet core.
     """
 
     best: float
@@ -56,6 +57,8 @@ class OverRun(NamedTuple):
     slowed: int
     by: float
     rounds: int
+    again: int
+    waited: float
 
 
 def over_run(run: Run) -> OverRun | None:
@@ -73,4 +76,6 @@ def over_run(run: Run) -> OverRun | None:
     held = [one for one in references(values, window_of(table["kernel"])) if one > best]
     by = max(held, default=best) / best - 1
     rounds = sum(count or 0 for count in table["slow_rounds"])
-    return OverRun(best, max(values) / best - 1, len(held), by, rounds)
+    again = sum(count or 0 for count in table.get("rounds_again", []))
+    waited = sum(seconds or 0.0 for seconds in table.get("quiet_wait", []))
+    return OverRun(best, max(values) / best - 1, len(held), by, rounds, again, waited)

@@ -196,7 +196,8 @@ class _LaunchesOfAll(TypedDict):
 class Launches(_LaunchesOfAll, total=False):
     """A row for each process; kernel: an index. sentinel, sentinel_min: ns of an iteration of the
     sentinel's loop, the median and the least of its readings; slow_rounds: left out because it was
-    slow beside them. cause: by what most of its attempts'
+    slow beside them; rounds_again: run again because of that, and quiet_wait: seconds waited for a
+    quiet core. cause: by what most of its attempts'
     disturbances, one of CAUSES; None where there was none, or where the record doesn't tell."""
 
     attempts: list[int]
@@ -205,6 +206,8 @@ class Launches(_LaunchesOfAll, total=False):
     stolen: Launched
     others: Launched
     switches: list[int | None]
+    rounds_again: list[int | None]
+    quiet_wait: Launched
 
 
 class Missing(TypedDict):

@@ -72,6 +72,11 @@ def line(run: Run) -> str | None:
         return disturbed
     text = f"clock and neighbours: sentinel within {100 * told.spread:.1f}% over the run; "
     text += disturbed or "no launch was measured again"
+    if told.again or told.waited >= 1:
+        text += (
+            f"; {told.again} rounds beside a slow reading were run again, after waiting "
+            f"{told.waited:.0f} s for a quiet core"
+        )
     if told.rounds:
         text += f"; {told.rounds} rounds beside a slow reading were left out"
     if told.slowed:
