@@ -8,6 +8,7 @@ BASE ?=
 NEW ?= latest
 FORM ?=
 FAIL_ON ?=
+ALLOW_MISSING ?=
 PYTEST ?=
 # Of `make fuzz`: seconds per kernel.
 SECONDS ?= $(if $(HEADROOM_LONG),60,5)
@@ -41,6 +42,7 @@ export ARG_BASE := $(value BASE)
 export ARG_NEW := $(value NEW)
 export ARG_FORM := $(value FORM)
 export ARG_FAIL_ON := $(value FAIL_ON)
+export ARG_ALLOW_MISSING := $(value ALLOW_MISSING)
 export ARG_PYTEST := $(value PYTEST)
 export ARG_KERNEL := $(value KERNEL)
 export ARG_RUNS := $(value RUNS)
@@ -50,7 +52,7 @@ export ARG_KERNELS := $(value KERNELS)
 export ARG_SUBSET := $(value SUBSET)
 export ARG_RESULTS := $(value RESULTS)
 unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
-unexport KERNELS SUBSET RESULTS KIND OUT
+unexport KERNELS SUBSET RESULTS KIND OUT ALLOW_MISSING
 # tools/deps.sh reads them: auto, off or unset; 1 or unset.
 export DEPS SERVICES
 
@@ -107,7 +109,8 @@ help:
 	@echo '                scratch:, build: of this machine, launches in turn; a filtered kernel takes a'
 	@echo '                minute (PAIRS=N launches of each); LABEL=NAME also puts it into results/'
 	@echo 'make compare    BASE=RUN [NEW="RUN RUN..."] [FORM=markdown|csv|json] [FAIL_ON=slower], by axis'
-	@echo '                and kernel; RUN is a folder, latest, latest~1'
+	@echo '                and kernel; RUN is a folder, latest, latest~1 (ALLOW_MISSING=1, as in ab: what'
+	@echo '                NEW lacks does not count for FAIL_ON)'
 	@echo 'make report     one page, report.html; RUNS="RUN RUN" (default: the newest of each machine)'
 	@echo 'make plot       KIND=ladders [RUNS="RUN RUN"] [FILTER=REGEX] [OUT=plot.svg]: one kind of picture'
 	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only check them)'
@@ -167,6 +170,7 @@ ab-words = set -- --jobs '$(JOBS)' -- "$$ARG_BASE" $(if $(filter file,$(origin N
            if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
            if [ -n "$$ARG_FILTER" ]; then set -- --filter "$$ARG_FILTER" "$$@"; fi; \
            if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
+           if [ -n "$$ARG_ALLOW_MISSING" ]; then set -- --allow-missing "$$@"; fi; \
            if [ -n "$$ARG_SCRATCH" ]; then set -- --scratch "$$ARG_SCRATCH" "$$@"; fi; \
            if [ -n "$$ARG_SIMD_TARGET" ]; then set -- --simd-target "$$ARG_SIMD_TARGET" "$$@"; fi; \
            if [ -n "$$ARG_PAIRS" ]; then set -- --pairs "$$ARG_PAIRS" "$$@"; fi; \
@@ -198,6 +202,7 @@ compare:
 	@set -f; set -- "$$ARG_BASE" $$ARG_NEW; \
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
+	if [ -n "$$ARG_ALLOW_MISSING" ]; then set -- --allow-missing "$$@"; fi; \
 	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
 	$(call headroom,bench) compare "$$@"
 

@@ -23,7 +23,7 @@ from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.differs import changed
 from headroom_tools.compare.between_runs import CELLS
 from headroom_tools.compare.rows import key_of_row, ladders_of, rows_of
-from headroom_tools.compare.sides import read_side, read_sides
+from headroom_tools.compare.sides import read_sides
 from headroom_tools.record.cells import cells_of
 
 
@@ -356,7 +356,8 @@ def test_a_hostile_neighbour_does_no_harm(tmp_path):
         (tmp_path / "m" / name).mkdir()
         (tmp_path / "m" / name / "run.json").write_text(content)
     (tmp_path / "m" / "loop").symlink_to(tmp_path / "m")
-    assert len(read_side(first).runs) == 1
+    base, _ = read_sides([first, _runs(tmp_path, "n", "after", 1)[0]])
+    assert len(base.runs) == 1 and {one.why for one in base.not_pooled} == {"unreadable"}
 
 
 # --- what differs

@@ -40,10 +40,10 @@ def _restless(run):
             cell.log_ratio[:] = [ratio + log for ratio, log in zip(cell.log_ratio, logs)]
 
 
-def _gain(run, log):
-    """What is not naive takes exp(-log) of its time."""
+def _gain(run, log, kernel=None):
+    """What is not naive takes exp(-log) of its time; kernel: of one alone."""
     for cell in cells_of(run):
-        if cell.variant in ("better", "peer"):
+        if cell.variant in ("better", "peer") and kernel in (None, cell.kernel["name"]):
             for values in (cell.median, cell.p10, cell.min):
                 values[:] = [ns * math.exp(-log) for ns in values]
             cell.log_ratio[:] = [ratio + log for ratio in cell.log_ratio]
@@ -167,12 +167,12 @@ def test_a_placebo_that_strays_changes_no_other_row(tmp_path):
 # --- more runs
 
 
-def _apart(logs, gain=0.0):
-    """Runs of one code that lie apart by that much."""
+def _apart(logs, gain=0.0, kernel=None):
+    """Runs of one code that lie apart by that much; kernel: in one alone."""
     def of(log):
         def change(run):
             _flat(run)
-            _gain(run, log + gain)
+            _gain(run, log + gain, kernel)
 
         return change
 
@@ -212,7 +212,11 @@ def test_runs_that_lie_far_apart_take_the_verdict_away(tmp_path):
     calm = _sides(tmp_path / "calm", _apart([0.0, 0.01]), _apart([0.0, 0.01], log))
     assert _row(calm)["verdict"] == "faster" and _ladder(calm)["change"] == "higher"
     for name, logs in (("base", ([0.15, -0.15], [0, 0])), ("new", ([0, 0], [0.15, -0.15]))):
-        sides = _sides(tmp_path / name, _apart(logs[0]), _apart(logs[1], log))
+        sides = _sides(
+            tmp_path / name,
+            _apart(logs[0], kernel="simd/sum"),
+            _apart(logs[1], log, "simd/sum"),
+        )
         assert _row(sides)["verdict"] == _ladder(sides)["change"] == "unresolved"
 
 

@@ -15,7 +15,7 @@ from scipy import stats as reference
 
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.compare.comparison import compared
-from headroom_tools.compare.sides import read_side
+from headroom_tools.compare.sides import read_alone
 from headroom_tools.record import validate
 from headroom_tools.record.cells import cells_of
 from headroom_tools.show.rows import rows_of
@@ -259,7 +259,7 @@ def _golden_pair():
 
 def test_what_was_declared_is_held_against_what_differs(tmp_path):
     run, machine = _golden_pair()
-    base = read_side(_written(tmp_path / "a" / "base", run, machine))
+    base = read_alone(_written(tmp_path / "a" / "base", run, machine))
     run, machine = copy.deepcopy(run), copy.deepcopy(machine)
     run["changed"] = ["disk"]
     machine["cpu"]["model_name"] = "Another CPU"
@@ -269,7 +269,7 @@ def test_what_was_declared_is_held_against_what_differs(tmp_path):
                 values[:] = [value / 2 for value in values]
     run["build"]["compiler"] = "Clang 14.0.6"
     run["kernels"][2]["source_hash"] = "f" * 16
-    new = read_side(_written(tmp_path / "b" / "new", run, machine))
+    new = read_alone(_written(tmp_path / "b" / "new", run, machine))
     tree = compared(base, new)
     text = "\n".join(tree["warnings"])
     assert "compiler differs: GNU 12.2.0 against Clang 14.0.6" in text

@@ -140,8 +140,8 @@ def _parser() -> argparse.ArgumentParser:
         "compare",
         parents=[records, band],
         help="runs against a base: machines, or configurations of one",
-        description="Runs that agree (fingerprint, compiler, flags, configuration, label) are "
-        "pooled, whether they are named or in the same folder as a named one.",
+        description="Runs that agree (fingerprint, label, profile, compiler, flags, libraries, "
+        "kernels, commit) are pooled: those named, and the eight newest that lie beside them.",
     )
     add.add_argument("base", metavar="BASE")
     add.add_argument("new", metavar="NEW", nargs="+")
@@ -152,7 +152,12 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--all", action="store_true", help="every variant, not only the best ones")
     add.add_argument("--no-pool", action="store_true", help="do not pool runs")
     add.add_argument(
-        "--fail-on", choices=("slower",), help="status 1 where a cell has this verdict, for CI"
+        "--fail-on",
+        choices=("slower",),
+        help="status 1 where a cell has this verdict, or failed or is gone in NEW, for CI",
+    )
+    add.add_argument(
+        "--allow-missing", action="store_true", help="what NEW lacks doesn't count for --fail-on"
     )
 
     add = commands.add_parser(

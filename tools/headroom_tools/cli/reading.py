@@ -83,10 +83,12 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    from headroom_tools.compare import forms
+    from headroom_tools.compare import absent, forms
     from headroom_tools.compare.comparison import compared, failing
     from headroom_tools.compare.sides import read_sides
 
+    if arguments.allow_missing and not arguments.fail_on:
+        raise HeadroomError("--allow-missing goes with --fail-on")
     folders = [paths.find_run(name) for name in (arguments.base, *arguments.new)]
     base, *news = read_sides(folders, not arguments.no_pool)
     trees = [compared(base, new, arguments.band) for new in news]
@@ -101,16 +103,26 @@ def compare(arguments: argparse.Namespace) -> int:
 
         print_all(base, news, trees, arguments.all, terminal.console())
     if arguments.fail_on:
+        sys.stdout.flush()
         found = failing(trees, arguments.fail_on)
+        told = []
         if found:
             worst = min(found, key=lambda row: row["ratio"])
             total = sum(len(tree["rows"]) for tree in trees)
-            sys.stdout.flush()
-            raise HeadroomError(
+            told.append(
                 f"{len(found)} of {total} rows are {arguments.fail_on}, the worst is "
-                f"{worst['kernel']}/{worst['variant']}/n:{worst['n']} at {worst['ratio']:.3f}x",
-                1,
+                f"{worst['kernel']}/{worst['variant']}/n:{worst['n']} at {worst['ratio']:.3f}x"
             )
+        lost = [] if arguments.allow_missing else [e for tree in trees for e in absent.lost(tree)]
+        if lost:
+            names = list(dict.fromkeys(f"{absent.name_of(e)}: {e['reason']}" for e in lost))
+            count = absent.cells(sum(entry["cells"] for entry in lost))
+            told.append(
+                f"NEW lacks {count} that BASE has: {absent.few(names, 3)} (accepted with "
+                "--allow-missing)"
+            )
+        if told:
+            raise HeadroomError("; ".join(told), 1)
     return 0
 
 

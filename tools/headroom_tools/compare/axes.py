@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Sequence
 
 import numpy
 
 from headroom_tools import stats
-from headroom_tools.compare import between_runs
+from headroom_tools.compare import between_runs, sweeps
 from headroom_tools.compare.between_runs import CELLS, KEPT, SHARED, SHARED_FREEDOM, Runs
 from headroom_tools.compare.leans import Caches
+from headroom_tools.compare.loaded import key_of
 from headroom_tools.compare.rows import best_of, key_of_row
-from headroom_tools.compare.sides import Side, key_of
+from headroom_tools.compare.sides import Side
+from headroom_tools.compare.sweeps import Fastest
 from headroom_tools.compare.types import AxisIndex, CellKey, Index, Row
-from headroom_tools.record.types import Kernel, LadderKey
+from headroom_tools.record.types import Kernel
 
 if TYPE_CHECKING:
     from headroom_tools.compare.between_runs import Floats
@@ -67,14 +69,17 @@ def index_of(axis: str, base: Runs, new: Runs, kernels: list[list[int]]) -> Inde
 
 def _index(base: Side, new: Side, axis: str, pairs: Pairs) -> Index:
     """The same for pairs of cells: by kernel, as (key on BASE, key on NEW)."""
+    cells = [pair for own in pairs.values() for pair in own]
+    swept = any(old[4] != now[4] for old, now in cells)
     sides = []
     for at, side in enumerate((base, new)):
-        rows = [side.numbers.index[pair[at]] for cells in pairs.values() for pair in cells]
-        sides.append(side.numbers.runs.rows(rows))
+        keys = [pair[at] for pair in cells]
+        rows = [side.numbers.index[key] for key in keys]
+        sides.append(sweeps.costs(side, keys) if swept else side.numbers.runs.rows(rows))
     kernels, first = [], 0
-    for cells in pairs.values():
-        kernels.append(list(range(first, first + len(cells))))
-        first += len(cells)
+    for own in pairs.values():
+        kernels.append(list(range(first, first + len(own))))
+        first += len(own)
     return index_of(axis, sides[0], sides[1], kernels)
 
 
@@ -82,18 +87,31 @@ def _counts(kernel: Kernel) -> bool:
     return not (kernel["placebo"] or kernel["probe"])
 
 
-def _best_pairs(base: Side, new: Side, known: set[CellKey]) -> dict[LadderKey, Pair]:
-    """By ladder, the cells of each side's own fastest variant, of those that both have."""
-    pairs: dict[LadderKey, Pair] = {}
+def _best_pairs(
+    base: Side, new: Side, known: set[CellKey], swept: list[Fastest]
+) -> list[Pair]:
+    """The cells of each side's own fastest variant, of those that both have: by ladder, or of a
+    whole sweep."""
+    places = {pair.place for pair in swept}
+    pairs: list[Pair] = []
     for ladder in base.rungs:
+        if (ladder[0], ladder[1], ladder[2], ladder[4]) in places:
+            continue
         best = [best_of(side, ladder, known) for side in (base, new)]
         if best[0] is not None and best[1] is not None:
-            pairs[ladder] = (key_of(best[0]), key_of(best[1]))
-    return pairs
+            pairs.append((key_of(best[0]), key_of(best[1])))
+    old = {pair.place: pair.base for pair in swept if pair.best_base}
+    now = {pair.place: pair.new for pair in swept if pair.best_new}
+    return pairs + [(key, now[place]) for place, key in old.items() if place in now]
 
 
-def axes_of(base: Side, new: Side, rows: list[Row]) -> list[AxisIndex]:
+def axes_of(
+    base: Side, new: Side, rows: list[Row], swept: Sequence[Fastest] = ()
+) -> list[AxisIndex]:
     """The geometric mean of each axis's kernels, each counting once, with an interval.
+
+    swept: pairs of cells that count instead of those of their sweeps: what more cores buy shows at
+    each side's own fastest thread count, and a baseline of one thread says nothing of it.
 
     `least` and `most` are the kernels' own ratios, `kernels` and `of` how many both sides have of
     those that either has. `naive` and `best` are the same index over the baselines and over each
@@ -111,20 +129,26 @@ def axes_of(base: Side, new: Side, rows: list[Row]) -> list[AxisIndex]:
     everything: dict[str, Pairs] = defaultdict(lambda: defaultdict(list))
     naive: dict[str, Pairs] = defaultdict(lambda: defaultdict(list))
     best: dict[str, Pairs] = defaultdict(lambda: defaultdict(list))
+    gains = {(key_of_row(row), key_of_row(row)): math.log(row["ratio"]) for row in rows}
+    places = {pair.place for pair in swept}
     for key in cells:
         cell = new.cells[key]
-        everything[leans[key]][key[0]].append((key, key))
+        if sweeps.place_of(key) not in places:
+            everything[leans[key]][key[0]].append((key, key))
         if cell.variant == cell.baseline == base.cells[key].baseline:
             naive[leans[key]][key[0]].append((key, key))
-    for pair in _best_pairs(base, new, set(cells)).values():
-        best[leans[pair[1]]][pair[1][0]].append(pair)
-    by_kernel: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        by_kernel[row["axis"]][row["kernel"]].append(math.log(row["ratio"]))
+    for one, gain in zip(swept, sweeps.gains(base, new, list(swept))):
+        gains[one.base, one.new] = gain
+        leaning = caches.axis_of(new.cells[one.new])
+        everything[leaning][one.new[0]].append((one.base, one.new))
+    for pair in _best_pairs(base, new, set(cells), list(swept)):
+        best[caches.axis_of(new.cells[pair[1]])][pair[1][0]].append(pair)
     axes: list[AxisIndex] = []
     for axis, kernels in sorted(everything.items()):
-        logs = [values for name, values in by_kernel[axis].items() if name in kernels]
-        own = [stats.factor_of(sum(values) / len(values)) for values in logs]
+        own = [
+            stats.factor_of(sum(gains[pair] for pair in pairs) / len(pairs))
+            for pairs in kernels.values()
+        ]
         index = _index(base, new, axis, kernels)
         axes.append(
             {

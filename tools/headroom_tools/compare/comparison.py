@@ -7,11 +7,14 @@ from statistics import median
 
 from headroom_tools import stats
 from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import safe
+from headroom_tools.compare.absent import absent_of
 from headroom_tools.compare.axes import axes_of
 from headroom_tools.compare.clock import clock_of
 from headroom_tools.compare.differs import changed, controls, touched, warnings
-from headroom_tools.compare.rows import ladders_of, rows_of
+from headroom_tools.compare.rows import key_of_row, ladders_of, rows_of
 from headroom_tools.compare.sides import Side
+from headroom_tools.compare.sweeps import fastest_of, sweeps_of
 from headroom_tools.compare.types import Axis, Comparison, Row, SideOf
 from headroom_tools.show.rows import BAND
 
@@ -23,8 +26,10 @@ def compared(base: Side, new: Side, band: float = BAND) -> Comparison:
         raise HeadroomError(
             f"{base.name} and {new.name} have no cell in common: measure both with one profile"
         )
+    swept = fastest_of(base, new)
+    shared = {key_of_row(row) for row in rows}
     differences = changed(base, new)
-    axes = controls(axes_of(base, new, rows), touched(new, differences)[0])
+    axes = controls(axes_of(base, new, rows, swept), touched(new, differences)[0])
     return {
         "rows": rows,
         "axes": axes,
@@ -33,6 +38,9 @@ def compared(base: Side, new: Side, band: float = BAND) -> Comparison:
         "ladders": ladders_of(base, new, band),
         "sides": [_told(base, rows, axes), _told(new, rows, axes)],
         "clock": clock_of(base, new),
+        "sweeps": sweeps_of(base, new, swept, band),
+        "only_base": absent_of(base, new, shared),
+        "only_new": absent_of(new, base, shared),
     }
 
 
@@ -47,6 +55,17 @@ def _told(side_: Side, rows: list[Row], axes: list[Axis]) -> SideOf:
         "machine": side_.run["machine"],
         "label": side_.run["label"],
         "runs": [run["name"] for run in side_.runs],
+        "beside": side_.repeats,
+        "not_pooled": [
+            {
+                "run": safe(one.name, 80),
+                "why": one.why,
+                "speed": one.apart.factor if one.apart else None,
+                "axes": one.apart.axes if one.apart else [],
+            }
+            for one in side_.not_pooled
+        ],
+        "not_read": side_.older,
         "spread": {
             axis: {
                 "half_width": reach * median(spreads) if spreads else None,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Protocol, Sequence, cast
+from typing import Callable, NamedTuple, Sequence, cast
 
 from headroom_tools.base.text import safe, size
+from headroom_tools.compare.pooling import Measured, flat
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import Axis, AxisIndex, Difference, FactRow, Index
 from headroom_tools.machine.types import Machine
@@ -93,18 +94,6 @@ def _sources(run: Run) -> tuple[tuple[str, str | None], ...]:
     return tuple(sorted((kernel["name"], kernel["source_hash"]) for kernel in run["kernels"]))
 
 
-class Measured(Protocol):
-    """A run and its machine: a side, or what else has them."""
-
-    @property
-    def run(self) -> Run:
-        """The run.json."""
-
-    @property
-    def machine(self) -> Machine:
-        """The machine.json."""
-
-
 class Fact(NamedTuple):
     """Something a reader asks first. of: what it is on a side, in a few words."""
 
@@ -183,16 +172,6 @@ def differing_sources(base: Side, new: Side) -> list[str]:
     return sorted(name for name in old if name in now and old[name] != now[name])
 
 
-def _flat(tree: object, prefix: str = "") -> dict[str, object]:
-    if isinstance(tree, dict):
-        return {
-            key: value
-            for name, inner in tree.items()
-            for key, value in _flat(inner, f"{prefix}.{name}" if prefix else name).items()
-        }
-    return {prefix: tree}
-
-
 def _brief(value: object) -> object:
     return safe(value, 120) if isinstance(value, (list, dict)) else value
 
@@ -222,7 +201,7 @@ def _choices(run: Run) -> dict[str, str | None]:
 def changed(base: Side, new: Side) -> list[Difference]:
     """Every field that differs between two sides: [{"field", "base", "new"}]."""
     found: list[Difference] = []
-    old, now = _flat(base.machine), _flat(new.machine)
+    old, now = flat(base.machine), flat(new.machine)
     for field in [f for f in dict.fromkeys([*old, *now]) if f not in _NO_FACT]:
         if not _same(field, old.get(field), now.get(field)):
             found.append(
@@ -398,7 +377,23 @@ def warnings(
                 f"left out of {side.name}: {told} above the ceiling, in "
                 + ", ".join(names[:4])
             )
-    lines += _of_runs(base, new)
+    lines += _of_machines(base, new) + _of_runs(base, new)
+    return lines
+
+
+def _of_machines(base: Side, new: Side) -> list[str]:
+    """Runs of one name and one configuration that were left out, for they differ as machines do."""
+    lines = []
+    for side in (base, new):
+        strays = [(one.name, one.apart) for one in side.not_pooled if one.apart]
+        if strays:
+            told = [f"{safe(name, 80)} has {apart.factor:.2f}x" for name, apart in strays]
+            more = f" and {len(told) - 4} more" if len(told) > 4 else ""
+            lines.append(
+                f"these runs differ as machines do: {', '.join(told[:4])}{more} of the speed of "
+                f"{side.name} on {', '.join(strays[0][1].axes[:3])}: not pooled; name machines "
+                "apart with --machine"
+            )
     return lines
 
 

@@ -8,15 +8,15 @@ import re
 from typing import Mapping
 
 from headroom_tools.base.text import csv_text, params_text, safe, three_digits
-from headroom_tools.compare import clock, tables
+from headroom_tools.compare import absent, clock, tables
 from headroom_tools.compare.differs import moved_of
 from headroom_tools.compare.rows import CELL
-from headroom_tools.compare.sides import Side, label_of
+from headroom_tools.compare.sides import Side, label_of, pooling_of
 from headroom_tools.compare.types import Comparison
 
 CSV_COLUMNS = ("base", "new", *CELL, "axis", "role", "measure", "unit", "base_value", "new_value",
                "base_ns_per_item", "new_ns_per_item", "ratio", "lo", "hi", "verdict", "adjusted",
-               "runs_for_5_percent")  # fmt: skip
+               "runs_for_5_percent", "base_over_standard", "new_over_standard")  # fmt: skip
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#!|~])")
 
 
@@ -84,6 +84,8 @@ def as_markdown(base: Side, news: list[Side], trees: list[Comparison], everythin
             for name, side in zip(names, sides)
         ],
     )
+    pooled = [f"{name}: {pooling_of(side)}" for name, side in zip(names, sides) if pooling_of(side)]
+    lines += [f"- {escaped(text)}" for text in pooled] + ([""] if pooled else [])
     lines += [
         "Ratios are the base's time over the new one's: above 1 is faster. Intervals are of 95%, "
         "with the spread between runs.",
@@ -99,10 +101,22 @@ def as_markdown(base: Side, news: list[Side], trees: list[Comparison], everythin
     told = dict.fromkeys(line for tree in trees for line in tree["warnings"])
     lines += [f"- **!** {escaped(line)}" for line in told]
     lines += [f"- {escaped(text)}" for text in _notes(trees, names[1:])] + [""]
+    lines += _absent(trees, names[1:])
     lines += ["## Axes", "", *(axes_table(trees[0]) if len(news) == 1 else _axes(trees, names))]
+    lines += _sweeps(trees, names[1:], everything)
     lines += ["## Kernels", ""]
     lines += kernel_tables(base, trees, names[1:], everything)
     return "\n".join(lines)
+
+
+def _absent(trees: list[Comparison], names: list[str]) -> list[str]:
+    """What only one side has, as a section; nothing where nothing was dropped."""
+    table = [["only on", "cells", "why", "which"]]
+    for name, tree in zip(names, trees):
+        for line in absent.told(tree, new=name, base="base"):
+            which = absent.few(line.names)
+            table.append([*map(escaped, (line.side, f"{line.cells:,}", line.why, which))])
+    return ["## On one side only", "", *markdown_table("<><<", table)] if len(table) > 1 else []
 
 
 def _notes(trees: list[Comparison], names: list[str]) -> list[str]:
@@ -128,6 +142,20 @@ def axes_table(tree: Comparison) -> list[str]:
         ratio = tables.factor(axis["ratio"])
         table.append([axis["axis"], ratio, tables.interval(axis), spread, naive, best, of, note])
     return markdown_table("<>>>>>><", table)
+
+
+def _sweeps(trees: list[Comparison], names: list[str], everything: bool) -> list[str]:
+    """What more cores buy; nothing where both sides have as many threads."""
+    table = [["", "each side's fastest thread count", "threads", "base", "new", "ratio", "interval",
+              "verdict"]]  # fmt: skip
+    for name, tree in zip(names, trees):
+        for row in tables.sweep_rows(tree, everything):
+            moved = row["verdict"] in ("faster", "slower")
+            cells = (name, tables.sweep_name(row), tables.threads_told(row))
+            values = (tables.sweep_value(row, False), tables.sweep_value(row, True))
+            table.append([*map(escaped, (*cells, *values)), tables.factor(row["ratio"]),
+                          tables.interval(row), _bold_if(moved, row["verdict"] or "")])
+    return markdown_table("<<<>>>><", table) if len(table) > 1 else []
 
 
 def _axes(trees: list[Comparison], names: list[str]) -> list[str]:
@@ -177,6 +205,8 @@ def kernel_tables(
             else:
                 table.append([name, first, *(tables.marked(row) for row in found)])
         changes = [tables.change_of(pair) for pair in view.pairs]
+        table += [[escaped(line.name), *line.cells(single), *([""] * 2 * single)]
+                  for line in tables.over_standard(view)]  # fmt: skip
         if any(changes):
             known_change = next(change for change in changes if change)
             told = [f"{three_digits(c['new_speedup'])}x" if c else "-" for c in changes]

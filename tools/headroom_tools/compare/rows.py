@@ -11,7 +11,9 @@ from headroom_tools import stats
 from headroom_tools.compare import between_runs
 from headroom_tools.compare.between_runs import Differences, Runs
 from headroom_tools.compare.leans import Caches
-from headroom_tools.compare.sides import Side, by_run, columns, key_of, launches_of
+from headroom_tools.compare.loaded import columns, key_of
+from headroom_tools.compare.sides import Side, by_run, launches_of
+from headroom_tools.compare.standard import over_standard
 from headroom_tools.compare.types import CellKey, LadderRow, Row
 from headroom_tools.record.cells import Cell, of_launches
 from headroom_tools.record.types import LadderKey, key_of as params_key
@@ -103,6 +105,7 @@ def rows_of(base: Side, new: Side, band: float = BAND) -> list[Row]:
     base_ns, new_ns = base.numbers.ns[at[0]].tolist(), new.numbers.ns[at[1]].tolist()
     deviations = found.deviation.tolist()
     needed = between_runs.runs_needed(found, band)
+    over = [over_standard(side, [side.cells[key] for key in keys]) for side in (base, new)]
     rows: list[Row] = []
     for index, key in enumerate(keys):
         before, cell = base.cells[key], new.cells[key]
@@ -132,6 +135,8 @@ def rows_of(base: Side, new: Side, band: float = BAND) -> list[Row]:
                 "lacks": cell.lacks,
                 "base_ns_per_item": base_ns[index] / before.items,
                 "new_ns_per_item": new_ns[index] / cell.items,
+                "base_over_standard": over[0][index],
+                "new_over_standard": over[1][index],
             }
         )
     return rows
@@ -219,6 +224,10 @@ def ladders_of(base: Side, new: Side, band: float = BAND) -> list[LadderRow]:
     between = between_runs.differences(now, old, axes, between_runs.LADDERS)
     told = judged(between, band)
     needed = between_runs.runs_needed(between, band)
+    over = [
+        over_standard(base, [pair.base for pair in found]),
+        over_standard(new, [pair.new for pair in found]),
+    ]
     middles = [between_runs.mean_of(runs.value).tolist() for runs in (old, now)]
     rows: list[LadderRow] = []
     for index, pair in enumerate(found):
@@ -239,6 +248,8 @@ def ladders_of(base: Side, new: Side, band: float = BAND) -> list[LadderRow]:
                 "best_new": pair.best_new,
                 "base_speedup": stats.factor_of(middles[0][index]),
                 "new_speedup": stats.factor_of(middles[1][index]),
+                "base_over_standard": over[0][index],
+                "new_over_standard": over[1][index],
                 "ratio": told.ratio[index],
                 "lo": told.lo[index],
                 "hi": told.hi[index],

@@ -1,37 +1,32 @@
-"""What is compared: a run, or several that agree in everything and pool into one side."""
+"""What is compared: a run, or several that pool into one side."""
 
 from __future__ import annotations
 
 import math
-import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Hashable, Iterable, NamedTuple, Sequence, TypeVar
+from typing import TYPE_CHECKING, Hashable, NamedTuple, TypeVar
 
 import numpy
 
 from headroom_tools import stats
-from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.compare import between_runs
 from headroom_tools.compare.between_runs import Runs
+from headroom_tools.compare.loaded import Loaded, columns, key_of, loaded, signed, signs_of
+from headroom_tools.compare.pooling import NotPooled, Pool, pools_of
 from headroom_tools.compare.types import CellKey
 from headroom_tools.machine.types import Machine
-from headroom_tools.record.cells import Cell, cells_of, of_launches
-from headroom_tools.record.types import LadderKey, Launched, Run, key_of as params_key
-from headroom_tools.record.validate import load
+from headroom_tools.record.cells import Cell, of_launches
+from headroom_tools.record.types import LadderKey, Launched, Run
 from headroom_tools.show.rows import ABOVE
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from headroom_tools.compare.between_runs import Floats
 
-    Floats = NDArray[numpy.float64]
-
-NEIGHBOURS = 8  # runs beside a side's that are read at most, and the bytes of all sides' neighbours
-NEIGHBOUR_BYTES = 2 << 20
-ALL_NEIGHBOUR_BYTES = 8 << 20
+MOST_NAMES = 4  # of pooled runs, in one line
 Key = TypeVar("Key", bound=Hashable)
-_NAME = re.compile(r"\d{8}T\d{6}Z-(?:[0-9a-f]{8}|nocommit)-(?P<label>.+)")
 
 
 @dataclass(frozen=True)
@@ -57,8 +52,9 @@ class Side(NamedTuple):
 
     runs: those pooled, the one that was named first. cells: by CELL, with the launches of all
     runs. rungs: by ladder (kernel, n, input, threads) the cells that stand in it. repeats: the
-    names of further runs of the same code, that only tell how far runs lie apart. withheld: cells
-    left out, as they lie above their ceiling.
+    names of further runs of the same code, that only tell how far runs lie apart. not_pooled: runs
+    of its label that are neither; older: how many more there may be, not read. withheld: cells left
+    out, as they lie above their ceiling.
     """
 
     name: str
@@ -67,6 +63,8 @@ class Side(NamedTuple):
     cells: dict[CellKey, Cell]
     rungs: dict[LadderKey, list[Cell]]
     repeats: list[str]
+    not_pooled: list[NotPooled]
+    older: int
     withheld: list[CellKey]
     numbers: Numbers
 
@@ -74,17 +72,6 @@ class Side(NamedTuple):
     def run(self) -> Run:
         """The run that was named; what its pooled repeats share with it is read here."""
         return self.runs[0]
-
-
-def key_of(cell: Cell) -> CellKey:
-    """CELL as a tuple: what both sides must have for a row."""
-    params = params_key(cell.params)
-    return cell.kernel["name"], cell.variant, cell.n, cell.input, cell.threads, params
-
-
-def columns(rows: list[Launched]) -> Floats:
-    """Values by row and launch; None becomes NaN."""
-    return numpy.array(rows, dtype=float) if rows else numpy.zeros((0, 1))
 
 
 def by_run(values: Floats, launches: list[int]) -> list[Floats]:
@@ -99,33 +86,19 @@ def launches_of(runs: list[Run]) -> list[int]:
     return [run["plan"]["launches"] for run in runs]
 
 
-def _signed(cells: Iterable[Cell]) -> Floats:
-    """Logs of what each cell is judged by, so that less is better."""
-    rows = list(cells)
-    judged = columns([cell.measured for cell in rows])
-    with numpy.errstate(invalid="ignore"):
-        judged[judged <= 0] = numpy.nan
-    return signs_of(rows) * numpy.log(judged)
-
-
-def signs_of(cells: Sequence[Cell]) -> Floats:
-    """A column: 1 where less is better, -1 where more is."""
-    return numpy.array([[cell.cost(1.0)] for cell in cells]).reshape(-1, 1)
-
-
 def _numbers(
-    cells: dict[CellKey, Cell], launches: list[int], beside: list[dict[CellKey, Cell]]
+    cells: dict[CellKey, Cell], launches: list[int], beside: list[Loaded]
 ) -> Numbers:
     index = {key: row for row, key in enumerate(cells)}
-    logs_ = _signed(cells.values())
+    logs_ = signed(cells.values())
     runs = between_runs.joined(
         [between_runs.of_times(own) for own in by_run(logs_, launches)], len(cells)
     )
     apart = numpy.full((len(cells), len(beside)), numpy.nan)
-    for at, table in enumerate(beside):
-        shared = [key for key in cells if key in table]
+    for at, one in enumerate(beside):
+        shared = [key for key in cells if key in one.cells]
         if shared:
-            values, _ = between_runs.of_times(_signed(table[key] for key in shared))
+            values, _ = one.times(shared)
             apart[[index[key] for key in shared], at] = values
     # In the unit of the measure: exactly what the ratio is of, so that both agree.
     signs = signs_of(list(cells.values()))[:, 0]
@@ -138,88 +111,6 @@ def _numbers(
         [(own, own) for own in own_times], len(cells)
     ).value))  # fmt: skip
     return Numbers(index, logs_, runs, apart, value, ns)
-
-
-def configuration(run: Run) -> tuple[object, ...]:
-    """What can be chosen on one machine, and the code that was measured."""
-    build = run["build"]
-    return (
-        run["profile"],
-        run["plan"]["launches"],
-        build["compiler"],
-        build["flags"],
-        build["build_type"],
-        build["isa"],
-        run["simd"]["asked"],
-        tuple(run["simd"]["taken"]),
-        tuple(sorted(run["libraries"].items())),
-        tuple(sorted((kernel["name"], kernel["source_hash"]) for kernel in run["kernels"])),
-    )
-
-
-def _fingerprint(machine: Machine) -> Machine:
-    """A fingerprint for comparing: RAM by the GiB, as kernels keep more or less of it."""
-    ram, alike = machine["ram"].copy(), machine.copy()
-    ram["bytes"] = -(-ram["bytes"] // (1 << 30)) if ram["bytes"] else None
-    alike["ram"] = ram
-    return alike
-
-
-class _Loaded(NamedTuple):
-    folder: Path
-    run: Run
-    machine: Machine
-
-    def agrees(self, other: _Loaded) -> bool:
-        """Whether both are repeats of one measurement, so that they pool."""
-        return (
-            self.run["label"] == other.run["label"]
-            and self.run["changed"] == other.run["changed"]
-            and configuration(self.run) == configuration(other.run)
-            and _fingerprint(self.machine) == _fingerprint(other.machine)
-        )
-
-
-def _load(folder: Path) -> _Loaded:
-    return _Loaded(folder.resolve(), *load(folder))
-
-
-def _neighbours(of: _Loaded, named: set[Path], budget: list[int]) -> list[_Loaded]:
-    """The runs beside `of`, newest first, that agree with it and were not named themselves.
-
-    budget: [bytes that may still be read for this, over all sides]
-    """
-    found: list[_Loaded] = []
-    left = NEIGHBOUR_BYTES
-    read = 0
-    for path in sorted(of.folder.parent.glob("*/run.json"), reverse=True):
-        name = _NAME.fullmatch(path.parent.name)
-        other_label = name is not None and name["label"] != of.run["label"]
-        if other_label or path.parent.resolve() in named or read >= NEIGHBOURS:
-            continue
-        try:
-            size = path.stat().st_size
-            if size > min(left, budget[0]):
-                break
-            left, budget[0], read = left - size, budget[0] - size, read + 1
-            other = _load(path.parent)
-        except (HeadroomError, OSError):
-            continue  # a damaged neighbour is no reason to refuse these two
-        if of.agrees(other):
-            found.append(other)
-    return found
-
-
-def _cells(run: Run) -> tuple[dict[CellKey, Cell], list[Cell]]:
-    """A run's cells by CELL, each once (of its own ladder where it stands in several), and all."""
-    rows = cells_of(run)
-    chosen: dict[CellKey, Cell] = {}
-    for cell in rows:
-        known = chosen.get(key_of(cell))
-        own = cell.ladder_threads == cell.threads
-        if known is None or (own and known.ladder_threads != known.threads):
-            chosen[key_of(cell)] = cell
-    return chosen, rows
 
 
 def _joined(columns_: list[Launched | None], launches: list[int]) -> Launched:
@@ -258,91 +149,69 @@ def _above_ceiling(cell: Cell) -> bool:
     return interval is not None and interval.lo > math.log(ABOVE)
 
 
-def _side(pool: list[_Loaded], beside: list[_Loaded]) -> Side:
-    """A side made of the runs of `pool`; those `beside` only tell how far runs lie apart."""
-    runs = [loaded.run for loaded in pool]
+def _side(pool: Pool) -> Side:
+    """The side that a pool makes."""
+    runs = [one.run for one in pool.runs]
     launches = launches_of(runs)
-    read = [_cells(run) for run in runs]
-    cells = _pooled([table for table, _ in read], launches)
-    rows = _pooled([{(*cell.ladder(), *key_of(cell)): cell for cell in all_} for _, all_ in read],
-                   launches)  # fmt: skip
+    cells = _pooled([one.cells for one in pool.runs], launches)
+    rows = _pooled(
+        [{(*cell.ladder(), *key_of(cell)): cell for cell in one.rows} for one in pool.runs],
+        launches,
+    )
     withheld = {where for where, cell in rows.items() if _above_ceiling(cell)}
     rungs: dict[LadderKey, list[Cell]] = {}
     for where, cell in rows.items():
         if where not in withheld:
             rungs.setdefault(cell.ladder(), []).append(cell)
     out = [key for key, cell in cells.items() if (*cell.ladder(), *key) in withheld]
-    for key in out:
-        del cells[key]
-    more = f" and {len(pool) - 1} more" if len(pool) > 1 else ""
+    gone = set(out)
+    kept = {key: cell for key, cell in cells.items() if key not in gone}
+    more = f" and {len(pool.runs) - 1} more" if len(pool.runs) > 1 else ""
     return Side(
-        safe(pool[0].folder.name, 80) + more,
+        safe(pool.runs[0].folder.name, 80) + more,
         runs,
-        pool[0].machine,
-        cells,
+        pool.runs[0].machine,
+        kept,
         rungs,
-        [loaded.run["name"] for loaded in beside],
+        [one.run["name"] for one in pool.beside],
+        pool.left,
+        pool.older,
         out,
-        _numbers(cells, launches, [_cells(loaded.run)[0] for loaded in beside]),
+        _numbers(kept, launches, pool.beside),
     )
-
-
-def read_side(folder: Path) -> Side:
-    """The run in `folder` by itself; neighbours that agree only tell the spread between runs."""
-    loaded = _load(folder)
-    return _side([loaded], _neighbours(loaded, {loaded.folder}, [ALL_NEIGHBOUR_BYTES]))
 
 
 def read_alone(folder: Path) -> Side:
     """The run in `folder` and nothing beside it."""
-    return _side([_load(folder)], [])
-
-
-def same_code(one: Side, other: Side) -> bool:
-    """Whether two runs measured one commit, built alike, on one machine: repeats, however they are
-    labelled."""
-    return (
-        one.run["commit"] == other.run["commit"]
-        and one.run["changed"] == other.run["changed"]
-        and configuration(one.run) == configuration(other.run)
-        and _fingerprint(one.machine) == _fingerprint(other.machine)
-    )
+    return _side(Pool([loaded(folder)], [], [], 0))
 
 
 def read_sides(folders: list[Path], pool: bool = True) -> list[Side]:
-    """The sides that `folders` make, in their order: the first is the base.
-
-    Runs that agree (fingerprint, compiler, flags, configuration, label) pool into one side, and so
-    do unnamed ones beside them. Where all that were named agree, there would be nothing left to
-    compare: then each stands by itself, as with pool=False, and as does a folder named twice.
-    """
-    budget = [ALL_NEIGHBOUR_BYTES]
-    loaded = [_load(folder) for folder in folders]
-    named = {one.folder for one in loaded}
-    groups: list[list[_Loaded]] = []
-    seen: set[Path] = set()
-    for one in loaded:
-        twice = one.folder in seen
-        seen.add(one.folder)
-        known = next((group for group in groups if group[0].agrees(one)), None)
-        if known is None or twice:
-            groups.append([one])
-        else:
-            known.append(one)
-    pools = pool and any(not loaded[0].agrees(one) for one in loaded)
-    if not pools:
-        groups = [[one] for one in loaded]
-    made = []
-    for group in groups:
-        beside = _neighbours(group[0], named, budget)
-        alone = not pools or any(
-            other is not group and other[0].agrees(group[0]) for other in groups
-        )
-        made.append(_side(group, beside) if alone else _side(group + beside, []))
-    return made
+    """The sides that `folders` make, in their order: the first is the base (pooling.pools_of)."""
+    return [_side(own) for own in pools_of([loaded(folder) for folder in folders], pool)]
 
 
 def label_of(side_: Side) -> str:
     """`machine · label`, and how many runs."""
     count = f" · {len(side_.runs)} runs" if len(side_.runs) > 1 else ""
     return safe(f"{side_.run['machine']} · {side_.run['label']}{count}", 120)
+
+
+def pooling_of(side_: Side) -> str:
+    """Which runs make a side, in one line; nothing where it is one run and no other was met."""
+    parts = []
+    if len(side_.runs) > 1:
+        parts.append(f"{len(side_.runs)} runs pooled ({_few([r['name'] for r in side_.runs])})")
+    if side_.repeats:
+        parts.append(f"{len(side_.repeats)} beside only for the spread between runs")
+    why = Counter(one.why for one in side_.not_pooled)
+    parts += [f"{count} not pooled: {reason}" for reason, count in sorted(why.items())]
+    if side_.older:
+        parts.append(f"{side_.older} older not read")
+    return "; ".join(parts)
+
+
+def _few(names: list[str]) -> str:
+    """Names, of many the first ones."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return safe(", ".join(names[:MOST_NAMES]), 400) + more

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple, Optional, Sequence
 
-from headroom_tools.base.text import three_digits, time_of, value_of
+from headroom_tools.base.text import params_text, three_digits, time_of, value_of
 from headroom_tools.compare.between_runs import MOST_RUNS
 from headroom_tools.compare.differs import facts
+from headroom_tools.compare.loaded import key_of
 from headroom_tools.compare.rows import key_of_row
-from headroom_tools.compare.sides import Side, key_of
-from headroom_tools.compare.types import CellKey, Comparison, Index, LadderRow, Row
+from headroom_tools.compare.sides import Side
+from headroom_tools.compare.types import CellKey, Comparison, Index, LadderRow, Row, SweepRow
 from headroom_tools.record.types import Kernel, LadderKey, key_of as params_key
 
 MARKS = {"faster": "▲", "slower": "▼", "equivalent": "=", "unresolved": "?"}
@@ -48,7 +49,7 @@ def letters(index: int) -> str:
     return text
 
 
-def interval(entry: Index | Row | LadderRow) -> str:
+def interval(entry: Index | Row | LadderRow | SweepRow) -> str:
     """The interval of a row or an axis, or nothing."""
     lo, hi = entry["lo"], entry["hi"]
     if lo is None or hi is None:
@@ -105,6 +106,29 @@ def pair_name(pair: Pair) -> str:
     return f"speedup of {old}" if old == new else f"speedup of {old} / {new}"
 
 
+def sweep_rows(tree: Comparison, everything: bool) -> list[SweepRow]:
+    """The rows of sweeps to show: what is fastest on either side, or all."""
+    return [row for row in tree["sweeps"] if everything or row["best_base"] or row["best_new"]]
+
+
+def sweep_name(row: SweepRow) -> str:
+    """`parallel/sum/v1 n 65,536`, with its input and params."""
+    given = f" {row['input']}" if row["input"] else ""
+    params = f" {params_text(row['params'])}" if row["params"] else ""
+    return f"{row['kernel']}/{row['variant']} n {row['n']:,}{given}{params}"
+
+
+def threads_told(row: SweepRow) -> str:
+    """`2 -> 64 threads`."""
+    return f"{row['base_threads']} -> {row['new_threads']} threads"
+
+
+def sweep_value(row: SweepRow, new: bool) -> str:
+    """The time of an item, or what else it is judged by, on BASE or on NEW."""
+    value = row["new_value"] if new else row["base_value"]
+    return time_of(value) if row["measure"] == "time" else value_of(value, row["unit"])
+
+
 def change_of(pair: Pair) -> LadderRow | None:
     """How a ladder's best speedup changed: as a row of `ladders_of`, without an interval where
     another variant is the best one on the other side."""
@@ -115,8 +139,45 @@ def change_of(pair: Pair) -> LadderRow | None:
     made = pair[0].copy()
     made["new_speedup"] = pair[1]["new_speedup"]
     made["ratio"] = made["new_speedup"] / made["base_speedup"]
+    made["new_over_standard"] = pair[1]["new_over_standard"]
     made["lo"] = made["hi"] = made["change"] = None
     return made
+
+
+class OverStandard(NamedTuple):
+    """A ladder's best over its standard rung, on BASE and on each NEW."""
+
+    name: str
+    base: str
+    news: list[str]
+    ratio: str
+
+    def cells(self, single: bool) -> list[str]:
+        """BASE, NEWs, and for a single one the ratio."""
+        return [self.base, *self.news, *([self.ratio] if single else [])]
+
+
+def over_standard(view: LadderView) -> list[OverStandard]:
+    """A line, before that of the speedup over the baseline; none where the ladder has no standard
+    rung, or where that is itself what is best."""
+    changes = [change_of(pair) for pair in view.pairs]
+    known = [change for change in changes if change and change["base_over_standard"]]
+    base = known[0]["base_over_standard"] if known else None
+    if base is None:
+        return []
+    news = [change["new_over_standard"] if change else None for change in changes]
+    if all(value in (None, 1.0) for value in (base, *news)):
+        return []
+    single = len(view.pairs) == 1
+    name = pair_name(view.pairs[0])[len("speedup of ") :] if single else "best"
+    return [
+        OverStandard(
+            f"{name} over standard",
+            f"{three_digits(base)}x",
+            [f"{three_digits(value)}x" if value else "-" for value in news],
+            factor(news[0] / base) if news[0] else "",
+        )
+    ]
 
 
 def differing_facts(sides: list[Side]) -> tuple[list[list[str]], str]:

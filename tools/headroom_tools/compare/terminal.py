@@ -7,8 +7,8 @@ from rich.text import Text
 
 from headroom_tools.base import terminal
 from headroom_tools.base.text import safe, shortened, three_digits
-from headroom_tools.compare import clock, tables
-from headroom_tools.compare.sides import Side, label_of
+from headroom_tools.compare import absent, clock, tables
+from headroom_tools.compare.sides import Side, label_of, pooling_of
 from headroom_tools.compare.types import Axis, CellKey, Comparison, Row
 from headroom_tools.show.rows import MOVED
 
@@ -20,6 +20,7 @@ CHANGE_STYLE = {"higher": "bold green", "lower": "bold red"}
 
 
 def _heading(base: Side, news: list[Side], to: Console) -> None:
+    names = [tables.letters(at) for at in range(len(news))] if len(news) > 1 else ["NEW"]
     if len(news) > 1:
         table = terminal.Table("<<<")
         for at, side in enumerate((base, *news)):
@@ -33,15 +34,11 @@ def _heading(base: Side, news: list[Side], to: Console) -> None:
         both = [safe(side.run["machine"]) for side in (base, new)]
         text = f"both on {both[0]}" if same else " -> ".join(both)
         to.print(Text(text, style="dim"), soft_wrap=True)
-        for side in (base, new):
-            if len(side.runs) > 1:
-                names = ", ".join(run["name"] for run in side.runs)
-                terminal.paragraph(to, f"{len(side.runs)} runs that agree, pooled: {names}", "dim")
-            elif side.repeats:
-                more = len(side.repeats)
-                told = f"{more} more run{'s'[: more > 1]} beside it tell how far its runs lie apart"
-                told = f"{side.name}: {told}"
-                terminal.paragraph(to, told, "dim")
+    for name, side in zip(("BASE", *names), (base, *news)):
+        # Of many the table has the number of runs: only what is not pooled is told as well.
+        told = pooling_of(side) if len(news) == 1 or side.not_pooled or side.older else ""
+        if told:
+            terminal.paragraph(to, f"{name}: {told}", "dim")
 
 
 def _facts(base: Side, news: list[Side], to: Console) -> None:
@@ -84,6 +81,23 @@ def _warnings(news: list[Side], trees: list[Comparison], to: Console) -> None:
         terminal.paragraph(to, f"! {told}{line}", "yellow", 0)
 
 
+def _absent(trees: list[Comparison], to: Console) -> None:
+    """What only one side has: a paragraph for each side and reason, once for all NEWs alike."""
+    many = len(trees) > 1
+    whose: dict[tuple[str, str], list[str]] = {}
+    for at, tree in enumerate(trees):
+        for line in absent.told(tree):
+            text = f"{absent.cells(line.cells)} only on {line.side}: {line.why}"
+            whose.setdefault((text, absent.few(line.names)), []).append(tables.letters(at))
+    if not whose:
+        return
+    to.print()
+    terminal.title(to, "on one side only", "not compared")
+    for (text, names), letters in whose.items():
+        told = f"{', '.join(letters)}: " if many else ""
+        terminal.paragraph(to, f"{told}{text}: {names}")
+
+
 def _axis_pair(tree: Comparison, to: Console) -> None:
     to.print()
     if not tree["axes"]:
@@ -106,6 +120,31 @@ def _axis_pair(tree: Comparison, to: Console) -> None:
             (f"{axis['kernels']} of {axis['of']} kernels", "dim"),
             note,
         )
+    table.print(to)
+
+
+SWEEPS = "each side's fastest thread count, where one has more threads"
+
+
+def _sweeps(trees: list[Comparison], everything: bool, to: Console) -> None:
+    """What more cores buy, a line for each variant and NEW."""
+    if not any(tree["sweeps"] for tree in trees):
+        return
+    to.print()
+    terminal.title(to, "cores", SWEEPS)
+    table = terminal.Table("<<>>>><", limits={0: 3, 1: 40})
+    for at, tree in enumerate(trees):
+        name = tables.letters(at) if len(trees) > 1 else ""
+        for row in tables.sweep_rows(tree, everything):
+            table.row(
+                (name, "bold"),
+                tables.sweep_name(row),
+                (tables.threads_told(row), "cyan"),
+                tables.sweep_value(row, False),
+                tables.sweep_value(row, True),
+                (tables.factor(row["ratio"]), "bold"),
+                (row["verdict"] or "", terminal.VERDICT_STYLE.get(row["verdict"] or "", "")),
+            )
     table.print(to)
 
 
@@ -150,6 +189,9 @@ def _kernels_pair(base: Side, tree: Comparison, everything: bool, to: Console) -
                 tables.interval(row),
                 (tables.verdict(row), terminal.VERDICT_STYLE.get(row["verdict"] or "", "")),
             )
+        for line in tables.over_standard(view):
+            cells = ((cell, "dim") for cell in line.cells(True))
+            table.row((f"  {line.name}", "dim"), "", *cells, "", "")
         change = tables.change_of(view.pairs[0])
         if change is not None:
             told = {"higher": "ladder higher", "lower": "ladder lower"}
@@ -211,6 +253,9 @@ def _kernels_matrix(
             ]
             name = "  " + tables.rung_name(key, found)
             table.row(name, tables.judged(known, False), *cells)
+        for line in tables.over_standard(view):
+            told = [f"{line.news[at]}  " for at in block]
+            table.row((f"  {line.name}", "dim"), (line.base, "dim"), *((t, "dim") for t in told))
         changes = [tables.change_of(pair) for pair in view.pairs]
         if any(changes):
             own = next(change for change in changes if change)["base_speedup"]
@@ -231,8 +276,10 @@ def print_all(
     to.print(Text(LEGEND, style="dim"), soft_wrap=True)
     _facts(base, news, to)
     _warnings(news, trees, to)
+    _absent(trees, to)
     if len(news) == 1:
         _axis_pair(trees[0], to)
+        _sweeps(trees, everything, to)
         _kernels_pair(base, trees[0], everything, to)
     else:
         wide = max(1, (to.width - NAME_WIDTH - 14) // 11)
@@ -242,6 +289,7 @@ def print_all(
         terminal.title(to, "axes", note)
         for block in blocks:
             _axis_matrix(trees, block, to)
+        _sweeps(trees, everything, to)
         to.print()
         terminal.title(to, "kernels", "▲ faster ▼ slower = equivalent ? unresolved")
         views = tables.ladder_views(base, trees, everything)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from headroom_tools.record.types import CellKey as _Cell, ParamsKey
+from headroom_tools.record.types import CellKey as _Cell, Params, ParamsKey
 
 # kernel, variant, n, input, threads, params: CELL as a tuple
 CellKey = tuple[str, str, int, str, int, ParamsKey]
@@ -15,7 +15,8 @@ class Row(_Cell):
     new's is; lo, hi: its interval. base_value, new_value: of the measure, in its unit. adjusted: p
     of a difference beyond the band to that side, adjusted for the whole family. run_spread: the
     standard deviation of a run, in logs. runs_for_5_percent: the runs a side that would show 5%;
-    None where too many."""
+    None where too many. base_over_standard, new_over_standard: its speedup over the ladder's
+    standard rung; None where there is none."""
 
     axis: str
     measure: str
@@ -35,6 +36,8 @@ class Row(_Cell):
     lacks: list[str]
     base_ns_per_item: float
     new_ns_per_item: float
+    base_over_standard: float | None
+    new_over_standard: float | None
 
 
 class LadderRow(_Cell):
@@ -47,6 +50,8 @@ class LadderRow(_Cell):
     best_new: bool
     base_speedup: float
     new_speedup: float
+    base_over_standard: float | None
+    new_over_standard: float | None
     ratio: float
     lo: float | None
     hi: float | None
@@ -107,12 +112,27 @@ class Spread(TypedDict):
     measured: bool
 
 
+class NotPooledRun(TypedDict):
+    """A run with the label of a side that isn't part of it. speed, axes: where it differs as
+    machines do, its speed over the side's, on which axes; clearest first."""
+
+    run: str
+    why: str
+    speed: float | None
+    axes: list[str]
+
+
 class SideOf(TypedDict):
-    """A side: what was pooled. spread: by axis."""
+    """A side: runs, what was pooled. beside: repeats that only tell the spread; not_pooled: runs
+    of its label that are neither; not_read: how many older ones were not looked at. spread: by
+    axis."""
 
     machine: str
     label: str
     runs: list[str]
+    beside: list[str]
+    not_pooled: list[NotPooledRun]
+    not_read: int
     spread: dict[str, Spread]
 
 
@@ -124,8 +144,52 @@ class Clock(TypedDict):
     ratio: float
 
 
+class SweepRow(TypedDict):
+    """A variant of a kernel about cores at each side's fastest thread count, where the sides ran
+    different counts. base_value, new_value: time of an item in ns, or its measure in its unit.
+    best_base, best_new: it is its side's fastest. The rest is as in Row."""
+
+    kernel: str
+    variant: str
+    n: int
+    input: str
+    params: Params
+    axis: str
+    measure: str
+    unit: str
+    base_threads: int
+    new_threads: int
+    base_value: float
+    new_value: float
+    best_base: bool
+    best_new: bool
+    ratio: float
+    lo: float | None
+    hi: float | None
+    verdict: str | None
+    adjusted: float | None
+
+
+class Absent(TypedDict):
+    """What only one side measured: a kernel, or all of it with the coordinates that aren't None.
+    cells: how many. reason: why the other has no figure, one of absent.REASONS; detail: more of it,
+    what it needs or a message. renamed: what it may be called there."""
+
+    kernel: str
+    variant: str | None
+    n: int | None
+    input: str | None
+    threads: int | None
+    params: Params | None
+    cells: int
+    reason: str
+    detail: str
+    renamed: str | None
+
+
 class Comparison(TypedDict):
-    """`compare --json` of one NEW."""
+    """`compare --json` of one NEW. only_base, only_new: what isn't in rows, as the other lacks
+    it."""
 
     rows: list[Row]
     axes: list[Axis]
@@ -134,3 +198,6 @@ class Comparison(TypedDict):
     ladders: list[LadderRow]
     sides: list[SideOf]
     clock: Clock | None
+    sweeps: list[SweepRow]
+    only_base: list[Absent]
+    only_new: list[Absent]

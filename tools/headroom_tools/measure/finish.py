@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +16,7 @@ from headroom_tools.machine.types import Machine
 from headroom_tools.measure import alone as alone_variants, counters, disturbance, plan as planning
 from headroom_tools.measure.assemble import End, run_json
 from headroom_tools.measure.types import Launch, LaunchKey, RunPlan, State
-from headroom_tools.measure.unfinished import check_folder
+from headroom_tools.measure.unfinished import STAMP, check_folder
 from headroom_tools.record import validate
 from headroom_tools.record.cells import cells_of
 from headroom_tools.record.noise import noise_floors
@@ -154,18 +156,60 @@ def place(folder: Path, state: State) -> Finished:
         return Finished(folder, *load(folder))
     out = Path(state["out"])
     parent = out / state["machine"]
-    target = parent / state["name"]
     check_folder(parent, "the results folder", "the record waits: `headroom run --resume`")
-    if not target.exists():
-        hidden = parent / f".{state['name']}.tmp"
+    target = _moved(made, parent, _token(folder))
+    shutil.rmtree(folder)
+    return Finished(target, *load(target))
+
+
+def _token(folder: Path) -> str:
+    """What tells this run's unfinished files from those of others; the same after a resume."""
+    path = folder / "place"
+    if not path.exists():
+        files.write_atomic(path, secrets.token_hex(8))
+    return path.read_text(encoding="utf-8")
+
+
+def _moved(made: Path, parent: Path, token: str) -> Path:
+    """Moves the record `made` into `parent` and returns its place there.
+
+    Two machines of one name may have begun in one second, and share the folder of results: the
+    rename decides who was first, and the other record takes the next second that is free.
+    """
+    while True:
+        run = files.read_json(made / "run.json")
+        target, hidden = parent / run["name"], parent / f".{run['name']}.{token}.tmp"
         shutil.rmtree(hidden, ignore_errors=True)
         hidden.mkdir()
         for path in made.iterdir():
             files.write_atomic(hidden / path.name, path.read_text(encoding="utf-8"))
-        os.replace(hidden, target)
+        try:
+            os.rename(hidden, target)
+        except OSError as error:
+            shutil.rmtree(hidden, ignore_errors=True)
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            if _is_copy(target, made):  # this run was stopped when it was through
+                return target
+            run["name"] = _a_second_later(run["name"])
+            files.write_atomic(made / "run.json", files.dump(run))
+            continue
         files.sync_folder(parent)
-    shutil.rmtree(folder)
-    return Finished(target, *load(target))
+        return target
+
+
+def _is_copy(target: Path, made: Path) -> bool:
+    """Whether `target` holds the record `made`."""
+    try:
+        return (target / "run.json").read_bytes() == (made / "run.json").read_bytes()
+    except OSError:
+        return False
+
+
+def _a_second_later(name: str) -> str:
+    stamp, rest = name.split("-", 1)
+    when = datetime.strptime(stamp, STAMP) + timedelta(seconds=1)
+    return f"{when.strftime(STAMP)}-{rest}"
 
 
 def _raw(launches: list[Launch]) -> dict[str, object]:

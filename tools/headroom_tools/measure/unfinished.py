@@ -26,6 +26,7 @@ from headroom_tools.record import source, validate
 from headroom_tools.record.types import Fixture
 
 VERSION = 2  # of state.json, and of all that an unfinished run keeps
+STAMP = "%Y%m%dT%H%M%SZ"  # when a run began, as its name has it
 LABEL_LENGTH = 36  # so that the name of a run is at most 64
 
 
@@ -82,13 +83,14 @@ def create(
     commit, dirty = source.commit(paths.root())
     label = options.label or _label_of(catalogue["build"]["compiler"])
     slug = options.machine or tree["slug"]
+    binary = binary_hash()
     while True:
         began = datetime.now(timezone.utc)
-        name = f"{began:%Y%m%dT%H%M%SZ}-{(commit or 'nocommit')[:8]}-{label}"
+        name = f"{began.strftime(STAMP)}-{(commit or 'nocommit')[:8]}-{label}"
         folder = paths.runs() / name
-        if not folder.exists() and not (out and (out / slug / name).exists()):
+        if not (out and (out / slug / name).exists()) and _made(folder):
             break
-        time.sleep(0.1)  # another run began in this second and is through already
+        time.sleep(0.1)  # another run began in this second
     fingerprint_ = tree.copy()
     fingerprint_["slug"] = slug
     state: State = {
@@ -103,7 +105,7 @@ def create(
         "commit": commit,
         "dirty": dirty,
         "simd_target": options.simd_target,
-        "binary": binary_hash(),
+        "binary": binary,
         "catalogue": catalogue,
         "selection": selection.ladders,
         "missing": selection.missing,
@@ -113,9 +115,8 @@ def create(
         "scratch": str(options.scratch),
         "raw": options.raw,
     }
-    _check_catalogue(state)
     try:
-        folder.mkdir(parents=True)
+        _check_catalogue(state)
         for part in ("launches", "alone", "work"):
             (folder / part).mkdir()
         files.write_atomic(folder / "state.json", files.dump(state))
@@ -123,6 +124,15 @@ def create(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder
+
+
+def _made(folder: Path) -> bool:
+    """Makes the folder, unless it is there: False."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _check_catalogue(state: State) -> None:

@@ -12,8 +12,9 @@ import numpy
 from headroom_tools.compare import between_runs
 from headroom_tools.compare.between_runs import Runs
 from headroom_tools.compare.leans import Caches
+from headroom_tools.compare.pooling import same_code
 from headroom_tools.compare.rows import rungs_of, speedups_of
-from headroom_tools.compare.sides import Side, read_alone, same_code
+from headroom_tools.compare.sides import Side, read_alone
 from headroom_tools.record.cells import Cell
 
 MOST_SPLITS = 60  # of a group of runs; more than these tell nothing new
