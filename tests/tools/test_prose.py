@@ -421,8 +421,11 @@ def _views(seed: int) -> tuple[list[View], list[Truth], list[str]]:
     count = draw.choice((1, 1, 2, 3, 12))
     launches = draw.choice((10, 10, 3))
     machines = [f"m{at}" for at in range(count)]
-    if draw.random() < 0.3:
+    kind = draw.random()
+    if kind < 0.3:
         machines = ["m0"] * count
+    elif kind < 0.5:
+        machines = [f"m{at // 2}" for at in range(count)]
     records = [mixed(draw, machine, launches) for machine in machines]
     for at, (run, _) in enumerate(records):
         run["label"] = f"l{at}"
@@ -435,6 +438,8 @@ def test_what_was_measured_is_counted(seed: int) -> None:
     text = grammatical(sentences.runs_told(views))
     if len(views) == 1:
         assert text.startswith("On m0, ")
+    elif len(set(machines)) == len(views):
+        assert text.startswith(f"On {len(views)} machines, ")
     else:
         runs, where = re.match(r"In (\d+) runs on ([^,]*), ", text).groups()
         assert int(runs) == len(views)
@@ -510,8 +515,12 @@ def test_gains_are_of_all_runs(seed: int) -> None:
 
 
 def truth_name(view: View, machines: list[str], count: int) -> str:
-    """Runs are told apart by machine, or on one machine by label."""
-    return view.run["machine"] if count == 1 or len(set(machines)) > 1 else view.run["label"]
+    """Runs are told apart by machine, on one machine by label, else by both."""
+    if len(set(machines)) == count:
+        return view.run["machine"]
+    if len(set(machines)) == 1:
+        return view.run["label"]
+    return f"{view.run['machine']} · {view.run['label']}"
 
 
 @over(range(150))
@@ -546,7 +555,7 @@ def test_the_head_of_a_page_is_about_all_runs(seed: int) -> None:
     lacking = draw.choice((0, 0, 1, 3))
     text = grammatical(sentences.summary(views, trees, lacking))
     assert "first run" not in text
-    assert f"In {len(names)} runs on {len(names)} machines, " in text
+    assert text.startswith(f"On {len(names)} machines, ")
     if any(tree["axes"] for tree in trees):
         assert prose.lead(trees, names) in text
     else:

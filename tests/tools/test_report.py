@@ -90,13 +90,13 @@ def test_a_page_of_one_run(headroom):
         assert part in text
     (lead,) = re.findall(r'<p class="lead">(.*?)</p>', text)
     told = [re.split(r"[ ,]", part)[0] for part in re.split(r"(?<=\.) (?=[A-Z])", lead)]
-    assert told == ["On", "In", "Of"], f"three sentences: what, how much faster, how much is left: {lead}"
+    assert told == ["On", "In", "Of"], f"what there is, how much faster, how much is left: {lead}"
 
 
 def test_a_page_of_two_runs_compares(headroom):
     text = _run(headroom, golden_run(BASE), golden_run(NEW)).read_text()
     _checked(text)
-    assert "Axis indices" in text and "1.500x" in text and "The kernels that moved most" in text
+    assert "Axis indices" in text and "1.500x" in text and "The rows that moved most" in text
     assert "test-2c-8g · base" in text and "test-2c-8g · new" in text
 
 

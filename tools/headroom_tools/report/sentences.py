@@ -24,10 +24,11 @@ VERDICTS = ("faster", "slower", "equivalent", "unresolved")
 
 
 def where_told(machines: Sequence[str]) -> str:
-    """`On m1`, `In 3 runs on m1`, `In 12 runs on 10 machines`. machines: of each run."""
+    """`On m1`, `On 12 machines`, `In 3 runs on m1`, `In 12 runs on 10 machines`. machines: of each
+    run."""
     names = list(dict.fromkeys(machines))
     on = names[0] if len(names) == 1 else f"{len(names)} machines"
-    return f"On {on}" if len(machines) == 1 else f"In {len(machines)} runs on {on}"
+    return f"On {on}" if len(machines) == len(names) else f"In {len(machines)} runs on {on}"
 
 
 def verdicts_told(rows: Sequence[Row]) -> str:

@@ -26,14 +26,13 @@ def _percent(parameter: Parameter) -> str:
     return f"{text} [{100 * parameter['lo']:.3g}, {100 * parameter['hi']:.3g}]"
 
 
-def _count(parameter: Parameter) -> str:
-    if parameter["value"] is None:
-        return "none"
-    text = f"{parameter['value']:.0f}"
-    if parameter["lo"] is None:
-        return text
-    high = "no end" if parameter["hi"] is None else f"{parameter['hi']:.0f}"
-    return f"{text} [{parameter['lo']:.0f}, {high}]"
+def _best(parameter: Parameter) -> str:
+    """`, best on 31 threads [28, 35]`, or that there is no such count in reach."""
+    value, lo, hi = parameter["value"], parameter["lo"], parameter["hi"]
+    if not value:
+        return ", no best count in reach"
+    told = f", best on {counted(round(value), 'thread')}"
+    return told if lo is None else f"{told} [{lo:.0f}, {'no end' if hi is None else f'{hi:.0f}'}]"
 
 
 def _limit(parameter: Parameter) -> str:
@@ -64,11 +63,7 @@ def laws_told(entry: Fit) -> list[tuple[str, str]]:
         lines.append(("Amdahl", f"{told} ({_checked(amdahl)})"))
     if usl:
         told = f"contention {_percent(usl['contention'])}, coherence {_percent(usl['coherence'])}"
-        best = usl["best_threads"]
-        if best["value"]:
-            told += f", best on {_count(best)} thread{'s'[: best['value'] != 1]}"
-        else:
-            told += ", no best count in reach"
+        told += _best(usl["best_threads"])
         lines.append(("Scalability Law", f"{told} ({_checked(usl)})"))
     return lines
 
