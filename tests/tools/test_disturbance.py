@@ -160,7 +160,7 @@ def test_a_disturbed_launch_is_repeated_at_the_end_of_its_pass(headroom):
     assert [run["launches"]["launch"][i] for i in at] == [3]
     assert [run["launches"]["disturbed"][i] for i in at] == [1]
     assert max(run["launches"]["waited"]) < 0.01, "the quiet attempt is the one that was kept"
-    told = "1 of 12 launches were disturbed (1 by programs on their core), 1 were measured again"
+    told = "1 of 12 launches was disturbed (1 by programs on their core), 1 was measured again"
     assert " ".join(result.stdout.split()).count(told + ", none stayed disturbed") == 1
     assert headroom(*QUICK[:-1], "u", "--strict", "--json").returncode == 1  # avx9 is missing
 

@@ -165,7 +165,7 @@ def _print_headroom(best: list[Row], to: Console) -> None:
     least, most = extremes_of(best)
     if not least:
         return
-    table = terminal.Table("<><<<", limits={2: 30, 3: 16, 4: 15})
+    table = terminal.Table("<><<", limits={2: 34, 3: 18})
     for title, entries in (("least headroom", least), ("most headroom", most)):
         for share, row in entries:
             table.row(
@@ -173,7 +173,6 @@ def _print_headroom(best: list[Row], to: Console) -> None:
                 _factor(1 / share),
                 f"{row.cell.kernel['name']}/{row.cell.variant}",
                 (row.cell.label, "dim"),
-                (f"of {(row.cell.probe or '').removeprefix('machine/')}", "dim"),
             )
             title = ""
     to.print()
