@@ -10,6 +10,8 @@ from pathlib import Path
 
 from conftest import BASE2, golden_run
 
+AXES = ("scalar", "simd", "cores", "cache", "memory-bandwidth", "memory-latency", "coherence",
+        "storage-random", "storage-sync", "syscall", "network")  # fmt: skip
 ROLES = ("baseline", "optimized", "optimized", "peer", "optimized")
 
 
@@ -124,3 +126,94 @@ def sweep(threads: list[int], time_of, noise: float = 0.005, seed: int = 1, laun
         times = [ns * math.exp(-ratio) for ns, ratio in zip(base, ratios)]
         _add_cell(run, ladder, 1, count, times, ratios)
     return [run, machine]
+
+
+# How the axes of a made-up comparison come out.
+OUTCOMES = ("up", "down", "small", "open", "wide", "unknown")
+
+
+def _axis(draw: random.Random, name: str, outcome: str) -> dict:
+    """An axis index. small: its interval within 2%; open, wide: with 1 in it, and beyond 2%."""
+    half = draw.choice((0.001, 0.02, 0.2))
+    if outcome in ("up", "down"):
+        log = half * (1 + 10 * draw.random()) + 1e-6
+        log = log if outcome == "up" else -log
+    elif outcome == "small":
+        half = 0.001 + 0.008 * draw.random()
+        log = draw.uniform(-0.9, 0.9) * half
+    else:
+        half = 0.05 if outcome == "open" else 1.2
+        log = draw.uniform(-0.9, 0.9) * half
+    known = outcome != "unknown"
+    kernels = draw.randint(1, 40)
+    return {
+        "axis": name, "ratio": math.exp(log), "kernels": kernels, "of": kernels,
+        "lo": math.exp(log - half) if known else None,
+        "hi": math.exp(log + half) if known else None,
+        "least": math.exp(log), "most": math.exp(log), "naive": None, "best": None,
+        "control": False, "contaminated": False,
+    }  # fmt: skip
+
+
+def comparison(draw: random.Random, base: str = "base", new: str = "new") -> dict:
+    """A comparison of two sides, of which any axes are missing, moved, open or unknown."""
+    share = draw.choice((OUTCOMES, ("up",), ("down",), ("open",), ("unknown",), ("up", "down"),
+                         ("open", "wide", "small")))  # fmt: skip
+    names = draw.sample(AXES, draw.choice((0, 1, 1, 2, 3, 4, len(AXES))))
+    axes = [_axis(draw, name, draw.choice(share)) for name in sorted(names)]
+    verdicts = draw.choice((
+        ("faster", "slower", "equivalent", "unresolved", None), ("unresolved",), (None,),
+        ("faster",),
+    ))  # fmt: skip
+    rows = []
+    for _ in range(draw.choice((1, 1, 2, 3, 30))):
+        verdict = draw.choice(verdicts)
+        rows.append({"verdict": verdict,
+                     "runs_for_5_percent": draw.choice((None, None, 1, 2, 7, 100))})  # fmt: skip
+    clock = None
+    if draw.random() < 0.8:
+        ratio = draw.choice((1.0, 0.966, 0.999, 1.2, 1.002))
+        half = draw.choice((None, 0.0001, 0.01, 0.1))
+        clock = {"base_hz": 4.3e9, "new_hz": 4.3e9 * ratio, "ratio": ratio,
+                 "lo": None if half is None else ratio * math.exp(-half),
+                 "hi": None if half is None else ratio * math.exp(half)}  # fmt: skip
+    sides = [{"machine": name, "label": "label", "runs": [f"run-of-{name}"], "spread": {}}
+             for name in (base, new)]  # fmt: skip
+    return {"rows": rows, "axes": axes, "changed": [], "warnings": [], "ladders": [],
+            "sides": sides, "clock": clock}  # fmt: skip
+
+
+def mixed(draw: random.Random, machine: str, launches: int = 10) -> list[dict]:
+    """A small record in which anything may happen: a ladder of any length, with a standard rung or
+    without, with ceilings that are kept, passed or missing, variants without a launch."""
+    run, tree = golden_pair()
+    like = next(kernel for kernel in run["kernels"] if kernel["name"] == "simd/sum")
+    _empty(run)
+    run["name"] = f"run-of-{machine}"
+    run["plan"]["launches"] = launches
+    run["machine"] = tree["slug"] = machine
+    standard = draw.random() < 0.5
+    for at in range(draw.choice((1, 1, 2, 5))):
+        count = draw.choice((1, 2, 2, 4))
+        roles = ["baseline", "standard" if standard else "optimized", "optimized", "peer"][:count]
+        variants = [_variant(f"v{number}" if number else "naive", role)
+                    for number, role in enumerate(roles)]  # fmt: skip
+        kernel = _add_kernel(run, like, name=f"simd/k{at}", variants=variants, sizes=[4096],
+                             headline=[4096] if draw.random() < 0.7 else [1])  # fmt: skip
+        ladder = _add_ladder(run, kernel, 4096, 1, "cpu")
+        rungs = []
+        for number in range(count):
+            log = draw.uniform(-1, 3) if number else 0.0
+            noise = draw.choice((0.0005, 0.05, 0.6)) if number else 0.0
+            ratios = [log + draw.gauss(0, noise) for _ in range(launches)]
+            rungs.append(ratios)
+            times = [8192 * math.exp(-value) for value in ratios]
+            _add_cell(run, ladder, number, 1, times, ratios)
+        if draw.random() < 0.5:
+            top = draw.uniform(0, 4)
+            ceilings = run["ceilings"]
+            for name, value in (("ladder", ladder), ("probe", "machine/read"), ("threads", 1),
+                                ("median", [8192 * math.exp(-top)] * launches),
+                                ("log_ratio", [top] * launches)):  # fmt: skip
+                ceilings[name].append(value)
+    return [run, tree]

@@ -67,7 +67,7 @@ def test_a_ladder_that_takes_long_is_in_fewer_pairs(headroom):
         FAKE_MODE="slowest:simd/sum",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "measured in fewer pairs, in 10 at least" in done.stdout
+    assert "measured in fewer pairs, in no fewer than 10" in done.stdout
     naive = {cell["n"]: cell for cell in kept(headroom)["cells"] if cell["variant"] == "naive"}
     assert None not in naive[4096]["base"] + naive[4096]["new"]
     for side in ("base", "new"):

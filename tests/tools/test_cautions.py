@@ -164,13 +164,13 @@ def test_another_benchmark(system):
 
 def test_memory(system):
     system(**{"proc/meminfo": "MemTotal: 8000000 kB\nMemAvailable: 700000 kB"})
-    assert "only 684 MiB of 7.6 GiB memory are free" in _say()
+    assert "only 684 MiB of 7.6 GiB of memory are free" in _say()
     entry = {"kernel": "a/b", "variant": None, "n": 9, "input": "x", "threads": 1,
              "needs": "2.0 GiB of memory", "cure": ""}  # fmt: skip
     for needed, said in ((2 << 30, True), (1 << 40, False)):
         large = {**LADDER, "n": 9, "memory_bytes": needed}
         text = _say(_subject(missing=[entry], ladders=[large]))
-        assert ("1 ladders are left out" in text) is said, "what never fits is not for want of care"
+        assert ("1 ladder is left out" in text) is said, "what never fits is not for want of care"
 
 
 def test_huge_pages(system):

@@ -93,7 +93,7 @@ def test_the_whole_catalogue_is_one_screen(tmp_path: Path) -> None:
     assert "least headroom" in text and "most headroom" in text
     assert "record: " in text
     assert "algorithm/a_kernel_with_a_long_name_0: 9 of 11 launches: error: the baseline" in text
-    last = next(line for line in lines if line.startswith("and of these more"))
+    last = next(line for line in lines if line.startswith("`show` has "))
     assert "notes" in last and "missing" in last and "failures" in last
     assert [line.split()[:2] for line in lines[-3:]] == [
         ["tools/headroom", "show"], ["make", "report"], ["tools/headroom", "compare"]

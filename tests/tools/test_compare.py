@@ -23,7 +23,7 @@ from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.differs import changed
 from headroom_tools.compare.between_runs import CELLS
 from headroom_tools.compare.rows import key_of_row, ladders_of, rows_of
-from headroom_tools.compare.sides import read_sides
+from headroom_tools.compare.sides import read_alone, read_sides
 from headroom_tools.record.cells import cells_of
 
 
@@ -112,7 +112,32 @@ def test_the_clock_that_the_probes_saw_is_told(tmp_path, monkeypatch):
     assert tree["clock"]["ratio"] == pytest.approx(1.05)
     assert "of what computes, 1.050x is the clock" in clock.told(tree["clock"])
     same = clock.told(compared(base, base)["clock"])
-    assert same == "" and clock.told(None) == ""
+    assert "the same within the probes' own spread" in same and clock.told(None) == ""
+
+
+def test_probes_that_disagree_are_not_the_same_clock(tmp_path, monkeypatch):
+    """4.31 and 4.16 GHz, as two runs of one machine had them: more than their launches scatter by,
+    though less than runs may differ by."""
+    monkeypatch.setattr(clock, "PROBE", "machine/overhead")
+    seen = ([4.344, 4.322, 4.353, 4.25, 4.279, 4.517, 4.288, 4.302, 4.299, 4.212],
+            [4.144, 4.231, 4.084, 4.095, 4.168, 4.184, 4.119, 4.088, 4.288, 4.257])  # fmt: skip
+
+    def with_clock(run, giga):
+        for cell in cells_of(run):
+            if cell.kernel["name"] == clock.PROBE:
+                for values in (cell.median, cell.p10, cell.min):
+                    values[:] = [cell.items / one for one in giga]
+
+    run, machine = golden_pair()
+    with_clock(run, seen[0])
+    base = read_alone(written(tmp_path / "m" / "base", run, machine))
+    with_clock(run, seen[1])
+    new = read_alone(written(tmp_path / "n" / "new", run, machine))
+    told = clock.told(compared(base, new)["clock"])
+    assert "4.31 GHz on BASE and 4.16 GHz on NEW" in told and "is the clock" in told
+    assert "the same" not in told
+    one = read_alone(written(tmp_path / "o" / "new", run, machine))
+    assert "the same" in clock.told(compared(new, one)["clock"])
 
 
 def test_how_a_ladder_changed(tmp_path):
@@ -233,7 +258,8 @@ def test_a_control_that_moved_contaminates(tmp_path):
     assert axes["scalar"]["control"] and axes["scalar"]["contaminated"]
     assert axes["simd"]["control"] and not axes["simd"]["contaminated"]
     assert not axes["storage-sequential"]["control"]
-    assert any("scalar moved to 2.00, which disk can't have touched" in w for w in tree["warnings"])
+    told = "scalar moved to 2.000x, which a change of disk can't have touched"
+    assert any(told in line for line in tree["warnings"])
 
 
 def test_an_undeclared_change_of_one_part_has_controls_too(tmp_path):
@@ -377,6 +403,10 @@ def test_facts_of_two_machines(tmp_path):
     assert table["CPU"] == ["Test CPU", "Fast CPU"]
     assert table["cores"][1] == "8 cores, 16 threads" and table["RAM size"] == ["8 GiB", "32 GiB"]
     assert table["RAM speed"] == ["unknown", "DDR5, 6000 MT/s"]
+    known = [row["name"] for row in same] + [row["name"] for row in differing]
+    for name in differs.unknown_facts([base, new]):
+        assert name not in known, "nobody knows whether it is the same"
+    assert "boost" in differs.unknown_facts([base, new])
     assert table["kernel sources"] == ["10 kernels", "10 kernels, 1 changed"]
     assert "flags" in [row["name"] for row in same] and "commit" in table
     text = "\n".join(compared(base, new)["warnings"])

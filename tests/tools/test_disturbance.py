@@ -147,7 +147,7 @@ def test_a_quiet_run_repeats_nothing_and_says_nothing(headroom):
     assert run["launches"]["switches"] == [2] * 12
     tree = json.loads(headroom("show", "--json").stdout)
     assert tree["disturbed"] == {"launches": 12, "disturbed": 0, "repeated": 0, "remaining": 0,
-                                 "causes": {}}  # fmt: skip
+                                 "cleared": 0, "causes": {}}  # fmt: skip
 
 
 def test_a_disturbed_launch_is_repeated_at_the_end_of_its_pass(headroom):
@@ -162,7 +162,7 @@ def test_a_disturbed_launch_is_repeated_at_the_end_of_its_pass(headroom):
     assert [run["launches"]["launch"][i] for i in at] == [3]
     assert [run["launches"]["disturbed"][i] for i in at] == [1]
     assert max(run["launches"]["waited"]) < 0.01, "the quiet attempt is the one that was kept"
-    told = "1 of 12 launches were disturbed (1 by programs on their core), 1 were measured again"
+    told = "1 of 12 launches was disturbed (1 by programs on their core), 1 was measured again"
     assert " ".join(result.stdout.split()).count(told + ", none stayed disturbed") == 1
     assert headroom(*QUICK[:-1], "u", "--strict", "--json").returncode == 1  # avx9 is missing
 
@@ -175,7 +175,7 @@ def test_a_disturbed_pilot_is_run_again_before_the_plan_is_made(headroom):
     assert starts[2] == "simd/sum 0", "when all pilots are through, before the first launch"
     run = headroom.run_json()
     validate.run_tree(run, "run.json")
-    note = "1 of 2 pilots were disturbed, 1 were run again, none stayed disturbed"
+    note = "1 of 2 pilots was disturbed, 1 was run again, none stayed disturbed"
     assert note in run["notes"] and note in " ".join(result.stdout.split())
     assert set(run["launches"]["attempts"]) == {1}, "no timed launch was repeated"
 
@@ -183,7 +183,7 @@ def test_a_disturbed_pilot_is_run_again_before_the_plan_is_made(headroom):
 def test_a_pilot_that_stays_disturbed_is_told(headroom):
     result = headroom(*QUICK, FAKE_MODE="busy:simd/sum:0")
     assert result.returncode == 0 and headroom.starts().count("simd/sum 0") == 2
-    note = "1 of 2 pilots were disturbed, 1 were run again, 1 stayed disturbed"
+    note = "1 of 2 pilots was disturbed, 1 was run again, 1 stayed disturbed"
     assert note in headroom.run_json()["notes"]
 
 
@@ -202,7 +202,7 @@ def test_killed_while_a_pilot_is_run_again(headroom):
     process.wait()
     assert headroom("run", "--resume").returncode == 0
     run = headroom.run_json()
-    assert "1 of 2 pilots were disturbed, 1 were run again, none stayed disturbed" in run["notes"]
+    assert "1 of 2 pilots was disturbed, 1 was run again, none stayed disturbed" in run["notes"]
     assert headroom.starts().count("simd/sum 0") in (2, 3)
 
 
@@ -228,7 +228,7 @@ def test_a_busy_machine_is_repeated_up_to_a_bound(headroom):
     tree = json.loads(result.stdout)
     # A fifth of 12 launches, rounded up; the placebo was quiet.
     assert tree["disturbed"] == {"launches": 12, "disturbed": 6, "repeated": 3, "remaining": 6,
-                                 "causes": {"waited": 6}}  # fmt: skip
+                                 "cleared": 0, "causes": {"waited": 6}}  # fmt: skip
     assert len(headroom.starts()) == STARTS + 3 + 1  # and the pilot
     assert headroom.run_json()["launches"]["disturbed"].count(2) == 3
 

@@ -368,7 +368,7 @@ def test_a_launch_with_a_slow_sentinel_is_measured_again(headroom):
     assert table["disturbed"][at] == 1 and table["cause"].count(None) == 11
     assert max(table["sentinel"]) < 1.15 and min(table["sentinel_min"]) > 1
     assert "clock and neighbours: sentinel within " in _words(result)
-    told = "1 of 12 launches were disturbed (1 by a slow core), 1 were measured again, none stayed"
+    told = "1 of 12 launches was disturbed (1 by a slow core), 1 was measured again, none stayed"
     assert told in _words(result)
     tree = json.loads(headroom("show", "--json").stdout)
     assert tree["disturbed"]["causes"] == {"sentinel": 1}

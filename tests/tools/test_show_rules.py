@@ -160,7 +160,8 @@ def test_how_many_launches_stayed_disturbed(golden2):
     golden2["launches"]["attempts"][:3] = [2, 2, 1]
     golden2["launches"]["disturbed"][:3] = [1, 2, 1]
     assert disturbance.totals(golden2) == {
-        "launches": count, "disturbed": 3, "repeated": 2, "remaining": 2, "causes": {},
+        "launches": count, "disturbed": 3, "repeated": 2, "remaining": 2, "cleared": 0,
+        "causes": {},
     }  # fmt: skip
     told = disturbance.line(golden2)
     assert told.startswith("3 of ") and told.endswith("2 stayed disturbed")

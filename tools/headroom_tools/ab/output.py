@@ -11,8 +11,10 @@ from rich.text import Text
 from headroom_tools.ab import judge
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.text import (
+    counted,
     duration,
     ladder_label,
+    listed,
     safe,
     three_digits,
     time_of,
@@ -20,6 +22,7 @@ from headroom_tools.base.text import (
 )
 from headroom_tools.compare.forms import escaped, markdown_table
 from headroom_tools.compare.tables import factor
+from headroom_tools.record.ab_file import PAIRS_LEAST
 from headroom_tools.record.ab_types import Ab, SideFacts
 
 SHOWN = 12  # of what only one side has
@@ -88,9 +91,13 @@ def lines_of(tree: Ab, rows: list[judge.Row], band: float) -> Lines:
     """What deserves a line."""
     warnings, remarks = [], []
     if tree["stopped"]:
-        warnings.append(f"stopped after {tree['done']} of {tree['pairs']} pairs")
+        warnings.append(f"stopped after {tree['done']} of {counted(tree['pairs'], 'pair')}")
     if not judge.enough(tree):
-        warnings.append(f"{tree['done']} pairs are too few for intervals and verdicts: 6 at least")
+        are = "is" if tree["done"] == 1 else "are"
+        warnings.append(
+            f"{counted(tree['done'], 'pair')} {are} too few for intervals and verdicts, which take "
+            f"{PAIRS_LEAST}"
+        )
     for row in judge.control(rows):
         warnings.append(
             f"the control moved: {row.kernel['name']}/{row.cell['variant']} is {ratio_of(row)} "
@@ -110,14 +117,18 @@ def lines_of(tree: Ab, rows: list[judge.Row], band: float) -> Lines:
         remarks.append(f"and {len(tree['only']) - SHOWN} more that one side lacks: see --json")
     for text in tree["left_out"][:SHOWN]:
         remarks.append(f"left out: {text}")
+    if len(tree["left_out"]) > SHOWN:
+        remarks.append(f"and {len(tree['left_out']) - SHOWN} more that were left out: see --json")
     for failure in tree["failures"][:SHOWN]:
         warnings.append(
             f"{failure['side']} failed: {failure['kernel']}, pair {failure['pair']}: "
             f"{failure['kind']}: {failure['message']}"
         )
+    if len(tree["failures"]) > SHOWN:
+        warnings.append(f"and {counted(len(tree['failures']) - SHOWN, 'more failure')}: see --json")
     fewest = min((row.pairs for row in rows), default=tree["done"])
     if fewest < tree["done"] and not tree["failures"]:
-        remarks.append(f"what takes long was measured in fewer pairs, in {fewest} at least")
+        remarks.append(f"what takes long was measured in fewer pairs, in no fewer than {fewest}")
     again = sum(row["attempts"] > 1 for row in tree["launches"]) // 2
     still = sum(row["disturbed"] > 1 for row in tree["launches"])
     if again or still:
@@ -127,14 +138,26 @@ def lines_of(tree: Ab, rows: list[judge.Row], band: float) -> Lines:
         )
     open_ = [row for row in rows if row.verdict == "unresolved" and not row.kernel["placebo"]]
     if open_:
-        needed = max(row.needed or 0 for row in open_)
-        some = [row.needed or 0 for row in open_]
-        remarks.append(
-            f"{len(open_)} unresolved at +-{band * 100:g}%: about {min(some)} to {needed} pairs "
-            "would decide (--pairs)"
-        )
+        needed = [row.needed for row in open_ if row.needed is not None]
+        remarks.append(f"{len(open_)} unresolved at +-{band * 100:g}%: {needed_told(needed)}")
     remarks += tree["notes"]
     return Lines(warnings, remarks)
+
+
+def needed_told(needed: list[int]) -> str:
+    """How many pairs would decide. needed: by row, of those of which it is known."""
+    if not needed:
+        return "how many pairs would decide is not known"
+    least, most = min(needed), max(needed)
+    return f"about {least}{f' to {most}' if most > least else ''} pairs would decide (--pairs)"
+
+
+def closing_told(rows: list[judge.Row]) -> str:
+    """`2 faster and 1 unresolved of 3 cells`, placebos apart."""
+    judged = [row.verdict or "without a verdict" for row in rows if not row.kernel["placebo"]]
+    names = ("faster", "slower", "equivalent", "unresolved", "without a verdict")
+    told = listed([f"{judged.count(name):,} {name}" for name in names if name in judged])
+    return f"{told or 'nothing'} of {counted(len(judged), 'cell')}"
 
 
 def _by_kernel(rows: Iterable[judge.Row]) -> Iterator[tuple[str, str, list[judge.Row]]]:
@@ -160,9 +183,9 @@ def print_ab(tree: Ab, path: Path, band: float, to: Console) -> None:
     terminal.title(to, f"{new} against {base}", f"{tree['kind']} · {tree['machine']['slug']}")
     terminal.paragraph(
         to,
-        f"ratio: above 1 NEW is faster; intervals of the median of {tree['done']} pairs of "
-        f"launches taken in turn; practical band +-{band * 100:g}%; ✓: the difference is no chance "
-        "(99% for the whole table)",
+        "ratio: above 1 NEW is faster; intervals of the median of "
+        f"{counted(tree['done'], 'pair')} of launches taken in turn; practical band "
+        f"+-{band * 100:g}%; ✓: the difference is no chance (99% for the whole table)",
         "dim",
     )
     table = terminal.Table("<>>>><", limits={0: 40})
@@ -195,16 +218,10 @@ def print_ab(tree: Ab, path: Path, band: float, to: Console) -> None:
         terminal.paragraph(to, f"! {line}", "yellow")
     for line in lines.remarks:
         terminal.paragraph(to, line, "dim")
-    count = {name: 0 for name in ("faster", "slower", "equivalent", "unresolved")}
-    judged = [row for row in rows if not row.kernel["placebo"]]
-    for row in judged:
-        if row.verdict:
-            count[row.verdict] += 1
-    told = ", ".join(f"{number} {name}" for name, number in count.items() if number)
     to.print(
         Text(
-            f"{told or 'no verdict'} of {len(judged)} cells, in {duration(tree['seconds'])}; "
-            f"kept in {paths.shown(path.parent)}"
+            f"{closing_told(rows)}, in {duration(tree['seconds'])}; kept in "
+            f"{paths.shown(path.parent)}"
         ),
         soft_wrap=True,
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 # Control characters (also the C1 set), line and paragraph separators, bidirectional overrides,
 # lone surrogates: what could move a cursor, or make a line read as another than it is.
@@ -129,6 +130,37 @@ def rounded(tree: Any) -> Any:
     if isinstance(tree, (list, tuple)):
         return [rounded(value) for value in tree]
     return tree
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """`1 launch`, `1,130 launches`. plural: where it is not the noun with an s."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(parts: Sequence[str], most: int | None = None) -> str:
+    """`a`, `a and b`, `a, b and c`; with more than `most` of them `a, b and 7 more`."""
+    shown = list(parts)
+    if most is not None and len(shown) > most:
+        shown = [*shown[:most], f"{len(shown) - most:,} more"]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+
+
+def parts_told(counts: Sequence[tuple[int, str]]) -> str:
+    """`6 are faster, 1 slower and 3 unresolved`, of (count, what), where there is any."""
+    found = [(count, what) for count, what in counts if count]
+    if not found:
+        return ""
+    be = "is" if found[0][0] == 1 else "are"
+    first = f"{found[0][0]:,} {be} {found[0][1]}"
+    return listed([first, *(f"{count:,} {what}" for count, what in found[1:])])
+
+
+def percent_at_most(share: float) -> str:
+    """A share that nothing exceeds, as `0.4%`, `12%`: rounded up, so that it stays true."""
+    percent = 100 * share
+    digits = 1 if percent < 10 else 0
+    up = math.ceil(round(percent * 10**digits, 6)) / 10**digits
+    return f"{up:,.{digits}f}%"
 
 
 def params_text(params: Mapping[str, int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple, Sequence, cast
 
-from headroom_tools.base.text import safe, size
+from headroom_tools.base.text import counted, listed, safe, size
 from headroom_tools.compare.pooling import Measured, flat
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import Axis, AxisIndex, Difference, FactRow, Index
@@ -27,8 +27,8 @@ _NO_FACT = ("slug", "format", "version")
 _UNKNOWN = "unknown"
 
 
-def _or(value: object, unit: str = "") -> str:
-    return _UNKNOWN if value is None else f"{value}{unit}"
+def _or(value: object) -> str:
+    return _UNKNOWN if value is None else str(value)
 
 
 def _cpu(machine: Machine) -> str:
@@ -37,10 +37,15 @@ def _cpu(machine: Machine) -> str:
     return f"{name} ({cpu['microarchitecture']})" if cpu["microarchitecture"] else name
 
 
-def _cores(machine: Machine) -> str:
+def cores_of(machine: Machine) -> str:
+    """`2 cores, 4 threads`."""
     cpu = machine["cpu"]
-    text = f"{_or(cpu['cores'])} cores, {_or(cpu['threads'])} threads"
-    return f"{text}, {cpu['sockets']} sockets" if (cpu["sockets"] or 1) > 1 else text
+    if cpu["cores"] is None and cpu["threads"] is None:
+        return _UNKNOWN
+    parts = [f"{_or(cpu['cores'])} core{'s'[: cpu['cores'] != 1]}"]
+    parts.append(f"{_or(cpu['threads'])} thread{'s'[: cpu['threads'] != 1]}")
+    parts += [f"{cpu['sockets']} sockets"] if (cpu["sockets"] or 1) > 1 else []
+    return ", ".join(parts)
 
 
 def _caches(machine: Machine) -> str:
@@ -73,21 +78,22 @@ def _disk(machine: Machine) -> str:
     return ", ".join(part for part in parts if part) or _UNKNOWN
 
 
-def _file_system(machine: Machine) -> str:
-    disk = machine["disk"]
-    return f"{_or(disk['file_system'])}, scheduler {_or(disk['scheduler'])}"
-
-
 def _boost(machine: Machine) -> str:
-    cpu = machine["cpu"]
-    boost = {True: "on", False: "off", None: _UNKNOWN}[cpu["boost"]]
-    return f"governor {_or(cpu['governor'])}, boost {boost}"
+    return {True: "on", False: "off", None: _UNKNOWN}[machine["cpu"]["boost"]]
+
+
+def _system(machine: Machine) -> str:
+    return " ".join(filter(None, (machine["system"], machine["kernel"]))) or _UNKNOWN
 
 
 def _mitigations(machine: Machine) -> str:
     found = machine["cpu"]["mitigations"]
     active = sorted(name for name, state in found.items() if (state or "").startswith("Mitigation"))
     return ", ".join(active) or ("none" if found else _UNKNOWN)
+
+
+def _commit(run: Run) -> str:
+    return _or(run["commit"])[:12] + (" + changes" if run["dirty"] else "")
 
 
 def _sources(run: Run) -> tuple[tuple[str, str | None], ...]:
@@ -104,16 +110,18 @@ class Fact(NamedTuple):
 FACTS = (
     Fact("machine", lambda side: side.run["machine"]),
     Fact("CPU", lambda side: _cpu(side.machine)),
-    Fact("cores", lambda side: _cores(side.machine)),
+    Fact("cores", lambda side: cores_of(side.machine)),
     Fact("caches", lambda side: _caches(side.machine)),
-    Fact("clock settings", lambda side: _boost(side.machine)),
+    Fact("frequency governor", lambda side: _or(side.machine["cpu"]["governor"])),
+    Fact("boost", lambda side: _boost(side.machine)),
     Fact("microcode", lambda side: _or(side.machine["cpu"]["microcode"])),
     Fact("RAM size", lambda side: _ram(side.machine)),
     Fact("RAM speed", lambda side: _ram_speed(side.machine)),
     Fact("disk", lambda side: _disk(side.machine)),
-    Fact("file system", lambda side: _file_system(side.machine)),
+    Fact("file system", lambda side: _or(side.machine["disk"]["file_system"])),
+    Fact("disk scheduler", lambda side: _or(side.machine["disk"]["scheduler"])),
     Fact("virtualization", lambda side: side.machine["virtualization"] or "none seen"),
-    Fact("kernel", lambda side: f"{_or(side.machine['system'])} {_or(side.machine['kernel'])}"),
+    Fact("kernel", lambda side: _system(side.machine)),
     Fact("mitigations", lambda side: _mitigations(side.machine)),
     Fact("huge pages", lambda side: _or(side.machine["transparent_huge_pages"])),
     Fact("compiler", lambda side: side.run["build"]["compiler"]),
@@ -122,14 +130,14 @@ FACTS = (
     Fact("SIMD", lambda side: ", ".join(side.run["simd"]["taken"]) or "none"),
     Fact("SIMD asked for", lambda side: side.run["simd"]["asked"] or "the best there is"),
     Fact("profile", lambda side: side.run["profile"]),
-    Fact("commit", lambda side: (side.run["commit"] or "none")[:12]
-         + (" + changes" if side.run["dirty"] else "")),
+    Fact("commit", lambda side: _commit(side.run)),
 )  # fmt: skip
 
 
 def facts(sides: list[Side]) -> tuple[list[FactRow], list[FactRow]]:
     """(what differs, what is the same): [{"name", "values": one a side}] of FACTS, libraries and
-    the kernels' sources. Of what is the same there is one value."""
+    the kernels' sources. Of what is the same there is one value. What no side knows is in neither:
+    `unknown_facts` names it."""
     rows: list[FactRow] = [
         {"name": fact.name, "values": [safe(fact.of(s), 160) for s in sides]} for fact in FACTS
     ]
@@ -142,9 +150,14 @@ def facts(sides: list[Side]) -> tuple[list[FactRow], list[FactRow]]:
     same: list[FactRow] = [
         {"name": row["name"], "values": row["values"][:1]}
         for row in rows
-        if len(set(row["values"])) == 1
+        if len(set(row["values"])) == 1 and row["values"][0] != _UNKNOWN
     ]
     return differing, same
+
+
+def unknown_facts(sides: list[Side]) -> list[str]:
+    """The names of FACTS that no record here tells: whether they differ isn't known."""
+    return [fact.name for fact in FACTS if all(fact.of(side) == _UNKNOWN for side in sides)]
 
 
 def _told_sources(sides: list[Side]) -> list[str]:
@@ -154,7 +167,7 @@ def _told_sources(sides: list[Side]) -> list[str]:
     for side in sides:
         own = dict(_sources(side.run))
         other = differing_sources(sides[0], side)
-        text = f"{len(own)} kernels"
+        text = counted(len(own), "kernel")
         if set(own) != set(base):
             text += f", {len(set(own) & set(base))} of them BASE's"
         known = _comparable_sources(sides[0], side)
@@ -169,7 +182,8 @@ def differing_sources(base: Side, new: Side) -> list[str]:
     if not _comparable_sources(base, new):
         return []
     old, now = dict(_sources(base.run)), dict(_sources(new.run))
-    return sorted(name for name in old if name in now and old[name] != now[name])
+    both = [name for name in old if name in now and None not in (old[name], now[name])]
+    return sorted(name for name in both if old[name] != now[name])
 
 
 def _brief(value: object) -> object:
@@ -253,7 +267,7 @@ def touched(new: Side, differences: list[Difference]) -> tuple[set[str] | None, 
             parts = []
     if not parts or not all(part in TOUCHES for part in parts):
         return None, ""
-    return set().union(*(TOUCHES[part] for part in parts)), ", ".join(parts)
+    return set().union(*(TOUCHES[part] for part in parts)), listed(parts)
 
 
 def _of_configuration(
@@ -268,22 +282,24 @@ def _of_configuration(
     # One machine and one choice: that is what is compared, and nothing else interferes.
     subject = not hardware and len(chosen) + bool(libraries and not chosen) <= 1
     for name in () if subject else chosen:
+        differ = f"{name.replace('_', ' ')} differ{'s'[: name != 'flags']}"
         lines.append(
-            f"{name} differs: {fields[name]['base']} against {fields[name]['new']}"
+            f"{differ}: {fields[name]['base']} against {fields[name]['new']}"
             + (": it isn't only the hardware" if hardware else "")
         )
     if libraries and (hardware or chosen):
-        told = ", ".join(name.split(".", 1)[1] for name in libraries)
-        lines.append(f"libraries differ: {told}: their variants are other code")
+        told = listed([name.split(".", 1)[1] for name in libraries])
+        lines.append(f"libraries differ: {told}: variants that use them are other code")
     if not hardware and len(chosen) > 1:
-        lines.append("the ratios are of all these choices together: change one at a time to tell")
+        told = listed([name.replace("_", " ") for name in chosen])
+        lines.append(f"the ratios are of {told} together: to tell them apart, change one at a time")
     if "profile" in fields:
         lines.append(
             f"profile differs: {fields['profile']['base']} against {fields['profile']['new']}"
         )
     system = [name for name in fields if _is_system(name) and not name.startswith("disk.")]
     if system and (hardware or chosen or len(system) > 1):
-        told = ", ".join(dict.fromkeys(".".join(name.split(".")[:2]) for name in system))
+        told = listed(list(dict.fromkeys(".".join(name.split(".")[:2]) for name in system)))
         lines.append(f"system software or its settings differ, which is no hardware: {told}")
     for side in (base, new):
         if side.run["dirty"]:
@@ -296,19 +312,31 @@ def _comparable_sources(base: Side, new: Side) -> bool:
     return (base.run["version"] > 1) == (new.run["version"] > 1)
 
 
+def _unhashed(base: Side, new: Side) -> list[str]:
+    """The kernels of both sides of whose source a record has no hash."""
+    old, now = dict(_sources(base.run)), dict(_sources(new.run))
+    return sorted(name for name in old if name in now and None in (old[name], now[name]))
+
+
 def _of_sources(base: Side, new: Side, fields: dict[str, Difference]) -> list[str]:
     if not _comparable_sources(base, new):
         return ["one record is of version 1: whether both measured the same source is unknown"]
+    lines = []
     differing = differing_sources(base, new)
     if differing:
-        more = f" and {len(differing) - 8} more" if len(differing) > 8 else ""
-        return [
-            f"other source code was measured in {', '.join(differing[:8])}{more}: "
-            "these ratios are no comparison of machines"
-        ]
-    if "commit" in fields:
-        return ["the commits differ, but not the sources of the kernels that both have"]
-    return []
+        lines.append(
+            f"other source code was measured in {listed(differing, 8)}: these ratios are no "
+            "comparison of machines"
+        )
+    without = _unhashed(base, new)
+    if without:
+        lines.append(
+            f"a record has no hash of the source of {listed(without, 8)}: whether both measured "
+            "the same is unknown"
+        )
+    if "commit" in fields and not lines:
+        lines.append("the commits differ, but not the sources of the kernels that both have")
+    return lines
 
 
 def _of_declared(base: Side, new: Side, fields: dict[str, Difference]) -> list[str]:
@@ -319,14 +347,14 @@ def _of_declared(base: Side, new: Side, fields: dict[str, Difference]) -> list[s
     if not declared:
         if actual and base.run["machine"] == new.run["machine"]:
             lines.append(
-                f"{', '.join(actual)} differs between two runs of one name, and nothing was "
-                "declared: `headroom run --changed`"
+                f"{listed(list(actual))} differ{'s'[: len(actual) == 1]} between two runs of one "
+                "name, and nothing was declared: `headroom run --changed`"
             )
         return lines
     for part in sorted(set(actual) - declared):
         lines.append(
-            f"only {', '.join(sorted(declared))} was declared as changed, but "
-            f"{', '.join(actual[part][:3])} differs too"
+            f"only {listed(sorted(declared))} {'was' if len(declared) == 1 else 'were'} declared "
+            f"as changed, but {listed(actual[part], 3)} differ{'s'[: len(actual[part]) == 1]} too"
         )
     for part in sorted(declared & set(PARTS)):
         if not any(field.startswith(f"{part}.") for field in fields):
@@ -365,17 +393,15 @@ def warnings(
     for axis in controls(axes, can_touch):
         if axis["contaminated"]:
             lines.append(
-                f"{axis['axis']} moved to {axis['ratio']:.2f}, which {what} can't have touched: "
-                "the comparison is contaminated"
+                f"{axis['axis']} moved to {axis['ratio']:.3f}x, which a change of {what} can't "
+                "have touched: the comparison is contaminated"
             )
     for side in (base, new):
         if side.withheld:
             names = sorted({key[0] for key in side.withheld})
-            count = len(side.withheld)
-            told = "1 cell" if count == 1 else f"{count} cells"
+            told = counted(len(side.withheld), "cell")
             lines.append(
-                f"left out of {side.name}: {told} above the ceiling, in "
-                + ", ".join(names[:4])
+                f"left out of {side.name}: {told} above the ceiling, in {listed(names, 4)}"
             )
     lines += _of_machines(base, new) + _of_runs(base, new)
     return lines

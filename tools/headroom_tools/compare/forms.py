@@ -8,7 +8,7 @@ import re
 from typing import Mapping
 
 from headroom_tools.base.text import csv_text, params_text, safe, three_digits
-from headroom_tools.compare import absent, clock, tables
+from headroom_tools.compare import absent, clock, prose, tables
 from headroom_tools.compare.differs import moved_of
 from headroom_tools.compare.rows import CELL
 from headroom_tools.compare.sides import Side, label_of, pooling_of
@@ -51,9 +51,9 @@ def as_csv(base: Side, news: list[Side], trees: list[Comparison]) -> str:
     return out.getvalue()
 
 
-def escaped(text: object) -> str:
+def escaped(text: object, limit: int = 300) -> str:
     """Text that Markdown shows as it is: no markup, no HTML, no link, no cell of its own."""
-    line = safe(text, 300).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = safe(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"(?i)\b(https?|ftp|www)(?=[:.])", "\\1\u200b", line)
     return _MARKDOWN.sub(r"\\\1", line).replace("@", "&#64;")
 
@@ -86,6 +86,8 @@ def as_markdown(base: Side, news: list[Side], trees: list[Comparison], everythin
     )
     pooled = [f"{name}: {pooling_of(side)}" for name, side in zip(names, sides) if pooling_of(side)]
     lines += [f"- {escaped(text)}" for text in pooled] + ([""] if pooled else [])
+    lead = prose.lead(trees, names)
+    lines += [escaped(lead, 2000), ""] if lead else []
     lines += [
         "Ratios are the base's time over the new one's: above 1 is faster. Intervals are of 95%, "
         "with the spread between runs.",
@@ -98,6 +100,8 @@ def as_markdown(base: Side, news: list[Side], trees: list[Comparison], everythin
         table = [["", *names], *([escaped(cell) for cell in row] for row in rows)]
         lines += markdown_table("<" * (1 + len(names)), table)
     lines += [f"The same: {escaped(same)}.", ""] if same else []
+    unknown = tables.unknown_facts(sides)
+    lines += [f"Not known, as no record tells it: {escaped(unknown)}.", ""] if unknown else []
     told = dict.fromkeys(line for tree in trees for line in tree["warnings"])
     lines += [f"- **!** {escaped(line)}" for line in told]
     lines += [f"- {escaped(text)}" for text in _notes(trees, names[1:])] + [""]
@@ -121,12 +125,9 @@ def _absent(trees: list[Comparison], names: list[str]) -> list[str]:
 
 def _notes(trees: list[Comparison], names: list[str]) -> list[str]:
     """What the clock has to do with it, and what would resolve what is open."""
-    notes = []
-    for name, tree in zip(names, trees):
-        text = clock.told(tree["clock"])
-        if text:
-            notes.append(f"{name}: {text}" if len(trees) > 1 else text)
-    return [*notes, *filter(None, [tables.needed(trees)])]
+    clocks = [tree["clock"] for tree in trees]
+    one = clock.told(clocks[0]) if len(trees) == 1 else clock.told_of_many(clocks, names)
+    return [text for text in (one, tables.needed(trees)) if text]
 
 
 def axes_table(tree: Comparison) -> list[str]:

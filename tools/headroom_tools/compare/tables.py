@@ -6,11 +6,12 @@ Cells are plain text, or (text, verdict) where a verdict colours them. Nothing i
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import NamedTuple, Optional, Sequence
 
-from headroom_tools.base.text import params_text, three_digits, time_of, value_of
+from headroom_tools.base.text import counted, listed, params_text, three_digits, time_of, value_of
+from headroom_tools.compare import differs
 from headroom_tools.compare.between_runs import MOST_RUNS
-from headroom_tools.compare.differs import facts
 from headroom_tools.compare.loaded import key_of
 from headroom_tools.compare.rows import key_of_row
 from headroom_tools.compare.sides import Side
@@ -182,9 +183,14 @@ def over_standard(view: LadderView) -> list[OverStandard]:
 
 def differing_facts(sides: list[Side]) -> tuple[list[list[str]], str]:
     """(name and one value a side for each fact that differs, the names of what is the same)."""
-    differing, same = facts(sides)
+    differing, same = differs.facts(sides)
     rows = [[row["name"], *row["values"]] for row in differing]
     return rows, ", ".join(row["name"] for row in same)
+
+
+def unknown_facts(sides: list[Side]) -> str:
+    """The names of what no record here tells, so that nobody knows whether it is the same."""
+    return listed(differs.unknown_facts(sides))
 
 
 def by_key(tree: Comparison) -> dict[CellKey, Row]:
@@ -238,18 +244,22 @@ def needed(trees: Sequence[Comparison]) -> str:
     if not runs:
         return ""
     typical = runs[(len(runs) - 1) // 2]
-    told = f"over {MOST_RUNS}" if math.isinf(typical) else f"{typical:.0f}"
-    return (
-        "unresolved (N): to see 5% here takes N runs a side (found 4 times of 5); in half of the "
-        f"{len(runs):,} unresolved rows {told} or fewer"
-    )
+    told = "unresolved (N): to see 5% here takes N runs a side (found 4 times of 5)"
+    if len(runs) == 1:
+        return f"{told}; in the one unresolved row {_count(typical)}"
+    if math.isinf(typical):
+        never = sum(map(math.isinf, runs))
+        return f"{told}; in {never:,} of the {len(runs):,} unresolved rows {_count(typical)}"
+    return f"{told}; in half of the {len(runs):,} unresolved rows {_count(typical)} or fewer"
+
+
+def _count(runs: float) -> str:
+    return f"over {MOST_RUNS}" if math.isinf(runs) else f"{runs:.0f}"
 
 
 def summary(tree: Comparison) -> str:
     """`1,003 rows: 6 faster, 1 slower, 996 unresolved`."""
-    counts: dict[str, int] = {}
-    for row in tree["rows"]:
-        name = row["verdict"] or "without a verdict"
-        counts[name] = counts.get(name, 0) + 1
-    told = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
-    return f"{len(tree['rows']):,} rows: {told}"
+    counts = Counter(row["verdict"] or "without a verdict" for row in tree["rows"])
+    told = ", ".join(f"{counts[name]:,} {name}" for name in (*MARKS, "without a verdict")
+                     if counts[name])  # fmt: skip
+    return f"{counted(len(tree['rows']), 'row')}: {told}"

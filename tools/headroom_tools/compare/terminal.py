@@ -7,7 +7,7 @@ from rich.text import Text
 
 from headroom_tools.base import terminal
 from headroom_tools.base.text import safe, shortened, three_digits
-from headroom_tools.compare import absent, clock, tables
+from headroom_tools.compare import absent, clock, prose, tables
 from headroom_tools.compare.sides import Side, label_of, pooling_of
 from headroom_tools.compare.types import Axis, CellKey, Comparison, Row
 from headroom_tools.show.rows import MOVED
@@ -63,6 +63,8 @@ def _facts(base: Side, news: list[Side], to: Console) -> None:
         table.print(to)
     if same:
         terminal.paragraph(to, f"the same: {same}", "dim")
+    if unknown := tables.unknown_facts(sides):
+        terminal.paragraph(to, f"not known, as no record tells it: {unknown}", "dim")
 
 
 def _warnings(news: list[Side], trees: list[Comparison], to: Console) -> None:
@@ -71,11 +73,12 @@ def _warnings(news: list[Side], trees: list[Comparison], to: Console) -> None:
     for at, tree in enumerate(trees):
         for line in tree["warnings"]:
             whose.setdefault(line, []).append(tables.letters(at))
-    for at, tree in enumerate(trees):
-        line = clock.told(tree["clock"])
-        if line:
-            name = f"{tables.letters(at)}: " if len(news) > 1 else ""
-            terminal.paragraph(to, name + line, "", 0)
+    clocks = [tree["clock"] for tree in trees]
+    names = [tables.letters(at) for at in range(len(news))]
+    told = clock.told_of_many(clocks, names) if len(news) > 1 else clock.told(clocks[0])
+    if told:
+        matters = any(one and clock.notable(one) for one in clocks)
+        terminal.paragraph(to, told, "" if matters else "dim", 0)
     for line, names in whose.items():
         told = f"{', '.join(names)}: " if len(names) < len(news) else ""
         terminal.paragraph(to, f"! {told}{line}", "yellow", 0)
@@ -285,7 +288,7 @@ def print_all(
         wide = max(1, (to.width - NAME_WIDTH - 14) // 11)
         blocks = [range(at, min(at + wide, len(news))) for at in range(0, len(news), wide)]
         to.print()
-        note = "▲ ▼ the interval lies above or below 1; ! a control that moved"
+        note = "▲ ▼ the interval lies above or below 1, ? it has 1 in it; ! a control that moved"
         terminal.title(to, "axes", note)
         for block in blocks:
             _axis_matrix(trees, block, to)
@@ -297,6 +300,9 @@ def print_all(
         for block in blocks:
             _kernels_matrix(views, rows, block, to)
     to.print()
+    letters = [tables.letters(at) for at in range(len(news))]
+    lead = prose.lead(trees, ["BASE", *(letters if len(news) > 1 else ["NEW"])])
+    terminal.paragraph(to, lead, "", 0)
     for at, tree in enumerate(trees):
         moved = any(row["verdict"] in MOVED for row in tree["rows"])
         name = f"{tables.letters(at)}: " if len(news) > 1 else ""

@@ -137,11 +137,14 @@ class SideOf(TypedDict):
 
 
 class Clock(TypedDict):
-    """The core clock that each side's own probe saw, in Hz. ratio: NEW's over BASE's."""
+    """The core clock that each side's own probe saw, in Hz. ratio: NEW's over BASE's; lo, hi: its
+    interval by the probes' launches, None with too few."""
 
     base_hz: float
     new_hz: float
     ratio: float
+    lo: float | None
+    hi: float | None
 
 
 class SweepRow(TypedDict):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
-from headroom_tools.base.text import safe, size
+from headroom_tools.base.text import counted, safe, size
 from headroom_tools.measure.types import Catalogue, CatalogueLadder
 from headroom_tools.record.types import Missing
 
@@ -137,7 +137,7 @@ def _clock(subject: Subject) -> Iterator[str]:
     governors -= {"performance"}
     if governors:
         yield (
-            f"the frequency governor is {safe(', '.join(sorted(governors)), 40)}, so the clock "
+            f"the frequency governor is {safe(' or '.join(sorted(governors)), 40)}, so the clock "
             "follows the load; sudo cpupower frequency-set -g performance"
         )
     elif saving:
@@ -215,9 +215,13 @@ def _space(subject: Subject) -> Iterator[str]:
             ]
             lost += bool(needed) and needed[0] <= 0.7 * total  # it would fit an empty machine
     if lost:
-        yield f"{lost} ladders are left out, because only {size(free)} are free; close programs"
+        are = "is" if lost == 1 else "are"
+        yield (
+            f"{counted(lost, 'ladder')} {are} left out, because only {size(free)} of memory are "
+            "free; close programs"
+        )
     elif total and free < LITTLE_MEMORY * total:
-        yield f"only {size(free)} of {size(total)} memory are free; close programs"
+        yield f"only {size(free)} of {size(total)} of memory are free; close programs"
     pages = re.search(r"\[(\w+)\]", _read("sys/kernel/mm/transparent_hugepage/enabled") or "")
     if pages and pages[1] == "never" and subject.memory >= HUGE_FROM:
         yield (

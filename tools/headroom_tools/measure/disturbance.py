@@ -13,7 +13,7 @@ from bisect import bisect_right
 from statistics import median
 from typing import NamedTuple, TypedDict
 
-from headroom_tools.base.text import five
+from headroom_tools.base.text import counted, five
 from headroom_tools.measure import readings
 from headroom_tools.measure.types import CatalogueKernel, Conditions, Launch, LaunchKey, Output
 from headroom_tools.record import sentinel
@@ -215,9 +215,12 @@ def pilots_note(
         return None
     repeated = sum(attempts > 1 for attempts, _ in judged)
     remaining = sum(attempts == disturbed for attempts, disturbed in judged)
+    count = sum(disturbed > 0 for _, disturbed in judged)
+    of = counted(len(judged), "pilot")
+    were, again = ("was" if number == 1 else "were" for number in (count, repeated))
     return (
-        f"{sum(disturbed > 0 for _, disturbed in judged)} of {len(judged)} pilots were disturbed, "
-        f"{repeated} were run again, {remaining or 'none'} stayed disturbed"
+        f"{count} of {of} {were} disturbed, {repeated or 'none'} {again} run again, "
+        f"{remaining or 'none'} stayed disturbed"
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.compare import tables
+from headroom_tools.compare import clock, tables
 from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.sides import label_of, read_sides
 from headroom_tools.compare.types import Comparison
@@ -54,14 +54,13 @@ class Section(NamedTuple):
 
 def _comparison(
     folders: list[Path], markup: Markup
-) -> tuple[Section | None, list[Comparison], list[str]]:
-    """(the section, trees, names of the NEWs); None for a single run."""
+) -> tuple[Section | None, list[Comparison]]:
+    """(the section, trees); None for a single run."""
     if len(folders) < 2:
-        return None, [], []
+        return None, []
     base, *news = read_sides(folders)
     parts: list[Part] = []
     trees: list[Comparison] = []
-    names: list[str] = []
     lines: list[str] = []
     for new in news:
         name = label_of(new)
@@ -71,8 +70,7 @@ def _comparison(
             lines.append(str(error))
             continue
         trees.append(tree)
-        names.append(name)
-        facts, _ = tables.differing_facts([base, new])
+        facts = [*tables.differing_facts([base, new])[0], *clock.fact(tree["clock"])]
         moved = [row for row in tree["rows"] if row["verdict"] in MOVED]
         moved.sort(key=lambda row: -max(row["ratio"], 1 / row["ratio"]))
         bars = make.axes(base, new, tree)
@@ -84,7 +82,7 @@ def _comparison(
         ]  # fmt: skip
         about = f"{name} against {label_of(base)}"
         parts.append(Part(about, tree["warnings"], markup(table), facts, told))
-    return Section(parts, lines), trees, names
+    return Section(parts, lines), trees
 
 
 def _hash(text: str) -> str:
@@ -111,7 +109,7 @@ def page(folders: list[Path]) -> str:
     """The report of these runs, the first being the base: at most LIMIT bytes of HTML."""
     template, markup = _jinja()
     views = [view_of(folder) for folder in folders]
-    comparison, trees, names = _comparison(folders, markup)
+    comparison, trees = _comparison(folders, markup)
     style, script = ((_HERE / name).read_text("utf-8") for name in ("style.css", "script.js"))
     title = f"Headroom: {views[0].run['machine']}"
     machines = len({view.run["machine"] for view in views})
@@ -134,7 +132,8 @@ def page(folders: list[Path]) -> str:
         sections += [("kernels", "Ladders"), ("all", "All rows"), ("method", "Method")]
         notices = [f"To keep this page small it leaves out {DETAIL[level]}."] if level else []
         text = template.render(
-            title=title, summary=summary(views, trees, names), sections=sections, notices=notices,
+            title=title, sections=sections, notices=notices,
+            summary=summary(views, trees, len(comparison.lines) if comparison else 0),
             machines=machines_of(views), mountain=mountain, roofs=roofs, comparison=comparison,
             by_axis=pictures.kernels(markup), columns=columns, rows=markup(rows),
             verdicts=("faster", "slower", "equivalent", "unresolved", "withheld"),

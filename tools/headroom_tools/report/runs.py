@@ -10,7 +10,7 @@ from headroom_tools import stats
 from headroom_tools.base import paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import duration, safe, size
-from headroom_tools.compare.differs import FACTS
+from headroom_tools.compare.differs import FACTS, cores_of
 from headroom_tools.plot.view import View, view_of
 from headroom_tools.record.noise import noise_floors
 from headroom_tools.show import probes
@@ -63,7 +63,7 @@ def machines_of(views: list[View]) -> list[MachineRow]:
         row = MachineRow(
             name,
             f"{cpu['model_name'] or cpu['vendor'] or 'unknown'}{core}",
-            f"{cpu['cores'] or '?'} cores, {cpu['threads'] or '?'} threads",
+            cores_of(view.machine),
             size(ram["bytes"]) if ram["bytes"] else "unknown",
             f"{view.machine['system'] or ''} {view.machine['kernel'] or ''}"
             + (f", {virtual}" if virtual else ""),
@@ -110,19 +110,20 @@ def figures_of(view: View) -> list[tuple[str, str, str, str, str]]:
 
 
 class Provenance(NamedTuple):
-    """Where the figures of a run come from."""
+    """Where the figures of a run come from. lacking: how much is missing, in words."""
 
     name: str
     facts: list[tuple[str, str]]
     missing: list[str]
     warnings: list[str]
+    lacking: str
 
 
 def provenance_of(view: View, name: str) -> Provenance:
     run = view.run
     plan = run["plan"]
     ranks = stats.order_ranks(plan["launches"])
-    told = f", intervals from the {ranks[0]}. to the {plan['launches'] + 1 - ranks[0]}. of them " \
+    told = f", intervals from rank {ranks[0]} to {plan['launches'] + 1 - ranks[0]} of them " \
         f"({100 * ranks[1]:.1f}%)" if ranks else ", too few for an interval"
     facts = [("run", run["name"]), ("measured", f"{run['started']} to {run['finished']}, "
              f"{duration(run['seconds'])}"), ("launches", f"{plan['launches']}{told}")]  # fmt: skip
@@ -149,4 +150,11 @@ def provenance_of(view: View, name: str) -> Provenance:
         for row in view.rows if row.cell.kernel["placebo"] and row.verdict in MOVED
     ]  # fmt: skip
     warnings += [f"note: {note}" for note in run["notes"]]
-    return Provenance(name, facts, missing[:200], warnings[:50])
+    lacking = f"{len(missing):,} missing or left out"
+    return Provenance(name, facts, _shown(missing, 200), _shown(warnings, 50), lacking)
+
+
+def _shown(lines: list[str], most: int) -> list[str]:
+    """The first lines, and how many more there are."""
+    more = len(lines) - most
+    return lines if more <= 0 else [*lines[:most], f"and {more:,} more, which `headroom show` has"]

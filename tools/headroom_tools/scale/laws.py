@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy
 
 from headroom_tools import stats
+from headroom_tools.base.text import counted
 from headroom_tools.machine.types import Machine
 from headroom_tools.record.cells import Cell, cells_of
 from headroom_tools.record.types import (
@@ -272,7 +273,7 @@ def _words(
     lines = []
     counts = len(sweep.threads)
     if sweep.threads[0] != 1:
-        lines.append(f"not measured on one thread: speedups are over {sweep.threads[0]}")
+        lines.append(f"not measured on one thread: speedups are over {sweep.threads[0]} threads")
     if counts == 2:
         lines.append(
             "two thread counts fix Amdahl's one parameter and nothing checks it; the Universal "
@@ -289,14 +290,16 @@ def _words(
     if any(speedup and speedup > 1.05 * ideal for ideal, speedup in speedups):
         lines.append("faster than linear: more threads bring more cache, which no law here knows")
     if amdahl is None:
-        lines.append("more threads are slower than one, for which Amdahl's law has no words")
+        first = sweep.threads[0] if sweep.threads[0] > 1 else "one"
+        lines.append(f"more threads are slower than {first}, which Amdahl's law can't describe")
     for name, entry in (("Amdahl's law", amdahl), ("the Universal Scalability Law", usl)):
         miss = _misfit(sweep, entry) if entry and counts > 2 else None
         if miss:
             lines.append(f"{name} doesn't describe this: {miss}")
     cores = machine["cpu"]["cores"]
     if cores and sweep.threads[-1] > cores:
-        lines.append(f"beyond {cores} threads two of them share a core, which bends the curve")
+        more = counted(cores, "thread")
+        lines.append(f"beyond {more} two of them share a core, which bends the curve")
     if usl:
         best = usl.parameters["best_threads"]
         largest = sweep.threads[-1]

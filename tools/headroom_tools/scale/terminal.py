@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from rich.console import Console
 
 from headroom_tools.base import terminal
-from headroom_tools.base.text import ladder_label, safe, shortened, three_digits
+from headroom_tools.base.text import (
+    counted,
+    ladder_label,
+    percent_at_most,
+    safe,
+    shortened,
+    three_digits,
+)
 from headroom_tools.record.types import Run
-from headroom_tools.scale.types import Fit, Parameter
+from headroom_tools.scale.types import Amdahl, Fit, Parameter, Point, Usl
 
 
 def _percent(parameter: Parameter) -> str:
@@ -17,34 +26,55 @@ def _percent(parameter: Parameter) -> str:
     return f"{text} [{100 * parameter['lo']:.3g}, {100 * parameter['hi']:.3g}]"
 
 
-def _count(parameter: Parameter) -> str:
-    if parameter["value"] is None:
-        return "none"
-    text = f"{parameter['value']:.0f}"
-    if parameter["lo"] is None:
-        return text
-    high = "no end" if parameter["hi"] is None else f"{parameter['hi']:.0f}"
-    return f"{text} [{parameter['lo']:.0f}, {high}]"
+def _best(parameter: Parameter) -> str:
+    """`, best on 31 threads [28, 35]`, or that there is no such count in reach."""
+    value, lo, hi = parameter["value"], parameter["lo"], parameter["hi"]
+    if not value:
+        return ", no best count in reach"
+    told = f", best on {counted(round(value), 'thread')}"
+    return told if lo is None else f"{told} [{lo:.0f}, {'no end' if hi is None else f'{hi:.0f}'}]"
 
 
-def _laws(entry: Fit) -> list[tuple[str, str]]:
+def _limit(parameter: Parameter) -> str:
+    """`, at most 11.6x [4.40, no end]`, or that none is seen."""
+    value, lo, hi = parameter["value"], parameter["lo"], parameter["hi"]
+    if value is None:
+        return ", no limit seen"
+    told = f", at most {three_digits(value)}x"
+    if lo is None:
+        return told
+    return f"{told} [{three_digits(lo)}, {'no end' if hi is None else three_digits(hi)}]"
+
+
+def _checked(law: Amdahl | Usl) -> str:
+    """How far the law misses the points, or that no point is left to check it."""
+    misses = f"misses up to {percent_at_most(law['worst_miss'])}"
+    if law["checked"]:
+        return misses
+    return "unchecked" if law["worst_miss"] < 0.0005 else f"unchecked, and {misses}"
+
+
+def laws_told(entry: Fit) -> list[tuple[str, str]]:
+    """Each law that was fitted, and what it says."""
     lines = []
     amdahl, usl = entry["amdahl"], entry["usl"]
     if amdahl:
-        told = f"serial {_percent(amdahl['serial'])}"
-        limit = amdahl["limit"]["value"]
-        told += f", at most {three_digits(limit)}x" if limit else ", no limit seen"
-        unchecked = "" if amdahl["checked"] else ", unchecked"
-        lines.append(("Amdahl", f"{told} (misses up to {100 * amdahl['worst_miss']:.1f}%"
-                                f"{unchecked})"))  # fmt: skip
+        told = f"serial {_percent(amdahl['serial'])}{_limit(amdahl['limit'])}"
+        lines.append(("Amdahl", f"{told} ({_checked(amdahl)})"))
     if usl:
         told = f"contention {_percent(usl['contention'])}, coherence {_percent(usl['coherence'])}"
-        best = usl["best_threads"]
-        told += f", best on {_count(best)} threads" if best["value"] else ", no best count in reach"
-        unchecked = "" if usl["checked"] else ", unchecked"
-        lines.append(("Scalability Law", f"{told} (misses up to {100 * usl['worst_miss']:.1f}%"
-                                         f"{unchecked})"))  # fmt: skip
+        told += _best(usl["best_threads"])
+        lines.append(("Scalability Law", f"{told} ({_checked(usl)})"))
     return lines
+
+
+def points_told(points: Sequence[Point]) -> str:
+    """`1 thread 1.00x, 2 threads 1.98x`, without what has no speedup."""
+    return ", ".join(
+        f"{counted(point['threads'], 'thread')} {three_digits(point['speedup'])}x"
+        for point in points
+        if point["speedup"] is not None
+    )
 
 
 def print_fits(run: Run, fits: list[Fit], to: Console) -> None:
@@ -68,13 +98,9 @@ def print_fits(run: Run, fits: list[Fit], to: Console) -> None:
         if own != label:
             label = own
             terminal.paragraph(to, own, "cyan")
-        speedups = ", ".join(
-            f"{point['threads']}: {three_digits(point['speedup'])}x"
-            for point in entry["points"]
-            if point["speedup"] is not None
-        )
-        terminal.paragraph(to, f"{safe(entry['variant'])}  threads {speedups}", "bold", 4)
-        for name, told in _laws(entry):
+        speedups = points_told(entry["points"])
+        terminal.paragraph(to, f"{safe(entry['variant'])}: {speedups}", "bold", 4)
+        for name, told in laws_told(entry):
             terminal.paragraph(to, f"{name}: {told}", "", 6)
         for line in (note for note in entry["notes"] if note not in shared):
             terminal.paragraph(to, f"! {line}", "yellow", 6)

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import NamedTuple
 
-from headroom_tools.base.text import ladder_label, without_numbers
+from headroom_tools.base.text import counted, ladder_label, without_numbers
 from headroom_tools.record.types import CellKey, Kernel, Missing, Run
 from headroom_tools.show.rows import Row
 
@@ -62,6 +62,13 @@ def alone_differs(rows: list[Row]) -> list[AloneDiffers]:
     return found
 
 
+def alone_told(checked: int, agree: int) -> str:
+    """How many of the speedups that were checked are about those of the variants run alone."""
+    within = f"within {100 * (ALONE_LIMIT - 1):.0f}%"
+    of = counted(checked, "speedup")
+    return f"ladder and variants run alone agree {within} in {agree} of {of}"
+
+
 def alone_checked(rows: list[Row]) -> int:
     """How many speedups could be held against the variants run alone."""
     bases = {
@@ -73,6 +80,7 @@ def alone_checked(rows: list[Row]) -> int:
         1
         for row in rows
         if row.cell.alone_ns
+        and row.speedup
         and row.cell.by_time
         and not row.cell.is_baseline(row.baseline)
         and row.cell.ladder() in bases
@@ -123,7 +131,8 @@ class Lost(NamedTuple):
             name += f" ({', '.join(self.variants)})"
         if self.pilot and self.launches == 1:
             return f"{name}: in the pilot: {self.message}"
-        return f"{name}: {self.launches} of {self.of} launches: {self.message}"
+        of = counted(self.of, "launch", "launches")
+        return f"{name}: {self.launches} of {of}: {self.message}"
 
 
 def _lost(told: list[tuple[str, str | None, int, str]], run: Run) -> list[Lost]:

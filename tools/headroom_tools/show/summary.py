@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from headroom_tools.base import paths, terminal
-from headroom_tools.base.text import duration, safe, shortened, three_digits
+from headroom_tools.base.text import counted, duration, safe, shortened, three_digits
 from headroom_tools.machine.terminal import in_one_line
 from headroom_tools.machine.types import Machine
 from headroom_tools.record.noise import noise_floors
@@ -21,6 +21,7 @@ from headroom_tools.record.types import Kernel, Run
 from headroom_tools.show import disturbance
 from headroom_tools.show.remarks import (
     alone_checked,
+    alone_told,
     alone_differs,
     failed_grouped,
     failures_grouped,
@@ -60,7 +61,10 @@ def _print_summary(run: Run, machine: Machine, folder: Path, to: Console) -> Non
     to.print()
     if run["profile"] == "smoke":
         ladders = {row.cell.ladder() for row in rows}
-        told = f"{len(run['kernels'])} kernels, {len(ladders)} ladders, {len(rows)} cells"
+        told = ", ".join((
+            counted(len(run["kernels"]), "kernel"), counted(len(ladders), "ladder"),
+            counted(len(rows), "cell"),
+        ))  # fmt: skip
         _line(to, f"only checked, not measured: {told}")
     elif _asked_for(run):
         best = best_rows(rows)
@@ -76,7 +80,7 @@ def _print_summary(run: Run, machine: Machine, folder: Path, to: Console) -> Non
 def _print_head(run: Run, machine: Machine, to: Console) -> None:
     launches = run["launches"]["status"]
     told = f"{run['machine']} · {run['label']} · {run['profile']}"
-    told += f" · {len(launches):,} launches in {duration(run['seconds'])}"
+    told += f" · {counted(len(launches), 'launch', 'launches')} in {duration(run['seconds'])}"
     _line(to, told, "bold")
     _line(to, in_one_line(machine), "dim")
     simd = ", ".join(run["simd"]["taken"]) or "none"
@@ -107,8 +111,9 @@ def _print_groups(best: list[Row], to: Console) -> None:
     for row in best:
         groups.setdefault(row.cell.kernel["group"], []).append(row)
     for text in (
-        "the best variant of each ladder: the median speedup over std (the standard way)",
-        "and over naive, the median share of the ceiling; most: over std, else naive",
+        "the best variant of each ladder: the median speedup over std (the standard way,",
+        "in ladders with one) and over naive, the median share of the ceiling; most: the",
+        "largest speedup, over std or else naive",
     ):
         _line(to, text, "dim")
     table = terminal.Table("<>>>>><", limits={0: 12, 6: 22})
@@ -127,31 +132,47 @@ def _print_groups(best: list[Row], to: Console) -> None:
             (f"{top.cell.kernel['name'].partition('/')[2]}/{top.cell.variant}", "dim"),
         )
     if len(groups) > GROUPS:
-        table.heading(f"  and {len(groups) - GROUPS} more groups")
+        table.heading(f"  and {counted(len(groups) - GROUPS, 'more group')}")
     table.print(to)
 
 
+class Extremes(NamedTuple):
+    """(share of the ceiling, row) of the kernels with the least headroom, and with the most."""
+
+    least: list[tuple[float, Row]]
+    most: list[tuple[float, Row]]
+
+
+def extremes_of(best: list[Row]) -> Extremes:
+    """Each kernel once in each, by its ladder that is closest to its ceiling, or furthest."""
+    known = [
+        (row.share.of_ceiling, row) for row in best if row.share and row.share.of_ceiling > 0
+    ]
+    known.sort(key=lambda entry: entry[0])
+
+    def first(entries: Iterable[tuple[float, Row]], count: int) -> list[tuple[float, Row]]:
+        kernels: dict[str, tuple[float, Row]] = {}
+        for share, row in entries:
+            kernels.setdefault(row.cell.kernel["name"], (share, row))
+        return list(kernels.values())[:count]
+
+    count = min(EXTREMES, len(known) // 2)
+    return Extremes(first(reversed(known), count), first(known, count))
+
+
 def _print_headroom(best: list[Row], to: Console) -> None:
-    """The kernels that are closest to their ceiling, and those that are furthest from it."""
-    closest: dict[str, tuple[float, Row]] = {}
-    for row in best:
-        name = row.cell.kernel["name"]
-        if row.share and row.share.of_ceiling > 0:
-            if name not in closest or row.share.of_ceiling > closest[name][0]:
-                closest[name] = row.share.of_ceiling, row
-    order = sorted(closest.values(), key=lambda entry: -entry[0])
-    count = min(EXTREMES, len(order) // 2)
-    if not count:
+    """The ladders that are closest to their ceiling, and those that are furthest from it."""
+    least, most = extremes_of(best)
+    if not least:
         return
-    table = terminal.Table("<><<", limits={2: 32, 3: 20})
-    least, most = order[:count], order[: -count - 1 : -1]
+    table = terminal.Table("<><<", limits={2: 34, 3: 18})
     for title, entries in (("least headroom", least), ("most headroom", most)):
         for share, row in entries:
             table.row(
                 (title, "bold"),
                 _factor(1 / share),
                 f"{row.cell.kernel['name']}/{row.cell.variant}",
-                (f"of {(row.cell.probe or '').removeprefix('machine/')}", "dim"),
+                (row.cell.label, "dim"),
             )
             title = ""
     to.print()
@@ -167,7 +188,7 @@ def _print_trust(rows: list[Row], to: Console) -> None:
     checked = alone_checked(rows)
     if checked:
         agree = checked - len(alone_differs(rows))
-        _line(to, f"{agree} of {checked} speedups agree within 15% with the variants run alone")
+        _line(to, alone_told(checked, agree))
 
 
 class _Remark(NamedTuple):
@@ -185,7 +206,8 @@ def _remarks(run: Run, rows: list[Row]) -> list[_Remark]:
     withheld = [row for row in rows if row.impossible]
     if withheld:
         names = sorted({f"{row.cell.kernel['name']}/{row.cell.variant}" for row in withheld})
-        text = f"withheld, above their ceiling: {len(withheld)} figures of {', '.join(names)}"
+        figures = counted(len(withheld), "figure")
+        text = f"withheld, above their ceiling: {figures} of {', '.join(names)}"
         told.append(_Remark("withheld", text, "red"))
     suspect = {
         row.cell.kernel["name"]
@@ -193,14 +215,19 @@ def _remarks(run: Run, rows: list[Row]) -> list[_Remark]:
         if row.cell.kernel["placebo"] and row.verdict in MOVED
     }
     if suspect:
-        text = f"this run is suspect, a placebo differs from its copy: {', '.join(sorted(suspect))}"
+        who = "a placebo differs from its copy" if len(suspect) == 1 else (
+            "placebos differ from their copies"
+        )
+        text = f"this run is suspect, {who}: {', '.join(sorted(suspect))}"
         told.append(_Remark("suspect", text, "red"))
     told += [_Remark("failed", lost.told, "yellow") for lost in failed_grouped(run)]
     told += [_Remark("missing", text, "") for text in _missing(run)]
     if run["left_out"]:
         kernels = {entry["kernel"] for entry in run["left_out"]}
-        ladders = f"{len(run['left_out'])} ladders of {len(kernels)} kernels"
-        text = f"left out: {ladders}: `make bench PROFILE=thorough` measures them"
+        ladders = counted(len(run["left_out"]), "ladder")
+        them = "it" if len(run["left_out"]) == 1 else "them"
+        text = f"left out: {ladders} of {counted(len(kernels), 'kernel')}: " \
+            f"`make bench PROFILE=thorough` measures {them}"
         told.append(_Remark("left out", text, ""))
     if disturbed := disturbance.line(run):
         told.append(_Remark("disturbed", disturbed, "yellow"))
@@ -215,7 +242,7 @@ def _missing(run: Run) -> list[str]:
         kind = ladders if entry["variant"] is None else variants
         kind[entry["needs"], entry["cure"]] += 1
     return [
-        f"missing: {count} {what}{'s' if count > 1 else ''}: {needs}{f' ({cure})' if cure else ''}"
+        f"missing: {counted(count, what)}: {needs}{f' ({cure})' if cure else ''}"
         for what, kind in (("variant", variants), ("ladder", ladders))
         for (needs, cure), count in kind.most_common()
     ]
@@ -231,8 +258,8 @@ def _print_remarks(told: list[_Remark], to: Console) -> None:
         needed = len(lines) if index + 1 == len(told) else len(lines) + 1
         if needed > left:
             kinds = Counter(remark.kind for remark in told[index:])
-            more = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-            _line(to, f"and of these more, which `show` has: {more}", "yellow")
+            more = ", ".join(f"{kind} ({count})" for kind, count in kinds.items())
+            _line(to, f"`show` has {counted(len(told) - index, 'more remark')}: {more}", "yellow")
             return
         left -= len(lines)
         for line in lines:

@@ -13,6 +13,7 @@ from rich.text import Text
 from headroom_tools import stats
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.text import (
+    counted,
     duration,
     ladder_label,
     rate_of,
@@ -28,6 +29,7 @@ from headroom_tools.show.remarks import (
     OVERHEAD_TIMES,
     alone_checked,
     alone_differs,
+    alone_told,
     failures_grouped,
     needs_of,
     short_calls,
@@ -59,18 +61,28 @@ def _head(run: Run, rows: list[Row], band: float, to: Console) -> None:
     simd = ", ".join(run["simd"]["taken"]) or "none"
     line = f"{build['compiler']} {build['flags']} · {build['preset']} · SIMD {simd} · {commit}"
     to.print(Text(safe(line), style="dim"), soft_wrap=True)
-    how = next((row.coverage for row in rows if row.coverage is not None), None)
-    if how is None:
-        count = f"{plan['launches']} launch" + ("es" if plan["launches"] > 1 else "")
-        text = f"{count}: too few for an interval or a verdict"
-    else:
-        rank, coverage = stats.order_ranks(plan["launches"]) or (1, how)
-        text = (
-            f"speedup: median of {plan['launches']} launches [{rank} to "
-            f"{plan['launches'] + 1 - rank} in order: {100 * coverage:.1f}%], "
-            f"band ±{100 * band:g}%, ✓ detected: p < 0.05 (Holm)"
-        )
-    to.print(Text(text, style="dim"), soft_wrap=True)
+    to.print(Text(how_told(plan["launches"], _judged(rows), band), style="dim"), soft_wrap=True)
+
+
+def _judged(rows: list[Row]) -> bool:
+    """Whether there is anything that has a speedup over another."""
+    return any(row.speedup and not row.cell.is_baseline(row.baseline) for row in rows)
+
+
+def how_told(launches: int, judged: bool, band: float) -> str:
+    """What the speedups, intervals and verdicts are, of so many launches; judged: whether there are
+    any speedups."""
+    count = counted(launches, "launch", "launches")
+    ranks = stats.order_ranks(launches)
+    if ranks is None:
+        return f"{count}: too few for an interval or a verdict"
+    if not judged:
+        return f"{count}; nothing here is compared with a baseline"
+    rank, coverage = ranks
+    return (
+        f"speedup: median of {count} [{rank} to {launches + 1 - rank} in order: "
+        f"{100 * coverage:.1f}%], band ±{100 * band:g}%, ✓ detected: p < 0.05 (Holm)"
+    )
 
 
 def print_ladders(rows: list[Row], to: Console) -> None:
@@ -225,7 +237,8 @@ def _noise(run: Run, rows: list[Row], to: Console) -> None:
     if unknown:
         to.print(
             Text(
-                f"  {', '.join(unknown)}: no placebo was measured, so this floor is unknown",
+                f"  {', '.join(unknown)}: no placebo was measured, so "
+                f"{'this floor is' if len(unknown) == 1 else 'these floors are'} unknown",
                 style="yellow",
             ),
             soft_wrap=True,
@@ -239,8 +252,8 @@ def _alone(rows: list[Row], to: Console) -> None:
     to.print()
     terminal.title(
         to,
-        "ladder against variants run alone",
-        f"{checked - len(differing)} of {checked} speedups agree within 15%",
+        "alone",
+        alone_told(checked, checked - len(differing)),
     )
     table = terminal.Table("<<>>")
     sweeps = {row.cell.kernel["name"]: row.cell.kernel for row in rows}
@@ -351,7 +364,8 @@ def print_run(
     if told := disturbance.line(run):
         terminal.paragraph(to, told, "dim" if disturbance.calm(run) else "yellow", 0)
     lost = sum(status != "ok" for status in run["launches"]["status"])
-    text = f"{len(run['launches']['status'])} launches in {duration(run['seconds'])}"
+    count = len(run["launches"]["status"])
+    text = f"{counted(count, 'launch', 'launches')} in {duration(run['seconds'])}"
     if lost:
-        text += f", {lost} of them failed"
+        text += f", {lost:,} of them failed"
     to.print(Text(f"{text}; record: {paths.shown(folder)}", style="dim"), soft_wrap=True)
