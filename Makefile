@@ -15,6 +15,8 @@ KERNEL ?=
 # Of `make mutate`: 1 only prints the bugs.
 LIST ?=
 RUNS ?=
+# Of `make compare`: what each side costs, BASE first.
+PRICE ?=
 # Of `make plot`: which picture, and the file it goes to (.svg, .png or .pdf).
 KIND ?=
 OUT ?= plot.svg
@@ -43,13 +45,14 @@ export ARG_FAIL_ON := $(value FAIL_ON)
 export ARG_PYTEST := $(value PYTEST)
 export ARG_KERNEL := $(value KERNEL)
 export ARG_RUNS := $(value RUNS)
+export ARG_PRICE := $(value PRICE)
 export ARG_KIND := $(value KIND)
 export ARG_OUT := $(value OUT)
 export ARG_KERNELS := $(value KERNELS)
 export ARG_SUBSET := $(value SUBSET)
 export ARG_RESULTS := $(value RESULTS)
 unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
-unexport KERNELS SUBSET RESULTS KIND OUT
+unexport KERNELS SUBSET RESULTS KIND OUT PRICE
 # tools/deps.sh reads them: auto, off or unset; 1 or unset.
 export DEPS SERVICES
 
@@ -91,7 +94,7 @@ UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: help bench check-bench test build deps list ab compare report plot cite lint format fuzz mutate check-all
+.PHONY: help bench check-bench test build deps list ab compare fleet report plot cite lint format fuzz mutate check-all
 .PHONY: clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
@@ -105,7 +108,9 @@ help:
 	@echo '                is NEW faster? Two revisions, or preset:, cxx:, flags:, simd:, env:, scratch:,'
 	@echo '                build: of this machine, launches in turn; a filtered kernel takes a minute'
 	@echo 'make compare    BASE=RUN [NEW="RUN RUN..."] [FORM=markdown|csv|json] [FAIL_ON=slower], by axis'
-	@echo '                and kernel; RUN is a folder, latest, latest~1'
+	@echo '                and kernel; RUN is a folder, latest, latest~1; PRICE=0.12,0.34: speed per price'
+	@echo 'make fleet      [RUNS="RUN RUN"] [FORM=markdown|csv|json]: many machines, the odd one out first;'
+	@echo '                RUN may be a folder of records (default: results/)'
 	@echo 'make report     one page, report.html; RUNS="RUN RUN" (default: the newest of each machine)'
 	@echo 'make plot       KIND=ladders [RUNS="RUN RUN"] [FILTER=REGEX] [OUT=plot.svg]: one kind of picture'
 	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only check them)'
@@ -186,8 +191,18 @@ compare:
 	@set -f; set -- "$$ARG_BASE" $$ARG_NEW; \
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
+	if [ -n "$$ARG_PRICE" ]; then set -- --price "$$ARG_PRICE" "$$@"; fi; \
 	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
 	$(call headroom,bench) compare "$$@"
+
+# What each machine costs is the command's: tools/headroom fleet --price.
+fleet:
+	@case "$$ARG_FORM" in ''|markdown|csv|json) ;; *) \
+	  echo "make fleet: FORM=$$ARG_FORM: markdown, csv or json" >&2; exit 2;; esac
+	@set -f; set -- $$ARG_RUNS; \
+	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
+	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
+	$(call headroom,bench) fleet "$$@"
 
 report:
 	@tools/deps.sh report

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "measure": "base machine record fixtures",
     "show": "base stats machine record",
     "compare": "base stats machine record show",
+    "fleet": "base stats compare",
     "scale": "base stats machine record",
     "export": "base stats machine record show",
     "plot": "base stats machine record show compare scale",
@@ -28,7 +29,7 @@ MAY_IMPORT = {
     "cite": "base stats record show compare export",
     "ab": "base stats machine record measure compare",
     "selfcheck": "base stats record measure show compare ab",
-    "cli": "base machine record fixtures measure show compare scale export plot report cite"
+    "cli": "base machine record fixtures measure show compare fleet scale export plot report cite"
     " selfcheck ab",
 }
 

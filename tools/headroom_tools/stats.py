@@ -118,6 +118,24 @@ def t_test(values: Sequence[float]) -> float | None:
     return float(2 * stdtr(found.freedom, -abs(found.mean / found.error)))
 
 
+# What makes Qn right on average for few normal values (Croux and Rousseeuw 1992).
+_QN_FEW = {2: 0.399, 3: 0.994, 4: 0.512, 5: 0.844, 6: 0.611, 7: 0.857, 8: 0.669, 9: 0.872}
+
+
+def qn_scale(values: Sequence[float]) -> float:
+    """A standard deviation that up to half of the values can't move far: Rousseeuw and Croux's Qn
+    (1993), about the lower quartile of the distances between all pairs; 0 for fewer than 2 values.
+    """
+    count = len(values)
+    if count < 2:
+        return 0.0
+    ordered = sorted(values)
+    apart = sorted(two - one for at, one in enumerate(ordered) for two in ordered[at + 1 :])
+    half = count // 2 + 1
+    few = count / (count + 1.4 if count % 2 else count + 3.8)
+    return 2.2219 * _QN_FEW.get(count, few) * apart[half * (half - 1) // 2 - 1]
+
+
 def holm(probabilities: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down adjustment over those that are not None, in the given order."""
     order = sorted((p, index) for index, p in enumerate(probabilities) if p is not None)
