@@ -30,7 +30,7 @@ class _Judged(NamedTuple):
     spread: Spread
 
 
-def _axes(table: Table, alike: bool, band: float) -> dict[str, _Judged]:
+def axes_of(table: Table, alike: bool, band: float) -> dict[str, _Judged]:
     found = {
         axis: judge.centered([judge.own_index(axis, table, at) for at in range(len(table.runs))])
         for axis in sorted(set(table.axes))
@@ -167,7 +167,7 @@ def fleet_of(
     """`fleet --json`. names: as `records.names_of`; prices: as `price.prices_of`."""
     table = table_of(sides, names)
     kinds = [row["name"] for row in differs.facts(sides)[0] if row["name"] in _KIND]
-    judged = _axes(table, not kinds, band)
+    judged = axes_of(table, not kinds, band)
     unlike, clocks = _unlike(sides), _clocks(sides)
     machines: list[Machine] = []
     for at, side in enumerate(sides):

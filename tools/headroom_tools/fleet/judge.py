@@ -2,8 +2,8 @@
 
 A machine is odd on an axis where its whole interval lies beyond the limits of the fleet. The
 interval is that of the between-run model (compare/between_runs), so that one machine's restless
-runs don't make it odd. The limits come from a robust spread of all machines, that up to half of
-them don't change, and are adjusted for the number of machines and axes.
+runs don't make it odd. The limits come from a robust spread of all machines, which a quarter
+of them can't make large, and are adjusted for the number of machines and axes.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ LEAST_MACHINES = 3  # of two neither can be the odd one
 # Machines that tell the same processor and RAM are expected to differ as the runs of one do; this
 # many degrees of freedom is that expectation worth. Of machines of several kinds nothing is known.
 ALIKE_FREEDOM = 4.0
-# Qn has 82% of the standard deviation's efficiency: of n machines, so many degrees of freedom.
-EFFICIENCY = 0.82
 
 
 class Own(NamedTuple):
@@ -75,12 +73,12 @@ def centered(found: list[Own | None]) -> list[Own | None]:
 def spread_of(found: list[Own], family: int, alike: bool, band: float) -> Spread:
     """family: how many indices are judged in all. alike: of machines of one kind."""
     known = [own for own in found if not math.isnan(own.error)]
-    deviation = stats.qn_scale([own.value for own in found])
+    deviation = stats.robust_scale([own.value for own in found])
     if len(known) < LEAST_MACHINES:
         return Spread(deviation, math.inf)
     expected = median(own.error for own in known)
-    freedom = EFFICIENCY * (len(known) - 1)
-    robust = stats.qn_scale([own.value for own in known])
+    freedom = stats.robust_freedom(len(known))
+    robust = stats.robust_scale([own.value for own in known])
     if alike:
         total = ALIKE_FREEDOM * expected**2 + freedom * robust**2
         freedom += ALIKE_FREEDOM

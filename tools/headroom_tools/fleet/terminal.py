@@ -11,8 +11,7 @@ from headroom_tools.fleet import words
 from headroom_tools.fleet.types import Fleet, Machine, MachineAxis
 
 LEGEND = (
-    "speed over the fleet's median, above 1 is faster; in a machine's runs as between runs of "
-    "identical code 95% intervals"
+    "speed over the fleet's median, above 1 is faster; 95% intervals, with the spread between runs"
 )
 _NAME = 40  # characters of a machine's name
 _MARGIN = 4
@@ -114,7 +113,7 @@ def _prices(fleet: Fleet, to: Console) -> None:
 def print_fleet(fleet: Fleet, to: Console) -> None:
     """Prints all of it."""
     odd = [one for one in fleet["machines"] if one["odd"]]
-    to.print(Text(words.verdict(fleet), style="bold red" if odd else "bold"), soft_wrap=True)
+    terminal.paragraph(to, words.verdict(fleet), "bold red" if odd else "bold", 0)
     to.print(Text(LEGEND, style="dim"), soft_wrap=True)
     for line in fleet["warnings"]:
         terminal.paragraph(to, f"! {line}", "yellow", 0)
