@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "scale": "base stats machine record",
     "export": "base stats machine record show",
     "plot": "base stats machine record show compare scale",
-    "report": "base stats record show compare plot",
+    "report": "base stats record show compare fleet plot",
     "cite": "base stats record show compare export",
     "ab": "base stats machine record measure compare",
     "selfcheck": "base stats record measure show compare ab",
