@@ -7,6 +7,7 @@ import io
 import json
 import math
 import random
+import re
 import resource
 import subprocess
 import time
@@ -80,7 +81,7 @@ def test_no_order_and_no_base(headroom):
     assert len({one.stdout for one in found}) == 1, [one.stderr for one in found]
     assert found[0].stdout == headroom("fleet", root).stdout
     first = found[0].stdout.splitlines()[0]
-    assert first.startswith("1 of 9 machines is odd: m04, 0.78"), first
+    assert first.startswith("1 of 9 machines is odd: m04 has 0.78"), first
     assert max(map(len, found[0].stdout.splitlines())) <= 100
 
 
@@ -91,11 +92,16 @@ def test_words_say_where_and_how_far(tmp_path):
 
     fleet = _fleet(_machines(tmp_path, 7, 1, 2, change))
     told = fleet["machines"][0]["told"]
-    assert told.startswith("0.780x [0.7") and "on simd, of the fleet's median speed" in told
+    assert told.startswith("0.780x [0.7") and "] the fleet's median speed on simd" in told
     assert "unlike most: clock settings governor powersave, boost" in told
     assert "of one run: measure it again" in told
-    assert "m02, 0.780x [" in words.lead(fleet) and "on simd" in words.lead(fleet)
-    assert "60 cells on 6 axes" in words.lead(fleet)
+    lead = words.lead(fleet)
+    assert lead.startswith("1 of 7 machines is odd: m02 has 0.780x [") and "on simd. The" in lead
+    assert "60 cells on 6 axes" in lead and lead.count("% on ") == 6
+    slow = _fleet(_machines(tmp_path / "all", 7, 3, 2, _slow()))["machines"][0]["told"]
+    assert slow.startswith("0.780x the fleet's median speed on all 6 axes") or re.match(
+        r"0\.7\d+x \([a-z-]+\) to 0\.7\d+x \([a-z-]+\) the fleet's median speed on all 6 axes", slow
+    ), slow
 
 
 def test_a_fleet_of_fast_and_slow_ones_calls_neither_odd(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headroom_tools.compare.tables import factor, interval
-from headroom_tools.fleet.types import Fleet, FleetAxis, Machine, MachineAxis
+from headroom_tools.fleet.types import Fleet, FleetAxis, Machine
 
 _MOST_AXES, _MOST_FACTS, _MOST_ODD = 3, 4, 3
 CLOCK = 0.03  # a core clock that is farther from the fleet's is told
@@ -14,33 +14,34 @@ def listed(parts: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else ""
 
 
-def _axis_told(axis: MachineAxis, with_interval: bool) -> str:
-    own = f" [{interval(axis)}]" if with_interval else ""
-    return f"{factor(axis['ratio'])}{own} on {axis['axis']}"
+_MEDIAN = "the fleet's median speed"
 
 
 def how_far(machine: Machine) -> str:
-    """`0.780x [0.77 .. 0.79] on simd`, the farthest first; nothing where it isn't odd."""
+    """`0.780x [0.77 .. 0.79] the fleet's median speed on simd`, the farthest axis first; nothing
+    where it isn't odd."""
     odd = [axis for axis in machine["axes"] if axis["odd"]]
     odd.sort(key=lambda axis: -(axis["beyond"] or 0.0))
     if not odd:
         return ""
     if len(odd) <= _MOST_AXES:
-        return listed([_axis_told(axis, True) for axis in odd])
+        told = [f"{factor(axis['ratio'])} [{interval(axis)}]" for axis in odd]
+        told[0] += f" {_MEDIAN}"
+        return listed([f"{text} on {axis['axis']}" for text, axis in zip(told, odd)])
     least, most = (f(odd, key=lambda axis: axis["ratio"]) for f in (min, max))
     every = "all" if len(odd) == len(machine["axes"]) else f"{len(odd)} of"
     where = f"on {every} {len(machine['axes'])} axes"
     low, high = (factor(axis["ratio"]) for axis in (least, most))
     if low == high:
-        return f"{low} {where}"
-    return f"from {low} ({least['axis']}) to {high} ({most['axis']}) {where}"
+        return f"{low} {_MEDIAN} {where}"
+    return f"{low} ({least['axis']}) to {high} ({most['axis']}) {_MEDIAN} {where}"
 
 
 def machine_told(machine: Machine) -> str:
     """Why a machine is odd, and what may have to do with it."""
     if not machine["odd"]:
         return ""
-    told = f"{how_far(machine)}, of the fleet's median speed"
+    told = how_far(machine)
     clock = machine["clock"]
     if clock is not None and abs(clock - 1) > CLOCK:
         told += f"; its probe saw {factor(clock)} of the fleet's median core clock"
@@ -76,9 +77,9 @@ def verdict(fleet: Fleet) -> str:
         return f"None of {count} machines is odd."
     verb = "is" if len(odd) == 1 else "are"
     shown = odd[:_MOST_ODD]
-    told = "; ".join(f"{machine['name']}, {how_far(machine)}" for machine in shown)
+    told = "; ".join(f"{machine['name']} has {how_far(machine)}" for machine in shown)
     more = f"; and {len(odd) - len(shown)} more" if len(odd) > len(shown) else ""
-    return f"{len(odd)} of {count} machines {verb} odd: {told}{more}, of the fleet's median speed."
+    return f"{len(odd)} of {count} machines {verb} odd: {told}{more}."
 
 
 def spreads(fleet: Fleet) -> str:
