@@ -85,6 +85,21 @@ def test_no_order_and_no_base(headroom):
     assert max(map(len, found[0].stdout.splitlines())) <= 100
 
 
+def test_the_most_unlike_come_first(tmp_path):
+    """Also among those that aren't odd, however sure their intervals are."""
+    apart = {1: 1.012, 3: 1 / 1.008, 4: SLOW}
+
+    def change(run, machine):
+        at = int(run["machine"][1:])
+        scaled(run, 1 / apart.get(at, 1), "simd")
+
+    for at in range(7):
+        machine_of(tmp_path, f"m{at:02d}", 60, 1 if at == 1 else 3, at, change=change)
+    fleet = _fleet(tmp_path)
+    assert list(_odd(fleet)) == ["m04"]
+    assert [one["name"] for one in fleet["machines"]][:3] == ["m04", "m01", "m03"]
+
+
 def test_words_say_where_and_how_far(tmp_path):
     def change(run, machine):
         scaled(run, 1 / SLOW, "simd")

@@ -151,10 +151,12 @@ def _notes(sides: list[Side], judged: dict[str, _Judged], left_out: int) -> list
     return lines
 
 
-def _oddity(machine: Machine) -> float:
-    """How far it lies out on its oddest axis."""
-    found = [axis["beyond"] for axis in machine["axes"] if axis["beyond"] is not None]
-    return max(found, default=-math.inf)
+def _oddity(machine: Machine, judged: dict[str, _Judged]) -> tuple[bool, float]:
+    """The odd ones first, then by how far they lie from the median on their oddest axis, the limit
+    being 1."""
+    limits = {axis: min(one.spread.limit, 1.0) for axis, one in judged.items()}
+    far = [abs(math.log(own["ratio"])) / limits[own["axis"]] for own in machine["axes"]]
+    return machine["odd"], max(far)
 
 
 def fleet_of(
@@ -192,7 +194,7 @@ def fleet_of(
         machine["told"] = words.machine_told(machine)
         machines.append(machine)
     price.add(machines)
-    machines.sort(key=_oddity, reverse=True)
+    machines.sort(key=lambda one: _oddity(one, judged), reverse=True)
     return {
         "machines": machines,
         "axes": [_fleet_axis(axis, table, one) for axis, one in judged.items()],
