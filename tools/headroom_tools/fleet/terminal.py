@@ -79,13 +79,14 @@ def _spreads(fleet: Fleet, to: Console) -> None:
 
 
 def _intervals(machine: Machine, to: Console) -> None:
-    """An odd machine in words, and each of its axes that is odd."""
+    """An odd machine in words; and each of its odd axes, where the words leave them out."""
     terminal.paragraph(to, f"{machine['name']}: {machine['told']}", "bold", 2)
-    table = terminal.Table("<>>", indent=4)
-    for axis in machine["axes"]:
-        if axis["odd"]:
+    odd = [axis for axis in machine["axes"] if axis["odd"]]
+    if len(odd) > words.MOST_AXES:
+        table = terminal.Table("<>>", indent=4)
+        for axis in odd:
             table.row(axis["axis"], _cell(axis), (interval(axis), "dim"))
-    table.print(to)
+        table.print(to)
 
 
 def _prices(fleet: Fleet, to: Console) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headroom_tools.compare.tables import factor, interval
 from headroom_tools.fleet.types import Fleet, FleetAxis, Machine
 
-_MOST_AXES, _MOST_FACTS, _MOST_ODD = 3, 4, 3
+MOST_AXES, _MOST_FACTS, _MOST_ODD = 3, 4, 3
 CLOCK = 0.03  # a core clock that is farther from the fleet's is told
 
 
@@ -24,7 +24,7 @@ def how_far(machine: Machine) -> str:
     odd.sort(key=lambda axis: -(axis["beyond"] or 0.0))
     if not odd:
         return ""
-    if len(odd) <= _MOST_AXES:
+    if len(odd) <= MOST_AXES:
         told = [f"{factor(axis['ratio'])} [{interval(axis)}]" for axis in odd]
         told[0] += f" {_MEDIAN}"
         return listed([f"{text} on {axis['axis']}" for text, axis in zip(told, odd)])
@@ -45,7 +45,7 @@ def machine_told(machine: Machine) -> str:
     clock = machine["clock"]
     if clock is not None and abs(clock - 1) > CLOCK:
         told += f"; its probe saw {factor(clock)} of the fleet's median core clock"
-    facts = [f"{fact['name']} {fact['own']} ({fact['fleet']})" for fact in machine["unlike"]]
+    facts = [f"{one['name']} {one['own']} instead of {one['fleet']}" for one in machine["unlike"]]
     if facts:
         more = len(facts) - _MOST_FACTS
         told += f"; unlike most: {'; '.join(facts[:_MOST_FACTS])}"
