@@ -16,6 +16,8 @@ KERNEL ?=
 # Of `make mutate`: 1 only prints the bugs.
 LIST ?=
 RUNS ?=
+# Of `make compare`: what each side costs, BASE first.
+PRICE ?=
 # Of `make plot`: which picture, and the file it goes to (.svg, .png or .pdf).
 KIND ?=
 OUT ?= plot.svg
@@ -46,13 +48,14 @@ export ARG_ALLOW_MISSING := $(value ALLOW_MISSING)
 export ARG_PYTEST := $(value PYTEST)
 export ARG_KERNEL := $(value KERNEL)
 export ARG_RUNS := $(value RUNS)
+export ARG_PRICE := $(value PRICE)
 export ARG_KIND := $(value KIND)
 export ARG_OUT := $(value OUT)
 export ARG_KERNELS := $(value KERNELS)
 export ARG_SUBSET := $(value SUBSET)
 export ARG_RESULTS := $(value RESULTS)
 unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
-unexport KERNELS SUBSET RESULTS KIND OUT ALLOW_MISSING
+unexport KERNELS SUBSET RESULTS KIND OUT ALLOW_MISSING PRICE
 # tools/deps.sh reads them: auto, off or unset; 1 or unset.
 export DEPS SERVICES
 
@@ -94,7 +97,7 @@ UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: help bench check-bench test build deps list ab check-ab compare report plot cite lint format fuzz mutate check-all
+.PHONY: help bench check-bench test build deps list ab check-ab compare fleet report plot cite lint format fuzz mutate check-all
 .PHONY: clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
@@ -109,8 +112,10 @@ help:
 	@echo '                scratch:, build: of this machine, launches in turn; a filtered kernel takes a'
 	@echo '                minute (PAIRS=N launches of each); LABEL=NAME also puts it into results/'
 	@echo 'make compare    BASE=RUN [NEW="RUN RUN..."] [FORM=markdown|csv|json] [FAIL_ON=slower], by axis'
-	@echo '                and kernel; RUN is a folder, latest, latest~1 (ALLOW_MISSING=1, as in ab: what'
-	@echo '                NEW lacks does not count for FAIL_ON)'
+	@echo '                and kernel; RUN is a folder, latest, latest~1; PRICE=0.12,0.34: speed per price'
+	@echo '                (ALLOW_MISSING=1, as in ab: what NEW lacks does not count for FAIL_ON)'
+	@echo 'make fleet      [RUNS="RUN RUN"] [FORM=markdown|csv|json]: many machines, the odd one out first;'
+	@echo '                RUN may be a folder of records (default: results/)'
 	@echo 'make report     one page, report.html; RUNS="RUN RUN" (default: the newest of each machine)'
 	@echo 'make plot       KIND=ladders [RUNS="RUN RUN"] [FILTER=REGEX] [OUT=plot.svg]: one kind of picture'
 	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only check them)'
@@ -203,8 +208,18 @@ compare:
 	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
 	if [ -n "$$ARG_FAIL_ON" ]; then set -- --fail-on "$$ARG_FAIL_ON" "$$@"; fi; \
 	if [ -n "$$ARG_ALLOW_MISSING" ]; then set -- --allow-missing "$$@"; fi; \
+	if [ -n "$$ARG_PRICE" ]; then set -- --price "$$ARG_PRICE" "$$@"; fi; \
 	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
 	$(call headroom,bench) compare "$$@"
+
+# What each machine costs is the command's: tools/headroom fleet --price.
+fleet:
+	@case "$$ARG_FORM" in ''|markdown|csv|json) ;; *) \
+	  echo "make fleet: FORM=$$ARG_FORM: markdown, csv or json" >&2; exit 2;; esac
+	@set -f; set -- $$ARG_RUNS; \
+	if [ -n "$$ARG_FORM" ]; then set -- "--$$ARG_FORM" "$$@"; fi; \
+	if [ -n "$$ARG_RESULTS" ]; then set -- --results "$$ARG_RESULTS" "$$@"; fi; \
+	$(call headroom,bench) fleet "$$@"
 
 report:
 	@tools/deps.sh report

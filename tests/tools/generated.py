@@ -10,6 +10,8 @@ from pathlib import Path
 
 from conftest import BASE2, golden_run
 
+from headroom_tools.record.cells import cells_of
+
 AXES = ("scalar", "simd", "cores", "cache", "memory-bandwidth", "memory-latency", "coherence",
         "storage-random", "storage-sync", "syscall", "network")  # fmt: skip
 ROLES = ("baseline", "optimized", "optimized", "peer", "optimized")
@@ -99,6 +101,30 @@ def large(rows: int, seed: int = 0, speed: float = 1.0, name: str | None = None)
         run["machine"] = machine["slug"] = name
         machine["cpu"]["model_name"] = f"CPU of {name}"
     return [run, machine]
+
+
+def scaled(run: dict, factor: float, axis: str | None = None) -> None:
+    """Every time of a record, or of an axis's kernels, `factor` times as long."""
+    for cell in cells_of(run):
+        if axis in (None, cell.kernel["axis"]):
+            for values in (cell.median, cell.p10, cell.min):
+                values[:] = [None if value is None else value * factor for value in values]
+
+
+def machine_of(root: Path, name: str, rows: int = 60, runs: int = 1, seed: int = 0,
+               label: str = "base", change=None) -> list[Path]:  # fmt: skip
+    """A machine's folder with so many runs, all of one processor. change(run, machine): of each."""
+    folders = []
+    for at in range(runs):
+        run, machine = large(rows, 1000 * seed + at, name=name)
+        machine["cpu"]["model_name"] = "One CPU"
+        run["label"] = label
+        run["name"] = f"202601{at + 1:02d}T{seed:06d}Z-0123abcd-{label}"
+        run["started"] = f"2026-01-{at + 1:02d}T00:00:00Z"
+        if change:
+            change(run, machine)
+        folders.append(written(root / name / run["name"], run, machine))
+    return folders
 
 
 def sweep(threads: list[int], time_of, noise: float = 0.005, seed: int = 1, launches: int = 10,

@@ -491,6 +491,45 @@ def test_fail_on_slower(headroom):
     assert "6 of 20 rows are slower, the worst is simd/sum/" in bad.stderr
 
 
+def test_speed_per_price(headroom):
+    pair = (golden_run(BASE), golden_run(NEW))
+    plain = json.loads(headroom("compare", *pair, "--json").stdout)
+    tree = json.loads(headroom("compare", *pair, "--json", "--price", "0.10,0.25").stdout)
+    paid = tree.pop("price")
+    assert plain == tree and (paid["base"], paid["new"]) == (0.1, 0.25)
+    assert [axis["axis"] for axis in paid["axes"]] == [axis["axis"] for axis in tree["axes"]]
+    for own, axis in zip(paid["axes"], tree["axes"]):
+        for name in ("ratio", "lo", "hi"):
+            assert own[name] == pytest.approx(0.4 * axis[name], rel=1e-3), axis
+    table = csv.DictReader(io.StringIO(
+        headroom("compare", *pair, "--csv", "--price", "1,2").stdout))  # fmt: skip
+    assert all(float(r["per_price"]) == pytest.approx(float(r["ratio"]) / 2, rel=1e-3)
+               for r in table)  # fmt: skip
+    simd = next(axis for axis in tree["axes"] if axis["axis"] == "simd")
+    for form in ((), ("--markdown",)):
+        out = headroom("compare", *pair, "--price", "0.10,0.25", *form).stdout
+        assert "speed per price" in out.lower() and f"{0.4 * simd['ratio']:.3f}x" in out
+    three = headroom("compare", *pair, pair[1], "--price", "1,2,4", "--json").stdout
+    many = json.loads(three)["comparisons"]
+    assert [one["price"]["new"] for one in many] == [2, 4]
+
+
+@pytest.mark.parametrize("price, said", (
+    ("1", "1 price for 2 sides, which are test-2c-8g · base, test-2c-8g · new"),
+    ("1,2,3", "3 prices for 2 sides"),
+    ("0,1", "--price 0: a price is a number above 0"),
+    ("1,-2", "--price -2: a price is"),
+    ("1,", "a number above 0"),
+    ("nan,1", "a number above 0"),
+    ("inf,1", "a number above 0"),
+    ("1,x", "--price x: a price is a number above 0, like 0.12"),
+))  # fmt: skip
+def test_a_wrong_price_is_one_line(headroom, price, said):
+    done = headroom("compare", golden_run(BASE), golden_run(NEW), f"--price={price}")
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
 def test_letters():
     assert [tables.letters(at) for at in (0, 25, 26, 51, 52)] == ["A", "Z", "AA", "AZ", "BA"]
 

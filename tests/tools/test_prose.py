@@ -583,7 +583,8 @@ def test_disturbed_launches_are_counted(seed: int) -> None:
     core = None
     if draw.random() < 0.6:
         core = OverRun(1.0, draw.random() / 5, draw.choice((0, 1, 3)), draw.random() / 3,
-                       draw.choice((0, 1, 70)))  # fmt: skip
+                       draw.choice((0, 1, 70)), draw.choice((0, 1, 90)),
+                       draw.choice((0.0, 0.3, 12.0)))  # fmt: skip
     text = disturbance.line_told(disturbance.totals(run), core)
     repeated = sum(own > 1 for own in attempts)
     if not run["launches"]:
@@ -615,8 +616,11 @@ def test_disturbed_launches_are_counted(seed: int) -> None:
     if core and text:
         spread = re.search(r"sentinel within ([\d.]+)% over the run", text)
         assert spread and 0 <= percent(spread[1]) - core.spread <= 0.0101, text
-        rounds = re.search(r"(\d+) rounds? beside a slow reading", text)
-        assert (int(rounds[1]) if rounds else 0) == core.rounds
+        for count, what in ((core.rounds, "left out"), (core.again, "run again")):
+            own = re.search(rf"(\d+) rounds? beside a slow reading (?:was|were) {what}", text)
+            assert (int(own[1]) if own else 0) == count, text
+        waited = re.search(r"launches waited (\d+) s in all for a quiet core", text)
+        assert (int(waited[1]) if waited else 0) == (round(core.waited) if core.waited >= 1 else 0)
         slowed = re.search(
             r"around (\d+) launch(?:es)? the machine itself was up to ([\d.]+)%", text
         )

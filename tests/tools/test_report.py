@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import pytest
 from conftest import BASE, CHECKOUT, GOLDEN, NEW, golden_run
-from generated import golden_pair, large, sweep, written
+from generated import golden_pair, large, machine_of, scaled, sweep, written
 
 from headroom_tools.cli import main as cli
 from headroom_tools.plot import spec, svg
@@ -186,6 +186,42 @@ def test_several_large_runs_leave_out_detail(headroom):
     assert "leaves out" in text
 
 
+def test_forty_machines_are_a_fleet(headroom, record_property):
+    """The lead is about all of them, and the page is small whichever of them is named first."""
+    for at in range(40):
+        slow = at == 17
+        change = (lambda run, machine: scaled(run, 1 / 0.78)) if slow else None
+        machine_of(headroom.root / "r", f"m{at:02d}", 1000 if at < 2 or slow else 90, 1, at,
+                   change=change)  # fmt: skip
+    runs = sorted(path.parent for path in (headroom.root / "r").glob("*/*/run.json"))
+    began = time.perf_counter()
+    target = _run(headroom, *runs)
+    record_property("seconds", time.perf_counter() - began)
+    record_property("bytes", target.stat().st_size)
+    text = target.read_text()
+    _checked(text)
+    assert target.stat().st_size < 4_000_000 and "<h1>Headroom: a fleet of 40 machines" in text
+    (lead,) = re.findall(r'<p class="lead">(.*?)</p>', text)
+    assert lead.startswith("1 of 40 machines is odd: m17 has 0.7") and "first" not in lead
+    for axis in ("scalar", "simd", "cache", "memory-latency"):
+        assert f"% on {axis}" in lead
+    (fleet,) = re.findall(r'<section id="fleet">(.*?)</section>', text, re.S)
+    names = re.findall(r'<th scope="row"[^>]*>(m\d\d)</th>', fleet)
+    assert names[0] == "m17" and sorted(names) == [f"m{at:02d}" for at in range(40)]
+    assert fleet.count('class="n slower"') >= 5 and "about 2 of 40: the most typical, m" in text
+    assert " and the odd m17." in text
+    other = _run(headroom, *runs[::-1]).read_text()
+    assert re.findall(r'<p class="lead">(.*?)</p>', other) == [lead]
+
+
+def test_four_machines_are_none(headroom):
+    for at in range(4):
+        machine_of(headroom.root / "r", f"m{at}", 20, 1, at)
+    runs = sorted(path.parent for path in (headroom.root / "r").glob("*/*/run.json"))
+    text = _run(headroom, *runs).read_text()
+    assert 'id="fleet"' not in text and "<h1>Headroom: m0 and 3 more machines" in text
+
+
 def _hostile(root):
     run, machine = golden_pair()
     for field in ("model_name", "vendor", "microarchitecture"):
@@ -267,6 +303,10 @@ def _with(target, script):
 
 @browser
 def test_it_loads_without_errors(headroom):
+    fleet = [machine_of(headroom.root / "f", f"m{at}", 30, 1, at)[0] for at in range(5)]
+    assert 'id="fleet"' in _run(headroom, *fleet).read_text()
+    dom, console = _dom(headroom.root, _run(headroom, *fleet))
+    assert not console, console
     for runs in ((golden_run(BASE), golden_run(NEW)), (_hostile(headroom.root),)):
         dom, console = _dom(headroom.root, _run(headroom, *runs))
         assert not console, console
@@ -334,8 +374,9 @@ def test_filter_and_sort_work(headroom):
 
 
 @browser
+@pytest.mark.parametrize("fleet", (False, True))
 @pytest.mark.parametrize("width", (320, 400, 1600))
-def test_nothing_overflows(headroom, width):
+def test_nothing_overflows(headroom, width, fleet):
     """In a frame of that width: a browser's own window can't be as narrow as a telephone."""
     probe = """
     document.querySelectorAll("details").forEach((part) => { part.open = true; });
@@ -350,6 +391,8 @@ def test_nothing_overflows(headroom, width):
     kept = [path.parent for path in (headroom.root / "results").glob("*/*-base/run.json")]
     runs = [golden_run(BASE), golden_run(NEW), _hostile(headroom.root), _sweep(headroom.root)]
     runs += kept
+    if fleet:
+        runs = [machine_of(headroom.root / "f", f"machine-{at}", 60, 1, at)[0] for at in range(12)]
     copy = _with(_run(headroom, *runs), probe)
     frame = headroom.root / "frame.html"
     frame.write_text(

@@ -21,14 +21,15 @@ MAY_IMPORT = {
     "measure": "base machine record fixtures",
     "show": "base stats machine record",
     "compare": "base stats machine record show",
+    "fleet": "base stats compare",
     "scale": "base stats machine record",
     "export": "base stats machine record show",
     "plot": "base stats machine record show compare scale",
-    "report": "base stats record show compare plot",
+    "report": "base stats record show compare fleet plot",
     "ab": "base stats machine record measure compare",
     "cite": "base stats record show compare export ab",
     "selfcheck": "base stats record measure show compare ab",
-    "cli": "base machine record fixtures measure show compare scale export plot report cite"
+    "cli": "base machine record fixtures measure show compare fleet scale export plot report cite"
     " selfcheck ab",
 }
 

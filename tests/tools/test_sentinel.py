@@ -394,7 +394,7 @@ def test_rounds_run_again_are_recorded_and_told(headroom):
     again, waited = run["launches"]["rounds_again"], run["launches"]["quiet_wait"]
     assert again == [2 if one else None for one in of_sum] and sum(of_sum) == 6
     assert waited == [0.25 if one else None for one in of_sum]
-    assert "12 rounds beside a slow reading were run again, after waiting 2 s" in _words(result)
+    assert "12 rounds beside a slow reading were run again; launches waited 2 s" in _words(result)
     assert json.loads(headroom("show", "--json").stdout)["sentinel"]["again"] == 12
 
 

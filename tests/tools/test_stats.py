@@ -137,6 +137,26 @@ def test_intervals_cover_what_they_state(count):
     assert 0.94 < student / trials < 0.985
 
 
+@pytest.mark.parametrize("count", (3, 4, 5, 8, 12, 23, 40))
+def test_the_robust_scale_is_a_standard_deviation(count):
+    draw = numpy.random.default_rng(count)
+    found = [stats.robust_scale((3 * draw.standard_normal(count)).tolist()) for _ in range(4000)]
+    assert numpy.mean(found) == pytest.approx(3, rel=0.12 if count < 8 else 0.06)
+    squares = numpy.square(found)
+    freedom = 2 * numpy.mean(squares) ** 2 / numpy.var(squares)
+    assert stats.robust_freedom(count) == pytest.approx(freedom, rel=0.25)
+    assert stats.robust_scale([]) == stats.robust_scale([1.0]) == 0
+
+
+@pytest.mark.parametrize("count", (4, 5, 8, 23, 40))
+def test_a_quarter_of_the_values_makes_no_spread_and_a_third_does(count):
+    few = max(1, count // 4)
+    near = [0.01 * (-1) ** at for at in range(count)]
+    assert stats.robust_scale([*near[few:], *[5.0] * few]) < 0.2
+    half = count // 2
+    assert count < 8 or stats.robust_scale([*near[half:], *[5.0] * half]) > 2
+
+
 def test_holm_keeps_the_family_error():
     draw, trials, false = random.Random(3), 300, 0
     for _ in range(trials):

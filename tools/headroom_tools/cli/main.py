@@ -159,6 +159,34 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--allow-missing", action="store_true", help="what NEW lacks doesn't count for --fail-on"
     )
+    add.add_argument(
+        "--price",
+        metavar="P,P...",
+        help="what each side costs, BASE first, per hour or whatever: adds speed per price by axis",
+    )
+
+    add = commands.add_parser(
+        "fleet",
+        parents=[records, band],
+        help="many machines as one table: which is the odd one out",
+        description="RUN may also be a folder of records: results/, or a machine's. Of a folder "
+        "each machine counts once, with its newest run and what pools with it. Each machine's "
+        "axes are held against the fleet's median; there is no base. Default: results/.",
+    )
+    add.add_argument("run", metavar="RUN", nargs="*")
+    form = add.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document")
+    form.add_argument("--markdown", action="store_true", help="tables for a pull request")
+    form.add_argument("--csv", action="store_true", help="one line per machine and axis")
+    add.add_argument("--label", type=_label, help="of folders of records: only these runs")
+    add.add_argument(
+        "--price",
+        metavar="MACHINE=P",
+        action="append",
+        default=[],
+        help="what a machine costs; MACHINE may have *, and several are separated by commas: adds "
+        "speed per price by axis",
+    )
 
     add = commands.add_parser(
         "ab",
@@ -331,6 +359,7 @@ _COMMANDS = {
     "ab": measuring.ab,
     "show": reading.show,
     "compare": reading.compare,
+    "fleet": reading.fleet,
     "selfcheck": measuring.selfcheck,
     "scale": reading.scale,
     "export": writing.export,

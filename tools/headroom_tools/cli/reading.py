@@ -83,7 +83,7 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    from headroom_tools.compare import absent, forms
+    from headroom_tools.compare import absent, forms, price
     from headroom_tools.compare.comparison import compared, failing
     from headroom_tools.compare.sides import read_sides
 
@@ -91,17 +91,18 @@ def compare(arguments: argparse.Namespace) -> int:
         raise HeadroomError("--allow-missing goes with --fail-on")
     folders = [paths.find_run(name) for name in (arguments.base, *arguments.new)]
     base, *news = read_sides(folders, not arguments.no_pool)
+    prices = price.prices_of(arguments.price, [base, *news]) if arguments.price else None
     trees = [compared(base, new, arguments.band) for new in news]
     if arguments.json:
-        terminal.print_json(forms.as_json(base, news, trees), indent=None)
+        terminal.print_json(forms.as_json(base, news, trees, prices), indent=None)
     elif arguments.csv:
-        sys.stdout.write(forms.as_csv(base, news, trees))
+        sys.stdout.write(forms.as_csv(base, news, trees, prices))
     elif arguments.markdown:
-        print(forms.as_markdown(base, news, trees, arguments.all))
+        print(forms.as_markdown(base, news, trees, arguments.all, prices))
     else:
         from headroom_tools.compare.terminal import print_all
 
-        print_all(base, news, trees, arguments.all, terminal.console())
+        print_all(base, news, trees, arguments.all, terminal.console(), prices)
     if arguments.fail_on:
         sys.stdout.flush()
         found = failing(trees, arguments.fail_on)
@@ -123,6 +124,27 @@ def compare(arguments: argparse.Namespace) -> int:
             )
         if told:
             raise HeadroomError("; ".join(told), 1)
+    return 0
+
+
+def fleet(arguments: argparse.Namespace) -> int:
+    from headroom_tools.fleet import forms, price, records
+    from headroom_tools.fleet.fleet import fleet_of
+
+    found = records.chosen(arguments.run or [str(paths.results())], arguments.label)
+    names = records.names_of(found.sides)
+    prices = price.prices_of(arguments.price, found.sides, names)
+    made = fleet_of(found.sides, names, arguments.band, prices, found.left_out)
+    if arguments.json:
+        terminal.print_json(made, indent=None)
+    elif arguments.csv:
+        sys.stdout.write(forms.as_csv(made))
+    elif arguments.markdown:
+        print(forms.as_markdown(made))
+    else:
+        from headroom_tools.fleet.terminal import print_fleet
+
+        print_fleet(made, terminal.console())
     return 0
 
 

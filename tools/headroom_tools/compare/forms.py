@@ -5,40 +5,52 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import Mapping
+from typing import Mapping, cast
 
 from headroom_tools.base.text import csv_text, params_text, safe, three_digits
 from headroom_tools.compare import absent, clock, prose, tables
+from headroom_tools.compare.price import Prices, per_price, priced
 from headroom_tools.compare.differs import moved_of
 from headroom_tools.compare.rows import CELL
 from headroom_tools.compare.sides import Side, label_of, pooling_of
-from headroom_tools.compare.types import Comparison
+from headroom_tools.compare.types import Comparison, Index
 
 CSV_COLUMNS = ("base", "new", *CELL, "axis", "role", "measure", "unit", "base_value", "new_value",
                "base_ns_per_item", "new_ns_per_item", "ratio", "lo", "hi", "verdict", "adjusted",
                "runs_for_5_percent", "base_over_standard", "new_over_standard")  # fmt: skip
+PRICE_COLUMNS = ("per_price", "per_price_lo", "per_price_hi")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#!|~])")
 
 
 def as_json(
-    base: Side, news: list[Side], trees: list[Comparison]
+    base: Side, news: list[Side], trees: list[Comparison], prices: Prices | None = None
 ) -> Comparison | dict[str, object]:
-    """`compare --json`: one comparison as it is, several under "comparisons"."""
-    if len(trees) == 1:
+    """`compare --json`: one comparison as it is, several under "comparisons"; "price" in each where
+    prices are given."""
+    paid: list[dict[str, object]] = [{} for _ in trees]
+    if prices:
+        paid = [{"price": own} for own in priced(prices, trees)]
+    if len(trees) == 1 and not prices:
         return trees[0]
     named: list[dict[str, object]] = []
-    for new, tree in zip(news, trees):
+    for new, tree, price in zip(news, trees, paid):
         fields: Mapping[str, object] = tree
-        named.append({"new": new.name, **fields})
+        named.append({"new": new.name, **fields, **price})
+    if len(trees) == 1:
+        del named[0]["new"]
+        return named[0]
     return {"base": base.name, "comparisons": named}
 
 
-def as_csv(base: Side, news: list[Side], trees: list[Comparison]) -> str:
-    """A line for each cell and NEW, with CSV_COLUMNS; five significant digits."""
+def as_csv(
+    base: Side, news: list[Side], trees: list[Comparison], prices: Prices | None = None
+) -> str:
+    """A line for each cell and NEW, with CSV_COLUMNS; five significant digits. With prices also
+    PRICE_COLUMNS."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for new, tree in zip(news, trees):
+    writer.writerow((*CSV_COLUMNS, *(PRICE_COLUMNS if prices else ())))
+    for at, (new, tree) in enumerate(zip(news, trees)):
         names = (csv_text(base.name), csv_text(new.name))
         for row in tree["rows"]:
             fields: Mapping[str, object] = row
@@ -46,6 +58,9 @@ def as_csv(base: Side, news: list[Side], trees: list[Comparison]) -> str:
                 params_text(row["params"]) if name == "params" else fields[name]
                 for name in CSV_COLUMNS[2:]
             ]
+            if prices:
+                own = {"ratio": row["ratio"], "lo": row["lo"], "hi": row["hi"]}
+                values += per_price(cast(Index, own), prices.share(at)).values()
             told = [f"{v:.5g}" if isinstance(v, float) else "" if v is None else v for v in values]
             writer.writerow([*names, *told])
     return out.getvalue()
@@ -69,7 +84,13 @@ def _bold_if(moved: bool, text: str) -> str:
     return f"**{text}**" if moved else text
 
 
-def as_markdown(base: Side, news: list[Side], trees: list[Comparison], everything: bool) -> str:
+def as_markdown(
+    base: Side,
+    news: list[Side],
+    trees: list[Comparison],
+    everything: bool,
+    prices: Prices | None = None,
+) -> str:
     """Tables for a pull request or a report: what differs, axes, kernels."""
     sides = [base, *news]
     names = ["base"] + (
@@ -108,6 +129,7 @@ def as_markdown(base: Side, news: list[Side], trees: list[Comparison], everythin
     lines += _absent(trees, names[1:])
     lines += ["## Axes", "", *(axes_table(trees[0]) if len(news) == 1 else _axes(trees, names))]
     lines += _sweeps(trees, names[1:], everything)
+    lines += _prices(trees, names[1:], prices) if prices else []
     lines += ["## Kernels", ""]
     lines += kernel_tables(base, trees, names[1:], everything)
     return "\n".join(lines)
@@ -169,6 +191,19 @@ def _axes(trees: list[Comparison], names: list[str]) -> list[str]:
             cells.append(_bold_if(moved_of(entry), tables.factor(entry["ratio"])) if entry else "-")
         table.append([axis, *cells])
     return markdown_table("<" + ">" * len(trees), table)
+
+
+def _prices(trees: list[Comparison], names: list[str], prices: Prices) -> list[str]:
+    """Speed per price by axis, a column for each NEW."""
+    found = priced(prices, trees)
+    own = [{axis["axis"]: axis for axis in one["axes"]} for one in found]
+    costs = [f"{name} at {one['new']:g}" for name, one in zip(names, found)]
+    table = [[f"base at {prices.base:g}", *costs]]
+    for axis in sorted({name for axes in own for name in axes}):
+        cells = [axes.get(axis) for axes in own]
+        told = [f"{tables.factor(i['ratio'])} [{tables.interval(i)}]" if i else "-" for i in cells]
+        table.append([axis, *told])
+    return ["## Speed per price", "", *markdown_table("<" + ">" * len(found), table)]
 
 
 def kernel_tables(

@@ -8,6 +8,7 @@ from rich.text import Text
 from headroom_tools.base import terminal
 from headroom_tools.base.text import safe, shortened, three_digits
 from headroom_tools.compare import absent, clock, prose, tables
+from headroom_tools.compare.price import Prices, priced
 from headroom_tools.compare.sides import Side, label_of, pooling_of
 from headroom_tools.compare.types import Axis, CellKey, Comparison, Row
 from headroom_tools.show.rows import MOVED
@@ -271,8 +272,28 @@ def _kernels_matrix(
     table.print(to)
 
 
+def _prices(trees: list[Comparison], prices: Prices, to: Console) -> None:
+    """Speed and speed per price by axis, a table for each NEW."""
+    for at, (tree, paid) in enumerate(zip(trees, priced(prices, trees))):
+        to.print()
+        name = f" of {tables.letters(at)}" if len(trees) > 1 else ""
+        note = f"NEW at {paid['new']:g}, BASE at {paid['base']:g}; above 1 is more for less"
+        terminal.title(to, f"speed per price{name}", note)
+        table = terminal.Table("<>>>")
+        table.row("", *((head, "dim") for head in ("speed", "speed per price", "interval")))
+        for axis, own in zip(tree["axes"], paid["axes"]):
+            speed, bold = tables.factor(axis["ratio"]), (tables.factor(own["ratio"]), "bold")
+            table.row(axis["axis"], speed, bold, tables.interval(own))
+        table.print(to)
+
+
 def print_all(
-    base: Side, news: list[Side], trees: list[Comparison], everything: bool, to: Console
+    base: Side,
+    news: list[Side],
+    trees: list[Comparison],
+    everything: bool,
+    to: Console,
+    prices: Prices | None = None,
 ) -> None:
     """Prints the comparison of BASE with each of `news`, whose trees are `compared`'s."""
     _heading(base, news, to)
@@ -283,6 +304,8 @@ def print_all(
     if len(news) == 1:
         _axis_pair(trees[0], to)
         _sweeps(trees, everything, to)
+        if prices:
+            _prices(trees, prices, to)
         _kernels_pair(base, trees[0], everything, to)
     else:
         wide = max(1, (to.width - NAME_WIDTH - 14) // 11)
@@ -293,6 +316,8 @@ def print_all(
         for block in blocks:
             _axis_matrix(trees, block, to)
         _sweeps(trees, everything, to)
+        if prices:
+            _prices(trees, prices, to)
         to.print()
         terminal.title(to, "kernels", "▲ faster ▼ slower = equivalent ? unresolved")
         views = tables.ladder_views(base, trees, everything)

@@ -89,6 +89,20 @@ class Axis(AxisIndex):
     contaminated: bool
 
 
+class AxisPrice(Index):
+    """NEW's speed per price on an axis, over BASE's."""
+
+    axis: str
+
+
+class Priced(TypedDict):
+    """What both sides cost, and what NEW's speed is worth by axis."""
+
+    base: float
+    new: float
+    axes: list[AxisPrice]
+
+
 class Difference(TypedDict):
     """A field that differs between two sides."""
 

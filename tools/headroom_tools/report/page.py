@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.compare import clock, tables
 from headroom_tools.compare.comparison import compared
-from headroom_tools.compare.sides import label_of, read_sides
+from headroom_tools.compare.pooling import Measured
+from headroom_tools.compare.sides import Side, label_of, read_sides
 from headroom_tools.compare.types import Comparison
 from headroom_tools.plot import make, of_machine, svg
-from headroom_tools.plot.view import view_of
+from headroom_tools.plot.view import View, view_of
+from headroom_tools.report import fleet as fleets
 from headroom_tools.report.kernels import Markup, Pictures
 from headroom_tools.report.runs import figures_of, machines_of, name_of, provenance_of
 from headroom_tools.report.sentences import summary
@@ -53,12 +55,12 @@ class Section(NamedTuple):
 
 
 def _comparison(
-    folders: list[Path], markup: Markup
+    sides: list[Side], markup: Markup
 ) -> tuple[Section | None, list[Comparison]]:
     """(the section, trees); None for a single run."""
-    if len(folders) < 2:
+    if len(sides) < 2:
         return None, []
-    base, *news = read_sides(folders)
+    base, *news = sides
     parts: list[Part] = []
     trees: list[Comparison] = []
     lines: list[str] = []
@@ -108,15 +110,25 @@ def _jinja() -> tuple[Any, Markup]:
 def page(folders: list[Path]) -> str:
     """The report of these runs, the first being the base: at most LIMIT bytes of HTML."""
     template, markup = _jinja()
-    views = [view_of(folder) for folder in folders]
-    comparison, trees = _comparison(folders, markup)
+    fleet = fleets.part_of(folders) if fleets.is_fleet(folders) else None
+    if fleet:
+        sides, views = fleet.shown, [View(side.run, side.machine) for side in fleet.shown]
+    else:
+        views = [view_of(folder) for folder in folders]
+        sides = read_sides(folders) if len(folders) > 1 else []
+    comparison, trees = _comparison(sides, markup)
     style, script = ((_HERE / name).read_text("utf-8") for name in ("style.css", "script.js"))
     title = f"Headroom: {views[0].run['machine']}"
     machines = len({view.run["machine"] for view in views})
-    if machines > 1:
+    if fleet:
+        title = f"Headroom: a fleet of {len(fleet.sides)} machines"
+    elif machines > 1:
         title += f" and {machines - 1} more machine" + ("s" if machines > 2 else "")
     elif len(views) > 1:
         title += f", {len(views)} runs"
+    measured: list[Measured] = [*fleet.sides] if fleet else [*views]
+    lacking = len(comparison.lines) if comparison else 0
+    lead = fleet.lead if fleet else summary(views, trees, lacking)
     for level in range(len(DETAIL)):
         pictures = Pictures(views, level)
         mountain = [
@@ -126,15 +138,17 @@ def page(folders: list[Path]) -> str:
         ]  # fmt: skip
         roofs = [markup(pictures.chart(c)) for view in views for c in of_machine.roofline(view)]
         columns, rows = pictures.rows()
-        sections = [("machines", "Machines"), ("memory", "The machine itself"),
-                    ("roofline", "Roofline")]  # fmt: skip
+        sections = [("fleet", "Fleet")] if fleet else []
+        sections += [("machines", "Machines"), ("memory", "The machine itself")]
+        sections += [("roofline", "Roofline")]
         sections += [("compare", "Comparison")] if comparison else []
         sections += [("kernels", "Ladders"), ("all", "All rows"), ("method", "Method")]
-        notices = [f"To keep this page small it leaves out {DETAIL[level]}."] if level else []
+        notices = [fleet.notice] if fleet else []
+        notices += [f"To keep this page small it leaves out {DETAIL[level]}."] if level else []
         text = template.render(
-            title=title, sections=sections, notices=notices,
-            summary=summary(views, trees, len(comparison.lines) if comparison else 0),
-            machines=machines_of(views), mountain=mountain, roofs=roofs, comparison=comparison,
+            title=title, summary=lead, sections=sections, notices=notices, fleet=fleet,
+            fleet_picture=markup(fleet.picture) if fleet else "",
+            machines=machines_of(measured), mountain=mountain, roofs=roofs, comparison=comparison,
             by_axis=pictures.kernels(markup), columns=columns, rows=markup(rows),
             verdicts=("faster", "slower", "equivalent", "unresolved", "withheld"),
             provenance=[provenance_of(view, name_of(view, views)) for view in views],

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Sequence
 
 from headroom_tools import stats
 from headroom_tools.base import paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import duration, safe, size
 from headroom_tools.compare.differs import FACTS, cores_of
-from headroom_tools.plot.view import View, view_of
+from headroom_tools.compare.pooling import Measured
+from headroom_tools.plot.view import View
 from headroom_tools.record.noise import noise_floors
+from headroom_tools.record.validate import load
 from headroom_tools.show import probes
 from headroom_tools.show.remarks import failed_grouped, failures_grouped, needs_of
 from headroom_tools.show.rows import MOVED
@@ -29,10 +31,11 @@ def chosen_runs() -> list[Path]:
     for name in sorted(found):
         for folder in found[name]:
             try:
-                view = view_of(folder)
+                run = load(folder)[0]
             except HeadroomError:
                 continue
-            if view.claims:
+            kernels = [run["kernels"][at] for at in set(run["ladders"]["kernel"])]
+            if any(not (kernel["probe"] or kernel["placebo"]) for kernel in kernels):
                 chosen.append(folder)
                 break
         else:
@@ -52,7 +55,7 @@ class MachineRow(NamedTuple):
     label: str
 
 
-def machines_of(views: list[View]) -> list[MachineRow]:
+def machines_of(views: Sequence[Measured]) -> list[MachineRow]:
     kept = Counter(folder.parent.name for folder in paths.complete_runs(paths.results()))
     rows: list[MachineRow] = []
     for view in views:

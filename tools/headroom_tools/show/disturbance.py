@@ -83,12 +83,11 @@ def line_told(found: Totals | None, core: sentinel.OverRun | None) -> str | None
     text = f"clock and neighbours: sentinel within {percent_at_most(core.spread)} over the run; "
     unknown = "whether launches were disturbed is not known"
     text += disturbed or ("no launch was measured again" if found else unknown)
-    if core.again or core.waited >= 1:
+    if core.again:
         was = "was" if core.again == 1 else "were"
-        text += (
-            f"; {counted(core.again, 'round')} beside a slow reading {was} run again, after "
-            f"waiting {core.waited:.0f} s for a quiet core"
-        )
+        text += f"; {counted(core.again, 'round')} beside a slow reading {was} run again"
+    if core.waited >= 1:
+        text += f"; launches waited {core.waited:.0f} s in all for a quiet core"
     if core.rounds:
         was = "was" if core.rounds == 1 else "were"
         text += f"; {counted(core.rounds, 'round')} beside a slow reading {was} left out"
