@@ -296,6 +296,28 @@ def _parser() -> argparse.ArgumentParser:
         metavar="AB",
         help="instead: what comparisons of a program with itself say of `headroom ab`",
     )
+    how.add_argument(
+        "--alone",
+        nargs="*",
+        metavar="FILE",
+        type=Path,
+        help="instead: how far the speedups of ladders agree with the variants run alone, each in "
+        "a process of its own; FILE: judge saved samples (of --peers too)",
+    )
+    how.add_argument(
+        "--peers",
+        metavar="BUILD",
+        help="instead: whether a variant takes the same time in the ladders of another build, a "
+        "preset or a folder (one without the optional peers: `make test-without` makes such)",
+    )
+    add.add_argument("--filter", metavar="RE", help="of --alone and --peers: only these kernels")
+    add.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="of --alone and --peers: as many launches as go into M minutes (default 25), at least "
+        "3, at most 10",
+    )
     add.add_argument(
         "--only", choices=("quiet", "cpu", "memory"), help="with no load, or this load beside it"
     )
