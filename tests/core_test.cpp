@@ -415,7 +415,8 @@ constexpr Variant<faulty::Totals> kPurePeer[] = {
 using Groups = std::vector<std::vector<std::string>>;
 Groups groups_of(const Kernel& kernel) {
   Groups all;
-  for (const auto& group : ladders(kernel).front().groups) {
+  const std::vector<Ladder> known = ladders(kernel);
+  for (const auto& group : known.front().groups) {
     all.emplace_back();
     for (const Rung& rung : group) all.back().emplace_back(kernel.variants[rung.variant].name);
   }

@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--profile",
         choices=("smoke", "quick", "standard", "thorough"),
-        help="smoke: checks only; quick: 3 minutes; standard: 10 minutes (default); "
+        help="smoke: checks only; quick: 4 minutes; standard: 10 minutes, 15 where slow (default); "
         "thorough: everything",
     )
     add.add_argument("--filter", metavar="RE", help="only kernels whose group/name matches")
@@ -261,8 +261,8 @@ def _parser() -> argparse.ArgumentParser:
         description="A figure in a Markdown document stands between markers: <!-- headroom: "
         "simd/sum/highway/n:4096 speedup @MACHINE -->42.0x [41.0, 43.0]<!-- /headroom -->. "
         "@MACHINE/RUN-NAME names an exact run; @MACHINE means the newest run of that machine that "
-        "has the figure. Quantities: speedup, verdict, ns_per_item, time, rate, flops, of_ceiling, "
-        "probe, run (with `brief`: no interval); and whole blocks: ladder, table, best, probes, "
+        "has the figure. Quantities: speedup, alone, verdict, ns_per_item, time, rate, flops, "
+        "of_ceiling, probe, run (with `brief`: no interval); and whole blocks: ladder, table, best, probes, "
         "compare.",
     )
     add.add_argument(

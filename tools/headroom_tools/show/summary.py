@@ -167,7 +167,7 @@ def _print_trust(rows: list[Row], to: Console) -> None:
     checked = alone_checked(rows)
     if checked:
         agree = checked - len(alone_differs(rows))
-        _line(to, f"{agree} of {checked} speedups agree within 15% with the variants run alone")
+        _line(to, f"{agree} of {checked} speedups agree within 10% with the variants run alone")
 
 
 class _Remark(NamedTuple):

@@ -47,6 +47,13 @@ def _bounds(row: Row) -> str:
     return f"{three_digits(row.lo)} .. {three_digits(row.hi)}"
 
 
+def _alone_told(row: Row) -> terminal.Cell:
+    """The speedup of the variants run alone, marked where the ladder's differs."""
+    if not row.alone:
+        return ""
+    return (f"≠{_factor(row.alone)}", "yellow") if row.alone_differs else _factor(row.alone)
+
+
 def _head(run: Run, rows: list[Row], band: float, to: Console) -> None:
     build, plan = run["build"], run["plan"]
     commit = run["commit"][:8] if run["commit"] else "no commit"
@@ -75,8 +82,9 @@ def _head(run: Run, rows: list[Row], band: float, to: Console) -> None:
 
 def print_ladders(rows: list[Row], to: Console) -> None:
     """Prints rows as ladders, with what bounds each; rungs of a weaker promise below the others."""
-    wide = not any(row.over_standard for row in rows)  # else a column more has to fit
-    table = terminal.Table("<<>>>>><<>", limits={0: 30 if wide else 26})
+    # Else a column more has to fit.
+    wide = not any(row.over_standard or row.alone for row in rows)
+    table = terminal.Table("<<>>>>>><>", limits={0: 30 if wide else 26})
     kernel: Kernel | None = None
     shown = [row for row in rows if not row.cell.kernel["placebo"]]
     for _, found in groupby(shown, key=lambda row: row.cell.ladder()):
@@ -115,7 +123,8 @@ def _header(rungs: list[Row]) -> list[str]:
     ceiling = "ceiling" if any(cell.ceiling) else ""
     rate = "rate" if cell.by_time else ""
     first = "time" if cell.by_time else ""
-    return [first, measure, rate, standard, "speedup", "interval", "verdict", "", ceiling]
+    alone = "alone" if any(row.alone for row in rungs) else ""
+    return [first, measure, rate, standard, "speedup", "interval", alone, "verdict", ceiling]
 
 
 def _builds(table: terminal.Table, rungs: list[Row]) -> None:
@@ -141,12 +150,12 @@ def _rung(table: terminal.Table, row: Row, most: float, width: int) -> None:
     name = f"  {cell.variant}" + (f", {cell.threads} thread" if cell.beside else "")
     name += {"peer": " (peer)", "standard": " (std)"}.get(cell.role, "")
     if row.value is None:
-        table.row(name, "", "-", "", "", "", "", ("no launch", "red"), "", "")
+        table.row(name, "", "-", "", "", "", "", "", ("no launch", "red"), "")
         return
     share = f"{row.share.of_ceiling:.2f}" if row.share else ""
     if row.impossible:
         above = ("above its ceiling", "bold red")
-        table.row(name, "", "withheld", "", "", "", "", above, "", share)
+        table.row(name, "", "withheld", "", "", "", "", "", above, share)
         return
     is_base = cell.is_baseline(row.baseline)
     rate = row.bytes_per_second if cell.by_time else None
@@ -159,8 +168,11 @@ def _rung(table: terminal.Table, row: Row, most: float, width: int) -> None:
         (_factor(over.speedup) if over else "", "" if is_base else "bold"),
         (_factor(row.speedup) if row.speedup else "", "" if is_base else "bold"),
         _bounds(row),
-        (row.verdict or "", terminal.VERDICT_STYLE.get(row.verdict or "", "")),
-        ("✓" if row.detected else "", "green"),
+        _alone_told(row),
+        (
+            (row.verdict or "") + (" ✓" if row.detected else ""),
+            terminal.VERDICT_STYLE.get(row.verdict or "", ""),
+        ),
         share,
     )
 
@@ -240,27 +252,8 @@ def _alone(rows: list[Row], to: Console) -> None:
     terminal.title(
         to,
         "ladder against variants run alone",
-        f"{checked - len(differing)} of {checked} speedups agree within 15%",
+        f"{checked - len(differing)} of {checked} speedups agree within 10%; ≠ is at the others",
     )
-    table = terminal.Table("<<>>")
-    sweeps = {row.cell.kernel["name"]: row.cell.kernel for row in rows}
-    for entry in differing:
-        kernel = sweeps[entry["kernel"]]
-        label = ladder_label(
-            entry["n"],
-            entry["input"],
-            entry["ladder_threads"],
-            entry["params"],
-            len(kernel["inputs"]),
-            len(kernel["threads"]) > 1,
-        )
-        table.row(
-            f"{entry['kernel']}/{entry['variant']}",
-            label,
-            f"ladder {_factor(entry['speedup'])}",
-            f"alone {_factor(entry['alone'])}",
-        )
-    table.print(to)
 
 
 def _short(rows: list[Row], to: Console) -> None:
