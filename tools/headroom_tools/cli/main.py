@@ -262,8 +262,8 @@ def _parser() -> argparse.ArgumentParser:
         "simd/sum/highway/n:4096 speedup @MACHINE -->42.0x [41.0, 43.0]<!-- /headroom -->. "
         "@MACHINE/RUN-NAME names an exact run; @MACHINE means the newest run of that machine that "
         "has the figure. Quantities: speedup, alone, verdict, ns_per_item, time, rate, flops, "
-        "of_ceiling, probe, run (with `brief`: no interval); and whole blocks: ladder, table, best, probes, "
-        "compare.",
+        "of_ceiling, probe, run (with `brief`: no interval); and whole blocks: ladder, table, "
+        "best, probes, compare.",
     )
     add.add_argument(
         "path", metavar="FILE", nargs="+", help="documents; with --latex and --bibtex runs instead"
