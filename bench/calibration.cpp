@@ -114,7 +114,9 @@ Reported usual_clock(const Kernel& kernel, bool several) {
 
 // Whether the pilot may choose how long the arm is warmed.
 bool LadderSession::may_settle(const Measured& m) const {
-  return !m.ceiling && !m.long_call && !waits(kernel_) && m.kernel->meta.warm == Warm::kAuto;
+  // A run of fixed rounds only checks.
+  const bool measures = whole_.rounds_fixed == 0 && !m.ceiling;
+  return measures && !m.long_call && !waits(kernel_) && m.kernel->meta.warm == Warm::kAuto;
 }
 
 // After the other arms have run: for how many calls this one is slower than it is in the end, when

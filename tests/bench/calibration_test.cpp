@@ -146,12 +146,14 @@ TEST_CASE("copies of what is changed fit 64 MiB, and short epochs report the wal
 
 // How many warm calls of 1 us each arm's plan asks for beyond the usual ones, where the second is
 // slower for so many calls after another one has run.
-Counts settled(std::size_t cold_calls, Metadata meta, std::int64_t ns = 1000) {
+Counts settled(std::size_t cold_calls, Metadata meta, std::int64_t ns = 1000,
+               std::size_t rounds_fixed = 0) {
   MadeUpTime time;
   for (Script& script : book().scripts) script = {.wall_ns = ns, .cpu_ns = ns};
   book().scripts[1].cold_calls = cold_calls;
   book().scripts[1].cold_ns = ns / 2;
   Work work(describe(std::move(meta), kThree<true>));
+  work.whole.rounds_fixed = rounds_fixed;
   work.prepared();
   Counts counts;
   for (const ArmPlan& arm : work.own.arms) counts.push_back(arm.settle);
@@ -184,6 +186,8 @@ TEST_CASE(
     meta.axis = axis;
     CHECK(settled(450, meta) == Counts{0, 0, 0});
   }
+  // A run of fixed rounds only checks.
+  CHECK(settled(450, metadata("d/settle"), 1000, 5) == Counts{0, 0, 0});
   // Of calls of 1 ms there are too few to tell.
   CHECK(settled(2, metadata("d/settle"), 1'000'000) == Counts{0, 0, 0});
 }
