@@ -82,9 +82,10 @@ def _head(run: Run, rows: list[Row], band: float, to: Console) -> None:
 
 def print_ladders(rows: list[Row], to: Console) -> None:
     """Prints rows as ladders, with what bounds each; rungs of a weaker promise below the others."""
-    # Else a column more has to fit.
-    wide = not any(row.over_standard or row.alone for row in rows)
-    table = terminal.Table("<<>>>>>><>", limits={0: 30 if wide else 26})
+    # Bars give way to the columns that not every run has.
+    further = any(row.over_standard for row in rows) + any(row.alone for row in rows)
+    width = (10, 4, 0)[further]
+    table = terminal.Table("<<>>>>>><>", limits={0: 26 if further else 30})
     kernel: Kernel | None = None
     shown = [row for row in rows if not row.cell.kernel["placebo"]]
     for _, found in groupby(shown, key=lambda row: row.cell.ladder()):
@@ -93,7 +94,7 @@ def print_ladders(rows: list[Row], to: Console) -> None:
         header = [""] * 9
         if cell.kernel is not kernel:
             kernel = cell.kernel
-            header = _header(rungs)
+            header = _header(rungs, width)
             about = f"{kernel['axis']} · {kernel['technique']}"
             table.heading()
             table.heading(
@@ -109,20 +110,20 @@ def print_ladders(rows: list[Row], to: Console) -> None:
             if row.cell.weaker != weaker:
                 weaker = row.cell.weaker
                 table.heading((f"    {weaker}", "yellow"))
-            _rung(table, row, most, 10 if wide else 4)
-        _ceiling(table, rungs[-1], most, 10 if wide else 4)
+            _rung(table, row, most, width)
+        _ceiling(table, rungs[-1], most, width)
         _builds(table, rungs)
     table.print(to)
 
 
-def _header(rungs: list[Row]) -> list[str]:
-    """What the columns of a kernel's ladders are called."""
+def _header(rungs: list[Row], width: int) -> list[str]:
+    """What the columns of a kernel's ladders are called. width: of the bars."""
     cell = rungs[0].cell
     measure = "per item" if cell.by_time else cell.measure["name"]
     standard = "over std" if any(row.over_standard for row in rungs) else ""
     ceiling = "ceiling" if any(cell.ceiling) else ""
     rate = "rate" if cell.by_time else ""
-    first = "time" if cell.by_time else ""
+    first = "time" if cell.by_time and width else ""
     alone = "alone" if any(row.alone for row in rungs) else ""
     return [first, measure, rate, standard, "speedup", "interval", alone, "verdict", ceiling]
 
@@ -162,7 +163,7 @@ def _rung(table: terminal.Table, row: Row, most: float, width: int) -> None:
     over = row.over_standard
     table.row(
         (name, "" if is_base else "bold"),
-        (terminal.bar(row.value / most if most else 0.0, width), "blue"),
+        (terminal.bar(row.value / most, width) if most and width else "", "blue"),
         row.told,
         rate_of(rate) if rate else "",
         (_factor(over.speedup) if over else "", "" if is_base else "bold"),
@@ -185,7 +186,7 @@ def _ceiling(table: terminal.Table, row: Row, slowest: float, width: int) -> Non
     rate = row.cell.bytes / row.cell.items / least * 1e9
     table.row(
         (f"  ceiling: {probe.removeprefix('machine/')}", "dim"),
-        (terminal.bar(least * row.cell.items / slowest, width), "dim"),
+        (terminal.bar(least * row.cell.items / slowest, width) if width else "", "dim"),
         (time_of(least), "dim"),
         (rate_of(rate) if rate else "", "dim"),
         *[""] * 6,
