@@ -3,18 +3,41 @@
 #include <cmath>
 
 #include "bench/ladder_session.h"
+#include "core/cpu.h"
 
 namespace headroom {
 namespace {
 
-constexpr double kEpochNs =
-    100'000;  // the shortest epoch aimed at; variants that share k take up to twice it
-constexpr double kShortEpochNs = 50'000;  // below it the CPU clock is too dear
 constexpr double kLongCallNs =
     10'000'000;  // from here on no warm call comes before: it can't matter to a share of 1%
 constexpr std::size_t kWorkBytes = std::size_t{64} << 20;  // copies of Work refilled for one epoch
 constexpr std::size_t kMinRounds = 5;
 constexpr double kSurelyOneCall = 4;  // times kEpochNs: whatever noise there was, k is 1
+// How long an arm is watched becoming as fast as alone, where its memory fits L2 and where not, and
+// so the longest that it is warmed.
+constexpr double kSettleNs = 4'000'000, kSettleFarNs = 25'000'000;
+constexpr double kDisturbNs = 20'000'000;  // so long at most the others run before
+constexpr std::size_t kSettleEpochs = 200;
+constexpr double kSettled = 1.02;  // times what it takes in the end
+
+// How many of the epochs are slower than the last half of them, by more than a factor. The median
+// of three counts: inputs differ, and a single epoch can be disturbed. 0 where there are too few.
+std::size_t settled_after(const std::vector<double>& epochs) {
+  constexpr std::size_t kFewest = 8;
+  if (epochs.size() < kFewest) return 0;
+  const auto half = epochs.begin() + static_cast<std::ptrdiff_t>(epochs.size() / 2);
+  std::vector<double> last(half, epochs.end());
+  std::sort(last.begin(), last.end());
+  const double limit = kSettled * last[last.size() / 2];
+  auto first = epochs.begin();
+  while (first != half) {
+    double three[] = {first[0], first[1], first[2]};
+    std::sort(std::begin(three), std::end(three));
+    if (three[1] <= limit) break;
+    ++first;
+  }
+  return static_cast<std::size_t>(first - epochs.begin()) + (*first > limit ? 1 : 0);
+}
 
 }  // namespace
 
@@ -78,15 +101,49 @@ double LadderSession::ns_per_call(Measured& m) {
   return per_call;
 }
 
+bool waits(const Kernel& kernel) {
+  const Axis axis = kernel.meta.axis;
+  return axis == Axis::kNetwork || noise_class(axis) == NoiseClass::kStorage;
+}
+
+Reported usual_clock(const Kernel& kernel, bool several) {
+  const bool wall = kernel.meta.clock == Clock::kWall ||
+                    (kernel.meta.clock == Clock::kAuto && (several || waits(kernel)));
+  return wall ? Reported::kWall : Reported::kCpu;
+}
+
+// Whether the pilot may choose how long the arm is warmed.
+bool LadderSession::may_settle(const Measured& m) const {
+  // A run of fixed rounds only checks.
+  const bool measures = whole_.rounds_fixed == 0 && !m.ceiling;
+  return measures && !m.long_call && !waits(kernel_) && m.kernel->meta.warm == Warm::kAuto;
+}
+
+// After the other arms have run: for how many calls this one is slower than it is in the end, when
+// its caches, its TLB and the predictors are its own again.
+std::size_t LadderSession::settling_calls(std::size_t index) {
+  const std::int64_t disturbed = wall_ns();
+  for (std::size_t i = 1; i < arms_.size(); ++i) {
+    if (static_cast<double>(wall_ns() - disturbed) > kDisturbNs) break;
+    Measured& other = arms_[(index + i) % arms_.size()];
+    if (other.arm != nullptr) epoch(other);
+  }
+  Measured& m = arms_[index];
+  const bool near = working_set(m.demand) <= l2_bytes() && m.held <= l2_bytes();
+  const double limit = near ? kSettleNs : kSettleFarNs;
+  std::vector<double> epochs;
+  const std::int64_t start = wall_ns();
+  while (epochs.size() < kSettleEpochs && static_cast<double>(wall_ns() - start) < limit) {
+    m.arm->refill(m.calls);
+    epochs.push_back(time_epoch(*m.arm, m.calls, plan_.clock).of(plan_.clock));
+  }
+  return settled_after(epochs) * m.calls;
+}
+
 void LadderSession::calibrate() {
-  const Axis axis = kernel_.meta.axis;
   const bool several =
       std::any_of(arms_.begin(), arms_.end(), [](const Measured& m) { return m.rung.threads > 1; });
-  const bool waits = axis == Axis::kNetwork || noise_class(axis) == NoiseClass::kStorage;
-  plan_.clock = kernel_.meta.clock == Clock::kWall ||
-                        (kernel_.meta.clock == Clock::kAuto && (several || waits))
-                    ? Reported::kWall
-                    : Reported::kCpu;
+  plan_.clock = usual_clock(kernel_, several);
   empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
 
   for (Measured& m : arms_) attempt(m, [&] { m.call_ns = ns_per_call(m); });
@@ -113,6 +170,17 @@ void LadderSession::calibrate() {
     empty_ = empty_epoch(*arms_.front().arm, plan_.clock);
   }
 
+  for (std::size_t i = 0; i < arms_.size(); ++i) {
+    Measured& m = arms_[i];
+    if (!may_settle(m)) continue;
+    attempt(m, [&] {
+      const std::size_t calls = settling_calls(i);
+      m.settle = calls > warm_calls(m) ? calls : 0;
+    });
+    if (m.settle != 0) m.epoch_s = 0;
+  }
+  drop_failed();
+
   round_s_ = 0;
   for (Measured& m : arms_) {
     const std::int64_t start = wall_ns();
@@ -130,7 +198,7 @@ void LadderSession::calibrate() {
   plan_.estimate_s = build_s_ + round_s_ * static_cast<double>(plan_.rounds);
   plan_.arms.clear();
   for (const Measured& m : arms_)
-    plan_.arms.push_back({variant_name(m), m.rung.threads, m.calls, m.long_call,
+    plan_.arms.push_back({variant_name(m), m.rung.threads, m.calls, m.long_call, m.settle,
                           m.ceiling ? std::string(m.kernel->variants[m.rung.variant].name) : ""});
 }
 

@@ -8,6 +8,9 @@ namespace headroom {
 namespace {
 
 constexpr std::size_t kStatefulGroup = 4;
+// A working set from which on arms push each other out of L2: the same for every machine, so that
+// all have the same groups.
+constexpr std::size_t kLarge = std::size_t{1} << 20;
 
 std::vector<Rung> rungs(const Kernel& kernel, std::size_t n, int threads) {
   std::vector<Rung> all;
@@ -24,24 +27,41 @@ std::vector<Rung> rungs(const Kernel& kernel, std::size_t n, int threads) {
   return all;
 }
 
-std::vector<std::vector<Rung>> group(const Kernel& kernel, const std::vector<Rung>& all) {
-  const auto holds_state = [&](const Rung& rung) {
-    return kernel.variants[rung.variant].shape != Shape::kPure;
-  };
+bool holds_state(const Kernel& kernel, const Rung& rung) {
+  return kernel.variants[rung.variant].shape != Shape::kPure;
+}
+
+// Appends groups of the baseline and `others`, with at most kStatefulGroup arms that hold a state.
+void add_groups(const Kernel& kernel, const Rung& baseline, const std::vector<Rung>& others,
+                std::vector<std::vector<Rung>>& groups) {
   std::vector<Rung> pure, stateful;
-  for (std::size_t i = 1; i < all.size(); ++i)
-    (holds_state(all[i]) ? stateful : pure).push_back(all[i]);
-  if (kernel.meta.one_group || stateful.size() + holds_state(all.front()) <= kStatefulGroup)
-    return {all};
-  std::vector<std::vector<Rung>> groups;
-  const std::size_t others = kStatefulGroup - 1;
-  for (std::size_t i = 0; i < stateful.size(); i += others) {
-    std::vector<Rung>& g = groups.emplace_back();
-    g.push_back(all.front());
-    if (i == 0) g.insert(g.end(), pure.begin(), pure.end());
-    for (std::size_t j = i; j < std::min(stateful.size(), i + others); ++j)
-      g.push_back(stateful[j]);
+  for (const Rung& rung : others) (holds_state(kernel, rung) ? stateful : pure).push_back(rung);
+  if (stateful.size() + holds_state(kernel, baseline) <= kStatefulGroup) {
+    std::vector<Rung>& g = groups.emplace_back(1, baseline);
+    g.insert(g.end(), others.begin(), others.end());
+    return;
   }
+  const std::size_t most = kStatefulGroup - 1;
+  for (std::size_t i = 0; i < stateful.size(); i += most) {
+    std::vector<Rung>& g = groups.emplace_back(1, baseline);
+    if (i == 0) g.insert(g.end(), pure.begin(), pure.end());
+    for (std::size_t j = i; j < std::min(stateful.size(), i + most); ++j) g.push_back(stateful[j]);
+  }
+}
+
+// Where what the arms hold can push each other out of a core's own cache, the peers are apart: what
+// our variants run beside is the same whether a library is installed or not.
+std::vector<std::vector<Rung>> group(const Kernel& kernel, const std::vector<Rung>& all,
+                                     bool large) {
+  const bool stateful = std::any_of(all.begin(), all.end(),
+                                    [&](const Rung& rung) { return holds_state(kernel, rung); });
+  if (kernel.meta.one_group || !(stateful || large)) return {all};
+  std::vector<Rung> own, peers;
+  for (std::size_t i = 1; i < all.size(); ++i)
+    (kernel.variants[all[i].variant].role == "peer" ? peers : own).push_back(all[i]);
+  std::vector<std::vector<Rung>> groups;
+  if (!own.empty() || peers.empty()) add_groups(kernel, all.front(), own, groups);
+  if (!peers.empty()) add_groups(kernel, all.front(), peers, groups);
   return groups;
 }
 
@@ -93,7 +113,9 @@ void choose_rungs(Ladder& ladder) {
     for (const Need& need : kernel.variants.front().needs)
       if (!need.met()) ladder.blocked = "needs " + std::string(need.name);
   } else {
-    ladder.groups = group(kernel, every);
+    const Demand demand = kernel.meta.demand(ladder.setting(1));
+    const auto moved = static_cast<std::size_t>(demand.bytes);
+    ladder.groups = group(kernel, every, std::max(demand.working_set, moved) > kLarge);
   }
 }
 

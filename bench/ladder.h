@@ -18,8 +18,10 @@ struct Rung {
 
 // All variants of one (kernel, n, input, threads, params). More than four stateful ones run as
 // groups, each with the baseline first: built side by side they would share the cache among too
-// many. Where they wait for a disk instead (Metadata::one_group) they stay together, and the
-// baseline, the slowest by far, runs once a round.
+// many. Where arms hold states, or go over more than a megabyte, peers are in groups of their own:
+// what ours run beside is the same with and without them. Where they wait for a disk instead
+// (Metadata::one_group) they stay together, and the baseline, the slowest by far, runs once a
+// round.
 struct Ladder {
   const Kernel* kernel = nullptr;
   std::size_t n = 0;

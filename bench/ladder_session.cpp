@@ -55,6 +55,7 @@ void LadderSession::add_arms() {
   for (std::size_t i = 0; i < std::min(arms_.size(), plan_.arms.size()); ++i) {
     arms_[i].calls = plan_.arms[i].calls;
     arms_[i].long_call = plan_.arms[i].long_call;
+    arms_[i].settle = plan_.arms[i].settle;
   }
 }
 
@@ -98,7 +99,7 @@ void LadderSession::prepare() {
             [&] { m.arm = (m.ceiling ? *probe_ : instance).arm(m.rung.variant, m.rung.threads); });
     m.held = allocated_since(before);
   }
-  build_s_ = static_cast<double>(wall_ns() - began_) * 1e-9;
+  build_s_ = static_cast<double>(wall_ns() - began_) * 1e-9 - chose_s_;
   do {
     drop_failed();
   } while (!check(placement()));
@@ -178,8 +179,10 @@ void LadderSession::add_ceiling() {
   // Without one in the plan, the pilot could not use it.
   if (!plan_.arms.empty() && plan_.arms.back().probe.empty()) return;
   probe_ = &bound_instance(*probe, setting, Slot::kCeiling);
+  const std::int64_t choosing = wall_ns();
   m.rung.variant =
       plan_.arms.empty() ? fastest_variant(m) : variant_named(*probe, plan_.arms.back().probe);
+  chose_s_ = static_cast<double>(wall_ns() - choosing) * 1e-9;
   arms_.push_back(std::move(m));
 }
 
@@ -196,6 +199,7 @@ std::size_t LadderSession::warm_calls(const Measured& m) const {
     case Warm::kAuto:
       break;
   }
+  if (m.settle != 0) return m.settle;
   const bool partial = m.arm->rotates() || m.kernel->variants[m.rung.variant].shape != Shape::kPure;
   return partial && working_set(m.demand) <= l2_bytes() ? whole : 1;
 }
@@ -212,7 +216,9 @@ std::size_t LadderSession::first_turn(const Measured& m) const {
 void LadderSession::make_ready(Measured& m) {
   const std::size_t first = first_turn(m), warm = warm_calls(m);
   m.arm->set_turn(first - warm);
-  if (warm != 0) run_untimed(*m.arm, warm);
+  // Never more calls at once than an epoch has: what is changed is copied for each.
+  for (std::size_t left = warm; left != 0; left -= std::min(left, m.calls))
+    run_untimed(*m.arm, std::min(left, m.calls));
   m.arm->refill(m.calls);
 }
 

@@ -24,6 +24,9 @@
 namespace headroom {
 
 inline constexpr std::size_t kPilotRounds = 3;  // at most
+// The shortest epoch aimed at; variants that share their number of calls take up to twice it.
+inline constexpr double kEpochNs = 100'000;
+inline constexpr double kShortEpochNs = 50'000;  // below it the CPU clock is too dear
 
 // Timed rounds for each with the counters on.
 inline constexpr std::size_t kRoundsPerCounted = 10;
@@ -61,10 +64,11 @@ struct Measured {
   std::unique_ptr<Arm> arm;
   std::size_t calls = 0;
   bool long_call = false;
-  double checked_ns = 0;  // the quickest call of the check, whatever it found in the caches
-  double call_ns = 0;     // what calibration found, unscaled
-  double epoch_s = 0;     // what an epoch takes with all that comes before it; 0: not known yet
-  std::size_t held = 0;   // bytes
+  std::size_t settle = 0;  // warm calls that the pilot found it to need; 0: the usual ones
+  double checked_ns = 0;   // the quickest call of the check, whatever it found in the caches
+  double call_ns = 0;      // what calibration found, unscaled
+  double epoch_s = 0;      // what an epoch takes with all that comes before it; 0: not known yet
+  std::size_t held = 0;    // bytes
   std::vector<double> wall, cpu;
   std::size_t rounds = 0;                     // kept before the last round
   std::vector<double> values = {};            // the measure, where it isn't time
@@ -73,6 +77,10 @@ struct Measured {
 
 // The variant's name; "ceiling" for a ceiling's arm.
 std::string variant_name(const Measured& m);
+// Whether what the kernel does waits for a disk or a network.
+bool waits(const Kernel& kernel);
+// The clock that is reported, unless epochs are too short for it. several: some arm has threads.
+Reported usual_clock(const Kernel& kernel, bool several);
 // Bytes that calls come back to.
 std::size_t working_set(const Demand& demand);
 
@@ -142,6 +150,8 @@ class LadderSession {
   void keep_value(Measured& m) const;
   void meet_at_one_turn();
   double ns_per_call(Measured& m);
+  bool may_settle(const Measured& m) const;
+  std::size_t settling_calls(std::size_t index);
 
   const Ladder& ladder_;
   LadderPlan& plan_;
@@ -160,6 +170,7 @@ class LadderSession {
   std::size_t last_turn_ = 0;  // where the epochs of the round end; 0: wherever they come
   EpochTime empty_;
   double build_s_ = 0;  // input and arms made: what a launch pays before its first round
+  double chose_s_ = 0;  // what a pilot alone does then: try the probe's variants
   double round_s_ = 0;  // what a round takes, as the pilot found
   std::int64_t began_ = wall_ns();
   std::int64_t ended_ = began_;

@@ -60,7 +60,7 @@ Plan read_plan(const std::string& file) {
       for (const ordered_json& a : l.value("arms", ordered_json::array()))
         ladder.arms.push_back({a.at("variant").get<std::string>(), a.at("threads").get<int>(),
                                a.at("calls").get<std::size_t>(), a.value("long_call", false),
-                               a.value("probe", "")});
+                               a.value("settle", std::size_t{0}), a.value("probe", "")});
       plan.ladders.push_back(std::move(ladder));
     }
     return plan;
@@ -76,6 +76,7 @@ ordered_json to_json(const Plan& plan) {
     for (const ArmPlan& a : l.arms) {
       arms.push_back({{"variant", a.variant}, {"threads", a.threads}, {"calls", a.calls}});
       if (a.long_call) arms.back()["long_call"] = true;
+      if (a.settle != 0) arms.back()["settle"] = a.settle;
       if (!a.probe.empty()) arms.back()["probe"] = a.probe;
     }
     ladders.push_back({{"n", l.n},

@@ -18,6 +18,7 @@ struct ArmPlan {
   int threads = 1;
   std::size_t calls = 0;   // per epoch; 0 before the pilot
   bool long_call = false;  // takes so long that no warm call comes before
+  std::size_t settle = 0;  // warm calls that it takes to be as fast as alone; 0: the usual ones do
   std::string probe = {};  // of a ceiling: the probe's variant that was the fastest in the pilot
 };
 

@@ -8,16 +8,15 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "bench/clocks.h"
-#include "bench/ladder.h"
+#include "bench/ladder_session.h"
 #include "bench/slot.h"
 #include "core/agreement.h"
 
 namespace headroom {
 namespace {
-
-constexpr double kEpochNs = 100'000;
 
 struct Single {
   Ladder ladder;
@@ -34,6 +33,8 @@ struct CurrentArm {
   const Single* single = nullptr;
   std::unique_ptr<Arm> arm;
   std::size_t calls = 1;  // per epoch
+  Reported clock = Reported::kCpu;
+  EpochTime empty;
 };
 
 CurrentArm& current() {
@@ -56,7 +57,8 @@ CurrentArm& arm_of(const Single& single) {
       throw std::runtime_error(std::string(
           disagreement(kernel, single.rung.variant, single.setting(), status).message()));
   }
-  for (double ns = 0; ns < kEpochNs / 2 && c.calls < (std::size_t{1} << 24);) {
+  double ns = 0;
+  while (ns < kEpochNs / 2 && c.calls < (std::size_t{1} << 24)) {
     c.arm->refill(c.calls);
     ns = std::max(1.0, time_epoch(*c.arm, c.calls, Reported::kWall).wall);
     if (kernel.variants[single.rung.variant].shape == Shape::kMutating && c.calls >= 64) break;
@@ -64,6 +66,9 @@ CurrentArm& arm_of(const Single& single) {
       c.calls = std::max(c.calls + 1, static_cast<std::size_t>(static_cast<double>(c.calls) *
                                                                std::min(16.0, kEpochNs / ns)));
   }
+  c.clock = usual_clock(kernel, single.ladder.threads > 1);
+  if (kernel.meta.clock != Clock::kCpu && ns < kShortEpochNs) c.clock = Reported::kWall;
+  c.empty = empty_epoch(*c.arm, c.clock);
   c.single = &single;
   return c;
 }
@@ -78,10 +83,17 @@ void run_single(benchmark::State& state, const Single& single) {
     return;
   }
   const auto calls = static_cast<benchmark::IterationCount>(c->calls);
+  std::vector<double> epochs;
   while (state.KeepRunningBatch(calls)) {
     c->arm->refill(c->calls);
-    state.SetIterationTime(time_epoch(*c->arm, c->calls, Reported::kWall).wall * 1e-9);
+    const EpochTime time = time_epoch(*c->arm, c->calls, c->clock);
+    epochs.push_back(time.of(c->clock) - c->empty.of(c->clock));
+    state.SetIterationTime(std::max(time.wall - c->empty.wall, 1.0) * 1e-9);
   }
+  // By the clock and the statistic of the ladders: a mean goes by the calls that were disturbed.
+  const auto middle = epochs.begin() + static_cast<std::ptrdiff_t>(epochs.size() / 2);
+  std::nth_element(epochs.begin(), middle, epochs.end());
+  state.counters["median_ns"] = std::max(*middle, 1.0) / static_cast<double>(c->calls);
   const Demand demand = single.ladder.kernel->meta.demand(single.setting());
   const double iterations = static_cast<double>(state.iterations());
   state.SetItemsProcessed(static_cast<std::int64_t>(iterations * demand.items));

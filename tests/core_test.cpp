@@ -439,6 +439,55 @@ TEST_CASE("more than four stateful variants run as groups, each with the baselin
   CHECK(all[0].headline);
 }
 
+constexpr Variant<faulty::Totals> kWithPeers[] = {
+    {.name = "naive", .run = run<naive>, .what = "w"},
+    {.name = "peer", .run = run<stateful<0>>, .what = "w", .role = Role::kPeer},
+    {.name = "a", .run = run<stateful<1>>, .what = "w"},
+    {.name = "absent", .run = kNotBuilt, .what = "w", .role = Role::kPeer},
+    {.name = "b", .run = run<stateful<2>>, .what = "w"},
+    {.name = "c", .run = run<naive>, .what = "w"},
+};
+constexpr Variant<faulty::Totals> kWithoutPeers[] = {
+    {.name = "naive", .run = run<naive>, .what = "w"},
+    {.name = "a", .run = run<stateful<1>>, .what = "w"},
+    {.name = "b", .run = run<stateful<2>>, .what = "w"},
+    {.name = "c", .run = run<naive>, .what = "w"},
+};
+constexpr Variant<faulty::Totals> kPurePeer[] = {
+    {.name = "naive", .run = run<naive>, .what = "w"},
+    {.name = "peer", .run = run<naive>, .what = "w", .role = Role::kPeer},
+    {.name = "a", .run = run<naive>, .what = "w"},
+};
+
+using Groups = std::vector<std::vector<std::string>>;
+Groups groups_of(const Kernel& kernel) {
+  Groups all;
+  const std::vector<Ladder> known = ladders(kernel);
+  for (const auto& group : known.front().groups) {
+    all.emplace_back();
+    for (const Rung& rung : group) all.back().emplace_back(kernel.variants[rung.variant].name);
+  }
+  return all;
+}
+
+TEST_CASE("what our variants run beside doesn't depend on which peers are installed") {
+  CHECK(groups_of(describe(metadata("g/peers"), kWithPeers)) ==
+        Groups{{"naive", "a", "b", "c"}, {"naive", "peer"}});
+  CHECK(groups_of(describe(metadata("g/peers"), kWithoutPeers)) ==
+        Groups{{"naive", "a", "b", "c"}});
+}
+
+TEST_CASE("peers without a state are apart where the working set is large") {
+  Metadata meta = metadata("g/pure");
+  CHECK(groups_of(describe(meta, kPurePeer)) == Groups{{"naive", "peer", "a"}});
+  meta.demand = [](const Setting&) { return Demand{.bytes = 1 << 20}; };
+  CHECK(groups_of(describe(meta, kPurePeer)) == Groups{{"naive", "peer", "a"}});
+  meta.demand = [](const Setting&) { return Demand{.bytes = (1 << 20) + 1}; };
+  CHECK(groups_of(describe(meta, kPurePeer)) == Groups{{"naive", "a"}, {"naive", "peer"}});
+  meta.demand = [](const Setting&) { return Demand{.bytes = 1, .working_set = 2 << 20}; };
+  CHECK(groups_of(describe(meta, kPurePeer)) == Groups{{"naive", "a"}, {"naive", "peer"}});
+}
+
 TEST_CASE("variants that wait for a disk stay in one group") {
   Metadata meta = metadata("g/many");
   meta.one_group = true;

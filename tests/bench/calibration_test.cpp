@@ -4,6 +4,7 @@
 
 #include "bench/ladder_session.h"
 #include "catch.h"
+#include "core/cpu.h"
 #include "diary.h"
 
 namespace headroom {
@@ -141,6 +142,70 @@ TEST_CASE("copies of what is changed fit 64 MiB, and short epochs report the wal
   CHECK(chosen(Clock::kAuto, 8 * mib, 7'000) ==
         std::pair<std::size_t, Reported>(8, Reported::kCpu));
   CHECK(chosen(Clock::kAuto, mib, 5'000) == std::pair<std::size_t, Reported>(20, Reported::kCpu));
+}
+
+// How many warm calls of 1 us each arm's plan asks for beyond the usual ones, where the second is
+// slower for so many calls after another one has run.
+Counts settled(std::size_t cold_calls, Metadata meta, std::int64_t ns = 1000,
+               std::size_t rounds_fixed = 0) {
+  MadeUpTime time;
+  for (Script& script : book().scripts) script = {.wall_ns = ns, .cpu_ns = ns};
+  book().scripts[1].cold_calls = cold_calls;
+  book().scripts[1].cold_ns = ns / 2;
+  Work work(describe(std::move(meta), kThree<true>));
+  work.whole.rounds_fixed = rounds_fixed;
+  work.prepared();
+  Counts counts;
+  for (const ArmPlan& arm : work.own.arms) counts.push_back(arm.settle);
+  return counts;
+}
+
+TEST_CASE("an arm is warmed for as long as it is slower after the others have run") {
+  Metadata meta = metadata("d/settle");
+  CHECK(settled(0, meta) == Counts{0, 0, 0});
+  // The usual warm epoch of 100 calls is enough.
+  CHECK(settled(100, meta) == Counts{0, 0, 0});
+  CHECK(settled(450, meta) == Counts{0, 500, 0});
+  CHECK(settled(1000, meta) == Counts{0, 1000, 0});
+  // It is watched for 4 ms, or for 20 ms where its memory is beyond L2: half of that is the most.
+  CHECK(settled(1500, meta)[1] == 1500);
+  CHECK(settled(3000, meta)[1] == 0);
+  meta.demand = [](const Setting&) { return Demand{.working_set = l2_bytes() + 1}; };
+  CHECK(settled(3000, meta) == Counts{0, 3000, 0});
+}
+
+TEST_CASE(
+    "how long an arm is warmed is its kernel's choice, or the pilot's where it doesn't wait") {
+  for (Warm warm : {Warm::kNone, Warm::kCall, Warm::kEpoch}) {
+    Metadata meta = metadata("d/settle");
+    meta.warm = warm;
+    CHECK(settled(450, meta) == Counts{0, 0, 0});
+  }
+  for (Axis axis : {Axis::kNetwork, Axis::kStorageRandom, Axis::kSyscall}) {
+    Metadata meta = metadata("d/settle");
+    meta.axis = axis;
+    CHECK(settled(450, meta) == Counts{0, 0, 0});
+  }
+  // A run of fixed rounds only checks.
+  CHECK(settled(450, metadata("d/settle"), 1000, 5) == Counts{0, 0, 0});
+  // Of calls of 1 ms there are too few to tell.
+  CHECK(settled(2, metadata("d/settle"), 1'000'000) == Counts{0, 0, 0});
+}
+
+TEST_CASE("rounds cost what they are warmed for") {
+  const auto rounds = [](std::size_t cold_calls) {
+    MadeUpTime time;
+    for (Script& script : book().scripts) script.cold_calls = cold_calls;
+    for (Script& script : book().scripts) script.cold_ns = 500;
+    Work work(describe(metadata("d/settle"), kThree<true>));
+    work.whole.budget_s = 0.1;
+    work.whole.rounds_max = 1000;
+    work.prepared();
+    return work.own.rounds;
+  };
+  // Of each of three arms 0.1 ms, and 0.1 or 1.5 ms before it.
+  CHECK(rounds(0) == Approx(166).margin(5));
+  CHECK(rounds(1000) == Approx(20).margin(2));
 }
 
 TEST_CASE("a call of 10 ms is not warmed, neither in the pilot nor by its plan") {

@@ -51,8 +51,11 @@ void called(std::size_t who, std::size_t turn, std::size_t nth, std::vector<std:
   ++d.counted;
   if (nth >= script.throws_from_call) throw std::runtime_error("no such luck");
   const std::int64_t wall = script.wall_of ? script.wall_of(nth) : script.wall_ns;
-  d.wall += wall;
-  d.cpu += script.wall_of ? wall : script.cpu_ns;
+  d.in_a_row = d.last_who == who ? d.in_a_row + 1 : 0;
+  d.last_who = who;
+  const std::int64_t cold = d.in_a_row < script.cold_calls ? script.cold_ns : 0;
+  d.wall += wall + cold;
+  d.cpu += (script.wall_of ? wall : script.cpu_ns) + cold;
   if (!script.writes) return;
   output = {turn, turn + 1, turn + 2};
   if (nth >= script.wrong_from_call || (script.wrong_at && script.wrong_at(turn))) ++output[1];
@@ -92,7 +95,7 @@ void Work::follow(const std::vector<PlannedArm>& arms, Reported clock) {
   own.clock = clock;
   own.rounds = 10;
   for (const PlannedArm& arm : arms)
-    own.arms.push_back({arm.variant, ladder.threads, arm.calls, false, ""});
+    own.arms.push_back({arm.variant, ladder.threads, arm.calls, false, 0, ""});
 }
 
 LadderSession& Work::session() {

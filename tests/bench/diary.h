@@ -38,6 +38,8 @@ struct Script {
   std::int64_t wall_ns = 1000, cpu_ns = 1000;             // of each call
   std::function<std::int64_t(std::size_t)> wall_of = {};  // of the n-th call, instead of both
   std::function<bool(std::size_t)> wrong_at = {};         // by turn
+  std::size_t cold_calls = 0;                             // so many calls after another arm's take
+  std::int64_t cold_ns = 0;                               // so much longer
   std::size_t wrong_from_call = kNever;                   // counted over the arm's life
   bool writes = true;
   std::size_t throws_from_call = kNever;
@@ -55,6 +57,7 @@ struct Diary {
   std::int64_t wall = 1'000'000'000, cpu = 7'000'000;
   std::function<std::int64_t(std::int64_t)> wall_read = {};  // what a reading takes then
   std::size_t counted = 0;  // what made-up hardware counters stand at: calls made
+  std::size_t last_who = kNever, in_a_row = 0;  // which arm was called last, and how often
 };
 Diary& book();
 inline constexpr std::size_t kProbe = 10;

@@ -32,7 +32,7 @@ Plan some_plan() {
   ladder.rounds = 42;
   ladder.estimate_s = 1.5;
   ladder.clock = Reported::kWall;
-  ladder.arms = {{"naive", 2, 100, false, ""}, {"ceiling", 1, 7, true, "wide"}};
+  ladder.arms = {{"naive", 2, 100, false, 350, ""}, {"ceiling", 1, 7, true, 0, "wide"}};
   plan.ladders.push_back(ladder);
   ladder.clock = Reported::kCpu;
   ladder.group = 0;
@@ -74,7 +74,9 @@ TEST_CASE("a plan that was written is read as it was") {
   CHECK(ladder.arms[0].threads == 2);
   CHECK(ladder.arms[0].calls == 100);
   CHECK(!ladder.arms[0].long_call);
+  CHECK(ladder.arms[0].settle == 350);
   CHECK(ladder.arms[0].probe.empty());
+  CHECK(ladder.arms[1].settle == 0);
   CHECK(ladder.arms[1].calls == 7);
   CHECK(ladder.arms[1].long_call);
   CHECK(ladder.arms[1].probe == "wide");

@@ -192,6 +192,29 @@ TEST_CASE("by itself warming is a whole epoch where calls differ and fit L2, els
   CHECK(warm_of(describe(large, kThree<false, Shape::kStateful>)) == 1);
 }
 
+TEST_CASE("what the pilot found an arm to need comes before its epoch, an epoch at a time") {
+  MadeUpTime time;
+  Work work(three(Warm::kAuto));
+  work.follow({{"naive", 20}, {"second", 20}, {"third", 20}});
+  work.own.arms[1].settle = 50;
+  work.prepared();
+  for (int round = 0; round < 3; ++round) {
+    const std::size_t from = book().entries.size();
+    work.session().round(false);
+    std::vector<std::size_t> runs;
+    for (std::size_t i = from; i < book().entries.size(); ++i)
+      if (const Entry& e = book().entries[i]; e.what == What::kRun && e.who == 1)
+        runs.push_back(e.n);
+    CHECK(runs == std::vector<std::size_t>{20, 20, 10, 20});
+    for (const Epoch& e : timed(from)) {
+      if (e.who != 1) CHECK(e.warm == 20);
+      CHECK(e.first ==
+            50u * (e.who == 1) + 20u * (e.who != 1) + 20u * static_cast<unsigned>(round));
+      if (e.who == 1) CHECK(e.warm_first + e.warm == e.first);
+    }
+  }
+}
+
 TEST_CASE("a call that the pilot found long is not warmed") {
   MadeUpTime time;
   Work work(three(Warm::kEpoch));

@@ -237,8 +237,8 @@ def alone(pattern):
                     if mode("alone", entry["name"], 0) and variant[0] == "better":
                         ns /= 2
                     found.append({"name": name + "/real_time", "run_type": "iteration",
-                                  "cpu_time": ns / 1e3, "real_time": ns / 1e3,
-                                  "time_unit": "us"})  # fmt: skip
+                                  "cpu_time": ns / 900, "real_time": ns / 900,
+                                  "time_unit": "us", "median_ns": ns})  # fmt: skip
     print(json.dumps({"context": {}, "benchmarks": found}))
     return 0
 

@@ -54,7 +54,8 @@ def test_a_speedup_is_filled_and_then_checks(cite):
     result = cite(_marked(f"{CELL} speedup {AT}"))
     assert result.returncode == 0, result.stderr
     row = _row()
-    assert _between(cite) == f"{row.speedup:.2f}x [{row.lo:.2f}, {row.hi:.2f}]"
+    bounds = f"[{row.lo:.2f}, {row.hi:.2f}]"
+    assert _between(cite) == f"{row.speedup:.2f}x {bounds} (alone {row.alone:.2f}x)"
     once = cite.document.read_text()
     assert cite(None).returncode == 0 and cite.document.read_text() == once, "idempotent"
     assert cite(None, "--check").returncode == 0
@@ -71,7 +72,8 @@ def test_every_quantity(cite, quantity, option):
         return
     assert result.returncode == 0, result.stderr
     text = _between(cite)
-    assert text and ("[" in text) == (not option and quantity != "verdict") or quantity == "run"
+    bounds = not option and quantity not in ("verdict", "alone")
+    assert text and ("[" in text) == bounds or quantity == "run"
     assert cite(None, "--check", "--strict").returncode == 0
 
 
@@ -142,8 +144,8 @@ def test_an_unresolved_verdict_has_to_be_marked(cite):
     request = f"{CELL} speedup @test-2c-8g/{name}"
     assert cite(_marked(request)).returncode == 0
     filled = _between(cite)
-    assert filled.endswith(" (unresolved)")
-    result = cite(_marked(request, filled.replace(" (unresolved)", "")), "--check")
+    assert " (unresolved, alone 8.00x)" in filled
+    result = cite(_marked(request, filled.replace(" (unresolved, alone 8.00x)", "")), "--check")
     assert result.returncode == 1 and "unresolved" in result.stderr
     assert "not marked so" in result.stderr
 

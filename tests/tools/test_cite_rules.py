@@ -7,6 +7,7 @@ import math
 import pytest
 
 from headroom_tools.cite.figures import cell_figure
+from headroom_tools.cite.records import Unbacked
 from headroom_tools.record.cells import cells_of
 from headroom_tools.show.rows import rows_of
 
@@ -51,10 +52,38 @@ def test_a_speedup_says_what_is_not_resolved(golden2):
 
         return change
 
+    golden2["cells"]["alone_ns"] = [None] * len(golden2["cells"]["alone_ns"])
     assert cell_figure("speedup", _row(golden2, flat(math.log(3))), False) == "3.00x [3.00, 3.00]"
     same = _row(golden2, flat(0.001))
     assert cell_figure("speedup", same, False).endswith("(equivalent)")
     assert cell_figure("speedup", same, True).endswith("(equivalent)")
+
+
+def _alone(run, speedup):
+    """Both variants run alone: `better` so many times as fast as `naive`."""
+    for cell in cells_of(run):
+        if (cell.kernel["name"], cell.n) == ("simd/sum", 4096):
+            at = run["kernels"].index(cell.kernel)
+            for index, ladder in enumerate(run["cells"]["ladder"]):
+                same = run["ladders"]["kernel"][ladder] == at
+                if same and run["ladders"]["n"][ladder] == 4096:
+                    name = cell.kernel["variants"][run["cells"]["variant"][index]]["name"]
+                    factor = {"naive": 1.0, "better": speedup}.get(name)
+                    run["cells"]["alone_ns"][index] = factor and 900.0 / factor
+    return _row(run)
+
+
+def test_a_speedup_says_where_the_variants_alone_differ(golden2):
+    row = _alone(golden2, 9.0)
+    assert cell_figure("alone", row, False) == cell_figure("alone", row, True) == "9.00x"
+    assert cell_figure("speedup", row, False).endswith("] (alone 9.00x)")
+    assert "alone" not in cell_figure("speedup", row, True)
+    near = _alone(golden2, round(row.speedup * 1.05, 2))
+    assert "alone" not in cell_figure("speedup", near, False)
+    assert cell_figure("alone", near, False) == f"{row.speedup * 1.05:.2f}x"
+    without = _alone(golden2, 0)
+    with pytest.raises(Unbacked, match="no speedup of the variants run alone"):
+        cell_figure("alone", without, False)
 
 
 @pytest.mark.parametrize("quantity", ("speedup", "time", "ns_per_item", "rate", "value", "verdict"))

@@ -127,23 +127,76 @@ def test_time_that_is_spent_is_not_there_any_more():
         assert "cut to 0.50 of the plan" in tree["notes"][0]
 
 
-def test_a_slow_setup_is_left_to_thorough():
-    """All groups of a ladder are set up: together they count."""
-    slow = (_planned(100, {"a": 1}, 2), _measured({"a": [1e5]}, 1.01, 2))
-    tree = _fit({"a/k": [LIGHT, slow]})
-    assert tree["left_out"] == [{
-        "kernel": "a/k", "n": 2, "input": "x", "threads": 1, "params": {},
-        "reason": "set-up takes 1.0 s a launch",
-    }]  # fmt: skip
-    assert list(tree["rounds"]) == ["a/k/1/x/1/0"]
-    assert len(_fit({"a/k": [LIGHT, slow]}, "thorough")["rounds"]) == 2
-    halves = [
-        ({**_planned(100, {"a": 1}, 2), "group": group},
-         {**_measured({"a": [1e5]}, 0.6, 2), "group": group}) for group in (0, 1)
-    ]  # fmt: skip
-    assert [entry["reason"] for entry in _fit({"a/k": [LIGHT, *halves]})["left_out"]] == [
-        "set-up takes 1.2 s a launch"
-    ]
+def test_what_comes_before_an_epoch_costs_too():
+    """An epoch, or as many calls as the pilot found that it takes."""
+    planned = _planned(5, {"a": 10, "b": 2})
+    planned["arms"][1]["settle"] = 18
+    measured = _measured({"a": [1e6], "b": [5e6]})
+    assert plan.cost_of_ladder(planned, measured, 0.1) == pytest.approx((0.0, 5 * (0.02 + 0.1)))
+    planned["arms"][1]["settle"] = 1
+    assert plan.cost_of_ladder(planned, measured, 0.1) == pytest.approx((0.0, 5 * (0.02 + 0.02)))
+
+
+def _slow(setup_s, profile="standard", alone_s=90.0):
+    """The plan of a machine on which each of 100 kernels takes so long to set up, and 0.2 s for the
+    rounds of its two sizes, or 0.01 s for the least; the pilots took a minute."""
+    sizes = [(_planned(100, {"a": 1}, n), _measured({"a": [1e6]}, setup_s / 2, n)) for n in (1, 2)]
+    return _fit({f"a/k{i}": sizes for i in range(100)}, profile, 60.0, alone_s)
+
+
+@pytest.mark.parametrize(
+    ("setup_s", "minutes", "launches"),
+    [
+        (0.1, 10.0, 10),
+        (0.3, 10.0, 10),
+        (0.42, 10.0, 10),
+        (0.6, 12.6, 10),
+        (0.8, 14.6, 9),
+        (1.2, 14.3, 6),
+        (2.0, 22.7, 6),
+    ],
+)
+def test_a_slow_machine_leaves_no_headline_size_out(setup_s, minutes, launches):
+    """It takes fewer rounds, then up to 15 minutes, then fewer launches, then longer."""
+    tree = _slow(setup_s)
+    assert tree["left_out"] == [] and len(tree["rounds"]) == 200
+    assert tree["launches"] == launches
+    assert tree["time_s"] / 60 == pytest.approx(minutes, abs=0.1)
+    assert tree["time_s"] <= 900 or launches == plan.LAUNCHES_MIN
+    told = [note for note in tree["notes"] if "this machine is too slow for 10 min" in note]
+    assert len(told) == (tree["time_s"] > 600)
+    assert ("for more than" in "".join(told)) == (launches < 10)
+    assert (tree["scale"] < 1) == (setup_s > 0.1)
+    assert min(tree["rounds"].values()) >= plan.ROUNDS_MIN
+    # It ends when it says.
+    took = 60 + launches * sum(tree["seconds"].values())
+    assert took <= tree["time_s"]
+
+
+def test_rounds_go_before_the_variants_alone():
+    """Those are left out only where the least rounds don't fit beside them."""
+    # 570 s less 60 and 90 for 10 launches; and less 60.
+    assert 10 * sum(_slow(0.3)["seconds"].values()) == pytest.approx(420)
+    assert 10 * sum(_slow(0.42)["seconds"].values()) == pytest.approx(510)
+
+
+def test_quick_takes_four_minutes_where_it_can():
+    tree = _slow(0.1, "quick", 15.0)
+    assert (tree["time_s"], tree["launches"]) == (240, 6)
+    slow = _slow(0.6, "quick", 15.0)
+    assert slow["launches"] == 6 and slow["time_s"] > 240 and slow["left_out"] == []
+
+
+def test_quick_takes_the_first_size_of_what_is_not_named():
+    assert _taken(plan.select(CATALOGUE, "quick", None, None), "simd/sum") == [4096]
+    assert _taken(plan.select(CATALOGUE, "quick", "sum", None), "simd/sum") == [4096, 65536]
+    assert _taken(plan.select(CATALOGUE, "standard", None, None), "simd/sum") == [4096, 65536]
+    # A probe's sizes are figures of the machine.
+    tree = copy.deepcopy(CATALOGUE)
+    (probe,) = [kernel for kernel in tree["kernels"] if kernel["probe"]]
+    probe["headline"] = [1, 2]
+    probe["ladders"].append({**probe["ladders"][0], "n": 2})
+    assert _taken(plan.select(tree, "quick", None, None), probe["name"]) == [1, 2]
 
 
 def test_the_estimate():

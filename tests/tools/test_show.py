@@ -40,9 +40,9 @@ def test_show_json(headroom):
         assert list(row) == [
             *CELL, "ladder_threads", "role", "lacks", "baseline", "measure", "unit", "value",
             "ns_per_item", "bytes_per_second", "flops_per_second", "intensity", "speedup", "lo",
-            "hi", "standard", "over_standard", "over_standard_lo", "over_standard_hi", "detected",
-            "verdict", "ceiling", "of_ceiling", "of_ceiling_lo", "of_ceiling_hi", "probe",
-            "build_ns", "break_even_calls",
+            "hi", "alone", "standard", "over_standard", "over_standard_lo", "over_standard_hi",
+            "detected", "verdict", "ceiling", "of_ceiling", "of_ceiling_lo", "of_ceiling_hi",
+            "probe", "build_ns", "break_even_calls",
         ]  # fmt: skip
         if row["kernel"] != "simd/sum":
             assert row["ceiling"] is None and row["of_ceiling"] is None and row["probe"] is None
@@ -198,7 +198,17 @@ def test_alone(headroom):
     assert [(e["kernel"], e["variant"], e["n"]) for e in tree["alone_differs"]] == [
         ("simd/sum", "better", 4096)
     ]
-    assert "ladder 4.00x  alone 8.00x" in headroom("show", golden_run(BASE)).stdout
+    row = next(r for r in tree["rows"]
+               if (r["kernel"], r["variant"], r["n"]) == ("simd/sum", "better", 4096))  # fmt: skip
+    assert row["alone"] == pytest.approx(8, rel=1e-3)
+    bases = [r["alone"] for r in tree["rows"] if r["variant"] == "naive"]
+    assert bases and set(bases) == {None}
+    out = headroom("show", golden_run(BASE)).stdout
+    (line,) = [line for line in out.splitlines() if "≠8.00x" in line]
+    assert line.split()[0] == "better" and "4.00x" in line
+    agreeing = [line for line in out.splitlines() if " alone " in line or "≠" in line]
+    assert any("interval" in line and "verdict" in line for line in agreeing)
+    assert "variants run alone agree within 10%" in out
 
 
 def test_show_fits_100_columns_and_a_pipe(headroom):

@@ -109,17 +109,28 @@ def test_rates_and_intensity(golden2):
     assert row.ceiling_per_item == pytest.approx(0.8 * row.ns_per_item, rel=0.01)
 
 
-@pytest.mark.parametrize("alone_speedup, told", [(2.0, True), (4.0, False), (8.0, True)])
+@pytest.mark.parametrize(
+    "alone_speedup, told",
+    [(2.0, True), (3.58, True), (3.68, False), (4.0, False), (4.35, False), (4.5, True)],
+)
 def test_alone_differs_to_either_side(golden2, alone_speedup, told):
+    """By more than a tenth."""
     _set(golden2, "simd/sum", "naive", alone_ns=800.0)
     _set(golden2, "simd/sum", "better", alone_ns=800.0 / alone_speedup)
     _set(golden2, "simd/sum", "peer", alone_ns=None)
-    found = [entry for entry in remarks.alone_differs(rows_of(golden2))
-             if entry["kernel"] == "simd/sum" and entry["n"] == 4096]  # fmt: skip
+    for name, times in (("naive", 400.0), ("better", 100.0)):
+        _set(golden2, "simd/sum", name, median=[times] * 10, log_ratio=[math.log(400 / times)] * 10)
+    rows = [row for row in rows_of(golden2) if row.cell.kernel["name"] == "simd/sum"]
+    found = [entry for entry in remarks.alone_differs(rows) if entry["n"] == 4096]
     assert [entry["variant"] for entry in found] == (["better"] if told else [])
     for entry in found:
         assert entry["speedup"] == pytest.approx(4, rel=0.01)
         assert entry["alone"] == pytest.approx(alone_speedup)
+    for row in rows:
+        if row.cell.n == 4096:
+            better = row.cell.variant == "better"
+            assert row.alone == (pytest.approx(alone_speedup) if better else None)
+    assert remarks.alone_checked([row for row in rows if row.cell.n == 4096]) == 1
 
 
 def test_a_short_call_is_told(golden2):

@@ -193,18 +193,20 @@ def _joint(
         arm["calls"] = max(one["calls"] for one in both)
         if any(one.get("long_call") for one in both):
             arm["long_call"] = True
+        settle = max(one.get("settle", 0) for one in both)
+        if settle:
+            arm["settle"] = settle
         arms.append(arm)
-        cost += arm["calls"] * max(one.get(key, 0.0) for one in times) * 1e-9
+        cost += planning.epoch_calls(arm) * max(one.get(key, 0.0) for one in times) * 1e-9
     joint = base.copy()
     joint["arms"] = arms
     rounds = min(base["rounds"], new["rounds"])
-    # A round is taken as twice its epochs: warming. See plan.cost_of_ladder.
     if cost > 0:
-        rounds = min(rounds, max(planning.ROUNDS_MIN, int(budget_s / (2 * cost))))
+        rounds = min(rounds, max(planning.ROUNDS_MIN, int(budget_s / cost)))
     joint["rounds"] = max(planning.ROUNDS_MIN, rounds)
     if "wall" in (base.get("clock"), new.get("clock")):
         joint["clock"] = "wall"
-    return joint, max(budget_s if joint["rounds"] == rounds else 0.0, 2 * cost * joint["rounds"])
+    return joint, max(budget_s if joint["rounds"] == rounds else 0.0, cost * joint["rounds"])
 
 
 def fit(kernel: str, pilots: Pilots, keep_slow: bool) -> Fitted:

@@ -31,6 +31,16 @@ def bench() -> Path:
     return path.absolute()
 
 
+def bench_of(build: str) -> Path:
+    """The benchmark program of another build: of a preset, or in a folder."""
+    folders = [root() / "build" / build, Path(build)]
+    for folder in folders:
+        for path in (folder / "bench" / "headroom-bench", folder):
+            if path.is_file() and os.access(path, os.X_OK):
+                return path.absolute()
+    raise HeadroomError(f"{safe(build)}: no preset that is built, and no folder with a build")
+
+
 def runs() -> Path:
     """Where unfinished runs live, and smoke runs stay."""
     return root() / "build" / "runs"

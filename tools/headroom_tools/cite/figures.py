@@ -85,8 +85,14 @@ def cell_figure(quantity: str, row: Row, brief: bool) -> str:
         if cell.is_baseline(row.baseline):
             return factor(1.0)
         text = with_interval(factor, row.speedup, row.lo, row.hi, brief)
-        unresolved = row.verdict in ("unresolved", "equivalent")
-        return f"{text} ({row.verdict})" if unresolved else text
+        remarks = [row.verdict] if row.verdict in ("unresolved", "equivalent") else []
+        if row.alone and row.alone_differs and not brief:
+            remarks.append(f"alone {factor(row.alone)}")
+        return f"{text} ({', '.join(remarks)})" if remarks else text
+    if quantity == "alone":
+        if row.alone is None:
+            raise Unbacked("the record has no speedup of the variants run alone for it")
+        return factor(row.alone)
     if quantity == "over_standard":
         over = row.over_standard
         if over is None:

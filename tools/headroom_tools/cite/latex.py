@@ -24,7 +24,7 @@ _SPECIAL = {
     "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%", "'": "{'}", "`": "{`}",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
 }  # fmt: skip
-QUANTITIES = ("speedup", "over_standard", "value", "ns_per_item", "time", "rate", "flops",
+QUANTITIES = ("speedup", "alone", "over_standard", "value", "ns_per_item", "time", "rate", "flops",
               "of_ceiling", "verdict")  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9_.+:/ -]+")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

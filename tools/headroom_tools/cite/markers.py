@@ -11,7 +11,9 @@ from headroom_tools.base.text import safe
 from headroom_tools.record.types import Params
 
 INLINE = {
-    "speedup": "over the ladder's baseline, with its interval; says where it is not resolved",
+    "speedup": "over the ladder's baseline, with its interval; says where it is not resolved, and, "
+    "without `brief`, where the variants run alone differ by more than 10%",
+    "alone": "the same, of the variants run alone: one launch of each, no interval",
     "over_standard": "over the ladder's standard rung, with its interval",
     "value": "what its ladder is judged by where that is not time, with its unit",
     "verdict": "faster, slower, equivalent or unresolved",

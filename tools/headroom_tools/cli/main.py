@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--profile",
         choices=("smoke", "quick", "standard", "thorough"),
-        help="smoke: checks only; quick: 3 minutes; standard: 10 minutes (default); "
+        help="smoke: checks only; quick: 4 minutes; standard: 10 minutes, 15 where slow (default); "
         "thorough: everything",
     )
     add.add_argument("--filter", metavar="RE", help="only kernels whose group/name matches")
@@ -307,9 +307,10 @@ def _parser() -> argparse.ArgumentParser:
         description="A figure in a Markdown document stands between markers: <!-- headroom: "
         "simd/sum/highway/n:4096 speedup @MACHINE -->42.0x [41.0, 43.0]<!-- /headroom -->. "
         "@MACHINE/RUN-NAME names an exact run; @MACHINE means the newest run of that machine that "
-        "has the figure. Quantities: speedup, verdict, ns_per_item, time, rate, flops, of_ceiling, "
-        "probe, run (with `brief`: no interval); and whole blocks: ladder, table, best, probes, "
-        "compare. Of a comparison of `headroom ab --publish`: ab_ratio, and the block ab.",
+        "has the figure. Quantities: speedup, alone, verdict, ns_per_item, time, rate, flops, "
+        "of_ceiling, probe, run (with `brief`: no interval); and whole blocks: ladder, table, "
+        "best, probes, compare. Of a comparison of `headroom ab --publish`: ab_ratio, and the "
+        "block ab.",
     )
     add.add_argument(
         "path", metavar="FILE", nargs="+", help="documents; with --latex and --bibtex runs instead"
@@ -341,6 +342,28 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="AB",
         help="instead: what comparisons of a program with itself say of `headroom ab`",
+    )
+    how.add_argument(
+        "--alone",
+        nargs="*",
+        metavar="FILE",
+        type=Path,
+        help="instead: how far the speedups of ladders agree with the variants run alone, each in "
+        "a process of its own; FILE: judge saved samples (of --peers too)",
+    )
+    how.add_argument(
+        "--peers",
+        metavar="BUILD",
+        help="instead: whether a variant takes the same time in the ladders of another build, a "
+        "preset or a folder (one without the optional peers: `make test-without` makes such)",
+    )
+    add.add_argument("--filter", metavar="RE", help="of --alone and --peers: only these kernels")
+    add.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="of --alone and --peers: as many launches as go into M minutes (default 25), at least "
+        "3, at most 10",
     )
     add.add_argument(
         "--only", choices=("quiet", "cpu", "memory"), help="with no load, or this load beside it"

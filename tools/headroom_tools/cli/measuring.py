@@ -45,6 +45,10 @@ def selfcheck(arguments: argparse.Namespace) -> int:
         return int(between.failed(found))
     if arguments.ab:
         return _selfcheck_ab(arguments)
+    if arguments.alone is not None or arguments.peers:
+        return _selfcheck_alone(arguments)
+    if arguments.filter or arguments.minutes is not None:
+        raise HeadroomError("--filter and --minutes go with --alone or --peers")
     files = arguments.samples
     if not files:
         mode = "full" if arguments.full else "quick"
@@ -92,6 +96,61 @@ def _selfcheck_ab(arguments: argparse.Namespace) -> int:
     else:
         pairs.print_found(found, terminal.console())
     return 1 if any(goal.status == "missed" for goal in found.goals) else 0
+
+
+def _selfcheck_alone(arguments: argparse.Namespace) -> int:
+    """How far ladders agree with the variants alone, or with the ladders of another build."""
+    from headroom_tools.measure.progress import Reporter
+    from headroom_tools.measure import plan
+    from headroom_tools.selfcheck import alone, apart
+
+    if arguments.alone and (arguments.filter or arguments.minutes is not None):
+        raise HeadroomError("--filter and --minutes go with measuring: leave out the FILEs")
+    files = arguments.alone or []
+    if not files:
+        minutes = 25.0 if arguments.minutes is None else arguments.minutes
+        if not 0 < minutes <= 24 * 60:
+            raise HeadroomError(f"--minutes {minutes:g}: more than 0, at most a day")
+        reporter = Reporter(terminal.console(to_stderr=arguments.json))
+        kind = "peers" if arguments.peers else "alone"
+        files = [paths.selfchecks() / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{kind}.jsonl"]
+        scratch_folder = (arguments.scratch or paths.scratch()).absolute()
+        _stop_on_signals()
+        with lock.measuring(), Held(scratch_folder, reporter.warn) as servers:
+            tree, _ = bench.catalogue()
+            _serve(servers, plan.matching(tree, arguments.filter), scratch_folder, reporter)
+            tree, _ = bench.catalogue(servers.environment)
+            other = None
+            if arguments.peers:
+                program = paths.bench_of(arguments.peers)
+                other = alone.Other(program, bench.catalogue(servers.environment, program)[0])
+            ladders = alone.selected(tree, other, arguments.filter, memory_available())
+            _cautions(Subject(tree, ladders, []), reporter, False)
+            scratch.prepare(scratch_folder)
+            with alone.work_folder(files[0]) as work:
+                sampler = alone.Sampler(
+                    tree, ladders, other, servers.environment, (work, scratch_folder), reporter
+                )
+                head = alone.head_of(tree, list(ladders), kind)
+                try:
+                    alone.measure(sampler, head, minutes, files[0], reporter)
+                except KeyboardInterrupt:
+                    raise HeadroomError(
+                        f"stopped; what was measured is in {paths.shown(files[0])}, for "
+                        "`headroom selfcheck --alone FILE`", 130
+                    ) from None  # fmt: skip
+    head, samples = alone.read_all(files)
+    found = apart.judged(head, samples)
+    if found is None:
+        raise HeadroomError(f"{paths.shown(files[0])}: no variant has a figure both ways", 1)
+    to = terminal.console()
+    if arguments.json:
+        terminal.print_json(apart.as_json(found))
+    else:
+        apart.print_found(found, to)
+        kept = ", ".join(map(paths.shown, files))
+        to.print(Text(f"samples: {kept}", style="dim"), soft_wrap=True)
+    return 1 if found.goal.status == "missed" else 0
 
 
 def _interrupted(*_: object) -> None:

@@ -300,18 +300,20 @@ def alone(
     simd_target: str | None = None,
     tick: Callable[[], None] | None = None,
     environment: dict[str, str | None] | None = None,
+    repetitions: int = 1,
+    min_time: float = 0.03,
 ) -> tuple[Ended, dict[str, float]]:
     """The ordinary benchmarks that match `pattern`, each variant run alone.
 
-    Returns how it ended, and for each CELL name the ns of a call, the median of the repetitions
-    that finished. It is the benchmark's own (manual) time: Google Benchmark's CPU time would
-    include the untimed refilling.
+    min_time: seconds of a repetition, at least. Returns how it ended, and for each CELL name the ns
+    of a call, the median of the repetitions that finished. It is the program's own counter: by the
+    clock and the statistic (the median of epochs) of the ladders.
     """
     arguments = [
         f"--benchmark_filter={pattern}",
         "--benchmark_format=json",
-        "--benchmark_min_time=0.02",
-        "--benchmark_repetitions=3",
+        f"--benchmark_min_time={min_time:g}",
+        f"--benchmark_repetitions={repetitions}",
         f"--headroom_scratch={scratch}",
     ]
     if simd_target:
@@ -323,9 +325,8 @@ def alone(
         for entry in tree["benchmarks"]:
             if entry.get("run_type", "iteration") != "iteration" or entry.get("error_occurred"):
                 continue
-            scale = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}[entry["time_unit"]]
             times = found.setdefault(strip_suffixes(entry["name"]), [])
-            times.append(float(entry["real_time"]) * scale)
+            times.append(float(entry["median_ns"]))
     except (HeadroomError, KeyError, TypeError, ValueError) as error:
         if ended.status == "ok":
             ended = ended._replace(status="error", message=without_paths(error))

@@ -18,41 +18,41 @@ from headroom_tools.measure.types import (
     Launch,
     Output,
     PilotPlan,
+    PlannedArm,
     PlannedLadder,
     RunPlan,
 )
-from headroom_tools.record.types import LadderKey, LeftOut, Missing, key_of
+from headroom_tools.record.types import LadderKey, Missing, key_of
 
 SEED = 1  # of every run: inputs must be the same on every machine
 START_S = 0.05  # what a process costs before and after its ladders
-SETUP_LIMIT_S = 1.0  # a ladder that takes longer to set up belongs to thorough
+SETUP_LIMIT_S = 1.0  # a ladder that takes longer to set up is no comparison of a minute
 MEMORY_SHARE = 0.7  # of the memory available that a ladder may take
 ROUNDS_MIN = 5
+LAUNCHES_MIN = 6  # the fewest that give an interval
 PROBE_SHARE = 0.5  # of a ladder's budget: a probe has one figure to give, not many ratios
 SELFCHECK = "selfcheck"  # the group that only `headroom selfcheck` measures
 REPEAT_RESERVE = 0.05  # of a profile's time, for launches that are disturbed and repeated
 
 
-# A planned ladder, and (seconds to set up, seconds of rounds) of a launch.
-Costed = tuple[PlannedLadder, tuple[float, float]]
-
-
 class Profile(NamedTuple):
     """launches: P, after the pilot. budget_s: B, seconds a ladder a launch. time_s: of the whole
-    run, None for no limit. alone_s: of it, for the check against variants run alone."""
+    run, None for no limit; slow_s: the same where the machine is too slow for that. alone_s: of it,
+    for the variants run alone."""
 
     launches: int
     budget_s: float
     rounds_max: int
     time_s: float | None
+    slow_s: float
     alone_s: float
 
 
 PROFILES = {
-    "smoke": Profile(1, 0.05, 5, None, 0),
-    "quick": Profile(6, 0.05, 60, 180, 15),
-    "standard": Profile(10, 0.1, 100, 600, 90),
-    "thorough": Profile(20, 0.1, 100, None, 600),
+    "smoke": Profile(1, 0.05, 5, None, 0, 0),
+    "quick": Profile(6, 0.05, 60, 240, 360, 15),
+    "standard": Profile(10, 0.1, 100, 600, 900, 90),
+    "thorough": Profile(20, 0.1, 100, None, 0, 600),
 }
 
 
@@ -143,7 +143,11 @@ def select(
                         "cure": "; ".join(filter(None, (need["cure"] for need in lacking))),
                     }
                 )
-        wanted = [ladder for ladder in kernel["ladders"] if _in_profile(kernel, ladder, profile)]
+        wanted = [
+            ladder
+            for ladder in kernel["ladders"]
+            if _in_profile(kernel, ladder, profile, pattern is not None)
+        ]
         kept = []
         for ladder in wanted:
             reason, cure = ladder["blocked"], ""
@@ -177,7 +181,9 @@ def _bare(reason: str) -> str:
     return reason[len("needs ") :] if reason.startswith("needs ") else reason
 
 
-def _in_profile(kernel: CatalogueKernel, ladder: CatalogueLadder, profile: str) -> bool:
+def _in_profile(
+    kernel: CatalogueKernel, ladder: CatalogueLadder, profile: str, named: bool
+) -> bool:
     if profile == "thorough":
         return True
     if profile == "smoke":
@@ -185,6 +191,8 @@ def _in_profile(kernel: CatalogueKernel, ladder: CatalogueLadder, profile: str) 
         first = {name: values[0] for name, values in kernel["params"].items()}
         default = ladder["input"] == kernel["inputs"][0] and ladder["params"] == first
         return ladder["n"] == smallest and default
+    if profile == "quick" and not (named or kernel["probe"]):
+        return ladder["headline"] and ladder["n"] == kernel["headline"][0]
     return ladder["headline"]
 
 
@@ -238,6 +246,12 @@ def estimate(selection: Selection, name: str) -> Estimate:
     return Estimate(seconds, launches, cells, memory, scratch, written)
 
 
+def epoch_calls(arm: PlannedArm) -> int:
+    """Calls of an arm in a round, timed and not: what comes before is about an epoch, or more where
+    the pilot found that it has to be."""
+    return arm["calls"] + max(arm["calls"], arm.get("settle", 0))
+
+
 def cost_of_ladder(
     planned: PlannedLadder, measured: Output, budget_s: float
 ) -> tuple[float, float]:
@@ -245,15 +259,15 @@ def cost_of_ladder(
 
     planned: from the pilot's plan; measured: the same ladder in the pilot's output. The pilot
     chose R = clamp(budget / cost of a round, 5, Rmax), so that between the clamps the rounds fill
-    the budget; at the lower clamp they exceed it. A round is taken as twice its epochs: warming.
+    the budget; at the lower clamp they exceed it.
     """
     times = {(arm["variant"], arm["threads"]): arm["wall_ns"] for arm in measured["arms"]}
-    epochs = 0.0
+    a_round = 0.0
     for arm in planned["arms"]:
         values = sorted(v for v in times.get((arm["variant"], arm["threads"]), []) if v)
         if values:
-            epochs += arm["calls"] * values[len(values) // 2] * 1e-9
-    seconds = 2 * epochs * planned["rounds"]
+            a_round += epoch_calls(arm) * values[len(values) // 2] * 1e-9
+    seconds = a_round * planned["rounds"]
     if planned["rounds"] > ROUNDS_MIN:
         seconds = min(seconds, budget_s)
     else:
@@ -289,40 +303,39 @@ def ladder_name(kernel: CatalogueKernel, coordinates: Coordinates) -> str:
     return f"{kernel['name']} {label}"
 
 
-def _dropped(plans: dict[str, list[Costed]], room_s: float, time_s: float) -> list[LeftOut]:
-    """Takes the dearest ladders out of `plans` until a pass of least rounds fits into `room_s`.
+class Room(NamedTuple):
+    """What a run is to take, at most, and its launches; note: why that is not the profile's own."""
 
-    plans: by kernel [(planned ladder, its cost)]. A kernel keeps one ladder at least. Returns what
-    was taken out, for the record.
+    time_s: float
+    launches: int
+    alone_s: float
+    note: str
+
+
+def room_for(own: Profile, least_s: float, spent_s: float, alone_s: float) -> Room:
+    """The time for a run whose launches take at least `least_s`: every headline size is measured.
+
+    What gives way on a slow machine is, in this order, the variants run alone, the time, launches
+    beyond the fewest that give an interval, and the time again.
     """
-    least: dict[LadderKey, float] = {}
-    for name, kept in plans.items():
-        for planned, (setup, rounds) in kept:
-            key = key_of_ladder(name, planned)
-            floor = setup + rounds * min(1.0, ROUNDS_MIN / planned["rounds"])
-            least[key] = least.get(key, 0.0) + floor
-    total = sum(least.values()) + START_S * len(plans)
-    gone: list[LeftOut] = []
-    for key, seconds in sorted(least.items(), key=lambda item: -item[1]):
-        if total <= room_s:
+    time_s = own.time_s
+    assert time_s is not None  # of a profile with a limit
+
+    def needed(launches: int, alone: float) -> float:
+        return (spent_s + alone + launches * least_s) / (1 - REPEAT_RESERVE)
+
+    for alone in (alone_s, 0.0):
+        if needed(own.launches, alone) <= time_s:
+            return Room(time_s, own.launches, alone, "")
+    fewest = min(LAUNCHES_MIN, own.launches)
+    for launches in range(own.launches, fewest - 1, -1):
+        if needed(launches, 0.0) <= own.slow_s or launches == fewest:
             break
-        name, n, input_name, threads, params = key
-        others = [item for item in plans[name] if key_of_ladder(name, item[0]) != key]
-        if not others:
-            continue
-        plans[name] = others
-        total -= seconds
-        gone.append(
-            {
-                "kernel": name,
-                "n": n,
-                "input": input_name,
-                "threads": threads,
-                "params": dict(params),
-                "reason": f"{seconds:.1f} s a launch are too long for {time_s / 60:.0f} minutes",
-            }
-        )
-    return gone
+    longer = max(time_s, needed(launches, 0.0))
+    told = f"takes about {duration(longer)}: this machine is too slow for {duration(time_s)}"
+    if launches < own.launches:
+        told += f", and for more than {launches} launches"
+    return Room(longer, launches, 0.0, told)
 
 
 def fit(
@@ -338,75 +351,50 @@ def fit(
     already. alone_s: seconds kept for the variants run alone.
     """
     own = PROFILES[profile]
-    fitting: dict[str, list[Costed]] = {}
-    left_out: list[LeftOut] = []
-    short = profile in ("quick", "standard")
-    for name in selection:
-        pilot = pilots[name]
-        own_plan = pilot["plan"]
-        if own_plan is None:
-            continue
-        measured = {
-            (key_of_ladder(name, cast(Coordinates, ladder)), ladder["group"]): ladder
-            for ladder in pilot["measured"]
-        }
-        slow: dict[LadderKey, float] = {}
-        for (key, _), ladder in measured.items():
-            slow[key] = slow.get(key, 0.0) + float(ladder.get("setup_s") or 0.0)
-        kept = []
-        for planned in own_plan["ladders"]:
-            key = key_of_ladder(name, planned)
-            if short and slow[key] > SETUP_LIMIT_S:
-                entry: LeftOut = {
-                    "kernel": name,
-                    "n": planned["n"],
-                    "input": planned["input"],
-                    "threads": planned["threads"],
-                    "params": planned["params"],
-                    "reason": f"set-up takes {slow[key]:.1f} s a launch",
-                }
-                if entry not in left_out:
-                    left_out.append(entry)
-                continue
-            ladder = measured[key, planned["group"]]
-            kept.append((planned, cost_of_ladder(planned, ladder, own.budget_s)))
-        if kept:
-            fitting[name] = kept
-    scale, notes = 1.0, list[str]()
-    limit = own.time_s if short else None
-    room = 0.0
-    if limit is not None:
-        room = (1 - REPEAT_RESERVE) * limit - spent_s - alone_s
-        # Every headline size comes before the check alone, which takes what time is left.
-        left_out += _dropped(fitting, (room + alone_s) / own.launches, limit)
     plans: dict[str, KernelPlan] = {}
     setup: dict[str, float] = {}
     variable: dict[str, float] = {}
-    for name, kept in fitting.items():
-        setup[name] = START_S + sum(cost[0] for _, cost in kept)
-        variable[name] = sum(cost[1] for _, cost in kept)
-        whole = pilots[name]["plan"]
-        assert whole is not None  # what fits comes from a plan
-        plans[name] = whole.copy()
-        plans[name]["ladders"] = [planned for planned, _ in kept]
-    if limit is not None:
-        room -= own.launches * sum(setup.values())
-        wanted = own.launches * sum(variable.values())
-        if wanted > room > 0 or room <= 0 < wanted:
+    least = 0.0  # of a launch of each kernel, with as few rounds as may be
+    for name in selection:
+        plan = pilots[name]["plan"]
+        if plan is None or not plan["ladders"]:
+            continue
+        measured = {
+            (key_of_ladder(name, cast(Coordinates, ladder)), ladder["group"]): ladder
+            for ladder in pilots[name]["measured"]
+        }
+        plans[name] = plan.copy()
+        setup[name], variable[name] = START_S, 0.0
+        for planned in plan["ladders"]:
+            ladder = measured[key_of_ladder(name, planned), planned["group"]]
+            made, rounds = cost_of_ladder(planned, ladder, own.budget_s)
+            setup[name] += made
+            variable[name] += rounds
+            least += rounds * min(1.0, ROUNDS_MIN / planned["rounds"])
+        least += setup[name]
+    scale, notes, launches, time_s = 1.0, list[str](), own.launches, own.time_s
+    if time_s is not None:
+        time_s, launches, alone_s, note = room_for(own, least, spent_s, alone_s)
+        notes += [note] if note else []
+        room = (1 - REPEAT_RESERVE) * time_s - spent_s - alone_s
+        room -= launches * sum(setup.values())
+        wanted = launches * sum(variable.values())
+        if wanted > room:
             scale = max(room / wanted, 0.05)
             shrink(plans, scale)
             notes.append(
-                f"rounds were cut to {scale:.2f} of the plan, to end within {duration(limit)}"
+                f"rounds were cut to {scale:.2f} of the plan, to end within {duration(time_s)}"
             )
     return {
-        "launches": own.launches,
+        "launches": launches,
+        "time_s": time_s,
         "budget_s": own.budget_s,
         "rounds_max": own.rounds_max,
         "seed": SEED,
         "scale": scale,
         "plans": plans,
         "seconds": {name: setup[name] + scale * variable[name] for name in plans},
-        "left_out": left_out,
+        "left_out": [],
         "notes": notes,
         "rounds": {
             rounds_key(name, ladder): ladder["rounds"]

@@ -73,6 +73,11 @@ class Run:
         assert self._fixed is not None
         return self._fixed
 
+    @property
+    def _time_s(self) -> float | None:
+        """What the run is to take, at most: on a slow machine more than the profile says."""
+        return self._profile.time_s if self._fixed is None else self._fixed["time_s"]
+
     # --- what is on disk
 
     def _keep(self, tree: Launch) -> None:
@@ -294,11 +299,6 @@ class Run:
         self._fixed = plan
         for line in plan["notes"]:
             self._report.warn(line)
-        if plan["left_out"]:
-            self._report.line(
-                f"{len(plan['left_out'])} ladders are left to a longer profile: "
-                "they take too long"
-            )
 
     def _given_up(self, name: str, index: int) -> bool:
         """Whether the launches before `index` failed so often that a further one is pointless."""
@@ -370,7 +370,7 @@ class Run:
         for name, index in [] if self._smoke else judge.to_repeat():
             first = self._launches[name, index]
             needed = self._spent_s() + self._left_s(set(self._launches)) + first["seconds"]
-            if self._profile.time_s and needed > self._profile.time_s:
+            if self._time_s and needed > self._time_s:
                 break
             again = self._timed(name, index, "again ")
             self._keep(judge.better(first, again))
@@ -382,7 +382,8 @@ class Run:
 
     def _alone_budget_s(self, spent_s: float = 0.0) -> float:
         """Seconds for the variants run alone, of what `spent_s` left."""
-        return alone.budget_s(self._profile, self._kernels, self._selection, spent_s)
+        profile = self._profile._replace(time_s=self._time_s)
+        return alone.budget_s(profile, self._kernels, self._selection, spent_s)
 
     def _alone_guess_s(self) -> float:
         """Seconds that the variants run alone are likely to take."""

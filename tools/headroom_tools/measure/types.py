@@ -114,9 +114,11 @@ class _PlannedArmOfAll(TypedDict):
 
 
 class PlannedArm(_PlannedArmOfAll, total=False):
-    """calls: in a round. long_call: takes so long that none comes before, untimed."""
+    """calls: in a round. long_call: takes so long that none comes before, untimed. settle: calls
+    that come before, untimed, where the usual ones are not enough."""
 
     long_call: bool
+    settle: int
 
 
 class _PlannedLadderOfAll(Coordinates):
@@ -126,9 +128,11 @@ class _PlannedLadderOfAll(Coordinates):
 
 
 class PlannedLadder(_PlannedLadderOfAll, total=False):
-    """A group of a ladder, as the pilot planned it. clock: "cpu" or "wall"."""
+    """A group of a ladder, as the pilot planned it. clock: "cpu" or "wall". estimate_s: what a
+    launch of it takes, set-up included."""
 
     clock: str
+    estimate_s: float
 
 
 class _PlanOfAll(TypedDict):
@@ -303,10 +307,11 @@ class Alone(TypedDict):
 
 
 class RunPlan(TypedDict):
-    """plan.json: what the pilot fixed. plans, seconds (of a launch): by kernel. rounds: by
-    plan.rounds_key."""
+    """plan.json: what the pilot fixed. time_s: of the whole run, None for no limit. plans, seconds
+    (of a launch): by kernel. rounds: by plan.rounds_key."""
 
     launches: int
+    time_s: float | None
     budget_s: float
     rounds_max: int
     seed: int

@@ -138,8 +138,9 @@ def _made(folder: Path) -> bool:
 def _check_catalogue(state: State) -> None:
     """HeadroomError unless a record of `state` would be valid: better now than after measuring."""
     plan: RunPlan = {
-        "launches": 1, "budget_s": 0.0, "rounds_max": 1, "scale": 1.0, "seed": planning.SEED,
-        "plans": {}, "seconds": {}, "left_out": [], "notes": [], "rounds": {},
+        "launches": 1, "time_s": None, "budget_s": 0.0, "rounds_max": 1, "scale": 1.0,
+        "seed": planning.SEED, "plans": {}, "seconds": {}, "left_out": [], "notes": [],
+        "rounds": {},
     }  # fmt: skip
     try:
         missing, notes = state["missing"], state["notes"]

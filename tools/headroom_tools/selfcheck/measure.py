@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import random
 import signal
@@ -12,7 +11,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator, NamedTuple, TypedDict, cast
+from typing import Callable, Iterator, NamedTuple, TypedDict, cast
 
 from headroom_tools.base import files, processes
 from headroom_tools.base.errors import HeadroomError
@@ -21,6 +20,7 @@ from headroom_tools.measure import bench, plan as planning, scratch, summary
 from headroom_tools.measure.progress import Reporter
 from headroom_tools.measure.types import Catalogue, KeptArm, KeptLadder, KernelPlan, PilotPlan
 from headroom_tools.record.types import TIME, Launched
+from headroom_tools.selfcheck.samples import lines_of
 
 VERSION = 1
 LIMIT_S = 60.0
@@ -224,32 +224,10 @@ def read_all(files: list[Path]) -> tuple[Head, list[Sample]]:
 
 def read(file: Path) -> tuple[Head, list[Sample]]:
     """(head, samples) of a file that `measure` wrote; a last line that was cut off is left out."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise HeadroomError(f"{safe(file)}: cannot be read: {reason}") from None
-    return _parsed(file, lines)
-
-
-def _parsed(file: Path, lines: list[str]) -> tuple[Head, list[Sample]]:
-    trees = list(_trees(file, lines))
+    trees = list(lines_of(file))
     if not trees or trees[0].get("version") != VERSION or "mode" not in trees[0]:
         raise HeadroomError(f"{safe(file)}: holds no samples of `headroom selfcheck`", 1)
     try:
         return cast(Head, trees[0]), [Sample(**tree) for tree in trees[1:]]
     except TypeError as error:
         raise HeadroomError(f"{safe(file)}: damaged: {safe(error, 120)}", 1) from None
-
-
-def _trees(file: Path, lines: list[str]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines):
-        try:
-            tree = json.loads(line)
-        except ValueError:
-            if number + 1 == len(lines):
-                return
-            raise HeadroomError(f"{safe(file)}: line {number + 1} is damaged", 1) from None
-        if not isinstance(tree, dict):
-            raise HeadroomError(f"{safe(file)}: line {number + 1} is damaged", 1)
-        yield tree

@@ -45,6 +45,7 @@ def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
                 "speedup": None if row.impossible else row.speedup,
                 "lo": None if row.impossible else row.lo,
                 "hi": None if row.impossible else row.hi,
+                "alone": None if row.impossible else row.alone,
                 **_over_standard(row),
                 "detected": row.detected,
                 "verdict": "withheld" if row.impossible else row.verdict,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import NamedTuple
 
 from headroom_tools.base.text import counted, ladder_label, without_numbers
 from headroom_tools.record.types import CellKey, Kernel, Missing, Run
-from headroom_tools.show.rows import Row
+from headroom_tools.show.rows import ALONE_LIMIT, Row
 
-ALONE_LIMIT = 1.15  # ratio of a ladder's speedup to that of the variants run alone
 OVERHEAD_KERNEL = "machine/overhead"
 OVERHEAD_TIMES = 20  # a call shorter than this many empty calls is flagged
 
@@ -31,35 +29,22 @@ class ShortCall(CellKey):
 
 
 def alone_differs(rows: list[Row]) -> list[AloneDiffers]:
-    """The rows whose speedup in the ladder is over 15% off that of the variants run alone."""
-    bases = {
-        row.cell.ladder(): row.cell.alone_ns
+    """The rows whose speedup in the ladder is over 10% off that of the variants run alone."""
+    return [
+        {
+            "kernel": row.cell.kernel["name"],
+            "variant": row.cell.variant,
+            "n": row.cell.n,
+            "input": row.cell.input,
+            "threads": row.cell.threads,
+            "params": row.cell.params,
+            "ladder_threads": row.cell.ladder_threads,
+            "speedup": row.speedup,
+            "alone": row.alone,
+        }
         for row in rows
-        if row.cell.is_baseline(row.baseline)
-    }
-    found: list[AloneDiffers] = []
-    for row in rows:
-        base, own = bases.get(row.cell.ladder()), row.cell.alone_ns
-        if not base or not own or not row.speedup or not row.cell.by_time:
-            continue
-        if row.cell.is_baseline(row.baseline):
-            continue
-        ratio = base / own
-        if abs(math.log(row.speedup / ratio)) > math.log(ALONE_LIMIT):
-            found.append(
-                {
-                    "kernel": row.cell.kernel["name"],
-                    "variant": row.cell.variant,
-                    "n": row.cell.n,
-                    "input": row.cell.input,
-                    "threads": row.cell.threads,
-                    "params": row.cell.params,
-                    "ladder_threads": row.cell.ladder_threads,
-                    "speedup": row.speedup,
-                    "alone": ratio,
-                }
-            )
-    return found
+        if row.alone_differs and row.speedup and row.alone
+    ]
 
 
 def alone_told(checked: int, agree: int) -> str:
@@ -71,20 +56,7 @@ def alone_told(checked: int, agree: int) -> str:
 
 def alone_checked(rows: list[Row]) -> int:
     """How many speedups could be held against the variants run alone."""
-    bases = {
-        row.cell.ladder()
-        for row in rows
-        if row.cell.is_baseline(row.baseline) and row.cell.alone_ns
-    }
-    return sum(
-        1
-        for row in rows
-        if row.cell.alone_ns
-        and row.speedup
-        and row.cell.by_time
-        and not row.cell.is_baseline(row.baseline)
-        and row.cell.ladder() in bases
-    )
+    return sum(1 for row in rows if row.alone and row.speedup)
 
 
 def short_calls(rows: list[Row]) -> list[ShortCall]:

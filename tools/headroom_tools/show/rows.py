@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import median
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from headroom_tools.record.types import LadderKey, Launched, Run
 
 BAND = 0.02
 MOVED = ("faster", "slower")
+ALONE_LIMIT = 1.10  # ratio of a ladder's speedup to that of the variants run alone
 ABOVE = 1.05  # a share of the ceiling whose whole interval lies above this is an error
 
 
@@ -50,6 +52,7 @@ class Row(NamedTuple):
 
     ns: a call. value: what its ladder is judged by, ns a call where that is time.
     break_even_calls: after how many calls making its State has paid, None where it never does.
+    alone: the speedup of the variants run alone, None where they weren't.
     """
 
     cell: Cell
@@ -65,6 +68,14 @@ class Row(NamedTuple):
     share: Share | None
     over_standard: OverStandard | None
     break_even_calls: float | None
+    alone: float | None
+
+    @property
+    def alone_differs(self) -> bool:
+        """Whether ladder and variants alone disagree by more than they may."""
+        if not self.alone or not self.speedup:
+            return False
+        return abs(math.log(self.speedup / self.alone)) > math.log(ALONE_LIMIT)
 
     @property
     def told(self) -> str:
@@ -154,6 +165,9 @@ def rows_of(run: Run, baseline: str | None = None, band: float = BAND) -> list[R
     base_ns = {
         cell.ladder(): _middle(cell.median) for cell, base, _ in rebased if cell.is_baseline(base)
     }
+    alone = {
+        cell.ladder(): cell.alone_ns for cell, base, _ in rebased if cell.is_baseline(base)
+    }
     rows = []
     for (cell, base, _), speedup, adjusted in zip(rebased, judged, stats.holm(family)):
         ns = _middle(cell.median)
@@ -174,6 +188,7 @@ def rows_of(run: Run, baseline: str | None = None, band: float = BAND) -> list[R
                 share=share_of(cell),
                 over_standard=_over_standard(cell, standards.get(cell.ladder())),
                 break_even_calls=_break_even(cell, base_ns.get(cell.ladder()), ns),
+                alone=_alone(cell, alone.get(cell.ladder())) if speedup else None,
             )
         )
     return rows
@@ -194,6 +209,11 @@ def _over_standard(cell: Cell, standard: Cell | None) -> OverStandard | None:
     pairs = zip(cell.log_ratio, standard.log_ratio)
     found = stats.speedup_of([a - b for a, b in pairs if a is not None and b is not None])
     return OverStandard(standard.variant, found.speedup, found.lo, found.hi) if found else None
+
+
+def _alone(cell: Cell, base_ns: float | None) -> float | None:
+    """The speedup of the variants run alone, where both were and it is time that counts."""
+    return base_ns / cell.alone_ns if base_ns and cell.alone_ns and cell.by_time else None
 
 
 def _break_even(cell: Cell, base_ns: float | None, ns: float | None) -> float | None:

@@ -49,6 +49,13 @@ def _bounds(row: Row) -> str:
     return f"{three_digits(row.lo)} .. {three_digits(row.hi)}"
 
 
+def _alone_told(row: Row) -> terminal.Cell:
+    """The speedup of the variants run alone, marked where the ladder's differs."""
+    if not row.alone:
+        return ""
+    return (f"≠{_factor(row.alone)}", "yellow") if row.alone_differs else _factor(row.alone)
+
+
 def _head(run: Run, rows: list[Row], band: float, to: Console) -> None:
     build, plan = run["build"], run["plan"]
     commit = run["commit"][:8] if run["commit"] else "no commit"
@@ -87,8 +94,10 @@ def how_told(launches: int, judged: bool, band: float) -> str:
 
 def print_ladders(rows: list[Row], to: Console) -> None:
     """Prints rows as ladders, with what bounds each; rungs of a weaker promise below the others."""
-    wide = not any(row.over_standard for row in rows)  # else a column more has to fit
-    table = terminal.Table("<<>>>>><<>", limits={0: 30 if wide else 26})
+    # Bars give way to the columns that not every run has.
+    further = any(row.over_standard for row in rows) + any(row.alone for row in rows)
+    width = (10, 4, 0)[further]
+    table = terminal.Table("<<>>>>>><>", limits={0: 26 if further else 30})
     kernel: Kernel | None = None
     shown = [row for row in rows if not row.cell.kernel["placebo"]]
     for _, found in groupby(shown, key=lambda row: row.cell.ladder()):
@@ -97,7 +106,7 @@ def print_ladders(rows: list[Row], to: Console) -> None:
         header = [""] * 9
         if cell.kernel is not kernel:
             kernel = cell.kernel
-            header = _header(rungs)
+            header = _header(rungs, width)
             about = f"{kernel['axis']} · {kernel['technique']}"
             table.heading()
             table.heading(
@@ -113,21 +122,22 @@ def print_ladders(rows: list[Row], to: Console) -> None:
             if row.cell.weaker != weaker:
                 weaker = row.cell.weaker
                 table.heading((f"    {weaker}", "yellow"))
-            _rung(table, row, most, 10 if wide else 4)
-        _ceiling(table, rungs[-1], most, 10 if wide else 4)
+            _rung(table, row, most, width)
+        _ceiling(table, rungs[-1], most, width)
         _builds(table, rungs)
     table.print(to)
 
 
-def _header(rungs: list[Row]) -> list[str]:
-    """What the columns of a kernel's ladders are called."""
+def _header(rungs: list[Row], width: int) -> list[str]:
+    """What the columns of a kernel's ladders are called. width: of the bars."""
     cell = rungs[0].cell
     measure = "per item" if cell.by_time else cell.measure["name"]
     standard = "over std" if any(row.over_standard for row in rungs) else ""
     ceiling = "ceiling" if any(cell.ceiling) else ""
     rate = "rate" if cell.by_time else ""
-    first = "time" if cell.by_time else ""
-    return [first, measure, rate, standard, "speedup", "interval", "verdict", "", ceiling]
+    first = "time" if cell.by_time and width else ""
+    alone = "alone" if any(row.alone for row in rungs) else ""
+    return [first, measure, rate, standard, "speedup", "interval", alone, "verdict", ceiling]
 
 
 def _builds(table: terminal.Table, rungs: list[Row]) -> None:
@@ -153,26 +163,29 @@ def _rung(table: terminal.Table, row: Row, most: float, width: int) -> None:
     name = f"  {cell.variant}" + (f", {cell.threads} thread" if cell.beside else "")
     name += {"peer": " (peer)", "standard": " (std)"}.get(cell.role, "")
     if row.value is None:
-        table.row(name, "", "-", "", "", "", "", ("no launch", "red"), "", "")
+        table.row(name, "", "-", "", "", "", "", "", ("no launch", "red"), "")
         return
     share = f"{row.share.of_ceiling:.2f}" if row.share else ""
     if row.impossible:
         above = ("above its ceiling", "bold red")
-        table.row(name, "", "withheld", "", "", "", "", above, "", share)
+        table.row(name, "", "withheld", "", "", "", "", "", above, share)
         return
     is_base = cell.is_baseline(row.baseline)
     rate = row.bytes_per_second if cell.by_time else None
     over = row.over_standard
     table.row(
         (name, "" if is_base else "bold"),
-        (terminal.bar(row.value / most if most else 0.0, width), "blue"),
+        (terminal.bar(row.value / most, width) if most and width else "", "blue"),
         row.told,
         rate_of(rate) if rate else "",
         (_factor(over.speedup) if over else "", "" if is_base else "bold"),
         (_factor(row.speedup) if row.speedup else "", "" if is_base else "bold"),
         _bounds(row),
-        (row.verdict or "", terminal.VERDICT_STYLE.get(row.verdict or "", "")),
-        ("✓" if row.detected else "", "green"),
+        _alone_told(row),
+        (
+            (row.verdict or "") + (" ✓" if row.detected else ""),
+            terminal.VERDICT_STYLE.get(row.verdict or "", ""),
+        ),
         share,
     )
 
@@ -185,7 +198,7 @@ def _ceiling(table: terminal.Table, row: Row, slowest: float, width: int) -> Non
     rate = row.cell.bytes / row.cell.items / least * 1e9
     table.row(
         (f"  ceiling: {probe.removeprefix('machine/')}", "dim"),
-        (terminal.bar(least * row.cell.items / slowest, width), "dim"),
+        (terminal.bar(least * row.cell.items / slowest, width) if width else "", "dim"),
         (time_of(least), "dim"),
         (rate_of(rate) if rate else "", "dim"),
         *[""] * 6,
@@ -253,27 +266,8 @@ def _alone(rows: list[Row], to: Console) -> None:
     terminal.title(
         to,
         "alone",
-        alone_told(checked, checked - len(differing)),
+        f"{alone_told(checked, checked - len(differing))}; ≠ is at the others",
     )
-    table = terminal.Table("<<>>")
-    sweeps = {row.cell.kernel["name"]: row.cell.kernel for row in rows}
-    for entry in differing:
-        kernel = sweeps[entry["kernel"]]
-        label = ladder_label(
-            entry["n"],
-            entry["input"],
-            entry["ladder_threads"],
-            entry["params"],
-            len(kernel["inputs"]),
-            len(kernel["threads"]) > 1,
-        )
-        table.row(
-            f"{entry['kernel']}/{entry['variant']}",
-            label,
-            f"ladder {_factor(entry['speedup'])}",
-            f"alone {_factor(entry['alone'])}",
-        )
-    table.print(to)
 
 
 def _short(rows: list[Row], to: Console) -> None:
