@@ -108,7 +108,7 @@ def test_words_say_where_and_how_far(tmp_path):
     fleet = _fleet(_machines(tmp_path, 7, 1, 2, change))
     told = fleet["machines"][0]["told"]
     assert told.startswith("0.780x [0.7") and "] the fleet's median speed on simd" in told
-    assert "unlike most: clock settings governor powersave, boost unknown instead of gov" in told
+    assert "unlike most: frequency governor powersave instead of unknown; of one run" in told
     assert "of one run: measure it again" in told
     lead = words.lead(fleet)
     assert lead.startswith("1 of 7 machines is odd: m02 has 0.780x [") and "on simd. The" in lead

@@ -19,7 +19,7 @@ from generated import golden_pair, large, written
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.cli import main as cli
 from headroom_tools.machine.fingerprint import fingerprint
-from headroom_tools.record import private, publish, validate
+from headroom_tools.record import allowed, private, publish, validate
 
 SCRIPT = "<script>alert(1)</script>"
 ESCAPES = "\x1b[2J\x1b]0;title\x07\u202e\x9b"
@@ -404,7 +404,7 @@ def test_what_names_nobody_is(text):
 def test_this_machines_own_fingerprint_may_be_published(tmp_path):
     tree = fingerprint(tmp_path)
     assert private.found(tree) is None
-    publish._possible_machine("machine.json", tree)
+    allowed.possible_machine("machine.json", tree)
 
 
 def test_a_record_that_names_this_computer(monkeypatch):

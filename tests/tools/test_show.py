@@ -221,13 +221,15 @@ def test_show_fits_100_columns_and_a_pipe(headroom):
 def test_compare_json(headroom):
     tree = json.loads(headroom("compare", golden_run(BASE), golden_run(NEW), "--json").stdout)
     assert list(tree) == [
-        "rows", "axes", "changed", "warnings", "ladders", "sides", "clock",
+        "rows", "axes", "changed", "warnings", "ladders", "sides", "clock", "sweeps",
+        "only_base", "only_new",
     ]  # fmt: skip
     for row in tree["rows"]:
         assert list(row) == [
             *CELL, "axis", "measure", "unit", "base_value", "new_value", "base_ns", "new_ns",
             "ratio", "lo", "hi", "verdict", "adjusted", "run_spread", "runs_for_5_percent", "role",
-            "lacks", "base_ns_per_item", "new_ns_per_item",
+            "lacks", "base_ns_per_item", "new_ns_per_item", "base_over_standard",
+            "new_over_standard",
         ]  # fmt: skip
         assert (row["verdict"] == "faster") == (row["axis"] == "simd")
     for axis in tree["axes"]:
