@@ -43,7 +43,8 @@ struct ParallelMandelbrot {
 
   static Input make(const Setting& setting, Rng& rng) {
     const std::size_t n = setting.n;
-    Input in{n};
+    Input in;
+    in.n = n;
     if (n == 0) return in;
     in.squares = std::max<std::size_t>(1, (n < 64 ? 1 << 12 : 1 << 20) / (n * n));
     in.xs = in.ys = Buffer<float>(n * in.squares);
