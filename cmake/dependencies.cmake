@@ -124,6 +124,8 @@ headroom_optional(openmp openmp TARGET OpenMP::OpenMP_CXX)
 headroom_optional(sqlite sqlite TARGET SQLite::SQLite3)
 headroom_optional(uring liburing LIBRARY uring HEADER liburing.h)
 headroom_optional(openblas peers LIBRARY openblas HEADER openblas_config.h)
+# Loaded at run time (kernels/support/openblas_threads.h): here only whether it may be.
+headroom_optional(openblas_threads peers)
 headroom_optional(tbb peers TARGET TBB::tbb)
 headroom_optional(fast_float peers TARGET FastFloat::fast_float)
 headroom_optional(zlib peers TARGET ZLIB::ZLIB)

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "algorithm/quicksort-inl.h"
+#include "support/quicksort-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

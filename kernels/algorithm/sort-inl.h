@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "algorithm/quicksort-inl.h"
+#include "support/quicksort-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

@@ -119,8 +119,8 @@ void radix(Work<T>& work, Buffer<T>&) {
   if (from != work.keys.data()) std::copy(from, from + n, work.keys.data());
 }
 
-// What the simd_ rungs are made of, each of the one before it and one more. quicksort-inl.h has
-// them.
+// What the simd_ rungs are made of, each of the one before it and one more. support/quicksort-inl.h
+// has them.
 enum class SimdSteps { kPartition, kNetworks, kDistribute, kAll };
 
 }  // namespace

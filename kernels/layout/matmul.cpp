@@ -14,10 +14,9 @@
 //
 // Links: openblas
 #include <algorithm>
-#include <cmath>
 
-#include "core/cpu.h"
 #include "core/kernel.h"
+#include "support/matmul.h"
 #if HEADROOM_HAVE_OPENBLAS
 #include <cblas.h>
 #endif
@@ -152,33 +151,11 @@ template <class T>
 constexpr auto kOpenBlasRun = kNotBuilt;
 #endif
 
-constexpr std::size_t kDepth = 256;           // k at a time: of A, 8 rows of that stay in L1
-constexpr std::size_t kPanel = 4;             // rows of A that are packed together
-constexpr std::size_t kWidestTile = 3 * 256;  // bytes: three vectors of SVE's longest
-
-// What the SIMD code is told: the matrices, and memory for the packed parts of A and B.
-template <class T>
-struct Job {
-  const T* a;
-  const T* b;
-  T* c;
-  std::size_t n;
-  T* packed_a;
-  T* packed_b;
-  std::size_t strip;  // columns of B at a time
-};
-
 // Memory for the packed parts, as a library keeps it between calls.
 template <class T>
 struct Packed {
   explicit Packed(const typename Matmul<T>::Input& in)
-      // kDepth rows of a strip of B fill half of L2; where nothing else is packed, the last
-      // columns.
-      : strip(l2_bytes() / 2 / (kDepth * sizeof(T))),
-        a((in.n + 7) / 8 * 8 * std::min(in.n, kDepth)),
-        b(std::max((std::min(in.n, strip) + kWidestTile / sizeof(T)) * std::min(in.n, kDepth),
-                   4 * in.n)) {}
-  std::size_t strip;
+      : a(packed_a_items<T>(in.n, in.n)), b(packed_b_items<T>(in.n)) {}
   Buffer<T> a, b;
 };
 
@@ -201,8 +178,8 @@ template <class T>
 void by_register_tiles(Packed<T>& memory, const typename Matmul<T>::Input& in, Buffer<T>& c,
                        std::size_t unpacked) {
   if (in.n == 0) return;
-  const Job<T> job{in.a.data(),     in.b.data(),     c.data(),    in.n,
-                   memory.a.data(), memory.b.data(), memory.strip};
+  const Job<T> job{in.a.data(), in.b.data(),     c.data(),        in.n,
+                   in.n,        memory.a.data(), memory.b.data(), strip_columns<T>()};
   if constexpr (sizeof(T) == 4)
     HWY_DYNAMIC_DISPATCH(MultiplyF32)(job, unpacked);
   else
@@ -214,12 +191,6 @@ void by_register_tiles(Packed<T>& memory, const typename Matmul<T>::Input& in, B
 template <class T>
 void register_tiles(Packed<T>& memory, const typename Matmul<T>::Input& in, Buffer<T>& c) {
   by_register_tiles(memory, in, c, kNoLimit);
-}
-
-// The largest n at which A, B and C fit L2 with a quarter of it to spare.
-template <class T>
-std::size_t most_in_l2() {
-  return static_cast<std::size_t>(std::sqrt(l2_bytes() / 4 / sizeof(T)));
 }
 
 // And A and B are copied into the very order in which the microkernel reads them: no conflicts in

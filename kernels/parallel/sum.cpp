@@ -10,34 +10,14 @@
 // Links: openmp tbb
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "parallel/sum.cpp"
-#include "support/simd.h"
+#include "support/blas1-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 
-// Eight vectors of partial sums, as in simd/sum.
 double SumDoubles(const double* HWY_RESTRICT x, size_t n) {
 #if HWY_HAVE_FLOAT64
-  const hn::ScalableTag<double> d;
-  const size_t lanes = hn::Lanes(d);
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-  size_t i = 0;
-  for (; i + 8 * lanes <= n; i += 8 * lanes) {
-    s0 = hn::Add(s0, hn::LoadU(d, x + i));
-    s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
-    s2 = hn::Add(s2, hn::LoadU(d, x + i + 2 * lanes));
-    s3 = hn::Add(s3, hn::LoadU(d, x + i + 3 * lanes));
-    s4 = hn::Add(s4, hn::LoadU(d, x + i + 4 * lanes));
-    s5 = hn::Add(s5, hn::LoadU(d, x + i + 5 * lanes));
-    s6 = hn::Add(s6, hn::LoadU(d, x + i + 6 * lanes));
-    s7 = hn::Add(s7, hn::LoadU(d, x + i + 7 * lanes));
-  }
-  for (; i + lanes <= n; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
-  s0 =
-      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
-  double sum = hn::GetLane(hn::SumOfLanes(d, s0));
-  for (; i < n; ++i) sum += x[i];
-  return sum;
+  return SumArray<0>(x, n);
 #else  // SIMD without doubles (32-bit Arm)
   double sum = 0;
   for (size_t i = 0; i < n; ++i) sum += x[i];
@@ -49,21 +29,15 @@ double SumDoubles(const double* HWY_RESTRICT x, size_t n) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <algorithm>
 #include <functional>
 
-#include "core/cpu.h"
 #include "core/kernel.h"
-#if HEADROOM_HAVE_OPENMP
-#include <omp.h>
-#endif
+#include "support/openmp.h"
+#include "support/tbb_arena.h"
 #if HEADROOM_HAVE_TBB
 #include <tbb/blocked_range.h>
-#include <tbb/global_control.h>
 #include <tbb/parallel_reduce.h>
 #include <tbb/partitioner.h>
-#include <tbb/task_arena.h>
-#include <tbb/task_scheduler_observer.h>
 #endif
 
 namespace headroom {
@@ -97,9 +71,6 @@ void one_thread_simd(const ParallelSum::Input& x, double& out) {
   out = HWY_DYNAMIC_DISPATCH(SumDoubles)(x.data(), x.size());
 }
 
-constexpr Need kNeedsOpenMp[] = {kOpenMp};
-constexpr Need kNeedsTbb[] = {kTbb};
-
 #if HEADROOM_HAVE_OPENMP
 // Each thread runs the naive loop on a part of its own; the reduction clause gives it a private sum
 // (a shared one would bounce between the cores with each add) and adds up the parts at the end.
@@ -112,25 +83,13 @@ void openmp(const Setting& setting, const ParallelSum::Input& in, double& out) {
   out = sum;
 }
 
-// The part of n items that the calling thread of a region works on: contiguous, and the same in
-// each call, so that the thread finds it in its own core's cache.
-struct Part {
-  explicit Part(std::size_t n) {
-    const auto part = static_cast<std::size_t>(omp_get_thread_num());
-    const auto parts = static_cast<std::size_t>(omp_get_num_threads());
-    begin = n * part / parts;
-    end = n * (part + 1) / parts;
-  }
-  std::size_t begin, end;
-};
-
 // The adds within a part may change order too: vectors of the base ISA on every core.
 void openmp_simd(const Setting& setting, const ParallelSum::Input& in, double& out) {
   const double* const x = in.data();
   double sum = 0;
 #pragma omp parallel num_threads(setting.threads) reduction(+ : sum)
   {
-    const Part part(in.size());
+    const Share part = own_part(in.size());
     double own = 0;
 #pragma omp simd reduction(+ : own)
     for (std::size_t i = part.begin; i < part.end; ++i) own += x[i];
@@ -146,8 +105,8 @@ void openmp_highway(const Setting& setting, const ParallelSum::Input& in, double
   double sum = 0;
 #pragma omp parallel num_threads(setting.threads) reduction(+ : sum)
   {
-    const Part part(in.size());
-    sum += sum_part(x + part.begin, part.end - part.begin);
+    const Share part = own_part(in.size());
+    sum += sum_part(x + part.begin, part.size());
   }
   out = sum;
 }
@@ -159,37 +118,12 @@ constexpr auto kOpenMpNaive = kNotBuilt, kOpenMpSimd = kNotBuilt, kOpenMpHighway
 #endif
 
 #if HEADROOM_HAVE_TBB
-// An arena of as many threads as the cell has, each worker pinned to a core of its own. The global
-// limit is raised, for TBB counts the cores that the main thread may use, and that one is pinned
-// too.
-struct Arena {
-  struct Pinning : tbb::task_scheduler_observer {
-    explicit Pinning(tbb::task_arena& arena) : tbb::task_scheduler_observer(arena) {
-      observe(true);
-    }
-    ~Pinning() override { observe(false); }
-    void on_scheduler_entry(bool is_worker) override {
-      if (is_worker) pin_to_core(tbb::this_task_arena::current_thread_index());
-    }
-  };
-  Arena(const ParallelSum::Input&, const Setting& setting)
-      : threads(setting.threads), arena(setting.threads) {}
-
-  int threads;
-  tbb::global_control limit{tbb::global_control::max_allowed_parallelism,
-                            static_cast<std::size_t>(core_count()) + 1};
-  tbb::task_arena arena;
-  Pinning pinning{arena};
-};
-
-void tbb_reduce(Arena& arena, const ParallelSum::Input& in, double& out) {
+void tbb_reduce(TbbArena& arena, const ParallelSum::Input& in, double& out) {
   using Range = tbb::blocked_range<const double*>;
   const auto sum_part = HWY_DYNAMIC_DISPATCH(SumDoubles);
-  const std::size_t grain =
-      std::max<std::size_t>(1, in.size() / static_cast<std::size_t>(arena.threads));
-  out = arena.arena.execute([&] {
+  out = arena.run([&] {
     return tbb::parallel_reduce(
-        Range(in.begin(), in.end(), grain), 0.0,
+        Range(in.begin(), in.end(), arena.grain(in.size())), 0.0,
         [&](const Range& part, double sum) { return sum + sum_part(part.begin(), part.size()); },
         std::plus<double>(), tbb::simple_partitioner());
   });
@@ -198,6 +132,8 @@ constexpr auto kTbbReduce = run<tbb_reduce>;
 #else
 constexpr auto kTbbReduce = kNotBuilt;
 #endif
+
+constexpr Need kNeedsTbb[] = {kTbb};
 
 constexpr Variant<ParallelSum> kVariants[] = {
     {.name = "naive",

@@ -12,8 +12,7 @@
 // Links: openblas openmp
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/dot.cpp"
-#include "support/prefetch-inl.h"
-#include "support/simd.h"
+#include "support/blas1-inl.h"
 
 #if HWY_ONCE
 #include "core/kernel.h"
@@ -126,44 +125,11 @@ constexpr auto kOpenBlasDot = kNotBuilt;
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 
-// Eight vectors of partial sums: enough fused multiply-adds in flight to hide the latency of one.
-template <size_t kAhead>
-HWY_INLINE float Dot(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t n) {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d);
-  const size_t step = 8 * lanes;
-  const auto add = [&](auto sum, size_t at) HWY_ATTR {
-    return hn::MulAdd(hn::LoadU(d, x + at), hn::LoadU(d, y + at), sum);
-  };
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-  size_t i = 0;
-  for (; i + step <= n; i += step) {
-    if constexpr (kAhead != 0) {
-      prefetch_lines(x + i, kAhead, step * sizeof(float));
-      prefetch_lines(y + i, kAhead, step * sizeof(float));
-    }
-    s0 = add(s0, i);
-    s1 = add(s1, i + lanes);
-    s2 = add(s2, i + 2 * lanes);
-    s3 = add(s3, i + 3 * lanes);
-    s4 = add(s4, i + 4 * lanes);
-    s5 = add(s5, i + 5 * lanes);
-    s6 = add(s6, i + 6 * lanes);
-    s7 = add(s7, i + 7 * lanes);
-  }
-  for (; i + lanes <= n; i += lanes) s0 = add(s0, i);
-  s0 =
-      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
-  float sum = hn::GetLane(hn::SumOfLanes(d, s0));
-  for (; i < n; ++i) sum += x[i] * y[i];
-  return sum;
-}
-
 float DotPlain(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t n) {
-  return Dot<0>(x, y, n);
+  return DotArrays<0>(x, y, n);
 }
 float DotPrefetched(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t n) {
-  return Dot<4096>(x, y, n);
+  return DotArrays<4096>(x, y, n);
 }
 
 }  // namespace headroom::HWY_NAMESPACE

@@ -13,11 +13,10 @@
 #include <cstdint>
 
 #include "core/kernel.h"
+#include "support/mandelbrot.h"
 
 namespace headroom {
 namespace {
-
-constexpr std::uint32_t kMostSteps = 256;
 
 struct Mandelbrot {
   struct Call {
@@ -57,39 +56,11 @@ struct Mandelbrot {
 using Call = Mandelbrot::Call;
 using Output = Mandelbrot::Output;
 
-// Makes a product one that is rounded on its own: GCC fuses a multiplication and an addition where
-// it may, across statements too, when the target has the instruction.
-template <class T>
-__attribute__((always_inline)) inline void keep_rounded([[maybe_unused]] T& product) {
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
-  asm("" : "+v"(product));
-#elif defined(__GNUC__) && !defined(__clang__) && defined(__aarch64__)
-  asm("" : "+w"(product));
-#endif
-}
-
-inline float rounded(float product) {
-  keep_rounded(product);
-  return product;
-}
-
 // Point by point: steps until it is out.
 void naive(const Call& in, Output& out) {
   const std::size_t n = in.xs.size();
-  for (std::size_t r = 0; r < n; ++r) {
-    for (std::size_t i = 0; i < n; ++i) {
-      const float cx = in.xs[i], cy = in.ys[r];
-      float x = 0, y = 0;
-      std::uint32_t steps = 0;
-      for (; steps < kMostSteps; ++steps) {
-        const float xx = rounded(x * x), yy = rounded(y * y), xy = rounded(x * y);
-        if (!(xx + yy <= 4)) break;
-        x = xx - yy + cx;
-        y = xy + xy + cy;
-      }
-      out[r * n + i] = steps;
-    }
-  }
+  for (std::size_t r = 0; r < n; ++r)
+    for (std::size_t i = 0; i < n; ++i) out[r * n + i] = steps_to_leave(in.xs[i], in.ys[r]);
 }
 
 // Four points side by side, of four rows, in scalar code: while one waits for a product, the others

@@ -1,143 +1,31 @@
-// The SIMD code of simd/prefix_sum: sums within a vector in log2 steps, a carry between them.
+// The SIMD code of simd/prefix_sum; support/prefix_sum-inl.h has what parallel/prefix_sum uses too.
 // Included by prefix_sum.cpp once for each target.
 //
 // No include guard: it must be read again for every target.
-#include "hwy/cache_control.h"
-#include "support/prefetch-inl.h"
-#include "support/simd.h"
+#include "support/prefix_sum-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 
-#if HWY_TARGET == HWY_SCALAR
-uint32_t ScanWords(const uint32_t* x, size_t n, uint32_t sum, uint32_t* out) {
-  for (size_t i = 0; i < n; ++i) out[i] = sum += x[i];
-  return sum;
-}
-void ScanStored(const uint32_t* x, size_t n, uint32_t* out) { ScanWords(x, n, 0, out); }
-void ScanStreamed(const uint32_t* x, size_t n, uint32_t* out) { ScanWords(x, n, 0, out); }
-void ScanTwoPass(const uint32_t* x, size_t n, uint32_t* out) { ScanWords(x, n, 0, out); }
-#else
-
-// The prefix sums of one vector. What they need is made once, as it does not change in the loop.
-template <class D>
-struct Scan {
-  static constexpr size_t kBlock = 4;  // lanes of 128 bits
-  D d;
-  size_t lanes = hn::Lanes(d);
-
-  // Moves the sum of each block (its last lane) to all lanes of the block `blocks` later, and zero
-  // into the first ones.
-  HWY_INLINE hn::Vec<D> LaterBlock(hn::Vec<D> v, size_t blocks) const {
-    const auto lane = hn::Iota(d, 0);
-    const auto shift = hn::Set(d, static_cast<uint32_t>(kBlock * blocks));
-    const auto last = hn::Or(hn::Sub(lane, shift), hn::Set(d, uint32_t{kBlock - 1}));
-    const hn::RebindToSigned<D> di;
-    const auto before = hn::Set(di, static_cast<int32_t>(kBlock * blocks) - 1);
-    const auto have = hn::RebindMask(d, hn::Gt(hn::BitCast(di, lane), before));
-    // In range where there is none: any lane will do.
-    const auto index = hn::IfThenElseZero(have, last);
-    return hn::IfThenElseZero(have, hn::TableLookupLanes(v, hn::IndicesFromVec(d, index)));
-  }
-
-  // The sums of each vector on its own. Within blocks of 128 bits lanes are shifted by an
-  // instruction; then whole blocks get the sums of the one, two, four ... before.
-  HWY_INLINE hn::Vec<D> Local(hn::Vec<D> v) const {
-    v = hn::Add(v, hn::ShiftLeftLanes<1>(d, v));
-    v = hn::Add(v, hn::ShiftLeftLanes<2>(d, v));
-    for (size_t blocks = 1; kBlock * blocks < lanes; blocks *= 2)
-      v = hn::Add(v, LaterBlock(v, blocks));
-    return v;
-  }
-  // The last lane in all lanes.
-  HWY_INLINE hn::Vec<D> Last(hn::Vec<D> v) const {
-    const auto index = hn::Set(d, static_cast<uint32_t>(lanes - 1));
-    return hn::TableLookupLanes(v, hn::IndicesFromVec(d, index));
-  }
-};
-
-// The prefix sums of the n numbers at x, `before` added to each: store(vector, to) for each vector,
-// `to` its place in `out`. Returns the last sum. Lines of x are asked for kAhead bytes before they
-// are read (0: not).
-template <std::ptrdiff_t kAhead, class Store>
-HWY_INLINE uint32_t ScanVectors(const uint32_t* HWY_RESTRICT x, size_t n, uint32_t before,
-                                uint32_t* HWY_RESTRICT out, const Store& store) {
-  const hn::ScalableTag<uint32_t> d;
-  const Scan<decltype(d)> scan{d};
-  const size_t lanes = scan.lanes;
-  auto carry = hn::Set(d, before);
-  size_t i = 0;
-  // The carry's chain has one add a vector: what is added to it does not depend on it.
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    if constexpr (kAhead != 0) prefetch_lines(x + i, kAhead, 4 * lanes * sizeof(uint32_t));
-    const auto v0 = scan.Local(hn::LoadU(d, x + i));
-    const auto v1 = scan.Local(hn::LoadU(d, x + i + lanes));
-    const auto v2 = scan.Local(hn::LoadU(d, x + i + 2 * lanes));
-    const auto v3 = scan.Local(hn::LoadU(d, x + i + 3 * lanes));
-    store(hn::Add(v0, carry), out + i);
-    carry = hn::Add(carry, scan.Last(v0));
-    store(hn::Add(v1, carry), out + i + lanes);
-    carry = hn::Add(carry, scan.Last(v1));
-    store(hn::Add(v2, carry), out + i + 2 * lanes);
-    carry = hn::Add(carry, scan.Last(v2));
-    store(hn::Add(v3, carry), out + i + 3 * lanes);
-    carry = hn::Add(carry, scan.Last(v3));
-  }
-  for (; i + lanes <= n; i += lanes) {
-    const auto v = scan.Local(hn::LoadU(d, x + i));
-    store(hn::Add(v, carry), out + i);
-    carry = hn::Add(carry, scan.Last(v));
-  }
-  uint32_t sum = hn::GetLane(carry);
-  for (; i < n; ++i) out[i] = sum += x[i];
-  return sum;
-}
-
 void ScanStored(const uint32_t* HWY_RESTRICT x, size_t n, uint32_t* HWY_RESTRICT out) {
-  const hn::ScalableTag<uint32_t> d;
-  ScanVectors<0>(x, n, 0, out, [d](auto v, uint32_t* to) HWY_ATTR { hn::StoreU(v, d, to); });
+  ScanPart(x, n, 0, out);
 }
 
 void ScanStreamed(const uint32_t* HWY_RESTRICT x, size_t n, uint32_t* HWY_RESTRICT out) {
-  const hn::ScalableTag<uint32_t> d;
-  const size_t head = items_to_alignment(out, n, hn::Lanes(d) * sizeof(uint32_t));
-  uint32_t sum = 0;
-  for (size_t i = 0; i < head; ++i) out[i] = sum += x[i];
-  ScanVectors<kStreamAhead>(x + head, n - head, sum, out + head,
-                            [d](auto v, uint32_t* to) HWY_ATTR { hn::Stream(v, d, to); });
-  hwy::FlushStream();
+  ScanPartStreamed(x, n, 0, out);
 }
 
 // Blocks that fit L1: first each one's total, then its sums, from the total of all before it.
 void ScanTwoPass(const uint32_t* HWY_RESTRICT x, size_t n, uint32_t* HWY_RESTRICT out) {
   constexpr size_t kItems = 2048;  // 8 KiB
-  const hn::ScalableTag<uint32_t> d;
-  const size_t lanes = hn::Lanes(d);
   uint32_t before = 0;
   for (size_t from = 0; from < n; from += kItems) {
     const size_t count = HWY_MIN(kItems, n - from);
-    const uint32_t* HWY_RESTRICT block = x + from;
-    auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
-    size_t i = 0;
-    for (; i + 4 * lanes <= count; i += 4 * lanes) {
-      s0 = hn::Add(s0, hn::LoadU(d, block + i));
-      s1 = hn::Add(s1, hn::LoadU(d, block + i + lanes));
-      s2 = hn::Add(s2, hn::LoadU(d, block + i + 2 * lanes));
-      s3 = hn::Add(s3, hn::LoadU(d, block + i + 3 * lanes));
-    }
-    s0 = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
-    HWY_ALIGN uint32_t sums[hn::MaxLanes(d)];
-    hn::Store(s0, d, sums);
-    uint32_t total = before;
-    for (size_t k = 0; k < lanes; ++k) total += sums[k];
-    for (; i < count; ++i) total += block[i];
-    ScanVectors<0>(block, count, before, out + from,
-                   [d](auto v, uint32_t* to) HWY_ATTR { hn::StoreU(v, d, to); });
-    before = total;
+    const uint32_t total = TotalOfPart(x + from, count);
+    ScanPart(x + from, count, before, out + from);
+    before += total;
   }
 }
-
-#endif  // HWY_SCALAR
 
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

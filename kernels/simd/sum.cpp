@@ -12,8 +12,7 @@
 // Links: openblas openmp
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/sum.cpp"
-#include "support/prefetch-inl.h"
-#include "support/simd.h"
+#include "support/blas1-inl.h"
 
 #if HWY_ONCE
 #include <algorithm>
@@ -147,36 +146,8 @@ constexpr auto kOpenBlasSum = kNotBuilt, kOpenBlasDot = kNotBuilt;
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 
-// Eight vectors of partial sums: enough independent adds in flight to hide the latency of an add at
-// two a cycle. `kAhead` bytes further on are prefetched, 0 for none.
-template <size_t kAhead>
-float SumFloats(const float* HWY_RESTRICT x, size_t n) {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d);
-  const size_t step = 8 * lanes;
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-  size_t i = 0;
-  for (; i + step <= n; i += step) {
-    if constexpr (kAhead != 0) prefetch_lines(x + i, kAhead, step * sizeof(float));
-    s0 = hn::Add(s0, hn::LoadU(d, x + i));
-    s1 = hn::Add(s1, hn::LoadU(d, x + i + lanes));
-    s2 = hn::Add(s2, hn::LoadU(d, x + i + 2 * lanes));
-    s3 = hn::Add(s3, hn::LoadU(d, x + i + 3 * lanes));
-    s4 = hn::Add(s4, hn::LoadU(d, x + i + 4 * lanes));
-    s5 = hn::Add(s5, hn::LoadU(d, x + i + 5 * lanes));
-    s6 = hn::Add(s6, hn::LoadU(d, x + i + 6 * lanes));
-    s7 = hn::Add(s7, hn::LoadU(d, x + i + 7 * lanes));
-  }
-  for (; i + lanes <= n; i += lanes) s0 = hn::Add(s0, hn::LoadU(d, x + i));
-  s0 =
-      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7)));
-  float sum = hn::GetLane(hn::SumOfLanes(d, s0));
-  for (; i < n; ++i) sum += x[i];
-  return sum;
-}
-
-float SumPlain(const float* HWY_RESTRICT x, size_t n) { return SumFloats<0>(x, n); }
-float SumPrefetched(const float* HWY_RESTRICT x, size_t n) { return SumFloats<4096>(x, n); }
+float SumPlain(const float* HWY_RESTRICT x, size_t n) { return SumArray<0>(x, n); }
+float SumPrefetched(const float* HWY_RESTRICT x, size_t n) { return SumArray<4096>(x, n); }
 
 // Four quarters side by side, two vectors of each a step; what is left over in the end.
 float SumStreams(const float* HWY_RESTRICT x, size_t n) {

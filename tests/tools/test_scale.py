@@ -73,6 +73,21 @@ def test_noisy_amdahl_curve():
     assert entry["predicted_best"] is None or told
 
 
+@pytest.mark.parametrize("contention, coherence", [(0.02, 0.0001), (0.005, 0.00002), (0.1, 0.001)])
+def test_a_sweep_of_128_threads_gives_its_parameters_back(contention, coherence):
+    threads = [2**k for k in range(8)]
+    assert threads[-1] == 128
+    entry = _fit(threads, usl_time(contention, coherence), noise=0.01)
+    usl = entry["usl"]
+    for name, truth in (("contention", contention), ("coherence", coherence)):
+        assert usl[name]["lo"] <= truth <= usl[name]["hi"], name
+        assert usl[name]["value"] == pytest.approx(truth, rel=0.2, abs=2e-6), name
+    assert usl["checked"] and usl["worst_miss"] < 0.04
+    best = math.sqrt((1 - contention) / coherence)
+    assert entry["predicted_best"] == pytest.approx(best, rel=0.15)
+    assert [point["threads"] for point in entry["points"]] == threads
+
+
 def test_intervals_cover_the_truth():
     inside = total = 0
     for seed in range(40):

@@ -7,14 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "algorithm/sorting_network-inl.h"
 #include "hwy/cache_control.h"
+#include "support/sorting_network-inl.h"
 
-#if defined(HEADROOM_ALGORITHM_DISTRIBUTE_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_ALGORITHM_DISTRIBUTE_INL_H_
-#undef HEADROOM_ALGORITHM_DISTRIBUTE_INL_H_
+#if defined(HEADROOM_SUPPORT_DISTRIBUTE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HEADROOM_SUPPORT_DISTRIBUTE_INL_H_
+#undef HEADROOM_SUPPORT_DISTRIBUTE_INL_H_
 #else
-#define HEADROOM_ALGORITHM_DISTRIBUTE_INL_H_
+#define HEADROOM_SUPPORT_DISTRIBUTE_INL_H_
 #endif
 
 HWY_BEFORE_NAMESPACE();

@@ -6,13 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "algorithm/sorting_network-inl.h"
+#include "support/sorting_network-inl.h"
 
-#if defined(HEADROOM_ALGORITHM_FEW_VALUES_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_ALGORITHM_FEW_VALUES_INL_H_
-#undef HEADROOM_ALGORITHM_FEW_VALUES_INL_H_
+#if defined(HEADROOM_SUPPORT_FEW_VALUES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HEADROOM_SUPPORT_FEW_VALUES_INL_H_
+#undef HEADROOM_SUPPORT_FEW_VALUES_INL_H_
 #else
-#define HEADROOM_ALGORITHM_FEW_VALUES_INL_H_
+#define HEADROOM_SUPPORT_FEW_VALUES_INL_H_
 #endif
 
 HWY_BEFORE_NAMESPACE();

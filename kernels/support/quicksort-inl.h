@@ -15,15 +15,15 @@
 #include <cstdint>
 #include <limits>
 
-#include "algorithm/distribute-inl.h"
-#include "algorithm/few_values-inl.h"
-#include "algorithm/sorting_network-inl.h"
+#include "support/distribute-inl.h"
+#include "support/few_values-inl.h"
+#include "support/sorting_network-inl.h"
 
-#if defined(HEADROOM_ALGORITHM_QUICKSORT_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_ALGORITHM_QUICKSORT_INL_H_
-#undef HEADROOM_ALGORITHM_QUICKSORT_INL_H_
+#if defined(HEADROOM_SUPPORT_QUICKSORT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HEADROOM_SUPPORT_QUICKSORT_INL_H_
+#undef HEADROOM_SUPPORT_QUICKSORT_INL_H_
 #else
-#define HEADROOM_ALGORITHM_QUICKSORT_INL_H_
+#define HEADROOM_SUPPORT_QUICKSORT_INL_H_
 #endif
 
 HWY_BEFORE_NAMESPACE();
