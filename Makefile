@@ -97,7 +97,8 @@ UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: help bench check-bench test build deps list ab check-ab compare fleet report plot cite lint format fuzz mutate check-all
+.PHONY: help bench check-bench test build deps list ab check-ab compare fleet report plot cite lint format fuzz mutate
+.PHONY: check-all fio-check
 .PHONY: clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
@@ -125,6 +126,7 @@ help:
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
 	@echo 'make check-all  every compiler, sanitizer and architecture, without each optional library'
 	@echo 'make fuzz       random bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
+	@echo 'make fio-check  random and sequential reads beside fio, in the same minute'
 	@echo 'make mutate     bugs put into a copy of the tree, one at a time: a test must fail for each'
 	@echo '                (FILTER=REGEX: some of them, LIST=1: only print them)'
 	@echo 'make lint       shellcheck, flake8, mypy, clang-tidy (FULL=1: of kernels and tests too)'
@@ -296,6 +298,12 @@ fuzz:
 	@$(call configure,fuzz,fuzz)
 	@$(call compile,fuzz,headroom-fuzz)
 	@JOBS='$(JOBS)' tests/fuzz/run build/fuzz '$(SECONDS)' "$$ARG_KERNEL"
+
+# What the disk gives us and what it gives fio, in the same minute: for a quiet machine.
+fio-check: build
+	@tools/deps.sh check-all
+	@python=$$(tools/deps.sh bench --python) || exit 2; \
+	exec "$$python" tests/fio_check.py build/$(PRESET)/bench/headroom-bench --scratch "$${ARG_SCRATCH:-build/scratch}"
 
 # Bugs put into copies of the tree, one at a time: each must make its test fail (tests/mutate).
 mutate:

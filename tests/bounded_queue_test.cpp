@@ -1,6 +1,6 @@
 // The bounded queue between two threads: nothing lost, doubled or reordered, and a bound that
 // holds.
-#include "concurrency/bounded_queue.h"
+#include "support/bounded_queue.h"
 
 #include <atomic>
 #include <chrono>

@@ -125,18 +125,21 @@ TEST_CASE("a ring reads every block once, and right") {
   if (!kIoUring<Pace::kEach, kEntries, true>.met()) return;
   check_reads<Pace::kEach>();
   check_reads<Pace::kTogether>();
+  if (kIoUring<Pace::kDeferred, kEntries>.met()) check_reads<Pace::kDeferred>();
 }
 
 TEST_CASE("a ring waits for what is under way, then throws the request's error") {
   if (!kIoUring<Pace::kEach, kEntries>.met()) return;
   check_errors<Pace::kEach>();
   check_errors<Pace::kTogether>();
+  if (kIoUring<Pace::kDeferred, kEntries>.met()) check_errors<Pace::kDeferred>();
 }
 
 TEST_CASE("a ring that can't be set up says which call failed") {
   if (!kIoUring<Pace::kEach, kEntries>.met()) return;
   check_set_up<Pace::kEach>();
   check_set_up<Pace::kTogether>();
+  if (kIoUring<Pace::kDeferred, kEntries>.met()) check_set_up<Pace::kDeferred>();
 }
 
 TEST_CASE("a ring is needed as it will be used") {
@@ -144,6 +147,7 @@ TEST_CASE("a ring is needed as it will be used") {
   // More entries than any kernel allows.
   CHECK_FALSE(kIoUring<Pace::kEach, 1u << 20>.met());
   CHECK_FALSE(kIoUring<Pace::kTogether, 1u << 20>.met());
+  CHECK_FALSE(kIoUring<Pace::kDeferred, 1u << 20>.met());
 }
 
 }  // namespace

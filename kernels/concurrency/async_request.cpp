@@ -18,8 +18,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "concurrency/bounded_queue.h"
 #include "core/cpu.h"
+#include "support/bounded_queue.h"
 #include "support/served.h"
 
 namespace headroom {

@@ -22,6 +22,7 @@
 #include "core/kernel.h"
 #include "core/scratch.h"
 #include "support/disk.h"
+#include "support/on_core.h"
 #include "support/pages.h"
 #include "support/ring.h"
 #include "support/slices.h"
@@ -30,23 +31,10 @@
 namespace headroom {
 namespace {
 
-using disk::kBlock;
+using disk::checksum, disk::kBlock;
 
 constexpr std::size_t kRegion = 2048;  // blocks
-constexpr std::size_t kRegions = 8;  // one for each variant; 64 MiB in all, written by each process
-
-// Order-sensitive, whole: each word passes through a bijection of its lane.
-std::uint64_t checksum(const unsigned char* block) {
-  std::uint64_t lanes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-  for (std::size_t i = 0; i < kBlock; i += 64) {
-    std::uint64_t words[8];
-    std::memcpy(words, block + i, 64);
-    for (int j = 0; j < 8; ++j) lanes[j] = (lanes[j] ^ words[j]) * 0x9e3779b97f4a7c15u;
-  }
-  std::uint64_t sum = 0;
-  for (const std::uint64_t lane : lanes) sum = (sum ^ lane ^ (lane >> 29)) * 0xbf58476d1ce4e5b9u;
-  return sum;
-}
+constexpr std::size_t kRegions = 9;  // one for each variant; 72 MiB in all, written by each process
 
 // The file, written once a process: its content depends on nothing.
 struct Disk {
@@ -85,7 +73,7 @@ struct RandomRead {
 
   static Input make(const Setting& setting, Rng& rng) {
     static std::shared_ptr<Disk> disk;
-    if (disk == nullptr && kDirectIo.met()) disk = std::make_shared<Disk>();
+    if (disk == nullptr && disk::on_disk()) disk = std::make_shared<Disk>();
     Input in{disk, Buffer<std::uint32_t>(kRegion), Slices::within(kRegion, setting.n)};
     std::iota(in.blocks.begin(), in.blocks.end(), 0u);
     shuffle(std::span<std::uint32_t>(in.blocks.data(), in.blocks.size()), rng);
@@ -125,6 +113,7 @@ struct One : Region {
 };
 
 void naive(One& state, const Call& in, Output& out) {
+  const OnAnyCore anywhere;
   for (std::size_t i = 0; i < in.size(); ++i) {
     state.read(in, i, state.block.data());
     out[i] = checksum(state.block.data());
@@ -133,6 +122,7 @@ void naive(One& state, const Call& in, Output& out) {
 
 // A disk with a head travels less. One without doesn't care, and still sees one request at a time.
 void sorted(One& state, const Call& in, Output& out) {
+  const OnAnyCore anywhere;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> order(in.size());  // block, index
   for (std::uint32_t i = 0; i < in.size(); ++i) order[i] = {in.blocks[i], i};
   std::sort(order.begin(), order.end());
@@ -142,19 +132,22 @@ void sorted(One& state, const Call& in, Output& out) {
   }
 }
 
-// Threads that stand ready, each with a block of memory; spread over the cores, for they would
-// inherit the one that the caller is bound to.
+// Threads that stand ready, each with a block of memory, on any core.
 template <int kThreads>
 struct Pool : Region {
   using Region::Region;
   Mapping blocks = touched_pages(kThreads * kBlock);
   std::atomic<std::size_t> next{0};
-  Team team{{.members = kThreads, .caller_is_one = false, .wait = Team::Wait::kAsleep}};
+  Team team{
+      {.members = kThreads, .caller_is_one = false, .wait = Team::Wait::kAsleep, .place = [](int) {
+         move_to_any_core();
+       }}};
 };
 
 // As many requests under way as there are threads; each costs two switches of context.
 template <int kThreads>
 void threads_read(Pool<kThreads>& pool, const Call& in, Output& out) {
+  const OnAnyCore anywhere;
   pool.next = 0;
   pool.team.run([&](int thread) {
     unsigned char* const block = pool.blocks.data() + static_cast<std::size_t>(thread) * kBlock;
@@ -166,7 +159,7 @@ void threads_read(Pool<kThreads>& pool, const Call& in, Output& out) {
 }
 
 #if HEADROOM_HAVE_URING
-template <unsigned kDepth, bool kRegistered>
+template <Pace kPace, unsigned kDepth, bool kRegistered>
 struct Reader : Region {
   explicit Reader(const Input& in) : Region(in) {
     if (!kRegistered) return;
@@ -175,13 +168,14 @@ struct Reader : Region {
   }
   unsigned char* block(std::size_t slot) const { return blocks.data() + slot * kBlock; }
   Mapping blocks = touched_pages(kDepth * kBlock);  // one for each slot
-  Ring<Pace::kTogether> ring{kDepth};
+  Ring<kPace> ring{kDepth};
 };
 
 // One thread keeps kDepth requests under way. Each system call hands in all new requests and picks
 // up all answers that have come; an answer's slot is filled again at once.
-template <unsigned kDepth, bool kRegistered>
-void uring(Reader<kDepth, kRegistered>& state, const Call& in, Output& out) {
+template <Pace kPace, unsigned kDepth, bool kRegistered>
+void uring(Reader<kPace, kDepth, kRegistered>& state, const Call& in, Output& out) {
+  const OnAnyCore anywhere;
   state.ring.run(
       in.size(),
       [&](io_uring_sqe* entry, std::size_t i, std::size_t slot) {
@@ -195,50 +189,55 @@ void uring(Reader<kDepth, kRegistered>& state, const Call& in, Output& out) {
       [](std::size_t) { return kBlock; },
       [&](std::size_t i, std::size_t slot) { out[i] = checksum(state.block(slot)); });
 }
-template <unsigned kDepth, bool kRegistered>
-constexpr auto kUring = run<uring<kDepth, kRegistered>>;
+template <Pace kPace, unsigned kDepth, bool kRegistered = false>
+constexpr auto kUring = run<uring<kPace, kDepth, kRegistered>>;
 #else
-template <unsigned kDepth, bool kRegistered>
+template <Pace kPace, unsigned kDepth, bool kRegistered = false>
 constexpr auto kUring = kNotBuilt;
 #endif
 
-constexpr Need kNeedsDirectIo[] = {kDirectIo};
-template <unsigned kDepth, bool kRegistered>
-constexpr Need kNeedsUring[] = {kDirectIo, kIoUring<Pace::kTogether, kDepth, kRegistered>};
+constexpr Need kNeedsDisk[] = {disk::kDisk};
+template <Pace kPace, unsigned kDepth, bool kRegistered = false>
+constexpr Need kNeedsUring[] = {disk::kDisk, kIoUring<kPace, kDepth, kRegistered>};
 
 constexpr Variant<RandomRead> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
      .what = "pread one at a time: the disk's latency, n times",
-     .needs = kNeedsDirectIo},
+     .needs = kNeedsDisk},
     {.name = "sorted",
      .run = run<sorted>,
      .what = "by offset: helps a disk with a head; a solid-state one still serves one at a time",
-     .needs = kNeedsDirectIo},
+     .needs = kNeedsDisk},
     {.name = "threads_8",
      .run = run<threads_read<8>>,
      .what = "eight preads under way",
-     .needs = kNeedsDirectIo},
+     .needs = kNeedsDisk},
     {.name = "threads_32",
      .run = run<threads_read<32>>,
      .what = "32 preads under way; the switches of context begin to cost",
-     .needs = kNeedsDirectIo},
+     .needs = kNeedsDisk},
     {.name = "uring_4",
-     .run = kUring<4, false>,
+     .run = kUring<Pace::kTogether, 4>,
      .what = "io_uring, four reads under way from one thread",
-     .needs = kNeedsUring<4, false>},
+     .needs = kNeedsUring<Pace::kTogether, 4>},
     {.name = "uring_32",
-     .run = kUring<32, false>,
+     .run = kUring<Pace::kTogether, 32>,
      .what = "io_uring, 32 reads under way: one system call serves many",
-     .needs = kNeedsUring<32, false>},
+     .needs = kNeedsUring<Pace::kTogether, 32>},
     {.name = "uring_128",
-     .run = kUring<128, false>,
+     .run = kUring<Pace::kTogether, 128>,
      .what = "io_uring, 128 reads under way: the disk is never without work",
-     .needs = kNeedsUring<128, false>},
+     .needs = kNeedsUring<Pace::kTogether, 128>},
+    {.name = "uring_128_deferred",
+     .run = kUring<Pace::kDeferred, 128>,
+     .what = "answers are worked off when asked for, by the one thread that asks, not by "
+             "interrupting it",
+     .needs = kNeedsUring<Pace::kDeferred, 128>},
     {.name = "uring_128_registered",
-     .run = kUring<128, true>,
-     .what = "memory pinned and file looked up once, not for each read",
-     .needs = kNeedsUring<128, true>},
+     .run = kUring<Pace::kDeferred, 128, true>,
+     .what = "and memory pinned and file looked up once, not for each read",
+     .needs = kNeedsUring<Pace::kDeferred, 128, true>},
 };
 
 const Registrar kRegistrar({.name = "io/random_read",
@@ -256,7 +255,7 @@ const Registrar kRegistrar({.name = "io/random_read",
                                                 .bytes = static_cast<double>(s.n * kBlock),
                                                 .accesses = static_cast<double>(s.n),
                                                 .working_set = kRegion * kBlock,
-                                                .memory = std::size_t{64} << 20,
+                                                .memory = std::size_t{72} << 20,
                                                 .scratch = kRegions * kRegion * kBlock};
                                 },
                             .test_sizes = {0, 1, 2, 3, 5, 31, 33, 127, 128, 129, 300}},

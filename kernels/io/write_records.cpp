@@ -7,7 +7,6 @@
 // variant waits for the disk. Appending variants start with an empty file, for which the kernel
 // must find pages; overwriting ones with a file of full length whose pages are in the cache, filled
 // with other bytes before each call (a log that is laid out in advance and used in a circle).
-#include <fcntl.h>
 #include <limits.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -15,13 +14,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <fstream>
-#include <system_error>
 
 #include "core/kernel.h"
-#include "core/scratch.h"
+#include "io/appended.h"
 
 namespace headroom {
 namespace {
@@ -55,51 +52,15 @@ struct WriteRecords {
 using Input = WriteRecords::Input;
 using Output = WriteRecords::Output;
 
-void require(bool fine, const char* what) {
-  if (fine) return;
-  throw std::system_error(errno, std::generic_category(),
-                          std::string(what) + " in scratch folder " + scratch_folder());
-}
-
-// Writes all of it, in as many calls as the system wants.
-void write_all(int fd, const unsigned char* data, std::size_t size) {
-  while (size != 0) {
-    const ssize_t written = write(fd, data, size);
-    if (written < 0 && errno == EINTR) continue;
-    require(written > 0, "write");
-    data += written;
-    size -= static_cast<std::size_t>(written);
-  }
-}
-
-// A file at its start. refill() empties it.
-struct Appended {
-  explicit Appended(const Input&) {}
-  void refill(const Input& input) {
-    in = &input;
-    require(ftruncate(file.fd(), 0) == 0 && lseek(file.fd(), 0, SEEK_SET) == 0, "truncate");
-  }
-  void answer(Output& out) const {
-    const off_t size = lseek(file.fd(), 0, SEEK_END);
-    require(size >= 0, "seek");
-    out.resize(static_cast<std::size_t>(size));
-    for (std::size_t done = 0; done < out.size();) {
-      const ssize_t got =
-          pread(file.fd(), out.data() + done, out.size() - done, static_cast<off_t>(done));
-      require(got > 0, "read");
-      done += static_cast<std::size_t>(got);
-    }
-  }
-  const Input* in = nullptr;
-  ScratchFile file;
-};
+using files::require, files::write_all;
+using Appended = AppendedFile<Input>;
 
 // A file of full length. refill() overwrites what the last call left.
 struct Preallocated : Appended {
   using Appended::Appended;
   void refill(const Input& input) {
     in = &input;
-    require(lseek(file.fd(), 0, SEEK_SET) == 0, "seek");
+    files::rewind(file.fd());
     const std::vector<unsigned char> junk(std::min<std::size_t>(input.size() * kRecord, 1 << 18),
                                           0x5a);
     for (std::size_t left = input.size() * kRecord; left != 0;) {
@@ -107,7 +68,7 @@ struct Preallocated : Appended {
       write_all(file.fd(), junk.data(), part);
       left -= part;
     }
-    require(lseek(file.fd(), 0, SEEK_SET) == 0, "seek");
+    files::rewind(file.fd());
   }
 };
 
@@ -170,6 +131,7 @@ void gather(Appended& log, Output&) {
     for (std::size_t j = 0; j < count; ++j)
       pieces[j] = {const_cast<unsigned char*>(in[i + j].bytes.data()), kRecord};
     const ssize_t written = writev(log.file.fd(), pieces.data(), static_cast<int>(count));
+    if (written < 0 && errno == EINTR) continue;
     require(written > 0, "writev");
     i += static_cast<std::size_t>(written) / kRecord;
     // The rest of a record that was written in part.

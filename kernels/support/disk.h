@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -82,6 +83,21 @@ inline std::vector<std::uint64_t> hash_blocks(const std::uint64_t* words, std::s
   return all;
 }
 
+// The same of any 4 KiB of memory, by eight chains at once, faster than a disk delivers: for
+// readers that look at every byte while they are timed. Each word passes through a bijection of its
+// lane.
+inline std::uint64_t checksum(const unsigned char* block) {
+  std::uint64_t lanes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  for (std::size_t i = 0; i < kBlock; i += 64) {
+    std::uint64_t words[8];
+    std::memcpy(words, block + i, 64);
+    for (int j = 0; j < 8; ++j) lanes[j] = (lanes[j] ^ words[j]) * 0x9e3779b97f4a7c15u;
+  }
+  std::uint64_t sum = 0;
+  for (const std::uint64_t lane : lanes) sum = (sum ^ lane ^ (lane >> 29)) * 0xbf58476d1ce4e5b9u;
+  return sum;
+}
+
 // The whole of `bytes` at `offset`, in requests of at most kRequest.
 inline void read_at(int fd, unsigned char* data, std::size_t bytes, std::size_t offset) {
   while (bytes != 0) {
@@ -91,6 +107,26 @@ inline void read_at(int fd, unsigned char* data, std::size_t bytes, std::size_t 
     data += got;
     offset += static_cast<std::size_t>(got);
     bytes -= static_cast<std::size_t>(got);
+  }
+}
+// The same past the page cache: a descriptor with O_DIRECT takes whole blocks only, at aligned
+// places of the file and of memory, which therefore has room for the whole last block. Of that the
+// file may have a part. An error where memory or offset are not aligned and the disk minds.
+inline void read_direct(int fd, unsigned char* data, std::size_t bytes, std::size_t offset) {
+  while (bytes != 0) {
+    const std::size_t asked = std::min(round_up(bytes), kRequest);
+    const ssize_t got = pread(fd, data, asked, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    require(got > 0, "read");
+    const auto done = static_cast<std::size_t>(got);
+    if (done >= bytes) return;
+    // What is asked for next must begin at a block: the rest of one that came in part comes again.
+    const std::size_t whole = done / kBlock * kBlock;
+    if (whole == 0) errno = EIO;
+    require(whole != 0, "read");
+    data += whole;
+    offset += whole;
+    bytes -= whole;
   }
 }
 inline void write_at(int fd, const unsigned char* data, std::size_t bytes, std::size_t offset) {
@@ -104,13 +140,11 @@ inline void write_at(int fd, const unsigned char* data, std::size_t bytes, std::
   }
 }
 
-// Flushes a file and drops its pages from the page cache; true if mincore(2) then finds none of
-// them.
-inline bool drop_cache(int fd, std::size_t bytes) {
+// Of each page of a file's first bytes whether it lies in the page cache, as mincore(2) tells it:
+// in the lowest bit.
+inline std::vector<unsigned char> residency(int fd, std::size_t bytes) {
 #ifdef __linux__
-  if (bytes == 0) return true;
-  require(fdatasync(fd) == 0, "fdatasync");
-  require(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0, "posix_fadvise");
+  if (bytes == 0) return {};
   void* const map = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
   require(map != MAP_FAILED, "mmap");
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
@@ -118,6 +152,21 @@ inline bool drop_cache(int fd, std::size_t bytes) {
   const bool told = mincore(map, bytes, resident.data()) == 0;
   munmap(map, bytes);
   require(told, "mincore");
+  return resident;
+#else
+  (void)fd, (void)bytes;
+  return {};
+#endif
+}
+
+// Flushes a file and drops its pages from the page cache; true if mincore(2) then finds none of
+// them.
+inline bool drop_cache(int fd, std::size_t bytes) {
+#ifdef __linux__
+  if (bytes == 0) return true;
+  require(fdatasync(fd) == 0, "fdatasync");
+  require(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0, "posix_fadvise");
+  const std::vector<unsigned char> resident = residency(fd, bytes);
   return std::none_of(resident.begin(), resident.end(), [](unsigned char r) { return r & 1; });
 #else
   (void)fd, (void)bytes;

@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <string>
@@ -17,13 +18,13 @@ namespace headroom {
 template <Pace kPace>
 Ring<kPace>::Ring(unsigned entries) : requests_(entries) {
   io_uring_params params{};
+  if (kPace == Pace::kDeferred) {
 #if defined(IORING_SETUP_SINGLE_ISSUER) && defined(IORING_SETUP_DEFER_TASKRUN)
-  if (kPace == Pace::kTogether) {
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
-    if (io_uring_queue_init_params(entries, &ring_, &params) == 0) return;
-    params = {};  // before Linux 6.1
-  }
+#else
+    fail(ENOSYS, "io_uring_queue_init_params with deferred work (liburing 2.3)");
 #endif
+  }
   check(io_uring_queue_init_params(entries, &ring_, &params), "io_uring_queue_init_params");
 }
 
@@ -47,26 +48,28 @@ void Ring<kPace>::fail(int error, const char* call) {
 
 template class Ring<Pace::kEach>;
 template class Ring<Pace::kTogether>;
+template class Ring<Pace::kDeferred>;
 
 namespace {
 
 constexpr std::size_t kBlock = 4096;
 
 template <Pace kPace>
-bool reads(unsigned entries, bool registered) {
+bool reads(unsigned entries, std::size_t registered) {
   const ScratchFile file;
-  const Mapping written = touched_pages(kBlock), memory = touched_pages(entries * kBlock);
+  const Mapping written = touched_pages(kBlock),
+                memory = touched_pages(std::max(kBlock, registered));
   std::memset(written.data(), 0x5a, kBlock);
   if (pwrite(file.fd(), written.data(), kBlock, 0) != static_cast<ssize_t>(kBlock)) return false;
   Ring<kPace> ring(entries);
-  if (registered) {
+  if (registered != 0) {
     ring.register_memory(memory.data(), memory.size());
     ring.register_file(file.fd());
   }
   ring.run(
       1,
       [&](io_uring_sqe* entry, std::size_t, std::size_t) {
-        if (registered) {
+        if (registered != 0) {
           io_uring_prep_read_fixed(entry, 0, memory.data(), kBlock, 0, 0);
           entry->flags |= IOSQE_FIXED_FILE;
         } else {
@@ -79,10 +82,17 @@ bool reads(unsigned entries, bool registered) {
 
 }  // namespace
 
-bool internal::ring_works(Pace pace, unsigned entries, bool registered) {
+bool internal::ring_works(Pace pace, unsigned entries, std::size_t registered) {
   try {
-    return pace == Pace::kEach ? reads<Pace::kEach>(entries, registered)
-                               : reads<Pace::kTogether>(entries, registered);
+    switch (pace) {
+      case Pace::kEach:
+        return reads<Pace::kEach>(entries, registered);
+      case Pace::kTogether:
+        return reads<Pace::kTogether>(entries, registered);
+      case Pace::kDeferred:
+        return reads<Pace::kDeferred>(entries, registered);
+    }
+    return false;
   } catch (const std::exception&) {
     return false;
   }
@@ -90,5 +100,5 @@ bool internal::ring_works(Pace pace, unsigned entries, bool registered) {
 
 }  // namespace headroom
 #else
-bool headroom::internal::ring_works(Pace, unsigned, bool) { return false; }
+bool headroom::internal::ring_works(Pace, unsigned, std::size_t) { return false; }
 #endif

@@ -21,9 +21,11 @@ enum class Pace {
   // A request follows each answer at once, with a system call of its own: requests in bursts leave
   // a disk idle between them.
   kEach,
-  // A quarter of the ring at a time, so that one system call serves many; and answers are worked
-  // off when this thread asks for them, not by interrupting it (Linux 6.1; before, they interrupt).
-  kTogether
+  // A quarter of the ring at a time, so that one system call serves many.
+  kTogether,
+  // The same; and answers are worked off when this thread, the only one that uses the ring, asks
+  // for them, not by interrupting it (IORING_SETUP_DEFER_TASKRUN and SINGLE_ISSUER, Linux 6.1).
+  kDeferred
 };
 
 #if HEADROOM_HAVE_URING
@@ -100,26 +102,29 @@ class Ring {
 
 extern template class Ring<Pace::kEach>;
 extern template class Ring<Pace::kTogether>;
+extern template class Ring<Pace::kDeferred>;
 #endif
 
 namespace internal {
-// Whether such a ring reads a block of a file.
-bool ring_works(Pace pace, unsigned entries, bool registered);
-template <Pace kPace, unsigned kEntries, bool kRegistered>
+// Whether such a ring reads a block of a file; `registered`: bytes of memory, or 0.
+bool ring_works(Pace pace, unsigned entries, std::size_t registered);
+template <Pace kPace, unsigned kEntries, std::size_t kRegistered>
 bool has_ring() {
   static const bool works = ring_works(kPace, kEntries, kRegistered);
   return works;
 }
 }  // namespace internal
 
-// What a variant needs that has such a ring, and registers a file and 4 KiB of memory for each
-// entry, or not. Containers often forbid the system call, and large rings or much registered memory
-// may pass a limit: only trying tells.
-template <Pace kPace, unsigned kEntries, bool kRegistered = false>
+// What a variant needs that has such a ring, and registers a file and so many bytes of memory for
+// each entry, or not. Containers often forbid the system call, and large rings or much registered
+// memory may pass a limit: only trying tells.
+template <Pace kPace, unsigned kEntries, bool kRegistered = false, std::size_t kBytes = 4096>
 inline constexpr Need kIoUring{
-    "io_uring", internal::has_ring<kPace, kEntries, kRegistered>,
-    kRegistered ? "build with liburing-dev, on Linux 5.6 or later with io_uring allowed and enough "
+    "io_uring", internal::has_ring<kPace, kEntries, kRegistered ? kEntries * kBytes : 0>,
+    kRegistered ? "build with liburing-dev, on Linux 6.1 or later with io_uring allowed and enough "
                   "memory that may be locked (ulimit -l)"
-                : "build with liburing-dev, on Linux 5.6 or later with io_uring allowed"};
+    : kPace == Pace::kDeferred
+        ? "build with liburing-dev, on Linux 6.1 or later with io_uring allowed"
+        : "build with liburing-dev, on Linux 5.6 or later with io_uring allowed"};
 
 }  // namespace headroom

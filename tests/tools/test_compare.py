@@ -277,6 +277,20 @@ def test_an_undeclared_change_of_one_part_has_controls_too(tmp_path):
     assert differs.touched(new, changed(base, new))[0] is None
 
 
+def test_a_write_cache_that_was_not_asked_for_is_no_change(tmp_path):
+    def cache(state):
+        return lambda run, machine: machine["disk"].update(write_cache=state)
+
+    # The golden record is older than the question.
+    base, new = _pair(tmp_path, cache("write back"))
+    assert "disk.write_cache" not in [entry["field"] for entry in changed(base, new)]
+    base.machine["disk"]["write_cache"] = "write through"
+    assert {"field": "disk.write_cache", "base": "write through", "new": "write back"} in changed(
+        base, new
+    )
+    assert differs.touched(new, changed(base, new)) == (set(differs.STORAGE), "disk")
+
+
 # --- what pools
 
 

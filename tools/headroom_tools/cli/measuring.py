@@ -199,7 +199,8 @@ def run(arguments: argparse.Namespace) -> int:
             return _measure(runner.Run(folder, reporter, servers), arguments)
 
     profile = arguments.profile or "standard"
-    tree, _ = bench.catalogue()
+    scratch_folder = (arguments.scratch or paths.scratch()).absolute()
+    tree, _ = bench.catalogue(scratch=scratch_folder)
     target = arguments.simd_target
     if target and target not in tree["simd_targets"]:
         raise HeadroomError(
@@ -217,7 +218,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.label,
         arguments.changed or [],
         arguments.out.absolute() if arguments.out else None,
-        (arguments.scratch or paths.scratch()).absolute(),
+        scratch_folder,
         target,
         arguments.raw,
     )
@@ -226,7 +227,7 @@ def run(arguments: argparse.Namespace) -> int:
     with lock.measuring(), Held(options.scratch, reporter.warn) as servers:
         _serve(servers, kernels, options.scratch, reporter)
         if servers.environment:
-            tree, _ = bench.catalogue(servers.environment)
+            tree, _ = bench.catalogue(servers.environment, scratch=scratch_folder)
         selection = plan.select(tree, profile, arguments.filter, memory_available())
         _check_any(selection)
         estimate = plan.estimate(selection, profile)

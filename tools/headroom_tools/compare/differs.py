@@ -22,7 +22,7 @@ PARTS = ("cpu", "ram", "disk")
 # Facts of the fingerprint that software sets: no part of the hardware.
 _SYSTEM = ("cpu.microcode", "cpu.governor", "cpu.boost", "cpu.mitigations", "kernel", "system",
            "virtualization", "transparent_huge_pages", "disk.file_system",
-           "disk.scheduler")  # fmt: skip
+           "disk.scheduler", "disk.write_cache")  # fmt: skip
 _NO_FACT = ("slug", "format", "version")
 _UNKNOWN = "unknown"
 
@@ -194,6 +194,8 @@ def _same(field: str, old: object, now: object) -> bool:
     """Whether two facts are alike; kernels keep some RAM for themselves, and not all the same."""
     if field == "ram.bytes" and isinstance(old, int) and isinstance(now, int):
         return abs(old - now) <= 0.03 * max(old, now)
+    if field == "disk.write_cache" and None in (old, now):
+        return True  # records before it was asked for don't tell
     return old == now
 
 
@@ -259,9 +261,10 @@ def touched(new: Side, differences: list[Difference]) -> tuple[set[str] | None, 
     parts = declared
     if not parts:
         fields = [entry["field"] for entry in differences]
-        kept = [f for f in fields if f not in ("commit", "disk.file_system", "disk.scheduler")]
+        settings = ("disk.file_system", "disk.scheduler", "disk.write_cache")
+        kept = [f for f in fields if f not in ("commit", *settings)]
         parts = sorted(parts_of(differences))
-        storage = [f for f in fields if f in ("disk.file_system", "disk.scheduler")]
+        storage = [f for f in fields if f in settings]
         parts = sorted({*parts, "disk"}) if storage else parts
         if any(field.split(".")[0] not in parts or _is_system(field) for field in kept):
             parts = []

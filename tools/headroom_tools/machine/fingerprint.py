@@ -217,7 +217,7 @@ def _file_system(folder: Path) -> tuple[str | None, str | None]:
 
 
 def _disk(folder: Path) -> Disk:
-    """The disk below `folder`: kind, bus, model, size, scheduler, file system; nulls if unknown."""
+    """The disk below `folder`, with its settings and its file system; nulls if unknown."""
     folder = folder.absolute()
     while not folder.exists():
         folder = folder.parent
@@ -230,6 +230,7 @@ def _disk(folder: Path) -> Disk:
         "model": None,
         "bytes": None,
         "scheduler": None,
+        "write_cache": None,
     }
     device = (_SYS / "dev/block" / (number or "none")).resolve()
     if not device.is_dir():
@@ -261,6 +262,9 @@ def _disk(folder: Path) -> Disk:
     disk["model"] = _words(listed.get("model") or _read(device / "device/model"), 60)
     disk["bytes"] = sectors * 512 if sectors else None
     disk["scheduler"] = scheduler
+    # Whether a flush is what makes a write last, or writes last by themselves.
+    cache = _read(device / "queue/write_cache")
+    disk["write_cache"] = cache if cache in ("write back", "write through") else None
     return disk
 
 

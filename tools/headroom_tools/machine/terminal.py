@@ -69,7 +69,8 @@ def print_machine(tree: Machine, to: Console) -> None:
         f"{disk['model'] or 'model unknown'}, kind {_or_unknown(disk['kind'])}, "
         f"bus {_or_unknown(disk['bus'])}, "
         f"{size(disk['bytes']) if disk['bytes'] else 'size unknown'}, "
-        f"{_or_unknown(disk['file_system'])}, scheduler {_or_unknown(disk['scheduler'])}",
+        f"{_or_unknown(disk['file_system'])}, scheduler {_or_unknown(disk['scheduler'])}, "
+        f"write cache {_or_unknown(disk.get('write_cache'))}",
     )
     table.row("virtualization", tree["virtualization"] or "none seen")
     table.row("system", f"{_or_unknown(tree['system'])} {_or_unknown(tree['kernel'])}")

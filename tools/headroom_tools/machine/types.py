@@ -58,6 +58,7 @@ class Disk(TypedDict):
     model: str | None
     bytes: int | None
     scheduler: str | None
+    write_cache: str | None  # "write back" or "write through"; older records don't have it
 
 
 class Machine(TypedDict):

@@ -181,16 +181,20 @@ def environment(catalogue: Catalogue) -> dict[str, str | None]:
 
 
 def catalogue(
-    environment: dict[str, str | None] | None = None, program: Path | None = None
+    environment: dict[str, str | None] | None = None,
+    program: Path | None = None,
+    scratch: Path | None = None,
 ) -> tuple[Catalogue, str]:
     """(the program's catalogue, its text). HeadroomError where it gives none.
 
-    environment, program: as for start(); a server that is named makes variants available.
+    environment, program: as for start(); a server that is named makes variants available. scratch:
+    the folder that the kernels will use, for some need a disk there; None: the program's default.
     """
     program = program or paths.bench()
+    there = [f"--headroom_scratch={scratch}"] if scratch else []
     try:
         done = subprocess.run(
-            [str(program), "--headroom_catalogue"],
+            [str(program), "--headroom_catalogue", *there],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,0 +1,93 @@
+// io/commit: a writer that is killed at any moment has kept what it acknowledged, by its promise.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "catch.h"
+#include "core/kernel.h"
+#include "core/random.h"
+#include "subset.h"
+
+namespace headroom {
+namespace {
+
+struct Left {
+  std::size_t acknowledged = 0;
+  std::size_t kept = 0;  // records that the log begins with, in order and whole
+};
+
+using Microseconds = std::chrono::microseconds;
+
+// Commits in a child, kills it `delay` after it has begun, and reads what it has left. The file and
+// the acknowledgements are shared with the child.
+Left kill_a_writer(Arm& arm, Microseconds delay) {
+  arm.refill(1);
+  int begun[2];
+  REQUIRE(pipe(begun) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      if (write(begun[1], "", 1) == 1) arm.run(1);
+    } catch (const std::exception&) {
+      _exit(1);
+    }
+    for (;;) pause();
+  }
+  REQUIRE(child > 0);
+  char byte;
+  const bool started = read(begun[0], &byte, 1) == 1;
+  std::this_thread::sleep_for(delay);
+  kill(child, SIGKILL);
+  int status = 0;
+  const bool ended = waitpid(child, &status, 0) == child;
+  close(begun[0]);
+  close(begun[1]);
+  REQUIRE((started && ended && WIFSIGNALED(status)));
+  arm.settle();
+  const Quantities left = arm.quantities();
+  return {static_cast<std::size_t>(left.at("acknowledged").value),
+          static_cast<std::size_t>(left.at("kept").value)};
+}
+
+TEST_CASE("what a killed writer had acknowledged is in its log") {
+  const Kernel* const kernel = built_kernel("io/commit");
+  if (kernel == nullptr) return;
+  Rng rng(1);
+  for (std::size_t v = 0; v < kernel->variants.size(); ++v) {
+    const VariantInfo& variant = kernel->variants[v];
+    if (!variant.available()) continue;
+    INFO(variant.name);
+    // Long enough that a kill hits it at work.
+    const std::size_t n = keeps(variant.promise, Promise::kDurable) ? 64 : 1 << 16;
+    const auto instance = kernel->bind({.n = n, .input = kernel->meta.inputs.front()});
+    const auto arm = instance->arm(v, 1);
+    arm->refill(1);
+    const auto start = std::chrono::steady_clock::now();
+    arm->run(1);
+    const auto whole =
+        std::chrono::duration_cast<Microseconds>(std::chrono::steady_clock::now() - start);
+    arm->settle();
+    CHECK(arm->quantities().at("kept").value == static_cast<double>(n));
+    // The one that promises nothing acknowledges before it has told the system.
+    const bool promises_nothing = variant.promise_note == "survives no crash";
+    std::size_t acknowledged = 0, lost = 0;
+    for (int kills = 0; kills < (promises_nothing ? 300 : 6); ++kills) {
+      const auto most = static_cast<std::uint64_t>(whole.count()) + 1;
+      const Left left =
+          kill_a_writer(*arm, Microseconds(static_cast<std::int64_t>(bounded(rng, most))));
+      acknowledged += left.acknowledged;
+      lost += left.acknowledged - std::min(left.kept, left.acknowledged);
+      if (promises_nothing && lost != 0) break;
+    }
+    CHECK(acknowledged > 0);
+    CHECK((lost != 0) == promises_nothing);
+  }
+}
+
+}  // namespace
+}  // namespace headroom
