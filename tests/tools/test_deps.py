@@ -28,6 +28,7 @@ OPTIONAL = [
     "libsqlite3-dev", "liburing-dev", "hwloc-nox", "libopenblas-dev",
     "libopenblas0-pthread", "libtbb-dev", "libsimdjson-dev", "libfast-float-dev", "libre2-dev",
     "libisal-dev", "zlib1g-dev", "libprimesieve-dev", "libroaring-dev",
+    "libatomic-queue-dev", "libconcurrentqueue-dev", "libcuckoo-dev", "libcds-dev", "liburcu-dev",
     "libmimalloc2.0", "util-linux", "dmidecode",
 ]  # fmt: skip
 SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev"]
