@@ -196,7 +196,8 @@ class Qsbr {
 
   void online(int thread) {
     slots_.meet(thread);
-    slots_[thread].seen.store(epoch_.load(std::memory_order_acquire), std::memory_order_relaxed);
+    // Release: it may have been online before, and what it read then is over.
+    slots_[thread].seen.store(epoch_.load(std::memory_order_acquire), std::memory_order_release);
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
   void quiescent(int thread) {
