@@ -26,7 +26,7 @@ struct Words {
 
 TEMPLATE_TEST_CASE("a snapshot is whole and never older than the last, while it is replaced", "",
                    SeqLock<Words>, LeftRight<Words>, Qsbr<Words>) {
-  constexpr std::uint64_t kWrites = 20'000;
+  constexpr std::uint64_t kWrites = 1'000'000;
   const auto store = std::make_unique<TestType>(Words(1));
   std::uint64_t written = 1;
   std::atomic<bool> done{false};
