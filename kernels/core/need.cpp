@@ -52,6 +52,11 @@ bool built_with_re2() { return HEADROOM_HAVE_RE2 != 0; }
 bool built_with_primesieve() { return HEADROOM_HAVE_PRIMESIEVE != 0; }
 bool built_with_boost_flat_map() { return HEADROOM_HAVE_BOOST_FLAT_MAP != 0; }
 bool built_with_roaring() { return HEADROOM_HAVE_ROARING != 0; }
+bool built_with_atomic_queue() { return HEADROOM_HAVE_ATOMIC_QUEUE != 0; }
+bool built_with_concurrentqueue() { return HEADROOM_HAVE_CONCURRENTQUEUE != 0; }
+bool built_with_cuckoo() { return HEADROOM_HAVE_CUCKOO != 0; }
+bool built_with_cds() { return HEADROOM_HAVE_CDS != 0; }
+bool built_with_urcu() { return HEADROOM_HAVE_URCU != 0; }
 bool built_with_libpq() { return HEADROOM_HAVE_LIBPQ != 0; }
 bool built_with_hiredis() { return HEADROOM_HAVE_HIREDIS != 0; }
 

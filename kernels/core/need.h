@@ -29,6 +29,11 @@ bool built_with_re2();
 bool built_with_primesieve();
 bool built_with_boost_flat_map();
 bool built_with_roaring();
+bool built_with_atomic_queue();
+bool built_with_concurrentqueue();
+bool built_with_cuckoo();
+bool built_with_cds();
+bool built_with_urcu();
 bool built_with_libpq();
 bool built_with_hiredis();
 }  // namespace internal
@@ -61,6 +66,14 @@ inline constexpr Need kBoostFlatMap{
     "put the headers of Boost 1.81 or later where the compiler looks, rebuild"};
 inline constexpr Need kRoaring{"croaring", internal::built_with_roaring,
                                "install libroaring-dev, rebuild"};
+inline constexpr Need kAtomicQueue{"atomic_queue", internal::built_with_atomic_queue,
+                                   "install libatomic-queue-dev, rebuild"};
+inline constexpr Need kConcurrentQueue{"concurrentqueue", internal::built_with_concurrentqueue,
+                                       "install libconcurrentqueue-dev, rebuild"};
+inline constexpr Need kCuckoo{"libcuckoo", internal::built_with_cuckoo,
+                              "install libcuckoo-dev, rebuild"};
+inline constexpr Need kCds{"libcds", internal::built_with_cds, "install libcds-dev, rebuild"};
+inline constexpr Need kUrcu{"liburcu", internal::built_with_urcu, "install liburcu-dev, rebuild"};
 // With the servers that they talk to: support/postgres.h and support/redis.h have those needs.
 inline constexpr Need kLibpq{"libpq", internal::built_with_libpq, "make deps SERVICES=1, rebuild"};
 inline constexpr Need kHiredis{"hiredis", internal::built_with_hiredis,

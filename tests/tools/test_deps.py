@@ -28,7 +28,9 @@ OPTIONAL = [
     "libsqlite3-dev", "liburing-dev", "hwloc-nox", "libopenblas-dev",
     "libopenblas0-pthread", "libopenblas0-openmp", "libtbb-dev", "libsimdjson-dev",
     "libfast-float-dev", "libre2-dev", "libisal-dev", "zlib1g-dev", "libprimesieve-dev",
-    "libroaring-dev", "libmimalloc2.0", "util-linux", "dmidecode",
+    "libroaring-dev",
+    "libatomic-queue-dev", "libconcurrentqueue-dev", "libcuckoo-dev", "libcds-dev", "liburcu-dev",
+    "libmimalloc2.0", "util-linux", "dmidecode",
 ]  # fmt: skip
 SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev"]
 PYTHON = [f"python3-{name}" for name in MODULES]
