@@ -62,8 +62,8 @@ TEST_CASE("what a killed writer had acknowledged is in its log") {
     const VariantInfo& variant = kernel->variants[v];
     if (!variant.available()) continue;
     INFO(variant.name);
-    // Long enough that a kill hits it at work.
-    const std::size_t n = keeps(variant.promise, Promise::kDurable) ? 64 : 1 << 16;
+    // Long enough that a kill hits it at work, and that a group of 64 is acknowledged before most.
+    const std::size_t n = keeps(variant.promise, Promise::kDurable) ? 192 : 1 << 16;
     const auto instance = kernel->bind({.n = n, .input = kernel->meta.inputs.front()});
     const auto arm = instance->arm(v, 1);
     arm->refill(1);
@@ -76,7 +76,7 @@ TEST_CASE("what a killed writer had acknowledged is in its log") {
     // The one that promises nothing acknowledges before it has told the system.
     const bool promises_nothing = variant.promise_note == "survives no crash";
     std::size_t acknowledged = 0, lost = 0;
-    for (int kills = 0; kills < (promises_nothing ? 300 : 6); ++kills) {
+    for (int kills = 0; kills < (promises_nothing ? 300 : 10); ++kills) {
       const auto most = static_cast<std::uint64_t>(whole.count()) + 1;
       const Left left =
           kill_a_writer(*arm, Microseconds(static_cast<std::int64_t>(bounded(rng, most))));
