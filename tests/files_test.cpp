@@ -147,7 +147,8 @@ TEST_CASE(
   CHECK_FALSE(error_of([&] {
                 disk::read_direct(fd, memory.data(), content.size() + disk::kBlock, 0);
               }).empty());
-  for (const auto& [shift, offset] : {std::pair<std::size_t, std::size_t>{1, 0}, {0, 3}}) {
+  for (const auto& at : {std::pair<std::size_t, std::size_t>{1, 0}, {0, 3}}) {
+    const std::size_t shift = at.first, offset = at.second;  // clang 14 captures no binding
     std::memset(memory.data(), 0, memory.size());
     unsigned char* const to = memory.data() + shift;
     const std::string error = error_of([&] { disk::read_direct(fd, to, disk::kBlock, offset); });
