@@ -94,7 +94,7 @@ compile = MAKEFLAGS=--no-print-directory cmake --build build/$(1) --parallel $(J
 ASAN_OPTIONS ?= detect_stack_use_after_return=1:strict_string_checks=1
 UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 # OpenMP's runtime isn't instrumented; Archer, which comes with clang's, reports to TSan what it does.
-TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1
+TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
 .PHONY: help bench check-bench test build deps list ab check-ab compare fleet report plot cite lint format fuzz mutate
