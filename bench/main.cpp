@@ -64,7 +64,7 @@ constexpr EnvironmentEntry kEnvironment[] = {
     {"OPENBLAS_CORETYPE", nullptr, true},
 };
 
-// NOLINTBEGIN(concurrency-mt-unsafe): both run before there is a second thread
+// NOLINTBEGIN(concurrency-mt-unsafe): they run before there is a second thread
 
 // The same as JSON, for a caller that starts this program often: with it, and the CPUs in
 // HEADROOM_CPUS, one start is enough.
@@ -106,8 +106,6 @@ void restart_with_environment(char** argv) {
 #endif
 }
 
-// NOLINTEND(concurrency-mt-unsafe)
-
 // glibc's malloc learns from what is freed: which blocks come fresh from the kernel and which are
 // used again would depend on what the other variants of the ladder, or their checks, gave back.
 // From the start it is as after a block of 32 MiB was freed, the most that it learns.
@@ -118,6 +116,8 @@ void fix_malloc() {
   mallopt(M_TRIM_THRESHOLD, 2 * kMost);
 #endif
 }
+
+// NOLINTEND(concurrency-mt-unsafe)
 
 int fail(const std::string& message, int status) {
   std::fprintf(stderr, "headroom-bench: %s\n", message.c_str());
