@@ -245,22 +245,21 @@ cite:
 	HEADROOM_PYTHON=$$(tools/deps.sh bench --python) || exit 2; export HEADROOM_PYTHON; \
 	git ls-files -z -- '*.md' | xargs -0 tools/headroom cite "$$@"
 
+# The C++ tests, several programs at once; ctest knows an emulator where one is needed.
+# $(call ctest,FOLDER)
+ctest = ctest --test-dir build/$(1) --parallel $(JOBS) --verbose --no-tests=error
+
 # Both test suites always run, so that one report has everything that is wrong.
 test:
 	@tools/deps.sh test
 	@$(call configure,$(PRESET),$(PRESET))
 	@$(call compile,$(PRESET),headroom-bench headroom-tests headroom-bench-tests headroom-bench-faulty)
 	@status=0; \
-	build/$(PRESET)/tests/headroom-tests || status=1; \
-	build/$(PRESET)/tests/headroom-bench-tests || status=1; \
+	$(call ctest,$(PRESET)) || status=1; \
 	python=$$(tools/deps.sh test --python) || exit 2; \
 	HEADROOM_PRESET='$(PRESET)' HEADROOM_PYTHON="$$python" \
 	  "$$python" -m pytest -q -n $(JOBS) tests/tools $$ARG_PYTEST || status=1; \
 	exit $$status
-
-# The C++ tests of another preset, through ctest, which knows an emulator where one is needed.
-# $(call ctest,FOLDER)
-ctest = ctest --test-dir build/$(1) --parallel $(JOBS) --verbose --no-tests=error
 
 # What deps.sh is asked for where it isn't everything that check-all needs.
 packages-asan-ubsan = test
