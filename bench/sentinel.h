@@ -22,7 +22,7 @@ class Sentinel {
  public:
   using Clock = std::int64_t (*)();  // nanoseconds
 
-  static constexpr std::uint64_t kIterations = 8'192;  // of a reading: some 10 us
+  static constexpr std::uint64_t kIterations = 8'192;  // of a reading: 10 to 20 us
   static constexpr std::size_t kFirst = 4;             // readings before the first round
   static constexpr std::size_t kMost = 8;              // at once: after a long round
   static constexpr double kShare = 0.02;               // of the time since it was made, at most

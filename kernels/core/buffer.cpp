@@ -37,16 +37,15 @@ constexpr bool kAddressSanitizer = false;
 #endif
 
 // Pages for buffers that lie in L1, where virtual addresses decide what collides. malloc puts one
-// array 64 or 128 bytes behind the other's page, and the distance of the pages differs by launch.
-// Measured on Zen 4, of 8 KiB read and 8 KiB written:
-// - An output that starts up to 1.6 KiB further into its page than the input: at 1 of 25 distances
-//   the loop takes 2.5 to 4 times as long, for a load is taken for one of what was just stored. At
-//   one place in their pages, as here, at none.
-// - AMD predicts L1's way by a hash of the address, in which bit 12 meets bit 27, 15 meets 20, and
-// so
-//   on (Lipp and others, "Take A Way", 2020): lines whose hashes agree push each other out, and the
-//   loop takes 2 to 5 times as long, wherever in their pages they start. Within one block of 1 MiB
-//   all pages have hashes of their own.
+// array 64 or 128 bytes further into its page than the other, and the distance of the pages differs
+// by launch. Measured on Zen 4, 8 KiB read and 8 KiB written, at 252 distances of 2 to 253 pages:
+// - Where the output starts 64, 128 or 512 bytes further into its page than the input, the loop
+//   takes 2 to 3 times as long at 29 of the distances, with 256 bytes at 52: presumably a load is
+//   taken for one of what was just stored. Where both start at one place, as here, at none.
+// - AMD predicts L1's way by a hash of bits 12 to 27 of the address (Lipp and others, "Take A Way",
+//   2020): lines whose hashes agree push each other out. Two pages of one MiB have bits 20 to 27 in
+//   common, so their hashes differ; 264 pages apart the loop took up to 3 times as long, wherever
+//   in their pages the two started.
 class SmallPages {
  public:
   static constexpr std::size_t kPage = 4096, kBlock = std::size_t{1} << 20;
