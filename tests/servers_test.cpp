@@ -27,6 +27,16 @@ TEST_CASE("HEADROOM_REDIS names a Unix socket, a TCP address, or both") {
   CHECK(parse_redis_addresses("/tmp/x.sock").port == 0);
 }
 
+TEST_CASE("a server on this machine is named by its port, any other is none") {
+  CHECK(loopback_port("127.0.0.1:8080") == 8080);
+  CHECK(loopback_port("127.0.0.1:65535") == 65535);
+  for (const std::string text : {"", "8080", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536",
+                                 "db.example:80", "127.0.0.2:80", "/tmp/x,127.0.0.1:80"}) {
+    INFO(text);
+    CHECK(loopback_port(text) == 0);
+  }
+}
+
 TEST_CASE("what is no address of a Redis is none") {
   for (const std::string text : {"", ",", "host", ":6379", "host:", "host:0", "host:65536",
                                  "host:6379x", "host:-1", "redis://host"}) {

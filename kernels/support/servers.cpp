@@ -41,6 +41,12 @@ RedisAddresses redis_addresses() {
   return parse_redis_addresses(text == nullptr ? "" : text);
 }
 
+std::uint16_t loopback_port(std::string_view text) {
+  const RedisAddresses where = parse_redis_addresses(text);
+  const bool only = where.socket.empty() && where.host == "127.0.0.1";
+  return only ? static_cast<std::uint16_t>(where.port) : std::uint16_t{0};
+}
+
 std::string without_names(std::string_view message) {
   // What stands before is where the connection went.
   constexpr std::string_view kFailed = "failed: ";

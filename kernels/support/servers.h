@@ -5,6 +5,7 @@
 // it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ RedisAddresses parse_redis_addresses(std::string_view text);
 
 // The addresses in the environment.
 RedisAddresses redis_addresses();
+
+// The port of 127.0.0.1:PORT; 0 for whatever else it may be.
+std::uint16_t loopback_port(std::string_view text);
 
 // A server's or a library's message, of one line, without what names a server, a user or a
 // database: libpq says `connection to server at "db.example" failed: FATAL: ... user "bob"`.

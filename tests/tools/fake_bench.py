@@ -11,7 +11,8 @@ waits (for a quiet core, whose reading the plan tells), nosentinel (as programs 
 one), throws (variant `better` fails, the others go on).
 FAKE_LOG names a file to which each start is appended. FAKE_MORE adds the kernels of MORE: a
 standard rung and what is built, promises, and what is judged by another measure than time.
-FAKE_SERVED adds a kernel that needs the fixture redis; the mode `shutdown` ends that server.
+FAKE_SERVED adds a kernel that needs the fixture redis (`peer`: its peer alone does); the mode
+`shutdown` ends that server.
 FAKE_TIMES, as `KERNEL/VARIANT:FACTOR` (commas), makes variants take longer, and its text draws
 other noise; FAKE_WITHOUT (`KERNEL` or `KERNEL/VARIANT`, commas) leaves them out; FAKE_COMPILER is
 what the build says that it was built by, FAKE_PRESET its preset.
@@ -98,9 +99,13 @@ def served():
     tree = kernel("caching/fake_get", "network", [16], [16], noise="threads")
     tree["fixtures"] = ["redis"]
     for variant in tree["variants"]:
-        variant["needs"] = variant["needs"] + needs
-        variant["available"] = variant["available"] and there
-    if not there:
+        if os.environ["FAKE_SERVED"] != "peer" or variant["name"] == "peer":
+            variant["needs"] = variant["needs"] + needs
+            variant["available"] = variant["available"] and there
+    here = [variant["name"] for variant in tree["variants"] if variant["available"]]
+    for ladder in tree["ladders"]:
+        ladder["groups"] = [here]
+    if not here:
         tree["ladders"] = []
     return tree
 
@@ -269,7 +274,7 @@ def main():
     if "FAKE_LOG" in os.environ:
         with open(os.environ["FAKE_LOG"], "a") as stream:
             stream.write(f"{name} {launch}\n")
-    if entry.get("fixtures"):
+    if entry.get("fixtures") and "HEADROOM_REDIS" in os.environ:
         if mode("shutdown", name, launch):
             tell_server("SHUTDOWN")
         if tell_server("PING") != b"+OK\r\n+PONG\r\n":

@@ -17,7 +17,7 @@ import pytest
 from conftest import CHECKOUT
 
 from headroom_tools.base import processes
-from headroom_tools.fixtures import held, kinds, places, redis, server
+from headroom_tools.fixtures import held, kinds, nginx, places, redis, server
 from headroom_tools.record.types import Fixture
 
 REAL = [
@@ -93,6 +93,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder.chmod(0o755)
     monkeypatch.delenv("HEADROOM_PG", raising=False)
     monkeypatch.delenv("HEADROOM_REDIS", raising=False)
+    monkeypatch.delenv("HEADROOM_NGINX", raising=False)
     yield folder
     shutil.rmtree(folder)
 
@@ -205,21 +206,71 @@ def test_redis_wants_its_password_on_both_addresses(scratch: Path, name: str) ->
             assert (environment["REDISCLI_AUTH"] or "").encode() not in command.read_bytes()
 
 
-@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("redis",)])
+def fetched(address: str, request: str) -> bytes:
+    """All that a server answers to `request` until it closes."""
+    host, _, port = address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(request.encode())
+        told = b""
+        while True:
+            more = connection.recv(4096)
+            if not more:
+                return told
+            told += more
+
+
+def test_an_item_is_the_kernels() -> None:
+    """Golden: tests/http_items_test.cpp has the same."""
+    assert nginx.item(0) == (
+        "e220a8397b1dcdaf6e789e6aa1b965f406c45d188009454ff88bb8a8724c81ec1b39896a51a8749"
+    )
+    assert nginx.item(999) == "6d39b25aa8f508d96b137d66f8fa8b85e48a8df63b90eb919f70949d7"
+    sizes = {len(nginx.item(number)) for number in range(nginx.ITEMS)}
+    assert (min(sizes), max(sizes)) == (32, 95)
+
+
+@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("nginx",)])
+def test_nginx_has_all_items_keeps_connections_and_logs_none(scratch: Path, name: str) -> None:
+    with held.Held(scratch, pytest.fail) as fixtures:
+        fixtures.start([name])
+        address = fixtures.environment["HEADROOM_NGINX"] or ""
+        assert address.startswith("127.0.0.1:")
+        numbers = [*range(nginx.ITEMS), nginx.ITEMS]
+        asked = "".join(f"GET /items/{i} HTTP/1.1\r\nHost: x\r\n\r\n" for i in numbers)
+        told = fetched(address, f"{asked}GET /items/ HTTP/1.0\r\n\r\n").decode()
+        parts = told.split("HTTP/1.1 ")[1:]
+        assert len(parts) == nginx.ITEMS + 2
+        for number, part in enumerate(parts[: nginx.ITEMS]):
+            head, _, body = part.partition("\r\n\r\n")
+            assert body == nginx.item(number)
+            assert head.startswith("200 OK") and f"Content-Length: {len(body)}" in head
+        assert all(part.startswith("404 ") for part in parts[nginx.ITEMS :])
+        (facts,) = fixtures.facts()
+        assert facts["settings"]["worker_processes"] == "1"
+        log = fixtures._places[name].log.read_text()
+        assert "items" not in log, log
+        if os.geteuid() == 0:
+            for pid in processes.working_below(scratch):
+                assert os.stat(f"/proc/{pid}").st_uid != 0, "it runs as root"
+
+
+@pytest.mark.parametrize(
+    "name", [p for p in REAL if p.values in (("redis",), ("nginx",))]
+)
 def test_a_port_that_another_took_is_chosen_anew(
     scratch: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        choose, ports = redis._free_port, [other.getsockname()[1]]
-        monkeypatch.setattr(redis, "_free_port", lambda: ports.pop() if ports else choose())
+        choose, ports = server.free_port, [other.getsockname()[1]]
+        monkeypatch.setattr(server, "free_port", lambda: ports.pop() if ports else choose())
         with held.Held(scratch, pytest.fail) as fixtures:
             fixtures.start([name])
             assert fixtures.lacking([name]) is None and ports == []
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", [p for p in REAL if held.KINDS[str(p.values[0])].socket])
 def test_a_scratch_folder_too_deep_for_a_socket(scratch: Path, name: str) -> None:
     deep = scratch / ("x" * 60) / ("ü" * 30)
     deep.mkdir(parents=True)
@@ -353,7 +404,7 @@ def test_a_server_that_does_not_start_costs_its_kernels(
         fixtures.start([bad])
         assert len(lines) == 1 and "\n" not in lines[0]
         assert lines[0].startswith("bad did not start: ") and told in lines[0]
-        assert lines == [f"{line}; its kernels are left out" for line in fixtures.failures()]
+        assert lines == [f"{line}; what needs it is left out" for line in fixtures.failures()]
         fixtures.start([bad])
         assert len(lines) == 1, "it is neither tried nor told again"
         fixtures._limit = 20
@@ -378,7 +429,7 @@ def test_a_server_that_dies_is_told_once(scratch: Path, monkeypatch: pytest.Monk
             assert fixtures.lacking([name]) == "fake died"
             assert fixtures.lacking([good]) is None
         assert lines == [
-            "fake died: python3 ended with SIGKILL: ready; its kernels are left out"
+            "fake died: python3 ended with SIGKILL: ready; what needs it is left out"
         ]
     assert left(scratch) == []
 
@@ -420,6 +471,7 @@ def test_without_its_programs_a_kind_names_the_cure(
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("headroom_tools.fixtures.postgresql._FOLDERS", ())
+    monkeypatch.setattr("headroom_tools.fixtures.nginx._FOLDERS", ())
     cure = held.KINDS[name].missing()
     assert cure and "make deps SERVICES=1" in cure and held.KINDS[name].variable in cure
 

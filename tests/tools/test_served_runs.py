@@ -17,6 +17,7 @@ from conftest import Headroom
 
 from headroom_tools.base import processes
 from headroom_tools.record import validate
+from headroom_tools.record.cells import cells_of
 
 FAKE_REDIS = Path(__file__).with_name("fake_redis.py")
 KERNEL = "caching/fake_get"
@@ -179,7 +180,7 @@ def test_a_server_that_does_not_start_costs_its_kernels_alone(served: Served) ->
 def test_a_server_that_dies_costs_what_its_kernels_lack(served: Served) -> None:
     done = served(*QUICK, FAKE_MODE=f"shutdown:{KERNEL}:3")
     assert done.returncode == 1
-    said = "redis died: redis-server ended with status 0: User requested shutdown...; its kernels"
+    said = "redis died: redis-server ended with status 0: User requested shutdown...; what needs it"
     assert done.stdout.count(said) == 1
     run = served.run_json()
     failed = [(entry["kernel"], entry["launch"]) for entry in run["failures"]]
@@ -227,6 +228,24 @@ def test_list_says_what_a_run_would_have(served: Served, tmp_path: Path) -> None
     served.env["PATH"] = str(bare)
     assert not any(variants().values())
     assert served.places() == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_server_that_only_a_peer_needs_costs_the_peer_alone(served: Served, there: bool) -> None:
+    served.env["FAKE_SERVED"] = "peer"
+    if not there:
+        (served.programs / "redis-server").unlink()
+        for name in ("redis-server", "valkey-server", "redis-check-rdb", "valkey-check-rdb"):
+            if shutil.which(name):
+                pytest.skip("a Redis is installed")
+    done = served(*QUICK, FAKE_REDIS="fail")
+    assert done.returncode == 0, done.stderr
+    assert ("redis did not start: " in done.stdout) == there
+    run = served.run_json()
+    measured = {cell.variant for cell in cells_of(run) if cell.kernel["name"] == KERNEL}
+    assert measured == {"naive", "better"}
+    assert [e["variant"] for e in run["missing"] if e["kernel"] == KERNEL] == ["peer", "wide"]
+    assert served.clean()
 
 
 def test_a_dry_run_starts_nothing_and_says_what_it_leaves_open(served: Served) -> None:

@@ -141,8 +141,15 @@ class Run:
         return tree
 
     def _without(self, kernel: str) -> str | None:
-        """Which server the kernel can't have any more; None where all that it names answer."""
-        return self._held.lacking(self._kernels[kernel]["fixtures"])
+        """Which server the kernel can't have any more; None where all that it needs answer.
+
+        One that only other variants than its baseline need was there for the plan, or it is none
+        of the kernel's: those variants are missing.
+        """
+        tree = self._kernels[kernel]
+        first = {need["name"].split(" ")[0] for need in tree["variants"][0]["needs"]}
+        names = [name for name in tree["fixtures"] if name in first or self._held.had(name)]
+        return self._held.lacking(names)
 
     def _check_space(self) -> None:
         """HeadroomError where a launch failed because the disk of the run's folder is full."""
