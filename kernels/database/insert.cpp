@@ -11,20 +11,14 @@
 // one that is neither may lose the database. All three survive a crash of the program.
 //
 // Links: sqlite
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <system_error>
 
 #include "core/kernel.h"
 #include "core/scratch.h"
-
-#if HEADROOM_HAVE_SQLITE
-#include <sqlite3.h>
-#endif
+#include "support/sqlite.h"
 
 namespace headroom {
 namespace {
@@ -69,20 +63,8 @@ using Output = Insert::Output;
 
 #if HEADROOM_HAVE_SQLITE
 
-void require(sqlite3* db, int result, const char* what) {
-  if (result == SQLITE_OK || result == SQLITE_DONE || result == SQLITE_ROW) return;
-  const int number = db == nullptr ? 0 : sqlite3_system_errno(db);
-  std::string text = std::string(what) + " in scratch folder " + scratch_folder() + ": " +
-                     (db == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(db));
-  throw std::system_error(number != 0             ? number
-                          : result == SQLITE_FULL ? ENOSPC
-                                                  : EIO,
-                          std::generic_category(), text);
-}
-
-void execute(sqlite3* db, const char* sql) {
-  require(db, sqlite3_exec(db, sql, nullptr, nullptr, nullptr), sql);
-}
+using sqlite::execute, sqlite::kDurable, sqlite::kDurableWal, sqlite::kNoSync, sqlite::kWal;
+using sqlite::require;
 
 sqlite3_stmt* prepare(sqlite3* db, const std::string& sql) {
   sqlite3_stmt* statement = nullptr;
@@ -91,12 +73,6 @@ sqlite3_stmt* prepare(sqlite3* db, const std::string& sql) {
           "prepare");
   return statement;
 }
-
-// The settings of a connection, in SQL.
-constexpr char kDurable[] = "";  // the defaults: rollback journal, synchronous=FULL
-constexpr char kNoSync[] = "PRAGMA synchronous=OFF";
-constexpr char kWal[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL";
-constexpr char kDurableWal[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL";
 
 // A database with an empty table. refill() makes a new one.
 template <const char* kSettings>
