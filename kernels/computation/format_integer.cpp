@@ -300,13 +300,13 @@ constexpr Variant<FormatInteger> kVariants[] = {
      .what = "as std::to_chars, but digits are counted from the bit width, not by comparisons"},
     {.name = "swar",
      .run = run<swar>,
-     .what = "eight digits a register, split in halves: 4, 2, 1; zeros go by a shift",
-     .promise_note = "overwrites up to 7 bytes behind its text"},
+     .what = "eight digits per register, split in halves: 4, 2, 1; a shift removes zeros",
+     .promise_note = "overwrites up to 7 bytes past its text"},
     {.name = "highway",
      .run = run<highway>,
      .what =
          "swar's steps for several numbers per vector; a block does what its largest number needs",
-     .promise_note = "overwrites up to 32 bytes behind its text"},
+     .promise_note = "overwrites up to 32 bytes past its text"},
 };
 
 const Registrar kRegistrar(
