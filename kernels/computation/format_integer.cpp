@@ -8,8 +8,8 @@
 // a chain of divisions by ten, each waiting for the last, and a branch mispredicted where the
 // number ends. Two digits per division halve the chain (Alexandrescu, "Three optimization tips for
 // C++", 2012). Splitting in halves (8 digits, 4, 2, 1) has a chain of four, and does many digits
-// with each multiplication (Khuong, "How to print integers really fast", 2017; Mula, "SSE: integer
-// to ASCII conversion", 2011). The code is our own.
+// with each multiplication (Khuong, "How to print integers really fast", 2017; Mula, "SSE:
+// conversion integers to decimal representation", 2011). The code is our own.
 #include <algorithm>
 #include <bit>
 #include <charconv>

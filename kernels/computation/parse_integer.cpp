@@ -8,7 +8,7 @@
 // A library call handles a digit at a time: a multiply and an add each, every one waiting for the
 // last, and a branch mispredicted where the number ends. Eight digits together need three
 // multiplies: pairs of digits, pairs of pairs, pairs of those (Lemire, "Quickly parsing eight
-// digits", 2018; Mula, "SIMD-ized parsing of decimal numbers", 2014). The code is our own.
+// digits", 2018; Mula, "Parsing decimal numbers", 2014). The code is our own.
 //
 // Where lines start is known; finding line ends is another problem (simd/count_byte, string_split).
 #include <cerrno>
