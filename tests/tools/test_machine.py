@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Headroom
 
+from headroom_tools.cli import main as cli
 from headroom_tools.machine import fingerprint as facts
 from headroom_tools.machine.fingerprint import fingerprint, memory_available, slug, steal_ticks
 from headroom_tools.machine.microarchitecture import microarchitecture
@@ -120,9 +121,7 @@ def test_list(headroom: Headroom):
     assert "missing: needs avx9" in text and "\x1b" not in text
 
 
-@pytest.mark.parametrize(
-    "command", ("", "list", "machine", "run", "show", "compare", "scale", "export", "validate")
-)
+@pytest.mark.parametrize("command", ("", *cli._COMMANDS))
 def test_help(headroom: Headroom, command):
     result = headroom(*filter(None, (command, "--help")))
     assert result.returncode == 0 and "usage: headroom" in result.stdout
