@@ -199,6 +199,20 @@ def test_files_exist():
     assert not _wrong(lambda document, text: _missing_files(document, _code(text)))
 
 
+@pytest.mark.parametrize(
+    "folder", ("bench", "kernels/core", "kernels/support", "tests/bench", "tests/mutate", "tests")
+)
+def test_a_folders_readme_names_its_files(folder):
+    """A pair of a .h and a .cpp is named by either; of tests/ `*_test.cpp` is one entry."""
+    text = (CHECKOUT / folder / "README.md").read_text(encoding="utf-8")
+    files = [Path(name) for name in _tracked() if Path(name).parent.as_posix() == folder]
+    stems = {file.stem for file in files if file.suffix in (".h", ".cpp", ".py")}
+    if folder == "tests":
+        stems = {stem for stem in stems if not stem.endswith("_test")}
+    assert stems
+    assert not {stem for stem in stems if not re.search(rf"\b{re.escape(stem)}\b", text)}
+
+
 def test_pages_about_kernels_name_what_is_there():
     pages = {page for glob in _KERNEL_PAGES for page in CHECKOUT.glob(glob)}
     assert len(pages) > 20
