@@ -13,6 +13,7 @@ from conftest import Headroom
 
 from headroom_tools.cli import main as cli
 from headroom_tools.machine import fingerprint as facts
+from headroom_tools.machine import terminal
 from headroom_tools.machine.fingerprint import fingerprint, memory_available, slug, steal_ticks
 from headroom_tools.machine.microarchitecture import microarchitecture
 from headroom_tools.record import validate
@@ -119,6 +120,14 @@ def test_list(headroom: Headroom):
     assert "judged by p99, less is better" in text and "clients 1, 16" in text
     assert "weaker: not durable (may lose what was written last)" in text
     assert "missing: needs avx9" in text and "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    ((1, "1 socket"), (2, "2 sockets"), (None, "unknown number of sockets")),
+)
+def test_the_topology_counts(value, told):
+    assert terminal._count(value, "socket") == told
 
 
 @pytest.mark.parametrize("command", ("", *cli._COMMANDS))
