@@ -123,6 +123,39 @@ def test_list(headroom: Headroom):
 
 
 @pytest.mark.parametrize(
+    ("name", "below", "rotational", "kind"),
+    (
+        ("sda", (), "1", "hdd"),
+        ("nvme0n1", (), "0", "ssd"),
+        ("vda", (), "1", None),
+        ("loop0", (), "1", None),
+        ("zram0", (), "0", None),
+        ("dm-0", ("sda3",), "1", "hdd"),
+        ("dm-0", ("sda3", "vda3"), "1", None),
+        ("md0", ("nvme0n1p1", "nvme1n1p1"), "0", "ssd"),
+    ),
+)
+def test_a_disk_is_no_hdd_because_a_virtual_one_says_so(
+    tmp_path, monkeypatch, name, below, rotational, kind
+):
+    monkeypatch.setattr(facts, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(facts, "_SYS", tmp_path / "sys")
+    device = tmp_path / "sys/block" / name
+    (device / "queue").mkdir(parents=True)
+    (device / "queue/rotational").write_text(f"{rotational}\n")
+    for one in below:
+        (tmp_path / "sys/block" / one).mkdir()
+        (device / "slaves").mkdir(exist_ok=True)
+        (device / "slaves" / one).symlink_to(tmp_path / "sys/block" / one)
+    (tmp_path / "sys/dev/block").mkdir(parents=True)
+    (tmp_path / "sys/dev/block/7:0").symlink_to(device)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text("1 0 7:0 / / rw - ext4 /dev/x rw\n")
+    disk = facts._disk(tmp_path)
+    assert disk["kind"] == kind and disk["file_system"] == "ext4"
+
+
+@pytest.mark.parametrize(
     ("value", "told"),
     ((1, "1 socket"), (2, "2 sockets"), (None, "unknown number of sockets")),
 )
