@@ -239,7 +239,7 @@ constexpr Need kNeedsInstruction[] = {
 constexpr std::size_t kNaiveMost = 4 << 20;
 
 constexpr std::string_view kNaiveWhat =
-    "a bit at a time: eight dependent steps, some thirty cycles a byte";
+    "bit by bit: eight dependent steps per byte, about three cycles each";
 constexpr std::string_view kTableWhat = "a look-up in 256 words for each byte";
 constexpr std::string_view kSlice8What =
     "eight bytes per step: look-ups that don't wait for each other";
