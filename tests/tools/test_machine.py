@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import io
 import json
 import socket
 import statistics
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 from conftest import Headroom
+from rich.console import Console
 
 from headroom_tools.cli import main as cli
 from headroom_tools.machine import fingerprint as facts
 from headroom_tools.machine import terminal
 from headroom_tools.machine.fingerprint import fingerprint, memory_available, slug, steal_ticks
 from headroom_tools.machine.microarchitecture import microarchitecture
+from headroom_tools.measure import catalogue
 from headroom_tools.record import validate
 from headroom_tools.record.cells import cells_of
 from headroom_tools.show import probes
@@ -116,6 +119,11 @@ def test_list(headroom: Headroom):
     assert serve["params"] == {"clients": [1, 16]} and serve["measure"]["name"] == "p99"
     weaker = [variant["name"] for variant in commit["variants"] if variant["lacks"] == ["durable"]]
     assert weaker == ["better"] and commit["promise"] == ["exact", "durable"]
+    commit["variants"][1]["what"] = long = " ".join(f"word{at}" for at in range(40))
+    commit["variants"][1]["name"] = name = "boost_unordered_flat_map"
+    catalogue.print_list([commit], Console(file=(out := io.StringIO()), width=100))
+    assert long in " ".join(out.getvalue().split()) and name in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) < 120
     text = headroom("list", FAKE_MORE="1").stdout
     assert "judged by p99, less is better" in text and "clients 1, 16" in text
     assert "weaker: not durable (may lose what was written last)" in text
