@@ -95,8 +95,8 @@ constexpr Variant<HashFindDependent> kVariants[] = {
      .needs = kNeedsBoostFlatMap},
     {.name = "flat_table",
      .run = run<flat_table>,
-     .what = "keys and values of a bucket in one line of a huge page: one miss, hardly a "
-             "misprediction"},
+     .what = "keys and values of a bucket in one line of a huge page: one miss, hardly any "
+             "mispredictions"},
     {.name = "flat_table_guess",
      .run = run<flat_table_guess>,
      .what = "branch prediction that the key lies in its own slot: the value is used before it is "

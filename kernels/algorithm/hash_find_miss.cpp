@@ -127,7 +127,7 @@ constexpr Variant<HashFindMiss> kVariants[] = {
      .role = Role::kPeer},
     {.name = "boost_unordered_flat_map",
      .run = kRunBoost<find_each<BoostMap>>,
-     .what = "boost::unordered_flat_map: 15 bytes of hash at once, one that tells of overflow",
+     .what = "boost::unordered_flat_map: 15 bytes of hash at once, and one that shows overflow",
      .role = Role::kPeer,
      .needs = kNeedsBoostFlatMap},
     {.name = "flat_table",
@@ -146,21 +146,20 @@ constexpr Variant<HashFindMiss> kVariants[] = {
      .promise_note = "a key that is erased stays in the filter"},
 };
 
-const Registrar kRegistrar(
-    {.name = "algorithm/hash_find_miss",
-     .axis = Axis::kMemoryLatency,
-     .technique = "what is not there is told from few bytes, in a near cache",
-     .sizes = {10'000, 100'000, 1'000'000, 10'000'000},
-     .headline = {10'000, 1'000'000},
-     .ceiling = {"machine/miss_throughput"},
-     .demand =
-         [](const Setting& s) {
-           return Demand{.items = kBatch,
-                         .accesses = kBatch,
-                         .working_set = s.n,
-                         .memory = 600 * s.n + 8 * kQueries};
-         }},
-    kVariants);
+const Registrar kRegistrar({.name = "algorithm/hash_find_miss",
+                            .axis = Axis::kMemoryLatency,
+                            .technique = "absence shows in few bytes, which lie in a near cache",
+                            .sizes = {10'000, 100'000, 1'000'000, 10'000'000},
+                            .headline = {10'000, 1'000'000},
+                            .ceiling = {"machine/miss_throughput"},
+                            .demand =
+                                [](const Setting& s) {
+                                  return Demand{.items = kBatch,
+                                                .accesses = kBatch,
+                                                .working_set = s.n,
+                                                .memory = 600 * s.n + 8 * kQueries};
+                                }},
+                           kVariants);
 
 }  // namespace
 }  // namespace headroom

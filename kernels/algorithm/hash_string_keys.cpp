@@ -262,7 +262,8 @@ void string_table_batched(const FilledTable& state, const Call& queries, Output&
 constexpr Variant<HashStringKeys> kVariants[] = {
     {.name = "naive",
      .run = run<find_strings<StdStrings, std::string>>,
-     .what = "std::unordered_map<std::string>: makes a std::string to look for, then walks nodes"},
+     .what =
+         "std::unordered_map<std::string>: constructs a std::string per look-up, then walks nodes"},
     {.name = "transparent",
      .run = run<find_strings<StdStringsTransparent, std::string_view>>,
      .what = "the same map with a transparent hash: looks for the view itself, nothing allocated"},
@@ -281,11 +282,11 @@ constexpr Variant<HashStringKeys> kVariants[] = {
     {.name = "string_table",
      .run = run<string_table>,
      .what = "key and value in one line, hashed and compared as six numbers whatever the length",
-     .promise_note = "48 bytes can be read from where a query starts"},
+     .promise_note = "48 bytes must be readable from where a query starts"},
     {.name = "string_table_batched",
      .run = run<string_table_batched>,
      .what = "64 queries hashed, their records fetched together",
-     .promise_note = "48 bytes can be read from where a query starts"},
+     .promise_note = "48 bytes must be readable from where a query starts"},
 };
 
 const Registrar kRegistrar(

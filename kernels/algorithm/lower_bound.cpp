@@ -176,19 +176,19 @@ constexpr Variant<LowerBound> kVariants[] = {
      .what = "no branch to mispredict; beyond the caches it loses, as nothing fetches ahead"},
     {.name = "branchless_batched",
      .run = run<branchless_batched>,
-     .what = "32 branchless searches in step: their misses overlap, and no index is needed"},
+     .what = "32 branchless searches in lockstep: their misses overlap, and no index is needed"},
     {.name = "eytzinger",
      .run = run<eytzinger>,
      .what = "breadth-first layout: one prefetch covers every place four steps ahead"},
     {.name = "eytzinger_batched",
      .run = run<eytzinger_batched>,
-     .what = "16 Eytzinger searches in step: their misses overlap"},
+     .what = "16 Eytzinger searches in lockstep: their misses overlap"},
     {.name = "s_tree",
      .run = run<s_tree>,
      .what = "B+ tree of cache lines: 17-way steps, each one SIMD comparison and one miss"},
     {.name = "s_tree_batched",
      .run = run<s_tree_batched>,
-     .what = "the same, 16 searches in step; in trees of five levels or more 256, each node "
+     .what = "the same, 16 searches in lockstep; in trees of five levels or more 256, nodes "
              "prefetched"},
 };
 

@@ -171,8 +171,7 @@ constexpr Variant<OrderedMapInsert> kVariants[] = {
      .promise_note = "no find before all keys are in"},
     {.name = "bucket_sort",
      .run = run<bucket_sort>,
-     .what = "spread over buckets of 32 by their upper bits, which is nearly a sort: no comparison "
-             "far apart",
+     .what = "keys distributed to buckets of 32 by their upper bits, which is nearly a sort",
      .promise_note = "no find before all keys are in"},
 };
 

@@ -130,10 +130,10 @@ void sorted_vector_lanes(const Call& in, Sums& out) {
 constexpr Variant<OrderedMapScan> kVariants[] = {
     {.name = "naive",
      .run = run<scan<FilledStdOrdered>>,
-     .what = "std::map: each node says where the next one lies, a miss each"},
+     .what = "std::map: each node says where the next one lies: a miss for each"},
     {.name = "absl_btree_map",
      .run = run<scan<FilledBtree>>,
-     .what = "absl::btree_map: some ten neighbours in order lie in one node",
+     .what = "absl::btree_map: about ten neighbours lie in one node, in order",
      .role = Role::kPeer},
     {.name = "sorted_vector",
      .run = run<sorted_vector>,

@@ -243,7 +243,8 @@ constexpr Variant<Primes> kVariants[] = {
     {.name = "segmented", .run = run<segmented>, .what = "the same in segments that stay in L1"},
     {.name = "wheel_stores",
      .run = run<wheel<WheelSteps::kStores>>,
-     .what = "30 numbers per byte, so fewer stores, eight at known distances per turn of a wheel"},
+     .what =
+         "30 numbers per byte, so fewer stores, eight at known distances per turn of the wheel"},
     {.name = "wheel_patterns",
      .run = run<wheel<WheelSteps::kPatterns>>,
      .what = "the same, but what the primes up to 97 leave is copied, not crossed off"},

@@ -292,7 +292,7 @@ constexpr Variant<PriorityQueue> kVariants[] = {
 const Registrar kRegistrar(
     {.name = "algorithm/priority_queue",
      .axis = Axis::kMemoryLatency,
-     .technique = "fewer levels, one line each; or no order where none is needed yet",
+     .technique = "fewer levels, one cache line each; or no order where none is needed yet",
      .sizes = {1'000, 10'000, 100'000, 1'000'000},
      .headline = {10'000, 100'000},
      .demand =

@@ -182,7 +182,7 @@ void join(Stream (&streams)[kStreams], Output& out) {
   out.count = static_cast<std::size_t>(to - out.common.data());
 }
 
-// branchless twice, side by side in one loop, so that one's wait is the other's work (more would
+// branchless twice, side by side in one loop, so that each fills the other's waits (more would
 // not fit the registers).
 void merge(const Call& in, Output& out) {
   Stream streams[kStreams];
@@ -380,13 +380,13 @@ constexpr Variant<SetIntersection> kVariants[] = {
      .what = "the same pass without a branch on data: each step waits for the one before it"},
     {.name = "merge",
      .run = run<merge>,
-     .what = "branchless in two stretches side by side: one's wait is the other's work"},
+     .what = "branchless in two stretches side by side: each fills the other's waits"},
     {.name = "galloping",
      .run = run<galloping>,
      .what = "doubling steps through the larger set: pays where the other one is much smaller"},
     {.name = "galloping_batched",
      .run = run<galloping_batched>,
-     .what = "16 searches in step, without a branch on data: their misses overlap"},
+     .what = "16 searches in lockstep, without a branch on data: their misses overlap"},
     {.name = "simd_blocks",
      .run = run<simd_blocks>,
      .what = "blocks of both sets, each number of one compared with all of the other, in vectors"},
@@ -397,7 +397,7 @@ constexpr Variant<SetIntersection> kVariants[] = {
     {.name = "bitmap",
      .run = run<bitmap>,
      .what =
-         "sets kept as bits: an AND of words, then the ones' places; loses where sets are sparse"},
+         "sets kept as bits: an AND of words, then the positions of ones; a loss on sparse sets"},
     {.name = "bit_probe",
      .run = run<bit_probe>,
      .what = "the larger set kept as bits: one load for each number of the smaller"},

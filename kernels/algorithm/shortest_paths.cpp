@@ -322,7 +322,7 @@ constexpr Variant<ShortestPaths> kVariants[] = {
 const Registrar kRegistrar(
     {.name = "algorithm/shortest_paths",
      .axis = Axis::kMemoryLatency,
-     .technique = "each vertex once, a queue without comparisons, neighbours near in memory",
+     .technique = "each vertex once, a queue without comparisons, neighbours close in memory",
      .sizes = {1 << 10, 1 << 14, 1 << 16, 1 << 18, 1 << 21},
      .headline = {1 << 14, 1 << 16},
      .demand =

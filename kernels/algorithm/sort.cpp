@@ -176,11 +176,12 @@ constexpr Variant<Sort<T>> kVariants[] = {
      .what = "the same with sorting networks below 16 vectors: no branch on a key is left"},
     {.name = "simd_distribute",
      .run = run<simd_sort<T, SimdSteps::kDistribute>>,
-     .what = "the same, but from 128 KiB on to 256 or 1024 places by leading bits first: one pass "
+     .what = "the same, but from 128 KiB on to 256 or 1024 buckets by leading bits first: one pass "
              "for eight"},
     {.name = "simd_quicksort",
      .run = run<simd_sort<T, SimdSteps::kAll>>,
-     .what = "the same, but sorted arrays are left as they are, few different keys only counted"},
+     .what =
+         "the same, but sorted arrays are left as they are, and few distinct keys only counted"},
     {.name = "vqsort",
      .run = kVqsortRun<T>,
      .what = "Highway's vectorized quicksort, in place",

@@ -274,7 +274,7 @@ void rare_bytes(const Call& in, Positions& out) {
 }
 
 constexpr Variant<Substring> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "byte loop: starts over at every place"},
+    {.name = "naive", .run = run<naive>, .what = "byte loop: starts over at every position"},
     {.name = "string_view_find",
      .run = run<string_view_find>,
      .what = "std::string_view::find: memchr for the first byte, then memcmp",
@@ -294,10 +294,10 @@ constexpr Variant<Substring> kVariants[] = {
      .promise_note = "texts without a NUL byte"},
     {.name = "first_last",
      .run = run<first_last>,
-     .what = "the needle's first and last byte looked for at a whole vector of places at once"},
+     .what = "the needle's first and last byte compared at a whole vector of positions at once"},
     {.name = "rare_pair",
      .run = run<rare_pair>,
-     .what = "the same with its two rarest bytes: fewer places to examine"},
+     .what = "the same with its two rarest bytes: fewer positions to examine"},
     {.name = "rare_bytes",
      .run = run<rare_bytes>,
      .what = "the same, but up to eight bytes where two are found too often; linear at worst"},
@@ -305,7 +305,7 @@ constexpr Variant<Substring> kVariants[] = {
 
 const Registrar kRegistrar({.name = "algorithm/substring",
                             .axis = Axis::kSimd,
-                            .technique = "test many places at once, for what is rare",
+                            .technique = "test many positions at once, for what is rare",
                             .sizes = {16 << 10, 256 << 10, 4 << 20, 64 << 20, 256 << 20},
                             .headline = {16 << 10, 4 << 20},
                             .ceiling = {"machine/read"},

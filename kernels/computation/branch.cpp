@@ -163,7 +163,7 @@ constexpr Variant<Branch> kVariants[] = {
      .what = "the flag as an index of what to read: an address is computed, not predicted"},
     {.name = "sorted_input",
      .run = run<sorted_input>,
-     .what = "the same branch over rows kept sorted by the flag (untimed): predicted right",
+     .what = "the same branch over rows kept sorted by the flag (untimed): predicted correctly",
      .promise = Promise::kExact,
      .promise_note = "in the order of flags, not of customers"},
 };

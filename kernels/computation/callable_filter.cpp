@@ -105,8 +105,8 @@ constexpr Variant<CallableFilter> kVariants[] = {
      .role = Role::kPeer},
     {.name = "template",
      .run = run<template_parameter>,
-     .what = "template parameter: inlined; scalar, as each store waits to know where the number "
-             "goes: at best an addition per number"},
+     .what = "template parameter: inlined; scalar, as each store's address waits for the one "
+             "before: at best an addition per number"},
 };
 
 const Registrar kRegistrar({.name = "computation/callable_filter",

@@ -1,5 +1,5 @@
-// Decimal digits in vectors: many digits per multiplication (Mula, "SIMD-ized parsing of decimal
-// numbers", 2014). digits.h has the same in a 64-bit register.
+// Decimal digits in vectors: many digits per multiplication (Mula, "Parsing decimal numbers",
+// 2014). digits.h has the same in a 64-bit register.
 //
 // No plain include guard: it must be read again for every target.
 #include <bit>

@@ -251,7 +251,8 @@ constexpr Variant<Dispatch> kVariants[] = {
      .what = "virtual calls in random order of types: three targets in four are mispredicted"},
     {.name = "variant_visit",
      .run = run<variant_visit>,
-     .what = "std::variant: methods inlined, objects in one array; its jump is predicted as badly"},
+     .what =
+         "std::variant: methods inlined, objects in one array; its jump is mispredicted as often"},
     {.name = "factor_table",
      .run = run<factor_table>,
      .what = "types differ in a factor, looked up: no jump, whatever the order"},

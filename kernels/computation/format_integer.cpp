@@ -8,8 +8,8 @@
 // a chain of divisions by ten, each waiting for the last, and a branch mispredicted where the
 // number ends. Two digits per division halve the chain (Alexandrescu, "Three optimization tips for
 // C++", 2012). Splitting in halves (8 digits, 4, 2, 1) has a chain of four, and does many digits
-// with each multiplication (Khuong, "How to print integers really fast", 2017; Mula, "SSE: integer
-// to ASCII conversion", 2011). The code is our own.
+// with each multiplication (Khuong, "How to print integers really fast", 2017; Mula, "SSE:
+// conversion integers to decimal representation", 2011). The code is our own.
 #include <algorithm>
 #include <bit>
 #include <charconv>
@@ -300,13 +300,13 @@ constexpr Variant<FormatInteger> kVariants[] = {
      .what = "as std::to_chars, but digits are counted from the bit width, not by comparisons"},
     {.name = "swar",
      .run = run<swar>,
-     .what = "eight digits a register, split in halves: 4, 2, 1; zeros go by a shift",
-     .promise_note = "overwrites up to 7 bytes behind its text"},
+     .what = "eight digits per register, split in halves: 4, 2, 1; a shift removes zeros",
+     .promise_note = "overwrites up to 7 bytes past its text"},
     {.name = "highway",
      .run = run<highway>,
      .what =
          "swar's steps for several numbers per vector; a block does what its largest number needs",
-     .promise_note = "overwrites up to 32 bytes behind its text"},
+     .promise_note = "overwrites up to 32 bytes past its text"},
 };
 
 const Registrar kRegistrar(

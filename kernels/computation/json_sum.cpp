@@ -403,18 +403,18 @@ constexpr Variant<JsonSum> kVariants[] = {
      .needs = kNeedsSimdjson},
     {.name = "by_hand",
      .run = run<by_hand>,
-     .what = "one pass that knows three names, and skips the rest a byte at a time",
+     .what = "one pass that knows three names, and skips the rest byte by byte",
      .promise = Promise::kExact},
     {.name = "highway",
      .run = run<highway>,
-     .what = "64 bytes a step by masks, no index: only colons outside strings are visited",
+     .what = "64 bytes per step by masks, no index: only colons outside strings are visited",
      .promise = Promise::kExact},
 };
 
 const Registrar kRegistrar(
     {.name = "computation/json_sum",
      .axis = Axis::kScalar,
-     .technique = "reads only what is asked for, builds nothing",
+     .technique = "read only what is asked for, build nothing",
      .sizes = {100, 2000, 8000, 400000},
      .headline = {100, 8000},
      .promise = Promise::kExact | Promise::kValidating,

@@ -132,7 +132,8 @@ void table(const Call& in, Output& out) {
 constexpr Variant<LoopInvariant> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
-     .what = "strlen, pow and a division in every round: quadratic, as no compiler may move them",
+     .what =
+         "strlen, pow and a division in every iteration: quadratic, as no compiler may move them",
      .max_n = 65536},
     {.name = "hoisted_length",
      .run = run<hoisted_length>,
@@ -152,7 +153,7 @@ constexpr Variant<LoopInvariant> kVariants[] = {
 const Registrar kRegistrar(
     {.name = "computation/loop_invariant",
      .axis = Axis::kScalar,
-     .technique = "what is the same in every round is done once, before the loop",
+     .technique = "what is the same in every iteration is done once, before the loop",
      .sizes = {1000, 65536, 1 << 20, 32 << 20},
      .headline = {1000, 65536},
      .demand =

@@ -117,7 +117,7 @@ constexpr Variant<Memoization> kVariants[] = {
     {.name = "naive", .run = run<naive>, .what = "computes every answer anew, some hundred steps"},
     {.name = "unordered_map_memo",
      .run = run<unordered_map_memo>,
-     .what = "std::unordered_map of answers: a lookup instead of steps, a node for each new one"},
+     .what = "std::unordered_map of answers: a look-up instead of steps, a node for each new one"},
     {.name = "flat_hash_map_memo",
      .run = run<flat_hash_map_memo>,
      .what = "absl::flat_hash_map of answers: one array, no node",

@@ -107,7 +107,8 @@ void index(const Indexed& state, const Input&, Output& out) {
 constexpr Variant<Ownership> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
-     .what = "shared_ptr by value: two atomic instructions a call (in a process that had threads)"},
+     .what =
+         "shared_ptr by value: two atomic instructions per call (in a process that had threads)"},
     {.name = "by_reference",
      .run = run<by_reference>,
      .what = "const shared_ptr&: the caller's pointer outlives the call, nothing is counted",

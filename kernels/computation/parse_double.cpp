@@ -383,7 +383,9 @@ ParseDouble::Input ParseDouble::make(const Setting& setting, Rng& rng) {
 }
 
 constexpr Variant<ParseDouble> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "strtod: locale, long integers"},
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "strtod: looks up a locale, computes with long integers"},
     {.name = "from_chars", .run = run<from_chars>, .what = "std::from_chars: no locale"},
     {.name = "clinger",
      .run = run<clinger>,
@@ -393,7 +395,7 @@ constexpr Variant<ParseDouble> kVariants[] = {
      .what = "clinger's digits, then one product with a 128-bit power of five, up to 19 digits"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "the same product; 32 digits a vector, without a loop or a branch on lengths"},
+     .what = "the same product; 32 digits per vector, without a loop or a branch on lengths"},
     {.name = "fast_float",
      .run = kFastFloatRun,
      .what = "fast_float::from_chars",

@@ -8,7 +8,7 @@
 // A library call handles a digit at a time: a multiply and an add each, every one waiting for the
 // last, and a branch mispredicted where the number ends. Eight digits together need three
 // multiplies: pairs of digits, pairs of pairs, pairs of those (Lemire, "Quickly parsing eight
-// digits", 2018; Mula, "SIMD-ized parsing of decimal numbers", 2014). The code is our own.
+// digits", 2018; Mula, "Parsing decimal numbers", 2014). The code is our own.
 //
 // Where lines start is known; finding line ends is another problem (simd/count_byte, string_split).
 #include <cerrno>
@@ -232,21 +232,24 @@ ParseInteger::Input ParseInteger::make(const Setting& setting, Rng& rng) {
 }
 
 constexpr Variant<ParseInteger> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "strtoull: locale, errno, a digit at a time"},
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "strtoull: looks up a locale, sets errno, one digit at a time"},
     {.name = "from_chars", .run = run<from_chars>, .what = "std::from_chars: no locale, no errno"},
     {.name = "loop", .run = run<loop>, .what = "a loop over the digits with overflow checks"},
     {.name = "swar",
      .run = run<swar>,
-     .what = "eight digits in three multiplies, masked by length"},
+     .what = "eight digits in three multiplications, masked by length"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "several numbers share each multiply, 8 or 16 digits of each; lengths are masks"},
+     .what =
+         "several numbers share each multiplication, 8 or 16 digits of each; lengths are masks"},
 };
 
 const Registrar kRegistrar(
     {.name = "computation/parse_integer",
      .axis = Axis::kScalar,
-     .technique = "many digits per multiply; the length as a mask, not a branch",
+     .technique = "many digits per multiplication; the length as a mask, not a branch",
      .sizes = {256, 4096, 65536},
      .headline = {4096, 65536},
      .ceiling = {"machine/read"},

@@ -275,10 +275,10 @@ constexpr Variant<RegexLine> kVariants[] = {
      .needs = kNeedsRe2},
     {.name = "by_hand",
      .run = run<by_hand>,
-     .what = "the form as code: a comparison per character"},
+     .what = "the expression written as code: a comparison per character"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "all 64 characters classified at once; parts and numbers read off masks, no loop"},
+     .what = "all 64 characters classified at once; parts and numbers read from masks, no loop"},
 };
 
 const Registrar kRegistrar({.name = "computation/regex_line",

@@ -255,11 +255,11 @@ constexpr Variant<StringSplit> kVariants[] = {
      .promise_note = "valid while the text is"},
     {.name = "branchless",
      .run = run<branchless>,
-     .what = "every place is written, only a comma moves on: no branch on the data",
+     .what = "every position is written, only a comma advances: no branch on the data",
      .promise_note = "valid while the text is"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "64 bytes a comparison; the set bits of its mask are the places",
+     .what = "64 bytes per comparison; the set bits of its mask are the positions",
      .promise_note = "valid while the text is"},
 };
 

@@ -109,7 +109,8 @@ constexpr Variant<VectorGrowth> kVariants[] = {
      .what = "reserve: one allocation, no copies; the test stays, so the loop is scalar"},
     {.name = "resize_write",
      .run = run<resize_write>,
-     .what = "resize, then write by index: zeroed in vain, but the compiler vectorizes the loop"},
+     .what =
+         "resize, then write by index: zeroed for nothing, but the compiler vectorizes the loop"},
     {.name = "uninitialized",
      .run = run<uninitialized>,
      .what = "make_unique_for_overwrite: written once, by a vectorized loop",

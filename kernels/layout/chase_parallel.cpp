@@ -92,10 +92,10 @@ constexpr Variant<Chase> kVariants[] = {
     {.name = "chains_8", .run = run<walk<8, 3>>, .what = "eight lists side by side"},
     {.name = "chains_16",
      .run = run<walk<16, 4>>,
-     .what = "sixteen lists side by side: more pointers than registers, but L1 is near"},
+     .what = "sixteen lists side by side: more pointers than registers, but the stack is in L1"},
     {.name = "chains_32",
      .run = run<walk<32, 5>>,
-     .what = "32 lists side by side: about as many misses as a core can have under way"},
+     .what = "32 lists side by side: near the number of misses that a core can have in flight"},
 };
 
 const Registrar kRegistrar({.name = "layout/chase_parallel",

@@ -190,7 +190,7 @@ constexpr Variant<Gather> kVariants[] = {
          "in the order of the requests: independent misses, as many as the core's window holds"},
     {.name = "prefetch",
      .run = run<prefetch>,
-     .what = "the row wanted 128 requests later is asked for: more misses under way; a loss in L2"},
+     .what = "the row of 128 requests later is prefetched: more misses in flight; a loss in L2"},
     {.name = "bucketed",
      .run = run<bucketed>,
      .what = "dealt (timed) to parts of the table that fit L2, the next streams in meanwhile; a "
@@ -201,7 +201,7 @@ constexpr Variant<Gather> kVariants[] = {
              "for the prefetcher, misses fill the window as before"},
     {.name = "sorted_prefetch",
      .run = run<sorted_prefetch>,
-     .what = "requests sorted beforehand, and rows asked for ahead"},
+     .what = "requests sorted beforehand (untimed), and rows prefetched"},
     {.name = "sorted_streamed",
      .run = run<sorted_streamed>,
      .what = "requests sorted beforehand, and all lines of the table asked for in one stream"},

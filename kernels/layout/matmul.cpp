@@ -212,7 +212,7 @@ template <class T>
 constexpr Variant<Matmul<T>> kVariants[] = {
     {.name = "naive",
      .run = run<naive<T>>,
-     .what = "ijk, row by column: a line of cache for each number of B, one chain of additions",
+     .what = "ijk, row by column: a cache line for each number of B, one chain of additions",
      .max_n = kNaiveMost<T>},
     {.name = "ikj",
      .run = run<ikj<T>>,

@@ -187,7 +187,8 @@ void bit_packed_simd(const Packed& packed, const Padding::Input&, Padding::Outpu
 constexpr Variant<Padding> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
-     .what = "members as they grew: 48 bytes a record, half of them holes"},
+     .what =
+         "members in the order in which they were added: 48 bytes per record, half of them holes"},
     {.name = "sorted",
      .run = run<sorted>,
      .what = "the same members, largest first: 24 bytes, no hole"},

@@ -158,24 +158,23 @@ void time_tiled(const Stencil::Input& in, Buffer<float>& out) {
 constexpr Variant<Stencil> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
-     .what = "column by column: three lines of cache for each cell",
+     .what = "column by column: three cache lines for each cell",
      .max_n = 1024},
     {.name = "row_order",
      .run = run<row_order>,
      .what = "loops swapped: lines are used whole and prefetched, the inner loop vectorizes"},
     {.name = "tiled",
      .run = run<tiled>,
-     .what = "strips whose rows stay in L1: no gain, as three rows of these grids fit L1 anyway"},
+     .what = "strips whose rows stay in L1: no gain or a loss, as three rows nearly fit L1 anyway"},
     {.name = "simd", .run = run<simd>, .what = "row order, widest SIMD of the host"},
     {.name = "time_tiled",
      .run = run<time_tiled>,
-     .what =
-         "all steps in one sweep: memory is read and written once for them all; no gain from L3"},
+     .what = "all steps in one sweep: memory is read and written once for all of them"},
 };
 
 const Registrar kRegistrar({.name = "layout/stencil",
                             .axis = Axis::kMemoryBandwidth,
-                            .technique = "walk rows, and do all steps while a row is near",
+                            .technique = "walk rows, and do all steps while a row is in a cache",
                             .sizes = {64, 256, 512, 1024, 2048, 4096},
                             .headline = {512, 2048},
                             .ceiling = {"machine/copy"},

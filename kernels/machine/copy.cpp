@@ -187,7 +187,7 @@ constexpr Variant<Copy> kVariants[] = {
      .what = "streaming stores past the caches: no line is read before it is written"},
     {.name = "non_temporal_ahead",
      .run = run<non_temporal_ahead>,
-     .what = "streaming stores, and every line of the source asked for 16 KiB ahead"},
+     .what = "streaming stores, and every line of the source prefetched 16 KiB ahead"},
     {.name = "library", .run = run<library>, .what = "memcpy"},
     {.name = "string_move",
      .run = kStringMove,

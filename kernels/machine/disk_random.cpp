@@ -153,7 +153,7 @@ constexpr Need kNeedsRing[] = {disk::kDisk, kIoUring<kPace, kMostDepth>};
 constexpr Variant<DiskRandom> kVariants[] = {
     {.name = "pread",
      .run = run<preads>,
-     .what = "a thread for each request under way",
+     .what = "a thread for each request in flight",
      .needs = kNeedsDisk},
     {.name = "io_uring",
      .run = kRing,
@@ -163,7 +163,7 @@ constexpr Variant<DiskRandom> kVariants[] = {
 
 const Registrar kRegistrar({.name = "machine/disk_random",
                             .axis = Axis::kStorageRandom,
-                            .technique = "how many small reads a second the disk answers",
+                            .technique = "how many small reads per second the disk answers",
                             .sizes = {1024},
                             .headline = {1024},
                             .clock = Clock::kWall,

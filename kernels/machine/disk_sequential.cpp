@@ -199,11 +199,11 @@ constexpr Variant<DiskSequential> kVariants[] = {
      .needs = kNeedsDisk},
     {.name = "small_pages",
      .run = run<kSmallPages>,
-     .what = "the same with memory in pages of 4 KiB: a piece for the device each",
+     .what = "the same with memory in pages of 4 KiB: each page a piece of the request",
      .needs = kNeedsDisk},
     {.name = "io_uring",
      .run = kEight,
-     .what = "eight requests of 1 MiB under way: the disk never waits for the next",
+     .what = "eight requests of 1 MiB in flight: the disk never waits for the next",
      .needs = kNeedsRing},
 };
 

@@ -121,7 +121,7 @@ constexpr Variant<DiskSync> kVariants[] = {
 
 const Registrar kRegistrar({.name = "machine/disk_sync",
                             .axis = Axis::kStorageSync,
-                            .technique = "what it costs to be sure",
+                            .technique = "what it costs to know that data are stored",
                             .sizes = {4},
                             .headline = {4},
                             .clock = Clock::kWall,

@@ -61,7 +61,9 @@ void probe(const Latency::Call& call, Latency::Output& out) {
 }
 
 constexpr Variant<Latency> kVariants[] = {
-    {.name = "probe", .run = run<probe>, .what = "each load's address is the last one's value"},
+    {.name = "probe",
+     .run = run<probe>,
+     .what = "each load's address is the value of the one before"},
 };
 
 const Registrar kRegistrar({.name = "machine/latency",

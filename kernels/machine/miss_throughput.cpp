@@ -90,7 +90,7 @@ constexpr Variant<Misses> kVariants[] = {
     {.name = "chains_16", .run = run<chains<16>>, .what = "16 walks side by side"},
     {.name = "chains_32",
      .run = run<chains<32>>,
-     .what = "32 walks side by side: more than most cores can have under way"},
+     .what = "32 walks side by side: more than most cores can have in flight"},
     {.name = "chains_64", .run = run<chains<64>>, .what = "64 walks side by side"},
 };
 

@@ -53,7 +53,10 @@ constexpr auto kProbe = kNotBuilt;
 constexpr Need kNeeds[] = {kOpenMp};
 
 constexpr Variant<OpenMpRegion> kVariants[] = {
-    {.name = "probe", .run = kProbe, .what = "fork, one increment a thread, join", .needs = kNeeds},
+    {.name = "probe",
+     .run = kProbe,
+     .what = "fork, one increment per thread, join",
+     .needs = kNeeds},
 };
 
 const Registrar kRegistrar(

@@ -156,7 +156,7 @@ constexpr Variant<PageCacheRead> kVariants[] = {
     {.name = "read", .run = run<read_copies>, .what = "read(2) of 128 KiB into a buffer in L2"},
     {.name = "mapped",
      .run = run<mapped>,
-     .what = "looked at where it lies, through a mapping: no system call, no copy"},
+     .what = "read in place, through a mapping: no system call, no copy"},
 };
 
 const Registrar kRegistrar({.name = "machine/page_cache_read",

@@ -144,7 +144,7 @@ void four(Memory& memory, const Read::Input& in, std::uint64_t& out) {
 
 constexpr Variant<Read> kVariants[] = {
     {.name = "plain", .run = run<plain>, .what = "from the first byte to the last"},
-    {.name = "ahead", .run = run<ahead>, .what = "every line asked for 4 KiB ahead"},
+    {.name = "ahead", .run = run<ahead>, .what = "every line prefetched 4 KiB ahead"},
     {.name = "two", .run = run<two>, .what = "from two places at once"},
     {.name = "four", .run = run<four>, .what = "from four places at once"},
 };

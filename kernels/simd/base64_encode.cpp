@@ -92,10 +92,10 @@ void stream(const Input& in, Output& out) {
 constexpr Variant<Base64Encode> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
-     .what = "three bytes to four characters, a table lookup each"},
+     .what = "three bytes to four characters, a table look-up for each"},
     {.name = "pair_table",
      .run = run<pair_table>,
-     .what = "two characters a lookup, in a table of 4096 pairs"},
+     .what = "two characters per look-up, in a table of 4096 pairs"},
     {.name = "highway",
      .run = run<highway>,
      .what = "a vector of characters at once, the alphabet in a register; three instructions with "

@@ -128,7 +128,7 @@ constexpr Variant<CountByteProblem> kVariants[] = {
      .run = run<naive>,
      .what = "byte loop; GCC and clang vectorize it for the base ISA, but widen every match to 64 "
              "bits"},
-    {.name = "swar", .run = run<swar>, .what = "eight bytes a step in a general register"},
+    {.name = "swar", .run = run<swar>, .what = "eight bytes per step in a general register"},
     {.name = "narrow_counter",
      .run = run<narrow_counter>,
      .what = "byte-wide counters, 64 side by side: the compiler's vectors need no widening"},

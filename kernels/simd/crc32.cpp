@@ -239,12 +239,12 @@ constexpr Need kNeedsInstruction[] = {
 constexpr std::size_t kNaiveMost = 4 << 20;
 
 constexpr std::string_view kNaiveWhat =
-    "a bit at a time: eight dependent steps, some thirty cycles a byte";
-constexpr std::string_view kTableWhat = "a lookup in 256 words for each byte";
+    "bit by bit: eight dependent steps per byte, about three cycles each";
+constexpr std::string_view kTableWhat = "a look-up in 256 words for each byte";
 constexpr std::string_view kSlice8What =
-    "eight bytes a step: lookups that don't wait for each other";
+    "eight bytes per step: look-ups that don't wait for each other";
 constexpr std::string_view kSlice16What =
-    "sixteen bytes a step: of the lookups only four depend on the last step";
+    "sixteen bytes per step: only four of the look-ups depend on the step before";
 constexpr std::string_view kFoldWhat =
     "carry-less products move blocks of 16 bytes (VPCLMULQDQ: 64) to later ones, eight in flight";
 
@@ -280,8 +280,9 @@ constexpr Variant<Crc<crc::kCastagnoli>> kCastagnoliVariants[] = {
      .needs = kNeedsInstruction},
     {.name = "three_streams",
      .run = run<three_streams>,
-     .what = "the instruction in three chains on three pieces: one a cycle, not one in three; then "
-             "joined",
+     .what =
+         "the instruction in three chains on three pieces: one per cycle, not one in three; then "
+         "joined",
      .needs = kNeedsInstruction},
     {.name = "fold", .run = run<fold_castagnoli>, .what = kFoldWhat, .needs = kNeedsFold},
     {.name = "fold_and_streams",

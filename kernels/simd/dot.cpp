@@ -156,7 +156,9 @@ constexpr Need kNeedsOpenMp[] = {kOpenMp};
 constexpr Need kNeedsOpenBlas[] = {kOpenBlas};
 
 constexpr Variant<DotProblem> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "one accumulator: each add waits for the last"},
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "one accumulator: each add waits for the one before"},
     {.name = "accumulators", .run = run<accumulators>, .what = "four independent chains of adds"},
     {.name = "omp_simd",
      .run = kOmpSimd,
@@ -171,7 +173,8 @@ constexpr Variant<DotProblem> kVariants[] = {
      .what = "eight vectors of partial sums, fused multiply-adds, widest SIMD of the host"},
     {.name = "prefetch",
      .run = run<prefetch>,
-     .what = "highway with both arrays asked for 4 KiB ahead: a gain from L3, a loss in L1"},
+     .what =
+         "highway with both arrays prefetched 4 KiB ahead: at most a gain beyond L2, a loss in L1"},
     {.name = "openblas",
      .run = kOpenBlasDot,
      .what = "cblas_sdot, one thread",
@@ -179,23 +182,24 @@ constexpr Variant<DotProblem> kVariants[] = {
      .needs = kNeedsOpenBlas},
 };
 
-const Registrar kRegistrar({.name = "simd/dot",
-                            .axis = Axis::kSimd,
-                            .technique = "independent accumulators, then SIMD: two loads a sum",
-                            .sizes = {2048, 64 << 10, 384 << 10, 8 << 20, 32 << 20},
-                            .headline = {2048, 8 << 20},
-                            .ceiling = {"machine/read"},
-                            .promise = Promise::kNone,  // on other inputs the order of sums shows
-                            .demand =
-                                [](const Setting& s) {
-                                  const double n = static_cast<double>(s.n);
-                                  return Demand{.items = n,
-                                                .bytes = 8 * n,
-                                                .flops = 2 * n,
-                                                .working_set = 8 * s.n,
-                                                .memory = 8 * s.n};
-                                }},
-                           kVariants);
+const Registrar kRegistrar(
+    {.name = "simd/dot",
+     .axis = Axis::kSimd,
+     .technique = "independent accumulators, then SIMD: two loads per addition",
+     .sizes = {2048, 64 << 10, 384 << 10, 8 << 20, 32 << 20},
+     .headline = {2048, 8 << 20},
+     .ceiling = {"machine/read"},
+     .promise = Promise::kNone,  // on other inputs the order of sums shows
+     .demand =
+         [](const Setting& s) {
+           const double n = static_cast<double>(s.n);
+           return Demand{.items = n,
+                         .bytes = 8 * n,
+                         .flops = 2 * n,
+                         .working_set = 8 * s.n,
+                         .memory = 8 * s.n};
+         }},
+    kVariants);
 
 }  // namespace
 }  // namespace headroom

@@ -220,11 +220,11 @@ constexpr Variant<DotI8> kVariants[] = {
      .what = "widest SIMD: bytes widened once to 16 bits, multiplied and added in pairs"},
     {.name = "vnni",
      .run = kVnni,
-     .what = "AVX-512 VNNI: four byte products and their sum a lane, no widening (x86)",
+     .what = "AVX-512 VNNI: four byte products and their sum per lane, no widening (x86)",
      .needs = kNeedsVnni},
     {.name = "vnni_prefetch",
      .run = kVnniPrefetch,
-     .what = "vnni with both arrays asked for 4 KiB ahead: a gain from L3, a loss in L1",
+     .what = "vnni with both arrays prefetched 4 KiB ahead: at most a gain beyond L2, a loss in L1",
      .needs = kNeedsVnni},
 };
 

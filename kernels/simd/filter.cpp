@@ -117,10 +117,11 @@ constexpr Variant<Filter> kVariants[] = {
     {.name = "naive", .run = run<naive>, .what = "a branch for each number"},
     {.name = "branchless",
      .run = run<branchless>,
-     .what = "every number is stored, the place moves on behind those kept: nothing to predict"},
+     .what = "every number is stored, the position advances past those kept: nothing to predict"},
     {.name = "compress",
      .run = run<compress>,
-     .what = "widest SIMD: lanes packed in a register, stored whole, the place moves on by count"},
+     .what =
+         "widest SIMD: lanes packed in a register, stored whole, the position advances by count"},
     {.name = "std_copy_if",
      .run = run<std_copy_if>,
      .what = "std::copy_if of the standard library: the naive loop",
@@ -130,7 +131,7 @@ constexpr Variant<Filter> kVariants[] = {
 const Registrar kRegistrar(
     {.name = "simd/filter",
      .axis = Axis::kSimd,
-     .technique = "replace a branch on data by arithmetic on the place to write",
+     .technique = "replace a branch on data by arithmetic on the position to write to",
      .sizes = {4096, 64 << 10, 384 << 10, 8 << 20, 32 << 20},
      .headline = {4096, 384 << 10},
      .ceiling = {"machine/copy"},

@@ -136,11 +136,10 @@ void stream(const Text& in, Output& out) {
 }
 
 constexpr Variant<HexDecode> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "a lookup a character, a check a pair"},
+    {.name = "naive", .run = run<naive>, .what = "a look-up per character, a check per pair"},
     {.name = "swar",
      .run = run<swar>,
-     .what =
-         "eight characters a step in a general register; behind the table where loads are cheap"},
+     .what = "eight characters per step in a general register; a loss where loads are cheap"},
     {.name = "highway",
      .run = run<highway>,
      .what = "a vector of characters translated and checked by a few saturating additions"},

@@ -84,13 +84,14 @@ void stream(const Input& in, Output& out) {
 }
 
 constexpr Variant<HexEncode> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "two lookups and two stores a byte"},
+    {.name = "naive", .run = run<naive>, .what = "two look-ups and two stores per byte"},
     {.name = "pair_table",
      .run = run<pair_table>,
-     .what = "both digits of a byte in one lookup and one store"},
+     .what = "both digits of a byte in one look-up and one store"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "a shuffle looks up a vector of digits; with AVX-512 VBMI three instructions for 64"},
+     .what = "a shuffle looks up a vector of digits; with AVX-512 VBMI three instructions for 64 "
+             "digits"},
     {.name = "stream",
      .run = run<stream>,
      .what = "highway with non-temporal stores: pays where the text goes to memory, not before"},

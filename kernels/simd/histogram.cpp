@@ -96,13 +96,13 @@ void runs(const Histogram::Input& in, Buffer<std::uint32_t>& out) {
 }
 
 constexpr Variant<Histogram> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "one table: a load, an add and a store a byte"},
+    {.name = "naive", .run = run<naive>, .what = "one table: a load, an add and a store per byte"},
     {.name = "tables_4",
      .run = run<tables<4>>,
-     .what = "four tables by turns: for runs of a value; next to nothing for random bytes"},
+     .what = "four tables in turn: for runs of one value; next to nothing for random bytes"},
     {.name = "tables_8",
      .run = run<tables<8>>,
-     .what = "eight tables by turns: more independence, more of L1, more to add up in the end"},
+     .what = "eight tables in turn: more independence, more of L1, more to add up in the end"},
     {.name = "runs",
      .run = run<runs>,
      .what = "four tables, and one increment for eight equal bytes: a gain for long runs only"},
@@ -111,7 +111,7 @@ constexpr Variant<Histogram> kVariants[] = {
 const Registrar kRegistrar(
     {.name = "simd/histogram",
      .axis = Axis::kScalar,
-     .technique = "several tables against increments that wait (a null result)",
+     .technique = "several tables, so that increments wait less (a null result)",
      .sizes = {16 << 10, 512 << 10, 3 << 20, 64 << 20, 256 << 20},
      .headline = {16 << 10, 3 << 20},
      .demand =

@@ -121,19 +121,19 @@ constexpr Variant<Mandelbrot> kVariants[] = {
      .what = "point by point: each step waits for the last one, and the exit is mispredicted"},
     {.name = "four_points",
      .run = run<four_points>,
-     .what = "four points in step, in scalar code: their steps overlap"},
+     .what = "four points in lockstep, in scalar code: their steps overlap"},
     {.name = "highway_one",
      .run = run<highway_one>,
      .what = "a vector of points, masked when out; still one chain of operations"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "four vectors of points, of four rows: enough in flight to fill the pipes"},
+     .what = "four vectors of points, from four rows: enough in flight to fill the pipes"},
 };
 
 const Registrar kRegistrar(
     {.name = "simd/mandelbrot",
      .axis = Axis::kSimd,
-     .technique = "lanes with different ends: masks, and several vectors in flight",
+     .technique = "lanes that end at different steps: masks, and several vectors in flight",
      .sizes = {64, 128, 256, 1024},
      .headline = {64, 256},
      .ceiling = {"machine/fma", "f32"},

@@ -130,8 +130,7 @@ constexpr Variant<MinMaxClamp> kVariants[] = {
      .what = "std::clamp; GCC and clang vectorize it for the base ISA, after checks for overlap"},
     {.name = "locals",
      .run = run<locals>,
-     .what =
-         "range and arrays in local variables: the same vectors, fewer checks and instructions"},
+     .what = "range and arrays in local variables: fewer checks around the same vectors, no gain"},
     {.name = "highway",
      .run = run<highway>,
      .what = "widest SIMD of the host: as fast as L1 can store"},

@@ -179,17 +179,17 @@ constexpr Variant<NBody> kVariants[] = {
      .what = "each pair once, for both its bodies: half of the roots and divisions"},
     {.name = "vector_root",
      .run = run<vector_root>,
-     .what = "a lane a pulled body, two vectors of them at a time; a vector's roots are one "
+     .what = "a lane per attracted body, two vectors of them at a time; a vector's roots are one "
              "instruction"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "vector_root, with 1/sqrt by an estimate made better in place of root and division"},
+     .what = "vector_root, with a refined estimate of 1/sqrt instead of root and division"},
 };
 
 const Registrar kRegistrar(
     {.name = "simd/nbody",
      .axis = Axis::kSimd,
-     .technique = "a lane an item, data in arrays, and an estimate refined instead of a root",
+     .technique = "a lane per item, data in arrays, and a refined estimate instead of a root",
      .sizes = {128, 512, 2048, 8192},
      .headline = {512, 2048},
      .ceiling = {"machine/fma", "f32"},

@@ -136,10 +136,10 @@ constexpr Need kNeedsPopcnt[] = {
     {"popcnt", has_popcnt, "an x86-64 processor with POPCNT (since 2008)"}};
 
 constexpr Variant<Popcount> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "bit by bit: a shift and an add each"},
+    {.name = "naive", .run = run<naive>, .what = "bit by bit: a shift and an add for each"},
     {.name = "clear_lowest",
      .run = run<clear_lowest>,
-     .what = "a step for each bit set; its end is mispredicted (clang 14 makes `swar` of it)"},
+     .what = "a step for each set bit; its end is mispredicted (clang 14 makes `swar` of it)"},
     {.name = "swar",
      .run = run<swar>,
      .what = "bits added up in pairs, fours, eights side by side; vectorized for the base ISA"},
@@ -150,7 +150,7 @@ constexpr Variant<Popcount> kVariants[] = {
      .role = Role::kStandard},
     {.name = "instruction",
      .run = kInstruction,
-     .what = "POPCNT, one a word: compiled with leave to use it (x86)",
+     .what = "POPCNT, one per word: compiled with permission to use it (x86)",
      .needs = kNeedsPopcnt},
     {.name = "harley_seal",
      .run = run<harley_seal>,
@@ -160,7 +160,8 @@ constexpr Variant<Popcount> kVariants[] = {
      .what = "widest SIMD: VPOPCNTQ where the host has it, else nibbles looked up in a register"},
     {.name = "prefetch",
      .run = run<prefetch>,
-     .what = "highway with lines asked for 4 KiB ahead: a gain from L3, a loss in L1"},
+     .what =
+         "highway with lines prefetched 4 KiB ahead: beyond L2 a gain on some cores, a loss in L1"},
 };
 
 const Registrar kRegistrar({.name = "simd/popcount",

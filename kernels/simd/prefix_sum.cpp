@@ -91,16 +91,17 @@ void non_temporal(const PrefixSum::Input& x, Buffer<std::uint32_t>& out) {
 }
 
 constexpr Variant<PrefixSum> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "a chain of adds: at best one number a cycle"},
+    {.name = "naive", .run = run<naive>, .what = "a chain of adds: at best one number per cycle"},
     {.name = "fours",
      .run = run<fours>,
-     .what = "four numbers a step: only one add in four waits for the total"},
+     .what = "four numbers per step: only one add in four waits for the total"},
     {.name = "highway",
      .run = run<highway>,
      .what = "widest SIMD: log2 steps of shift and add in a vector, one add from vector to vector"},
     {.name = "two_pass",
      .run = run<two_pass>,
-     .what = "blocks totalled first, then summed up: what threads need; one thread gains nothing"},
+     .what =
+         "blocks totalled first, then summed up: what threads need; one thread loses to highway"},
     {.name = "non_temporal",
      .run = run<non_temporal>,
      .what =

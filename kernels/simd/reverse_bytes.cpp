@@ -153,7 +153,7 @@ constexpr Variant<ReverseBytes> kVariants[] = {
     {.name = "naive", .run = run<naive>, .what = "byte by byte"},
     {.name = "byteswap",
      .run = run<byteswap>,
-     .what = "eight bytes a step, reversed in a register by one instruction"},
+     .what = "eight bytes per step, reversed in a register by one instruction"},
     {.name = "highway",
      .run = run<highway>,
      .what = "widest SIMD: one shuffle within blocks of 16 bytes, one of the blocks"},
@@ -163,7 +163,7 @@ constexpr Variant<ReverseBytes> kVariants[] = {
              "caches"},
     {.name = "std_reverse_copy",
      .run = run<std_reverse_copy>,
-     .what = "std::reverse_copy of the standard library: the naive loop",
+     .what = "std::reverse_copy of the standard library: the naive loop, unrolled",
      .role = Role::kPeer},
 };
 

@@ -210,7 +210,9 @@ constexpr Need kNeedsSsum[] = {
      "an OpenBLAS that sums rightly on this CPU (0.3.21 does not with AVX-512)"}};
 
 constexpr Variant<Sum> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "one accumulator: each add waits for the last"},
+    {.name = "naive",
+     .run = run<naive>,
+     .what = "one accumulator: each add waits for the one before"},
     {.name = "accumulators", .run = run<accumulators>, .what = "four independent chains of adds"},
     {.name = "omp_simd",
      .run = kOmpSimd,
@@ -225,8 +227,7 @@ constexpr Variant<Sum> kVariants[] = {
      .what = "eight vectors of partial sums, widest SIMD of the host"},
     {.name = "prefetch",
      .run = run<prefetch>,
-     .what =
-         "highway with prefetches 4 KiB ahead: a little from L3, nothing from DRAM, a loss in L1"},
+     .what = "highway with prefetches 4 KiB ahead: at most a gain beyond L2, a loss in L1"},
     {.name = "streams",
      .run = run<streams>,
      .what = "highway from four places at once: more prefetchers and memory banks are busy"},
@@ -237,7 +238,7 @@ constexpr Variant<Sum> kVariants[] = {
      .needs = kNeedsSsum},
     {.name = "openblas_dot",
      .run = kOpenBlasDot,
-     .what = "cblas_sdot with ones, one thread: two loads an element, as BLAS has no sum",
+     .what = "cblas_sdot with ones, one thread: two loads per number, as BLAS has no sum",
      .role = Role::kPeer,
      .needs = kNeedsOpenBlas},
 };

@@ -163,11 +163,11 @@ void stream(const Bytes& in, Bytes& out) {
 }
 
 constexpr Variant<ToLower> kVariants[] = {
-    {.name = "naive", .run = run<naive>, .what = "std::tolower, a call and a lookup a byte"},
+    {.name = "naive", .run = run<naive>, .what = "std::tolower: a call and a look-up per byte"},
     {.name = "compare",
      .run = run<compare>,
-     .what = "a comparison in place of the lookup: the compiler vectorizes it for the base ISA"},
-    {.name = "swar", .run = run<swar>, .what = "eight bytes a step in a general register"},
+     .what = "a comparison instead of the look-up: the compiler vectorizes it for the base ISA"},
+    {.name = "swar", .run = run<swar>, .what = "eight bytes per step in a general register"},
     {.name = "highway",
      .run = run<highway>,
      .what = "one signed comparison finds the capitals of a vector, the widest of the host"},
@@ -176,7 +176,7 @@ constexpr Variant<ToLower> kVariants[] = {
      .what = "highway with non-temporal stores: pays where the text goes to memory, not before"},
     {.name = "absl",
      .run = run<absl_lower>,
-     .what = "absl::ascii_tolower: a lookup without a call",
+     .what = "absl::ascii_tolower: a look-up without a call",
      .role = Role::kPeer},
 };
 

@@ -84,7 +84,7 @@ def test_sides_are_checked_without_a_program(headroom, words, cure):
         (("simd:AVX2", "simd:NEON"), "not supported here; there are AVX2, SSE4"),
         (("simd:AVX2", "simd:SSE4", "--pairs", "7"), "an even number, 6 or more"),
         (("simd:AVX2", "simd:SSE4", "--filter", "^no/such$"), "matches no kernel"),
-        (("simd:AVX2", "simd:SSE4", "--filter", "("), "no regular expression"),
+        (("simd:AVX2", "simd:SSE4", "--filter", "("), "not a regular expression"),
         (("HEAD~1",), "is no git repository"),
         (("simd:AVX2", "--show", "latest"), "leave out BASE"),
         (("--show", "latest", "--pairs", "8"), "leave out --pairs"),

@@ -59,7 +59,7 @@ def test_a_speedup_is_filled_and_then_checks(cite):
     once = cite.document.read_text()
     assert cite(None).returncode == 0 and cite.document.read_text() == once, "idempotent"
     assert cite(None, "--check").returncode == 0
-    assert "1 figures in 1 files" in cite(None, "--check").stdout
+    assert "1 figure in 1 file is what" in cite(None, "--check").stdout
 
 
 @pytest.mark.parametrize("quantity", sorted(set(markers.INLINE) - {"probe", "ab_ratio"}))

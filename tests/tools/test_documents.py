@@ -19,10 +19,10 @@ _RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
 
 _TERMS = """
 kernel, variant, role, baseline, standard, rung, ladder, cell, input, params, epoch, round, launch,
-pass, pilot, run, machine, configuration, probe, axis, ceiling, headroom, promise, measure,
+pass, pilot, run, machine, configuration, probe, axis, ceiling, headroom, promise, measure, alone,
 build cost, fixture, side, pair, placebo, noise floor, served kernel, closed loop, open loop,
 intended arrival time, coordinated omission, practical band, detected, faster, slower, equivalent,
-unresolved
+unresolved, withheld
 """
 
 

@@ -9,6 +9,7 @@ import math
 import random
 import re
 import resource
+import shutil
 import subprocess
 import time
 
@@ -210,6 +211,13 @@ def test_runs_of_one_machine_pool(tmp_path):
     fleet = _fleet(_machines(tmp_path, 3, 3))
     assert [len(one["runs"]) for one in fleet["machines"]] == [3, 3, 3]
     assert {one["name"] for one in fleet["machines"]} == {"m00", "m01", "m02"}
+
+
+def test_a_record_that_was_copied_twice_counts_once(tmp_path):
+    _machines(tmp_path, 3, 2)
+    shutil.copytree(tmp_path / "m01", tmp_path / "copy-of-m01")
+    fleet = _fleet(tmp_path)
+    assert [len(one["runs"]) for one in fleet["machines"]] == [2, 2, 2]
 
 
 def test_of_a_folder_each_machine_counts_once(tmp_path):

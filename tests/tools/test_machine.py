@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import io
 import json
 import socket
 import statistics
@@ -10,10 +11,14 @@ from pathlib import Path
 
 import pytest
 from conftest import Headroom
+from rich.console import Console
 
+from headroom_tools.cli import main as cli
 from headroom_tools.machine import fingerprint as facts
+from headroom_tools.machine import terminal
 from headroom_tools.machine.fingerprint import fingerprint, memory_available, slug, steal_ticks
 from headroom_tools.machine.microarchitecture import microarchitecture
+from headroom_tools.measure import catalogue
 from headroom_tools.record import validate
 from headroom_tools.record.cells import cells_of
 from headroom_tools.show import probes
@@ -114,6 +119,11 @@ def test_list(headroom: Headroom):
     assert serve["params"] == {"clients": [1, 16]} and serve["measure"]["name"] == "p99"
     weaker = [variant["name"] for variant in commit["variants"] if variant["lacks"] == ["durable"]]
     assert weaker == ["better"] and commit["promise"] == ["exact", "durable"]
+    commit["variants"][1]["what"] = long = " ".join(f"word{at}" for at in range(40))
+    commit["variants"][1]["name"] = name = "boost_unordered_flat_map"
+    catalogue.print_list([commit], Console(file=(out := io.StringIO()), width=100))
+    assert long in " ".join(out.getvalue().split()) and name in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) < 120
     text = headroom("list", FAKE_MORE="1").stdout
     assert "judged by p99, less is better" in text and "clients 1, 16" in text
     assert "weaker: not durable (may lose what was written last)" in text
@@ -121,8 +131,47 @@ def test_list(headroom: Headroom):
 
 
 @pytest.mark.parametrize(
-    "command", ("", "list", "machine", "run", "show", "compare", "scale", "export", "validate")
+    ("name", "below", "rotational", "kind"),
+    (
+        ("sda", (), "1", "hdd"),
+        ("nvme0n1", (), "0", "ssd"),
+        ("vda", (), "1", None),
+        ("loop0", (), "1", None),
+        ("zram0", (), "0", None),
+        ("dm-0", ("sda3",), "1", "hdd"),
+        ("dm-0", ("sda3", "vda3"), "1", None),
+        ("md0", ("nvme0n1p1", "nvme1n1p1"), "0", "ssd"),
+    ),
 )
+def test_a_disk_is_no_hdd_because_a_virtual_one_says_so(
+    tmp_path, monkeypatch, name, below, rotational, kind
+):
+    monkeypatch.setattr(facts, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(facts, "_SYS", tmp_path / "sys")
+    device = tmp_path / "sys/block" / name
+    (device / "queue").mkdir(parents=True)
+    (device / "queue/rotational").write_text(f"{rotational}\n")
+    for one in below:
+        (tmp_path / "sys/block" / one).mkdir()
+        (device / "slaves").mkdir(exist_ok=True)
+        (device / "slaves" / one).symlink_to(tmp_path / "sys/block" / one)
+    (tmp_path / "sys/dev/block").mkdir(parents=True)
+    (tmp_path / "sys/dev/block/7:0").symlink_to(device)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text("1 0 7:0 / / rw - ext4 /dev/x rw\n")
+    disk = facts._disk(tmp_path)
+    assert disk["kind"] == kind and disk["file_system"] == "ext4"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    ((1, "1 socket"), (2, "2 sockets"), (None, "unknown number of sockets")),
+)
+def test_the_topology_counts(value, told):
+    assert terminal._count(value, "socket") == told
+
+
+@pytest.mark.parametrize("command", ("", *cli._COMMANDS))
 def test_help(headroom: Headroom, command):
     result = headroom(*filter(None, (command, "--help")))
     assert result.returncode == 0 and "usage: headroom" in result.stdout

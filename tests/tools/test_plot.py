@@ -76,7 +76,7 @@ def test_errors_are_one_line(headroom):
         (("ladders", golden_run(BASE), "-o", headroom.root / "x.gif"), ".svg, .png or .pdf"),
         (("memory", golden_run(BASE), "-o", target), "nothing to draw"),
         (("axes", golden_run(BASE), "-o", target), "name a base"),
-        (("ladders", golden_run(BASE), "-o", target, "--filter", "("), "no regular expression"),
+        (("ladders", golden_run(BASE), "-o", target, "--filter", "("), "not a regular expression"),
         (("ladders", golden_run(BASE), "-o", target, "--filter", "none"), "nothing to draw"),
         (("ladders", "nowhere", "-o", target), "no such run"),
         (("ladders", golden_run(BASE), "-o", headroom.root / "no" / "x.svg"), "No such file"),

@@ -408,7 +408,7 @@ def test_scratch_without_room_for_a_kernel(headroom, tiny_disk):
     [
         (("--filter", "nothing"), "matches no kernel"),
         (("--filter", "simd/sun"), "did you mean simd/sum?"),
-        (("--filter", "("), "no regular expression"),
+        (("--filter", "("), "not a regular expression"),
         (("--profile", "slow"), "invalid choice"),
         (("--label", "a/b"), "--label"),
         (("--label", "x" * 37), "at most 36"),

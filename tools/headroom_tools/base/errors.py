@@ -37,5 +37,5 @@ def expression_of(pattern: str) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise HeadroomError(
-            f"--filter {safe(pattern)}: no regular expression: {safe(error)}"
+            f"--filter {safe(pattern)}: not a regular expression: {safe(error)}"
         ) from None

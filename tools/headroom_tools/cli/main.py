@@ -114,12 +114,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     add.add_argument("--filter", metavar="RE", help="only kernels whose group/name matches")
     add.add_argument("--machine", type=_name, metavar="NAME", help="instead of the generated name")
-    add.add_argument("--label", type=_label, help="e.g. before, after-ram (default: the compiler)")
+    add.add_argument(
+        "--label", type=_label, help="of this run: before, after-ram (default: the compiler)"
+    )
     add.add_argument(
         "--changed", type=_names, metavar="WHAT", help="declares an upgrade: ram,disk,cpu,network"
     )
     add.add_argument("--out", type=Path, metavar="DIR", help="results folder (default results/)")
-    add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
+    add.add_argument(
+        "--scratch",
+        type=Path,
+        metavar="DIR",
+        help="folder for the files of I/O kernels (default build/scratch)",
+    )
     add.add_argument("--simd-target", type=_name, metavar="T", help="at most this one, e.g. AVX2")
     add.add_argument("--raw", action="store_true", help="keep every round, in raw.json")
     add.add_argument("--resume", action="store_true", help="continue the newest unfinished run")
@@ -132,7 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add = commands.add_parser("show", parents=[shared, records, band], help="the ladders of a run")
-    add.add_argument("run", metavar="RUN", nargs="?", default="latest")
+    add.add_argument(
+        "run", metavar="RUN", nargs="?", default="latest", help="which run (default: latest)"
+    )
     add.add_argument("--baseline", metavar="VARIANT", help="compare all variants with this one")
     add.add_argument("--counters", action="store_true", help="also show hardware counters")
 
@@ -143,8 +152,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Runs that agree (fingerprint, label, profile, compiler, flags, libraries, "
         "kernels, commit) are pooled: those named, and the eight newest that lie beside them.",
     )
-    add.add_argument("base", metavar="BASE")
-    add.add_argument("new", metavar="NEW", nargs="+")
+    add.add_argument("base", metavar="BASE", help="a RUN, which the others are compared with")
+    add.add_argument("new", metavar="NEW", nargs="+", help="RUNs, a column each")
     form = add.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document")
     form.add_argument("--markdown", action="store_true", help="tables for a pull request")
@@ -162,7 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--price",
         metavar="P,P...",
-        help="what each side costs, BASE first, per hour or whatever: adds speed per price by axis",
+        help="what each side costs, BASE first, in one unit (per hour, per month): adds speed per "
+        "price by axis",
     )
 
     add = commands.add_parser(
@@ -173,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
         "each machine counts once, with its newest run and what pools with it. Each machine's "
         "axes are held against the fleet's median; there is no base. Default: results/.",
     )
-    add.add_argument("run", metavar="RUN", nargs="*")
+    add.add_argument("run", metavar="RUN", nargs="*", help="runs, or folders of records")
     form = add.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document")
     form.add_argument("--markdown", action="store_true", help="tables for a pull request")
@@ -200,22 +210,34 @@ def _parser() -> argparse.ArgumentParser:
         "orders are built below build/ab/, and kept for the next time. Exit status: 1 where "
         "something failed or --fail-on found something.",
     )
-    add.add_argument("base", metavar="BASE", nargs="?")
-    add.add_argument("new", metavar="NEW", nargs="?")
+    add.add_argument("base", metavar="BASE", nargs="?", help="the side that NEW is compared with")
+    add.add_argument("new", metavar="NEW", nargs="?", help="the other side (default: worktree)")
     form = add.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document")
     form.add_argument("--markdown", action="store_true", help="tables for a pull request")
     add.add_argument("--filter", metavar="RE", help="only kernels whose group/name matches")
     add.add_argument(
-        "--pairs", type=_pairs, metavar="N", help="of launches (default: as many as a minute takes)"
+        "--pairs",
+        type=_pairs,
+        metavar="N",
+        help="how many pairs of launches (default: as many as a minute takes)",
     )
-    add.add_argument("--preset", type=_name, metavar="P", help="of both sides (default release)")
-    add.add_argument("--simd-target", type=_name, metavar="T", help="of both sides: at most this")
-    add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
+    add.add_argument(
+        "--preset", type=_name, metavar="P", help="build preset of both sides (default release)"
+    )
+    add.add_argument(
+        "--simd-target", type=_name, metavar="T", help="of both sides: at most this one, e.g. AVX2"
+    )
+    add.add_argument(
+        "--scratch",
+        type=Path,
+        metavar="DIR",
+        help="folder for the files of I/O kernels (default build/scratch)",
+    )
     add.add_argument(
         "--fail-on",
         choices=("slower",),
-        help="status 1 where a cell has this verdict and the difference is no chance, or where "
+        help="status 1 where a cell has this verdict and the difference is detected, or where "
         "BASE has what NEW lacks",
     )
     add.add_argument(
@@ -223,11 +245,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add.add_argument("--check", action="store_true", help="only check the arguments")
     add.add_argument("--strict", action="store_true", help="refuse to measure on an unfit machine")
-    add.add_argument("--jobs", type=_jobs, metavar="N", help="compilers at once (default: cores)")
+    add.add_argument(
+        "--jobs", type=_jobs, metavar="N", help="compilers that run at once (default: cores)"
+    )
     add.add_argument(
         "--show",
         metavar="AB",
-        help="instead: a comparison that was kept: a folder, latest, or @MACHINE/LABEL of results/",
+        help="measure nothing, print a comparison that was kept: a folder, latest, or "
+        "@MACHINE/LABEL of results/",
     )
     add.add_argument(
         "--publish",
@@ -236,8 +261,12 @@ def _parser() -> argparse.ArgumentParser:
         help="put it into results/ too, where documents can cite it (sides of kind env:, scratch: "
         "and build: name what is private, and are refused)",
     )
-    add.add_argument("--machine", type=_name, metavar="NAME", help="of --publish: of this machine")
-    add.add_argument("--out", type=Path, metavar="DIR", help="of --publish: default results/")
+    add.add_argument(
+        "--machine", type=_name, metavar="NAME", help="with --publish: the machine's name"
+    )
+    add.add_argument(
+        "--out", type=Path, metavar="DIR", help="with --publish: where to (default results/)"
+    )
 
     add = commands.add_parser(
         "scale",
@@ -266,8 +295,8 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--only",
         choices=("launches", "aggregates", "median"),
-        help="of google-benchmark: median is for services that keep one number a name and alert by "
-        "a threshold; without it launches, and mean, median, stddev and cv as Google Benchmark "
+        help="of google-benchmark: median is for services that keep one number per name and alert "
+        "by a threshold; without it launches, and mean, median, stddev and cv as Google Benchmark "
         "writes them",
     )
     add.add_argument("--dictionary", action="store_true", help="what the columns of csv mean")
@@ -308,9 +337,9 @@ def _parser() -> argparse.ArgumentParser:
         "simd/sum/highway/n:4096 speedup @MACHINE -->42.0x [41.0, 43.0]<!-- /headroom -->. "
         "@MACHINE/RUN-NAME names an exact run; @MACHINE means the newest run of that machine that "
         "has the figure. Quantities: speedup, alone, verdict, ns_per_item, time, rate, flops, "
-        "of_ceiling, probe, run (with `brief`: no interval); and whole blocks: ladder, table, "
-        "best, probes, compare. Of a comparison of `headroom ab --publish`: ab_ratio, and the "
-        "block ab.",
+        "of_ceiling, over_standard, value, probe, run (with `brief`: no interval); and whole "
+        "blocks: ladder, table, best, probes, compare. Of a comparison of `headroom ab --publish`: "
+        "ab_ratio, and the block ab.",
     )
     add.add_argument(
         "path", metavar="FILE", nargs="+", help="documents; with --latex and --bibtex runs instead"
@@ -322,7 +351,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--latex", action="store_true", help="macros for all figures of a RUN")
     what.add_argument("--bibtex", action="store_true", help="entries for RUNs: commit, machine")
     add.add_argument(
-        "--strict", action="store_true", help="a kernel whose source has changed since is an error"
+        "--strict",
+        action="store_true",
+        help="a kernel whose source has changed since it was measured is an error",
     )
 
     add = commands.add_parser(
@@ -332,7 +363,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--quick", action="store_true", help="60 comparisons, a minute (default)")
     how.add_argument("--full", action="store_true", help="630 comparisons, 20 minutes")
     how.add_argument(
-        "--samples", nargs="+", type=Path, metavar="FILE", help="judge saved samples, together"
+        "--samples", nargs="+", type=Path, metavar="FILE", help="judge saved samples together"
     )
     how.add_argument(
         "--between", nargs="+", metavar="RUN", help="instead: how much whole runs differ, by axis"
@@ -366,12 +397,21 @@ def _parser() -> argparse.ArgumentParser:
         "3, at most 10",
     )
     add.add_argument(
-        "--only", choices=("quiet", "cpu", "memory"), help="with no load, or this load beside it"
+        "--only",
+        choices=("quiet", "cpu", "memory"),
+        help="only without a load, or only with this load at the same time",
     )
-    add.add_argument("--scratch", type=Path, metavar="DIR", help="default build/scratch")
+    add.add_argument(
+        "--scratch",
+        type=Path,
+        metavar="DIR",
+        help="folder for the files of I/O kernels (default build/scratch)",
+    )
 
     add = commands.add_parser("validate", parents=[shared], help="check records")
-    add.add_argument("path", metavar="PATH", nargs="+", type=Path)
+    add.add_argument(
+        "path", metavar="PATH", nargs="+", type=Path, help="a record, or a folder of records"
+    )
     return parser
 
 

@@ -10,7 +10,7 @@ from typing import Dict, cast
 
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import HeadroomError, expression_of
-from headroom_tools.base.text import safe
+from headroom_tools.base.text import counted, safe
 
 
 def export(arguments: argparse.Namespace) -> int:
@@ -162,5 +162,6 @@ def cite(arguments: argparse.Namespace) -> int:
         terminal.print_json({"files": found})
     elif not failed:
         count = sum(len(document.cited) for document in read)
-        print(f"{count} figures in {len(read)} files are what the records say")
+        told = f"{counted(count, 'figure')} in {counted(len(read), 'file')}"
+        print(f"{told} {'is' if count == 1 else 'are'} what the records say")
     return 1 if failed else 0

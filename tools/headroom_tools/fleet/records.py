@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import gc
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,19 @@ def _inside(word: str, label: str | None) -> list[Path] | None:
     return found or None
 
 
+def _once(found: set[Path]) -> list[Path]:
+    """The newest first, without copies: a record that was copied twice is still one run.
+
+    Runs of two machines that started at one moment have one name, too: the content decides.
+    """
+    kept: dict[str, list[Path]] = {}
+    for one in sorted(found, key=lambda one: (one.name, str(one)), reverse=True):
+        others = kept.setdefault(one.name, [])
+        if not any(filecmp.cmp(one / "run.json", it / "run.json", False) for it in others):
+            others.append(one)
+    return [one for same in kept.values() for one in same]
+
+
 @contextmanager
 def _no_collector() -> Iterator[None]:
     """Records are trees: looking through millions of numbers for circles takes a third of the time
@@ -68,7 +82,7 @@ def chosen(words: list[str], label: str | None = None) -> Chosen:
             inside = [own]
         found.update(one.resolve() for one in inside)
     with _no_collector():
-        sides = read_sides(sorted(found, key=lambda one: (one.name, str(one)), reverse=True))
+        sides = read_sides(_once(found))
     kept: list[Side] = []
     newest: dict[str, Side] = {}
     for side in sides:

@@ -216,6 +216,18 @@ def _file_system(folder: Path) -> tuple[str | None, str | None]:
     return best[1], best[2]
 
 
+def _rotation_is_told(device: Path) -> bool:
+    """Whether queue/rotational of a block device says what its medium is.
+
+    A virtual disk reports "rotational" whatever it lies on, a loop device what the disk of its file
+    reports; device mapper and md report what the devices below them do.
+    """
+    if device.name.startswith(("loop", "zram", "nbd", "ram", "vd", "xvd")):
+        return False
+    below = device / "slaves"
+    return not below.is_dir() or all(_rotation_is_told(one.resolve()) for one in below.iterdir())
+
+
 def _disk(folder: Path) -> Disk:
     """The disk below `folder`, with its settings and its file system; nulls if unknown."""
     folder = folder.absolute()
@@ -254,8 +266,7 @@ def _disk(folder: Path) -> Disk:
     chosen = re.search(r"\[([\w-]+)\]", _read(device / "queue/scheduler") or "")
     rotational = _read(device / "queue/rotational")
     sectors = _number(_read(device / "size"))
-    # A virtual disk reports "rotational" whatever it lies on: that says nothing.
-    known = rotational is not None and bus not in ("virtio", "xen")
+    known = rotational is not None and bus not in ("virtio", "xen") and _rotation_is_told(device)
     scheduler = chosen[1] if chosen else _words(_read(device / "queue/scheduler"), 20)
     disk["kind"] = ("hdd" if rotational == "1" else "ssd") if known else None
     disk["bus"] = _words(bus, 20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from headroom_tools.base import terminal
-from headroom_tools.base.text import size
+from headroom_tools.base.text import counted, size
 from headroom_tools.machine.fingerprint import unreadable
 from headroom_tools.machine.types import Cpu, Machine
 
@@ -14,14 +14,20 @@ def _or_unknown(value: object, unit: str = "") -> str:
     return "unknown" if value is None else f"{value}{unit}"
 
 
+def _count(value: int | None, noun: str) -> str:
+    return f"unknown number of {noun}s" if value is None else counted(value, noun)
+
+
 def in_one_line(tree: Machine) -> str:
     """What a machine is, without what could not be read."""
     cpu, ram, disk = tree["cpu"], tree["ram"], tree["disk"]
     shared = [cache["bytes"] for cache in cpu["caches"] if cache["level"] == 3 and cache["bytes"]]
     parts = [
         " ".join(filter(None, (cpu["model_name"] or cpu["architecture"], _bracketed(cpu)))),
-        f"{cpu['cores']} cores" if cpu["cores"] else "",
-        f"{cpu['threads']} threads" if cpu["threads"] and cpu["threads"] != cpu["cores"] else "",
+        counted(cpu["cores"], "core") if cpu["cores"] else "",
+        counted(cpu["threads"], "thread")
+        if cpu["threads"] and cpu["threads"] != cpu["cores"]
+        else "",
         f"L3 {size(shared[0])}" if shared else "",
         f"{size(ram['bytes'])} RAM" if ram["bytes"] else "",
         " ".join(filter(None, (disk["bus"], disk["kind"], disk["file_system"]))),
@@ -42,8 +48,8 @@ def print_machine(tree: Machine, to: Console) -> None:
     table.row("cpu", f"{_or_unknown(cpu['model_name'])} ({_or_unknown(cpu['microarchitecture'])})")
     table.row(
         "topology",
-        f"{_or_unknown(cpu['sockets'])} sockets, {_or_unknown(cpu['cores'])} cores, "
-        f"{_or_unknown(cpu['threads'])} threads, {_or_unknown(cpu['numa_nodes'])} NUMA nodes, "
+        f"{_count(cpu['sockets'], 'socket')}, {_count(cpu['cores'], 'core')}, "
+        f"{_count(cpu['threads'], 'thread')}, {_count(cpu['numa_nodes'], 'NUMA node')}, "
         f"SMT {'unknown' if cpu['smt'] is None else 'on' if cpu['smt'] else 'off'}",
     )
     for cache in cpu["caches"]:

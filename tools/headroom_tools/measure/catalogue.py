@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TypedDict
 
 from rich.console import Console
 
 from headroom_tools.base import terminal
+from headroom_tools.base.text import safe
 from headroom_tools.measure.types import Catalogue
 from headroom_tools.record.types import Measure, Variant
 
@@ -66,8 +68,8 @@ def listed(catalogue: Catalogue) -> list[Listed]:
 
 
 def print_list(kernels: list[Listed], to: Console) -> None:
-    """Prints the kernels with their variants."""
-    table = terminal.Table("<<<", limits={0: 22, 2: 68})
+    """Prints the kernels with their variants, what each does in full."""
+    table = terminal.Table("<<<", limits={0: 28})
     for kernel in kernels:
         table.heading()
         sizes = ", ".join(f"{n:,}" for n in kernel["sizes"])
@@ -97,7 +99,10 @@ def print_list(kernels: list[Listed], to: Console) -> None:
                 what = f"missing: needs {', '.join(variant['needs'])}; {what}"
             style = "" if variant["available"] else "yellow"
             role = "" if variant["role"] == "optimized" else variant["role"]
-            table.row(variant["name"], (role, "dim"), (what, style))
+            lines = textwrap.wrap(safe(what, 1000), 68) or [""]
+            table.row(variant["name"], (role, "dim"), (lines[0], style))
+            for line in lines[1:]:
+                table.row("", "", (f"  {line}", style))
     variants = [variant for kernel in kernels for variant in kernel["variants"]]
     here = sum(variant["available"] for variant in variants)
     table.heading()
