@@ -141,5 +141,20 @@ headroom_optional(cuckoo peers HEADER libcuckoo/cuckoohash_map.hh)
 headroom_optional(cds peers LIBRARY cds HEADER cds/init.h)
 headroom_optional(urcu peers LIBRARY urcu-qsbr HEADER urcu-qsbr.h)
 headroom_optional(vqsort peers HEADER hwy/contrib/sort/vqsort.h)
+# Debian has llhttp as source only, in the package of Node.js's module.
+find_package(llhttp QUIET)
+set(llhttp_source /usr/share/llhttp)
+if(NOT "peers" IN_LIST HEADROOM_WITHOUT AND NOT CMAKE_CROSSCOMPILING AND NOT TARGET llhttp::llhttp
+   AND EXISTS ${llhttp_source}/llhttp.c AND EXISTS /usr/share/include/llhttp/llhttp.h)
+  enable_language(C)
+  add_library(headroom_llhttp_source STATIC EXCLUDE_FROM_ALL
+    ${llhttp_source}/llhttp.c ${llhttp_source}/api.c ${llhttp_source}/http.c)
+  target_include_directories(headroom_llhttp_source SYSTEM PUBLIC /usr/share/include/llhttp)
+  add_library(llhttp::llhttp ALIAS headroom_llhttp_source)
+endif()
+headroom_optional(http_parser peers LIBRARY http_parser HEADER http_parser.h)
+headroom_optional(llhttp peers TARGET llhttp::llhttp)
+# Loaded at run time (kernels/network/http_peers.h): here only whether it may be.
+headroom_optional(picohttpparser peers)
 headroom_optional(libpq services LIBRARY pq HEADER libpq-fe.h FOLDER postgresql)
 headroom_optional(hiredis services LIBRARY hiredis HEADER hiredis/hiredis.h)

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "support/mask_bits-inl.h"
+#include "support/places-inl.h"
 #include "support/prefetch-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -24,20 +25,7 @@ HWY_INLINE uint64_t Commas(const uint8_t* text) {
   return commas;
 }
 
-// The places of set bits, `base` added: returns how many there are. `to` has 64 to spare.
-HWY_INLINE size_t WritePlaces(uint64_t bits, uint32_t base, uint32_t* HWY_RESTRICT to) {
-  const size_t count = static_cast<size_t>(std::popcount(bits));
-  // Twelve are written, whether there are as many or not, and the next ones overwrite what was too
-  // much: a branch for each bit would be mispredicted once in every vector.
-  constexpr size_t kStep = 12;
-  for (size_t k = 0; k < count; k += kStep) {
-    for (size_t j = 0; j < kStep; ++j) {
-      to[k + j] = base + static_cast<uint32_t>(std::countr_zero(bits));
-      bits &= bits - 1;
-    }
-  }
-  return count;
-}
+constexpr size_t kPlacesAStep = 12;  // more commas are rare in 64 bytes
 
 // Writes where commas are, and returns how many. `ends` has 64 to spare.
 size_t FindCommas(const uint8_t* HWY_RESTRICT text, size_t size, uint32_t* HWY_RESTRICT ends) {
@@ -68,11 +56,12 @@ size_t FindCommas(const uint8_t* HWY_RESTRICT text, size_t size, uint32_t* HWY_R
     to += count;
   }
 #endif
-  for (; i + 64 <= size; i += 64) to += WritePlaces(Commas(text + i), static_cast<uint32_t>(i), to);
+  for (; i + 64 <= size; i += 64)
+    to += WritePlaces<kPlacesAStep>(Commas(text + i), static_cast<uint32_t>(i), to);
   if (i < size) {
     uint8_t last[64] = {};
     std::memcpy(last, text + i, size - i);
-    to += WritePlaces(Commas(last), static_cast<uint32_t>(i), to);
+    to += WritePlaces<kPlacesAStep>(Commas(last), static_cast<uint32_t>(i), to);
   }
   return static_cast<size_t>(to - ends);
 }

@@ -57,6 +57,8 @@ bool built_with_concurrentqueue() { return HEADROOM_HAVE_CONCURRENTQUEUE != 0; }
 bool built_with_cuckoo() { return HEADROOM_HAVE_CUCKOO != 0; }
 bool built_with_cds() { return HEADROOM_HAVE_CDS != 0; }
 bool built_with_urcu() { return HEADROOM_HAVE_URCU != 0; }
+bool built_with_http_parser() { return HEADROOM_HAVE_HTTP_PARSER != 0; }
+bool built_with_llhttp() { return HEADROOM_HAVE_LLHTTP != 0; }
 bool built_with_libpq() { return HEADROOM_HAVE_LIBPQ != 0; }
 bool built_with_hiredis() { return HEADROOM_HAVE_HIREDIS != 0; }
 

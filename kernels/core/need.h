@@ -34,6 +34,8 @@ bool built_with_concurrentqueue();
 bool built_with_cuckoo();
 bool built_with_cds();
 bool built_with_urcu();
+bool built_with_http_parser();
+bool built_with_llhttp();
 bool built_with_libpq();
 bool built_with_hiredis();
 }  // namespace internal
@@ -74,6 +76,10 @@ inline constexpr Need kCuckoo{"libcuckoo", internal::built_with_cuckoo,
                               "install libcuckoo-dev, rebuild"};
 inline constexpr Need kCds{"libcds", internal::built_with_cds, "install libcds-dev, rebuild"};
 inline constexpr Need kUrcu{"liburcu", internal::built_with_urcu, "install liburcu-dev, rebuild"};
+inline constexpr Need kHttpParser{"http_parser", internal::built_with_http_parser,
+                                  "install libhttp-parser-dev, rebuild"};
+inline constexpr Need kLlhttp{"llhttp", internal::built_with_llhttp,
+                              "install node-llhttp (Fedora: llhttp-devel), rebuild"};
 // With the servers that they talk to: support/postgres.h and support/redis.h have those needs.
 inline constexpr Need kLibpq{"libpq", internal::built_with_libpq, "make deps SERVICES=1, rebuild"};
 inline constexpr Need kHiredis{"hiredis", internal::built_with_hiredis,

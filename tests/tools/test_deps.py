@@ -30,6 +30,7 @@ OPTIONAL = [
     "libfast-float-dev", "libre2-dev", "libisal-dev", "zlib1g-dev", "libprimesieve-dev",
     "libroaring-dev",
     "libatomic-queue-dev", "libconcurrentqueue-dev", "libcuckoo-dev", "libcds-dev", "liburcu-dev",
+    "libhttp-parser-dev", "node-llhttp", "libh2o0.13",
     "libmimalloc2.0", "util-linux", "dmidecode",
 ]  # fmt: skip
 SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev"]
