@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -157,6 +158,69 @@ TEST_CASE("a served arm says where its load generator was late") {
   run_untimed(*arm, 1);
   CHECK(arm->refused().find("the load generator was late") != std::string::npos);
   CHECK(check(kAgain, "asleep", 100).ok());  // its answers are right all the same
+}
+
+// The same without shedding, for a service that takes what is there.
+struct Batched {
+  using Request = int;
+  using Reply = std::int64_t;
+  struct Input {
+    std::vector<int> requests;
+    Arrivals arrivals;
+  };
+  using Output = std::vector<Reply>;
+  static Input make(const Setting& setting, Rng&) {
+    Input in;
+    for (std::size_t i = 0; i < setting.n; ++i) in.requests.push_back(static_cast<int>(i) + 1);
+    in.arrivals = constant_arrivals(setting.n, 10'000);
+    return in;
+  }
+  static LoadPlan plan(const Input& in, const Setting&) { return {.arrivals = in.arrivals}; }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+struct Counting {
+  explicit Counting(const Batched::Input&) {}
+  Quantities quantities() const { return {{"calls", {static_cast<double>(calls), "calls"}}}; }
+  int calls = 0;
+};
+void one_by_one(Counting& service, const int& request, Batched::Reply& reply) {
+  ++service.calls;
+  reply = 2 * request;
+}
+// Takes as long as three requests need to come, so that there are batches.
+void all_at_once(Counting& service, std::span<const int> requests,
+                 std::span<Batched::Reply> replies) {
+  ++service.calls;
+  for (std::size_t i = 0; i < requests.size(); ++i) replies[i] = 2 * requests[i];
+  std::this_thread::sleep_for(std::chrono::microseconds(300));
+}
+void forgets_the_last(Counting& service, std::span<const int> requests,
+                      std::span<Batched::Reply> replies) {
+  all_at_once(service, requests, replies);
+  if (requests.back() == 100) replies.back() = 0;
+}
+constexpr Variant<Batched> kBatched[] = {
+    {.name = "one_by_one", .run = serve<one_by_one>, .what = "right"},
+    {.name = "all_at_once", .run = serve<all_at_once>, .what = "right"},
+    {.name = "forgets_the_last", .run = serve<forgets_the_last>, .what = "wrong"},
+};
+
+TEST_CASE("a served variant may take all requests that are there") {
+  static const Kernel kernel =
+      describe({.name = "faulty/batched", .sizes = {100}, .headline = {100}}, kBatched);
+  CHECK(kernel.variants[1].shape == Shape::kServed);
+  for (const std::size_t n : {0, 1, 100}) {
+    const auto bound = kernel.bind({.n = n});
+    const auto baseline = bound->arm(0, 1), arm = bound->arm(1, 1), wrong = bound->arm(2, 1);
+    CHECK(check_turn(*arm, *baseline, 0).ok());
+    CHECK(check_turn(*wrong, *baseline, 0).ok() == (n != 100));
+    if (n != 100) continue;
+    CHECK(baseline->quantities().at("calls").value == 100);
+    CHECK(arm->quantities().at("calls").value < 60);
+    CHECK(arm->quantities().at("p50").value > 300'000);
+  }
 }
 
 TEST_CASE("a served arm throws where its service can't answer all in time") {

@@ -73,31 +73,38 @@ class alignas(kApart) Client {
     used_before_ = clock_.used();
   }
   std::uint64_t now() { return clock_.now(); }
-  // False where the deadline has passed: the request is not sent.
-  bool send(int self, std::size_t request, const Serve& serve) {
+  // Waits until `request` is due. False where the deadline has passed: it is not sent.
+  bool wait_for(std::size_t request) {
     const std::uint64_t free = clock_.now();
     const std::uint64_t deadline = start_ + plan_.deadline_ns;
     if (free > deadline) return false;
-    const bool open = !plan_.arrivals.empty();
-    const std::uint64_t intended = open ? start_ + plan_.arrivals[request] : free;
+    const std::uint64_t intended = intended_time(request, free);
     if (intended > deadline) return false;
-    std::uint64_t sent = free;
+    sent_ = free;
     if (intended > free) {
-      sent = clock_.wait_until(intended);
-      waited_ += sent - free;
-      lateness.record(sent - intended);
+      sent_ = clock_.wait_until(intended);
+      waited_ += sent_ - free;
+      lateness.record(sent_ - intended);
     }
-    const Answer answer = serve(self, request);
-    last_answer = clock_.now();
-    in_service_ += last_answer - sent;
-    if (answer == Answer::kShed) {
-      ++shed;
-      return true;
-    }
-    const std::uint64_t took = last_answer - intended;
-    latency.record(took);
-    within_limit += took <= plan_.limit_ns ? 1 : 0;
     return true;
+  }
+  // After wait_for(): whether this one's time has come, too.
+  bool is_due(std::size_t request) const {
+    return !plan_.arrivals.empty() && start_ + plan_.arrivals[request] <= sent_;
+  }
+  void send(int self, std::size_t first, std::size_t count, const ServeBatch& serve) {
+    const Answer answer = serve(self, first, count);
+    last_answer = clock_.now();
+    in_service_ += last_answer - sent_;
+    if (answer == Answer::kShed) {
+      shed += count;
+      return;
+    }
+    for (std::size_t request = first; request < first + count; ++request) {
+      const std::uint64_t took = last_answer - intended_time(request, sent_);
+      latency.record(took);
+      within_limit += took <= plan_.limit_ns ? 1 : 0;
+    }
   }
   // Once, after the last request.
   void end() {
@@ -114,11 +121,15 @@ class alignas(kApart) Client {
   std::uint64_t own = 0;
 
  private:
+  std::uint64_t intended_time(std::size_t request, std::uint64_t now) const {
+    return plan_.arrivals.empty() ? now : start_ + plan_.arrivals[request];
+  }
   const LoadPlan& plan_;
   ClientClock& clock_;
   std::uint64_t start_ = 0;
   std::uint64_t began_ = 0;
   std::uint64_t used_before_ = 0;
+  std::uint64_t sent_ = 0;
   std::uint64_t waited_ = 0;
   std::uint64_t in_service_ = 0;
 };
@@ -173,13 +184,17 @@ Load sum_up(const LoadPlan& plan, std::uint64_t start, int cores,
   else if (load.served == 0 && load.sent != 0)
     refuse(load, Refusal::kNoAnswers,
            absl::StrCat("the service shed all ", load.sent, " requests; lower the rate"));
-  if (load.served != 0 && load.lateness.percentile(99) * 10 > load.p50())
-    refuse(load, Refusal::kLate,
-           absl::StrCat("the load generator was late: its p99 lateness of ",
-                        microseconds(load.lateness.percentile(99)),
-                        " is over a tenth of the p50 latency of ", microseconds(load.p50()),
-                        plan.spin_ns == 0 ? "; let its clients spin before they send (spin_ns)"
-                                          : "; stop what else runs on its cores"));
+  for (const int percent : {50, 99}) {
+    const std::uint64_t late = load.lateness.percentile(percent);
+    const std::uint64_t latency = load.latency.percentile(percent);
+    if (load.served != 0 && late * 10 > latency)
+      refuse(load, Refusal::kLate,
+             absl::StrCat("the load generator was late: its p", percent, " lateness of ",
+                          microseconds(late), " is over a tenth of the p", percent, " latency of ",
+                          microseconds(latency),
+                          plan.spin_ns == 0 ? "; let its clients spin before they send (spin_ns)"
+                                            : "; stop what else runs on its cores"));
+  }
   if (load.client_cpu_share > 0.8)
     refuse(load, Refusal::kBusy,
            absl::StrCat("the load generator was the bottleneck: it used ",
@@ -192,7 +207,7 @@ Load sum_up(const LoadPlan& plan, std::uint64_t start, int cores,
 // What the threads of a run share. They keep it alive, so that one whose request never returns can
 // be left behind.
 struct Run {
-  Run(const LoadPlan& p, Serve s) : plan(p), serve(std::move(s)) {
+  Run(const LoadPlan& p, ServeBatch s, bool all) : plan(p), serve(std::move(s)), batches(all) {
     for (int i = 0; i < plan.clients; ++i) {
       clocks.push_back(std::make_unique<MachineClock>(plan.spin_ns));
       clients.push_back(std::make_unique<Client>(plan, *clocks.back()));
@@ -215,8 +230,17 @@ struct Run {
     clocks[static_cast<std::size_t>(self)]->wait_until(start);
     client.begin(start);
     const std::size_t count = requests(plan);
-    for (std::size_t request = next++; request < count; request = next++)
-      if (!client.send(self, request, serve)) break;
+    for (std::size_t first = next++; first < count; first = next++) {
+      if (!client.wait_for(first)) break;
+      std::size_t end = first + 1;
+      while (batches && end < count && client.is_due(end)) {
+        std::size_t expected = end;
+        // Another client has it: what follows is that one's to take.
+        if (!next.compare_exchange_strong(expected, end + 1)) break;
+        ++end;
+      }
+      client.send(self, first, end - first, serve);
+    }
     client.end();
     const std::lock_guard lock(mutex);
     ++done;
@@ -224,7 +248,8 @@ struct Run {
   }
 
   const LoadPlan plan;
-  const Serve serve;
+  const ServeBatch serve;
+  const bool batches;
   std::vector<std::unique_ptr<MachineClock>> clocks;
   std::vector<std::unique_ptr<Client>> clients;
   std::atomic<std::size_t> next{0};
@@ -241,9 +266,13 @@ void check(const LoadPlan& plan) {
     throw std::invalid_argument("load: arrivals must be in ascending order");
 }
 
-}  // namespace
+ServeBatch one_by_one(Serve serve) {
+  return [serve = std::move(serve)](int client, std::size_t request, std::size_t) {
+    return serve(client, request);
+  };
+}
 
-Load run_load(const LoadPlan& plan, Serve serve) {
+Load run_load(const LoadPlan& plan, ServeBatch serve, bool batches) {
   check(plan);
   Load load;
   const bool clients_spin = !plan.arrivals.empty() && plan.spin_ns != 0;
@@ -254,7 +283,7 @@ Load run_load(const LoadPlan& plan, Serve serve) {
                         " cores; use fewer clients, or spin_ns = 0 for clients that sleep"));
     return load;
   }
-  const auto run = std::make_shared<Run>(plan, std::move(serve));
+  const auto run = std::make_shared<Run>(plan, std::move(serve), batches);
   std::vector<std::thread> threads;
   threads.reserve(static_cast<std::size_t>(plan.clients));
   for (int i = 0; i < plan.clients; ++i) threads.emplace_back([run, i] { run->work(i); });
@@ -280,21 +309,42 @@ Load run_load(const LoadPlan& plan, Serve serve) {
 }
 
 Load run_load_in_turn(const LoadPlan& plan, std::span<ClientClock* const> clocks,
-                      const Serve& serve) {
+                      const ServeBatch& serve, bool batches) {
   check(plan);
   std::vector<std::unique_ptr<Client>> clients;
   for (ClientClock* clock : clocks) {
     clients.push_back(std::make_unique<Client>(plan, *clock));
     clients.back()->begin(0);
   }
-  for (std::size_t request = 0; request < requests(plan); ++request) {
+  const std::size_t count = requests(plan);
+  for (std::size_t first = 0, end = 0; first < count; first = end) {
     std::size_t free = 0;
     for (std::size_t i = 1; i < clients.size(); ++i)
       if (clients[i]->now() < clients[free]->now()) free = i;
-    if (!clients[free]->send(static_cast<int>(free), request, serve)) break;
+    if (!clients[free]->wait_for(first)) break;
+    end = first + 1;
+    while (batches && end < count && clients[free]->is_due(end)) ++end;
+    clients[free]->send(static_cast<int>(free), first, end - first, serve);
   }
   for (const auto& client : clients) client->end();
   return sum_up(plan, 0, static_cast<int>(clients.size()), clients);
+}
+
+}  // namespace
+
+Load run_load(const LoadPlan& plan, Serve serve) {
+  return run_load(plan, one_by_one(std::move(serve)), false);
+}
+Load run_load_in_batches(const LoadPlan& plan, ServeBatch serve) {
+  return run_load(plan, std::move(serve), true);
+}
+Load run_load_in_turn(const LoadPlan& plan, std::span<ClientClock* const> clocks,
+                      const Serve& serve) {
+  return run_load_in_turn(plan, clocks, one_by_one(serve), false);
+}
+Load run_batches_in_turn(const LoadPlan& plan, std::span<ClientClock* const> clocks,
+                         const ServeBatch& serve) {
+  return run_load_in_turn(plan, clocks, serve, true);
 }
 
 double grid_rate(double lowest, int step) {

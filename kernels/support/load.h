@@ -8,6 +8,21 @@
 //
 // The generator watches itself. Where it was late by its own fault, or had no time left on its
 // core, the result is refused: it would be a figure of the generator, not of the service.
+//
+// Late is a generator whose lateness, at the p50 or at the p99, is over a tenth of the latency at
+// the same percentile. Why that is enough:
+// - Lateness makes a service look slower, not faster. A latency counts from the intended time, and
+//   where requests are served in their order, one that is sent later is answered later or at the
+//   same time. (A service that takes batches can gain too: who comes while the generator is late
+//   joins the batch that would have left without them, as if it had waited a little on purpose.)
+// - It adds to a latency at most the largest lateness since the service was last idle. So the p50
+//   is off by about the p50 of the lateness, and the p99 by about its p99. Ladders are judged by
+//   either, and both are reported, so both must hold.
+// - Of two services it adds the same to both, a larger share to the faster one: their ratio comes
+//   out too small rather than too large.
+// A p99 lateness within a tenth of the p50 would be stricter but no truer: where the p99 is far
+// from the p50, it refuses good figures for the sake of one request in a hundred. Nothing is
+// promised of p999 and the maximum.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +43,10 @@ enum class Answer { kServed, kShed };
 // threads as there are clients. It must not throw. What it refers to must live as long as it does:
 // where a call never returns, the run is given up without it (Refusal::kHangs).
 using Serve = std::function<Answer(int client, std::size_t request)>;
+
+// The same for a service that takes at once what is there: requests [first, first + count). One
+// answer for all of them.
+using ServeBatch = std::function<Answer(int client, std::size_t first, std::size_t count)>;
 
 struct LoadPlan {
   // Open loop: the intended time of each request. Must outlive the run.
@@ -86,6 +105,10 @@ struct Load {
 
 // Runs the plan with threads, in real time.
 Load run_load(const LoadPlan& plan, Serve serve);
+// A client that takes a request, and has waited for its time where it came early, also takes those
+// after it whose time has come. All of them have their answers when `serve` returns. In a closed
+// loop that is one request at a time.
+Load run_load_in_batches(const LoadPlan& plan, ServeBatch serve);
 
 // What a client knows of time. The machine's own is run_load's; tests and simulations have others.
 class ClientClock {
@@ -102,6 +125,8 @@ class ClientClock {
 // one whose time is earliest takes the next request. `serve` moves the client's clock.
 Load run_load_in_turn(const LoadPlan& plan, std::span<ClientClock* const> clocks,
                       const Serve& serve);
+Load run_batches_in_turn(const LoadPlan& plan, std::span<ClientClock* const> clocks,
+                         const ServeBatch& serve);
 
 // Rates on a fixed grid, 32 to an octave (2.2% apart), so that machines compare.
 double grid_rate(double lowest, int step);

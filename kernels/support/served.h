@@ -12,6 +12,10 @@
 //
 //   void variant(Service&, const Request&, Reply&);
 //
+// or, where it takes all requests that are there at once (load.h, run_load_in_batches),
+//
+//   void variant(Service&, std::span<const Request>, std::span<Reply>);
+//
 // One call of the arm is one whole schedule, on a Service of its own: Service(const Input&) or
 // Service(const Input&, const Setting&), built untimed. With more clients than one a variant is
 // called by all of them at once. All replies are kept and compared, through the problem's `same`;
@@ -28,6 +32,7 @@
 #include <cstddef>
 #include <iterator>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -69,12 +74,26 @@ concept ShedsWell = Sheds<P> || !requires {
 template <class P, class Signature>
 struct ServiceOf {
   using type = void;
+  static constexpr bool kInBatches = false;
 };
 template <class P, class Service>
 requires(!std::is_const_v<Service>) &&
     MadeFrom<Service, InputOf<P>> struct ServiceOf<P, void (*)(Service&, const typename P::Request&,
                                                                typename P::Reply&)> {
   using type = Service;
+  static constexpr bool kInBatches = false;
+};
+// What is shed is told request by request, so a problem that sheds has no batches. And the requests
+// lie in one piece.
+template <class P, class Service>
+requires(!std::is_const_v<Service> && !Sheds<P>) &&
+    std::constructible_from<std::span<const typename P::Request>,
+                            const decltype(InputOf<P>::requests)&>&& MadeFrom<Service,
+                                                                              InputOf<P>> struct
+    ServiceOf<P, void (*)(Service&, std::span<const typename P::Request>,
+                          std::span<typename P::Reply>)> {
+  using type = Service;
+  static constexpr bool kInBatches = true;
 };
 
 template <class P, auto kFunction>
@@ -102,14 +121,24 @@ class ServedArm final : public ArmOf<P> {
     refused_.clear();
     for (std::size_t i = 0; i < calls; ++i) {
       // Not the arm itself: a request that never returns must not outlive what it works on.
-      load_ = run_load(P::plan(this->input_, this->setting_),
-                       [work = works_[i], &input = this->input_, function](int, std::size_t at) {
-                         Reply& reply = work->replies[at];
-                         function(*work->service, input.requests[at], reply);
-                         if constexpr (Sheds<P>)
-                           if (P::shed(reply)) return Answer::kShed;
-                         return Answer::kServed;
-                       });
+      const LoadPlan plan = P::plan(this->input_, this->setting_);
+      if constexpr (ServiceOf<P, decltype(kFunction)>::kInBatches)
+        load_ = run_load_in_batches(plan, [work = works_[i], &input = this->input_, function](
+                                              int, std::size_t first, std::size_t count) {
+          const std::span<const typename P::Request> requests(input.requests);
+          function(*work->service, requests.subspan(first, count),
+                   std::span(work->replies).subspan(first, count));
+          return Answer::kServed;
+        });
+      else
+        load_ = run_load(plan,
+                         [work = works_[i], &input = this->input_, function](int, std::size_t at) {
+                           Reply& reply = work->replies[at];
+                           function(*work->service, input.requests[at], reply);
+                           if constexpr (Sheds<P>)
+                             if (P::shed(reply)) return Answer::kShed;
+                           return Answer::kServed;
+                         });
       if (load_.refusal == Refusal::kLate || load_.refusal == Refusal::kBusy)
         refused_ = load_.why;
       else if (load_.refusal != Refusal::kNone)
@@ -179,8 +208,10 @@ struct Served {
             "a served problem lacks `static LoadPlan plan(const Input&, const Setting&)`");
         static_assert(ShedsWell<P>, "shed() must be `static bool shed(const Reply&)`");
         static_assert(!std::is_void_v<typename ServiceOf<P, decltype(kFunction)>::type>,
-                      "a served variant is `void f(Service&, const Request&, Reply&)` with "
-                      "Service(const Input&) or Service(const Input&, const Setting&)");
+                      "a served variant is `void f(Service&, const Request&, Reply&)` or, where "
+                      "nothing is shed, `void f(Service&, std::span<const Request>, "
+                      "std::span<Reply>)`, with Service(const Input&) or Service(const Input&, "
+                      "const Setting&)");
       }
     }
     return Shape::kServed;
