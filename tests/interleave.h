@@ -5,7 +5,9 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/random.h"
@@ -61,6 +63,32 @@ class Until {
   std::chrono::steady_clock::time_point end_;
   unsigned asked_ = 0;
   bool late_ = false;
+};
+
+// An atomic word, before each load and store of which a thread makes a step that its test has set:
+// so that the test can stop it in the middle of an operation, at each place in turn, and let others
+// come in between. That takes no luck, unlike threads that only run at the same time.
+class SteppedWord {
+ public:
+  SteppedWord() = default;
+  explicit SteppedWord(std::uint64_t value) : word_(value) {}
+  std::uint64_t load(std::memory_order order) const {
+    step();
+    return word_.load(order);
+  }
+  void store(std::uint64_t value, std::memory_order order) {
+    step();
+    word_.store(value, order);
+  }
+  // Of the calling thread, until this is called again; not in a step.
+  static void each_step(std::function<void()> step) { step_ = std::move(step); }
+
+ private:
+  static void step() {
+    if (step_) step_();
+  }
+  static inline thread_local std::function<void()> step_;
+  std::atomic<std::uint64_t> word_{0};
 };
 
 // An item of several words: one that is half another's is found out.

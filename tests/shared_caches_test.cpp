@@ -2,6 +2,8 @@
 // goes.
 #include "concurrency/shared_caches.h"
 
+#include <set>
+
 #include "catch.h"
 #include "interleave.h"
 
@@ -46,6 +48,118 @@ TEMPLATE_TEST_CASE("a shared cache gives each key its own value, and never has t
   CHECK(hits + computed == asked_in_all);
   CHECK(hits > asked_in_all / 4);  // half of the keys are there
   CHECK(cache.size() <= kRoom);
+}
+
+// A cache that is no cache, and knows who is in it: with a lock around it, one thread at a time.
+class Watched {
+ public:
+  static inline std::atomic<int> intruders{0};
+  static inline std::atomic<int> finds{0};
+  static inline const Watched* last = nullptr;  // that was asked
+  static inline bool meet = false;
+
+  explicit Watched(std::size_t room) : room_(room) {}
+  std::optional<Pair> find(std::uint64_t) {
+    const Alone alone(*this);
+    ++finds;
+    last = this;
+    return std::nullopt;
+  }
+  Pair insert(std::uint64_t, const Pair& pair) {
+    const Alone alone(*this);
+    return pair;
+  }
+  // All its room, so that it is seen how that was shared out.
+  std::size_t size() const {
+    const Alone alone(*this);
+    return room_;
+  }
+
+ private:
+  struct Alone {
+    explicit Alone(const Watched& c) : cache(c) {
+      if (cache.inside_.exchange(true)) ++intruders;
+      if (meet) std::this_thread::yield();  // who may come in does so now
+    }
+    ~Alone() { cache.inside_ = false; }
+    const Watched& cache;
+  };
+  std::size_t room_;
+  mutable std::atomic<bool> inside_{false};
+};
+
+TEST_CASE("one thread at a time is in each shard") {
+  Watched::intruders = Watched::finds = 0;
+  Watched::meet = true;
+  ShardedCache<Watched> cache(50, 1);
+  at_once(4, [&](int thread) {
+    bool hit = false;
+    Until until(std::chrono::milliseconds(500));
+    for (std::uint64_t i = 0; i < 500 && !until.late(); ++i) {
+      if (thread == 3)
+        cache.size();
+      else
+        cache.get(
+            i,
+            [](std::uint64_t key) {
+              return Pair{key, ~key};
+            },
+            hit);
+    }
+  });
+  Watched::meet = false;
+  CHECK(Watched::finds > 0);
+  CHECK(Watched::intruders == 0);
+}
+
+TEST_CASE("shards share the room, and all of them get keys") {
+  for (const std::size_t shards : {1, 2, 8}) {
+    ShardedCache<Watched> cache(53, shards);
+    CHECK(cache.size() == 53);
+    std::set<const Watched*> asked;
+    for (std::uint64_t key = 0; key < 1000; ++key) {
+      bool hit = true;
+      cache.get(
+          key,
+          [](std::uint64_t k) {
+            return Pair{k, ~k};
+          },
+          hit);
+      CHECK_FALSE(hit);
+      const Watched* const first = Watched::last;
+      cache.get(
+          key,
+          [](std::uint64_t k) {
+            return Pair{k, ~k};
+          },
+          hit);
+      CHECK(Watched::last == first);  // always the same for a key
+      asked.insert(first);
+    }
+    CHECK(asked.size() == shards);
+  }
+}
+
+TEST_CASE("a value is computed without the lock, and the first to be put in wins") {
+  ShardedCache<LruCache<int>> cache(4, 1);
+  bool hit = true, inner_hit = true;
+  int inner = 0;
+  const int outer = cache.get(
+      7,
+      [&](std::uint64_t) {
+        // As another thread, that is quicker.
+        inner = cache.get(
+            7, [](std::uint64_t) { return 1; }, inner_hit);
+        return 2;
+      },
+      hit);
+  CHECK(inner == 1);
+  CHECK(outer == 1);
+  CHECK_FALSE(hit);
+  CHECK_FALSE(inner_hit);
+  CHECK(cache.get(
+            7, [](std::uint64_t) { return 3; }, hit) == 1);
+  CHECK(hit);
 }
 
 TEST_CASE("the least recently used value goes") {

@@ -66,6 +66,60 @@ TEMPLATE_TEST_CASE("a snapshot is whole and never older than the last, while it 
   for (const std::uint64_t last : last_of_all) CHECK(last == written);
 }
 
+TEST_CASE("a read in the middle of which the value is replaced is made again") {
+  // At each load of the reader in turn a whole write comes in between, until a read has none left.
+  int at = 0;
+  for (bool stopped = true; stopped; ++at) {
+    SeqLock<Words, SteppedWord> store(Words(1));
+    int steps = 0;
+    stopped = false;
+    SteppedWord::each_step([&] {
+      if (stopped || steps++ != at) return;
+      stopped = true;  // the write's own steps are none of the reader's
+      store.write(Words(2));
+    });
+    const Words got = store.read(0, [](const Words& words) { return words; });
+    SteppedWord::each_step(nullptr);
+    INFO("at load " << at);
+    CHECK(got.whole());
+    CHECK((got.words[0] == 1 || (stopped && got.words[0] == 2)));
+  }
+  CHECK(at > 24);  // all words and the turn, before and after
+}
+
+TEST_CASE("a read while the writer stands still gives a whole value, or waits for it") {
+  // The writer stops at each of its loads and stores in turn, until a reader has been through all
+  // words twice, or has gone.
+  int at = 0;
+  for (bool stopped = true; stopped; ++at) {
+    SeqLock<Words, SteppedWord> store(Words(1));
+    std::atomic<int> loads{0};
+    std::atomic<bool> read{false};
+    Words got;
+    std::thread reader;
+    int steps = 0;
+    stopped = false;
+    SteppedWord::each_step([&] {
+      if (steps++ != at) return;
+      stopped = true;
+      reader = std::thread([&] {
+        SteppedWord::each_step([&] { ++loads; });
+        got = store.read(0, [](const Words& words) { return words; });
+        read = true;
+      });
+      while (loads < 60 && !read) std::this_thread::yield();
+    });
+    store.write(Words(2));
+    SteppedWord::each_step(nullptr);
+    if (!stopped) break;
+    reader.join();
+    INFO("at step " << at);
+    CHECK(got.whole());
+    CHECK((got.words[0] == 1 || got.words[0] == 2));
+  }
+  CHECK(at > 24);
+}
+
 TEST_CASE("a value is kept while a thread may have it, and freed when all were quiescent") {
   Qsbr<Words> store(Words(1));
   store.online(0);

@@ -61,7 +61,8 @@ struct NoQuiescence {
 // line stays in every core's cache. It may be held up by a writer that never pauses. Lameter,
 // "Effective synchronization on Linux/NUMA systems" (2005); the orders are those of Boehm, "Can
 // seqlocks get along with programming language memory models?" (2012).
-template <class T>
+// (Word is an atomic 64-bit word: a test's own stops where it is loaded or stored.)
+template <class T, class Word = std::atomic<std::uint64_t>>
 class SeqLock : public NoQuiescence {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % sizeof(std::uint64_t) == 0);
 
@@ -105,8 +106,8 @@ class SeqLock : public NoQuiescence {
     std::memcpy(copy.data(), &value, sizeof value);
     for (std::size_t i = 0; i < kWords; ++i) words_[i].store(copy[i], std::memory_order_relaxed);
   }
-  alignas(kApart) std::atomic<std::uint64_t> turn_{0};
-  std::array<std::atomic<std::uint64_t>, kWords> words_;
+  alignas(kApart) Word turn_{0};
+  std::array<Word, kWords> words_;
 };
 
 // Two values: readers have one while the writer changes the other. A reader never waits; it says
