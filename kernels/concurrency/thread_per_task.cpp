@@ -15,12 +15,10 @@
 
 #include "concurrency/stealing_deque.h"
 #include "core/kernel.h"
+#include "support/tbb_arena.h"
 
 #if HEADROOM_HAVE_TBB
-#include "oneapi/tbb/global_control.h"
-#include "oneapi/tbb/task_arena.h"
-#include "oneapi/tbb/task_group.h"
-#include "oneapi/tbb/task_scheduler_observer.h"
+#include <tbb/task_group.h>
 #endif
 
 namespace headroom {
@@ -200,26 +198,9 @@ void work_stealing(Stealing& all, const Input& in, Output& out) {
 }
 
 #if HEADROOM_HAVE_TBB
-// As many of TBB's threads as ours, each on its core. They are its own, and sleep between calls.
-class Pinned : public tbb::task_scheduler_observer {
- public:
-  explicit Pinned(tbb::task_arena& arena) : tbb::task_scheduler_observer(arena) { observe(true); }
-  ~Pinned() override { observe(false); }
-  void on_scheduler_entry(bool is_worker) override {
-    if (is_worker) pin_to_core(tbb::this_task_arena::current_thread_index());
-  }
-};
-struct TbbTasks {
-  TbbTasks(const Input&, const Setting& setting)
-      : limit(tbb::global_control::max_allowed_parallelism,
-              static_cast<std::size_t>(setting.threads)),
-        arena(setting.threads) {}
-  tbb::global_control limit;
-  tbb::task_arena arena;
-  Pinned pinned{arena};
-};
-void tbb_group(TbbTasks& tasks, const Input& in, Output& out) {
-  tasks.arena.execute([&] {
+// TBB's threads are its own, and sleep between calls.
+void tbb_group(TbbArena& arena, const Input& in, Output& out) {
+  arena.run([&] {
     tbb::task_group group;
     for (std::size_t i = 0; i < in.size(); ++i)
       group.run([&in, &out, i] { out[i] = Tasks::work(in[i]); });
