@@ -90,7 +90,8 @@ struct Fresh {
   std::size_t words() const { return call.pages * kWordsInPage; }
   void fill(Share part) {
     std::uint64_t* const to = memory.words();
-    for (std::size_t i = part.begin; i < part.end; ++i) to[i] = FirstTouchByThreads::word(call, i);
+    const Call own = call;  // or the compiler loads the seed again after each store
+    for (std::size_t i = part.begin; i < part.end; ++i) to[i] = FirstTouchByThreads::word(own, i);
   }
   std::uint64_t sum(Share part) const {
     const std::uint64_t* const from = memory.words();
