@@ -21,7 +21,11 @@ struct Service {
   explicit Service(const P::Input&) {}
 };
 void naive(Service&, const int& request, int& reply) { reply = request; }
-constexpr Variant<P> kVariants[] = {{.name = "naive", .run = serve<naive>, .what = "w"}};
+void batched(Service&, std::span<const int> requests, std::span<int> replies) {
+  for (std::size_t i = 0; i < requests.size(); ++i) replies[i] = requests[i];
+}
+constexpr Variant<P> kVariants[] = {{.name = "naive", .run = serve<naive>, .what = "w"},
+                                    {.name = "batched", .run = serve<batched>, .what = "w"}};
 const Registrar kRegistrar({.name = "contract/served"}, kVariants);
 
 }  // namespace
