@@ -10,6 +10,8 @@ FORM ?=
 FAIL_ON ?=
 ALLOW_MISSING ?=
 PYTEST ?=
+# 1: sanitizers without the checks that others of them make up for, and only what tests need.
+LESS ?=
 # Of `make fuzz`: seconds per kernel.
 SECONDS ?= $(if $(HEADROOM_LONG),60,5)
 KERNEL ?=
@@ -265,10 +267,14 @@ test:
 packages-asan-ubsan = test
 packages-aarch64 = aarch64
 
+# clang without precompiled headers: there, what a file doesn't include itself is missing.
+options-clang = -DHEADROOM_PRECOMPILE=OFF
+options-asan-ubsan = -DHEADROOM_SANITIZE_LESS=$(if $(LESS),ON,OFF)
+
 test-asan-ubsan test-tsan test-clang test-aarch64: test-%:
 	@tools/deps.sh $(or $(packages-$*),check-all)
-	@$(call configure,$*,$*)
-	@$(call compile,$*,headroom-bench headroom-tests headroom-bench-tests)
+	@$(call configure,$*,$*,$(options-$*))
+	@$(call compile,$*,headroom-tests headroom-bench-tests $(if $(LESS),,headroom-bench))
 	@$(call ctest,$*)
 
 # Each optional library left out alone, then all at once: still builds, still right.

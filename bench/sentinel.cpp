@@ -4,6 +4,8 @@
 #include <bit>
 #include <utility>
 
+#include "nlohmann/json.hpp"
+
 #if defined(__x86_64__)
 #include <emmintrin.h>
 #elif defined(__aarch64__)

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bench/clocks.h"
-#include "nlohmann/json.hpp"
+#include "nlohmann/json_fwd.hpp"
 
 namespace headroom {
 
