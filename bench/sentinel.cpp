@@ -228,6 +228,15 @@ double Sentinel::read(const Place& place) {
   return ns;
 }
 
+double Sentinel::middle() const {
+  if (readings_.empty()) return 0;
+  std::vector<double> ns;
+  for (const Reading& r : readings_) ns.push_back(r.ns);
+  const auto middle = ns.begin() + static_cast<std::ptrdiff_t>(ns.size() / 2);
+  std::nth_element(ns.begin(), middle, ns.end());
+  return *middle;
+}
+
 nlohmann::ordered_json Sentinel::to_json() const {
   nlohmann::ordered_json ns = nlohmann::ordered_json::array(), ladder = ns, round = ns, arm = ns;
   for (const Reading& r : readings_) {
