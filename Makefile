@@ -94,10 +94,11 @@ compile = MAKEFLAGS=--no-print-directory cmake --build build/$(1) --parallel $(J
 
 # What the tests need to see of the sanitizers: stop at the first report, and say where.
 ASAN_OPTIONS ?= detect_stack_use_after_return=1:strict_string_checks=1
+LSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
 UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 # OpenMP's runtime isn't instrumented; Archer, which comes with clang's, reports to TSan what it does.
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
-export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
+export ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
 .PHONY: help bench check-bench test build deps list ab check-ab compare fleet report plot cite lint format fuzz mutate
 .PHONY: check-all fio-check
