@@ -10,6 +10,8 @@ FORM ?=
 FAIL_ON ?=
 ALLOW_MISSING ?=
 PYTEST ?=
+# 1: sanitizers without the checks that others of them make up for, and only what tests need.
+LESS ?=
 # Of `make fuzz`: seconds per kernel.
 SECONDS ?= $(if $(HEADROOM_LONG),60,5)
 KERNEL ?=
@@ -92,10 +94,11 @@ compile = MAKEFLAGS=--no-print-directory cmake --build build/$(1) --parallel $(J
 
 # What the tests need to see of the sanitizers: stop at the first report, and say where.
 ASAN_OPTIONS ?= detect_stack_use_after_return=1:strict_string_checks=1
+LSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
 UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 # OpenMP's runtime isn't instrumented; Archer, which comes with clang's, reports to TSan what it does.
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
-export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
+export ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
 .PHONY: help bench check-bench test build deps list ab check-ab compare fleet report plot cite lint format fuzz mutate
 .PHONY: check-all fio-check
@@ -265,10 +268,14 @@ test:
 packages-asan-ubsan = test
 packages-aarch64 = aarch64
 
+# clang without precompiled headers: there, what a file doesn't include itself is missing.
+options-clang = -DHEADROOM_PRECOMPILE=OFF
+options-asan-ubsan = -DHEADROOM_SANITIZE_LESS=$(if $(LESS),ON,OFF)
+
 test-asan-ubsan test-tsan test-clang test-aarch64: test-%:
 	@tools/deps.sh $(or $(packages-$*),check-all)
-	@$(call configure,$*,$*)
-	@$(call compile,$*,headroom-bench headroom-tests headroom-bench-tests)
+	@$(call configure,$*,$*,$(options-$*))
+	@$(call compile,$*,headroom-tests headroom-bench-tests $(if $(LESS),,headroom-bench))
 	@$(call ctest,$*)
 
 # Each optional library left out alone, then all at once: still builds, still right.

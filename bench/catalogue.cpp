@@ -9,6 +9,7 @@
 #include "bench/plan.h"
 #include "bench/simd_target.h"
 #include "core/cpu.h"
+#include "nlohmann/json.hpp"
 
 namespace headroom {
 namespace {

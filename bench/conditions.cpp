@@ -8,6 +8,7 @@
 #include <string>
 
 #include "bench/clocks.h"
+#include "nlohmann/json.hpp"
 
 namespace headroom {
 namespace {

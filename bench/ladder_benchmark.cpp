@@ -11,6 +11,7 @@
 
 #include "bench/quiet_rounds.h"
 #include "bench/sentinel.h"
+#include "nlohmann/json.hpp"
 
 namespace headroom {
 namespace {

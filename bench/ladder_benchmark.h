@@ -7,7 +7,7 @@
 #include "bench/conditions.h"
 #include "bench/ladder_session.h"
 #include "bench/plan.h"
-#include "nlohmann/json.hpp"
+#include "nlohmann/json_fwd.hpp"
 
 namespace headroom {
 

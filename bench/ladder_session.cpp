@@ -6,6 +6,7 @@
 #include "bench/slot.h"
 #include "core/agreement.h"
 #include "core/cpu.h"
+#include "nlohmann/json.hpp"
 
 namespace headroom {
 

@@ -19,7 +19,7 @@
 #include "bench/round_order.h"
 #include "core/kernel.h"
 #include "core/random.h"
-#include "nlohmann/json.hpp"
+#include "nlohmann/json_fwd.hpp"
 
 namespace headroom {
 

@@ -30,6 +30,7 @@
 #include "bench/slot.h"
 #include "core/cpu.h"
 #include "core/scratch.h"
+#include "nlohmann/json.hpp"
 
 ABSL_FLAG(bool, headroom_catalogue, false, "print kernels, variants and ladders as JSON, and stop");
 ABSL_FLAG(std::string, headroom_plan, "", "JSON file: the ladders to run, of one kernel");

@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "nlohmann/json.hpp"
+
 namespace headroom {
 
 using nlohmann::ordered_json;

@@ -7,7 +7,7 @@
 
 #include "bench/clocks.h"
 #include "bench/ladder.h"
-#include "nlohmann/json.hpp"
+#include "nlohmann/json_fwd.hpp"
 
 namespace headroom {
 

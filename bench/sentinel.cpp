@@ -4,6 +4,8 @@
 #include <bit>
 #include <utility>
 
+#include "nlohmann/json.hpp"
+
 #if defined(__x86_64__)
 #include <emmintrin.h>
 #elif defined(__aarch64__)
@@ -224,6 +226,15 @@ double Sentinel::read(const Place& place) {
   readings_.push_back({ns, place});
   spent_ += now - start;
   return ns;
+}
+
+double Sentinel::middle() const {
+  if (readings_.empty()) return 0;
+  std::vector<double> ns;
+  for (const Reading& r : readings_) ns.push_back(r.ns);
+  const auto middle = ns.begin() + static_cast<std::ptrdiff_t>(ns.size() / 2);
+  std::nth_element(ns.begin(), middle, ns.end());
+  return *middle;
 }
 
 nlohmann::ordered_json Sentinel::to_json() const {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bench/clocks.h"
-#include "nlohmann/json.hpp"
+#include "nlohmann/json_fwd.hpp"
 
 namespace headroom {
 
@@ -43,6 +43,8 @@ class Sentinel {
   double read(const Place& place);
   void forget_last() { readings_.pop_back(); }
 
+  // The middle one of the readings, ns per iteration; 0 where there are none.
+  double middle() const;
   // {"iterations", "ns": of an iteration, by reading, "ladder", "round", "arm": its place}
   nlohmann::ordered_json to_json() const;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "bench/clocks.h"
 #include "bench/ladder_session.h"
+#include "bench/sentinel.h"
 #include "bench/slot.h"
 #include "core/agreement.h"
 
@@ -35,7 +37,15 @@ struct CurrentArm {
   std::size_t calls = 1;  // per epoch
   Reported clock = Reported::kCpu;
   EpochTime empty;
+  std::optional<Sentinel> sentinel;  // where it may speak of what the arm takes
 };
+
+// Whether the sentinel may speak of it: as of a ladder's rounds, only of one thread that doesn't
+// wait. What happens to other cores it doesn't see.
+bool judged_by_sentinel(const Single& single) {
+  const NoiseClass noise = noise_class(single.ladder.kernel->meta.axis);
+  return single.rung.threads == 1 && (noise == NoiseClass::kCpu || noise == NoiseClass::kDram);
+}
 
 CurrentArm& current() {
   static CurrentArm only;
@@ -49,6 +59,7 @@ CurrentArm& arm_of(const Single& single) {
   c = {};
   const Kernel& kernel = *single.ladder.kernel;
   const Instance& instance = bound_instance(kernel, single.setting());
+  if (judged_by_sentinel(single)) c.sentinel.emplace();  // on the heap before what is timed
   c.arm = instance.arm(single.rung.variant, single.rung.threads);
   const std::size_t reference = single.ladder.groups.front().front().variant;
   if (reference != single.rung.variant) {
@@ -84,16 +95,22 @@ void run_single(benchmark::State& state, const Single& single) {
   }
   const auto calls = static_cast<benchmark::IterationCount>(c->calls);
   std::vector<double> epochs;
+  if (c->sentinel) {
+    c->sentinel.emplace();
+    c->sentinel->between_rounds({});
+  }
   while (state.KeepRunningBatch(calls)) {
     c->arm->refill(c->calls);
     const EpochTime time = time_epoch(*c->arm, c->calls, c->clock);
     epochs.push_back(time.of(c->clock) - c->empty.of(c->clock));
     state.SetIterationTime(std::max(time.wall - c->empty.wall, 1.0) * 1e-9);
+    if (c->sentinel) c->sentinel->between_rounds({});
   }
   // By the clock and the statistic of the ladders: a mean goes by the calls that were disturbed.
   const auto middle = epochs.begin() + static_cast<std::ptrdiff_t>(epochs.size() / 2);
   std::nth_element(epochs.begin(), middle, epochs.end());
   state.counters["median_ns"] = std::max(*middle, 1.0) / static_cast<double>(c->calls);
+  if (c->sentinel) state.counters["sentinel_ns"] = c->sentinel->middle();
   const Demand demand = single.ladder.kernel->meta.demand(single.setting());
   const double iterations = static_cast<double>(state.iterations());
   state.SetItemsProcessed(static_cast<std::int64_t>(iterations * demand.items));

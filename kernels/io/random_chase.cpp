@@ -11,19 +11,18 @@
 // on each other can be under way together.
 //
 // Links: uring
-#include <atomic>
 #include <cstring>
 #include <memory>
 #include <numeric>
 
 #include "core/kernel.h"
+#include "support/block_readers.h"
 #include "support/disk.h"
 #include "support/files.h"
 #include "support/on_core.h"
 #include "support/pages.h"
 #include "support/ring.h"
 #include "support/slices.h"
-#include "support/team.h"
 
 namespace headroom {
 namespace {
@@ -120,28 +119,18 @@ void naive(One& state, const Call& in, Output& out) {
   for (std::size_t i = 0; i < in.size(); ++i) look_up(in, i, state.block.data(), out);
 }
 
-// Threads that stand ready, on any core.
 template <int kThreads>
 struct Pool {
   explicit Pool(const Input&) {}
-  Mapping blocks = touched_pages(kThreads * kBlock);
-  std::atomic<std::size_t> next{0};
-  Team team{
-      {.members = kThreads, .caller_is_one = false, .wait = Team::Wait::kAsleep, .place = [](int) {
-         move_to_any_core();
-       }}};
+  disk::BlockReaders readers{kThreads};
 };
 
 // As many chains under way as there are threads; a block costs two switches of context.
 template <int kThreads>
 void threads(Pool<kThreads>& pool, const Call& in, Output& out) {
   const OnAnyCore anywhere;
-  pool.next = 0;
-  pool.team.run([&](int thread) {
-    unsigned char* const block = pool.blocks.data() + static_cast<std::size_t>(thread) * kBlock;
-    for (std::size_t i; (i = pool.next.fetch_add(1, std::memory_order_relaxed)) < in.size();)
-      look_up(in, i, block, out);
-  });
+  pool.readers.run(in.size(),
+                   [&](std::size_t i, unsigned char* block) { look_up(in, i, block, out); });
 }
 
 #if HEADROOM_HAVE_URING

@@ -21,12 +21,12 @@
 
 #include "core/kernel.h"
 #include "core/scratch.h"
+#include "support/block_readers.h"
 #include "support/disk.h"
 #include "support/on_core.h"
 #include "support/pages.h"
 #include "support/ring.h"
 #include "support/slices.h"
-#include "support/team.h"
 
 namespace headroom {
 namespace {
@@ -132,29 +132,19 @@ void sorted(One& state, const Call& in, Output& out) {
   }
 }
 
-// Threads that stand ready, each with a block of memory, on any core.
 template <int kThreads>
 struct Pool : Region {
   using Region::Region;
-  Mapping blocks = touched_pages(kThreads * kBlock);
-  std::atomic<std::size_t> next{0};
-  Team team{
-      {.members = kThreads, .caller_is_one = false, .wait = Team::Wait::kAsleep, .place = [](int) {
-         move_to_any_core();
-       }}};
+  disk::BlockReaders readers{kThreads};
 };
 
 // As many requests under way as there are threads; each costs two switches of context.
 template <int kThreads>
 void threads_read(Pool<kThreads>& pool, const Call& in, Output& out) {
   const OnAnyCore anywhere;
-  pool.next = 0;
-  pool.team.run([&](int thread) {
-    unsigned char* const block = pool.blocks.data() + static_cast<std::size_t>(thread) * kBlock;
-    for (std::size_t i; (i = pool.next.fetch_add(1, std::memory_order_relaxed)) < in.size();) {
-      pool.read(in, i, block);
-      out[i] = checksum(block);
-    }
+  pool.readers.run(in.size(), [&](std::size_t i, unsigned char* block) {
+    pool.read(in, i, block);
+    out[i] = checksum(block);
   });
 }
 

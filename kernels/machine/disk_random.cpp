@@ -10,16 +10,15 @@
 // reads, but not larger than such a host's memory.
 //
 // Links: uring
-#include <atomic>
 #include <memory>
 #include <numeric>
 
 #include "core/kernel.h"
+#include "support/block_readers.h"
 #include "support/disk.h"
 #include "support/on_core.h"
 #include "support/pages.h"
 #include "support/ring.h"
-#include "support/team.h"
 
 namespace headroom {
 namespace {
@@ -92,30 +91,18 @@ struct DiskRandom {
 using Call = DiskRandom::Call;
 using Output = DiskRandom::Output;
 
-// `depth` threads, each with one request; with a depth of 1 the caller alone. They sleep between
-// calls, and run on any core: with several requests under way the disk's interrupts find one awake.
+// `depth` threads, each with one request; with a depth of 1 the caller alone.
 struct Readers {
   explicit Readers(const DiskRandom::Input& in)
-      : pages(touched_pages(in.depth * kBlock)),
-        team({.members = static_cast<int>(in.depth),
-              .caller_is_one = in.depth == 1,
-              .wait = Team::Wait::kAsleep,
-              .place = [](int) { move_to_any_core(); }}) {}
-  Mapping pages;  // one for each thread
-  std::atomic<std::size_t> next{0};
-  Team team;
+      : threads(static_cast<int>(in.depth), in.depth == 1) {}
+  disk::BlockReaders threads;
 };
 
 void preads(Readers& readers, const Call& call, Output& out) {
   const OnAnyCore anywhere;
-  readers.next = 0;
-  readers.team.run([&](int thread) {
-    const std::size_t page = static_cast<std::size_t>(thread) * kBlock;
-    for (std::size_t i; (i = readers.next.fetch_add(1)) < call.in->requests;) {
-      disk::read_at(call.in->file->fd(), readers.pages.data() + page, kBlock,
-                    call.block(i) * kBlock);
-      out[i] = disk::find_mark(readers.pages.words() + page / sizeof(std::uint64_t), call.block(i));
-    }
+  readers.threads.run(call.in->requests, [&](std::size_t i, unsigned char* block) {
+    disk::read_at(call.in->file->fd(), block, kBlock, call.block(i) * kBlock);
+    out[i] = disk::find_mark(reinterpret_cast<const std::uint64_t*>(block), call.block(i));
   });
 }
 

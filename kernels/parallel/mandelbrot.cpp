@@ -2,9 +2,8 @@
 // c it takes to leave the circle of radius 2, at most 256; with one thread and with several.
 //
 // n is the side of the picture: the upper half of the set and what is above it, so that the rows at
-// the bottom take many times as long as those at the top. Each call sees one of several squares,
-// moved by less than a point. Out: n * n counts. Exact: every variant rounds the same operations in
-// the same order (support/mandelbrot.h).
+// the bottom take many times as long as those at the top. The problem, and what keeps the variants'
+// counts exact: support/mandelbrot.h.
 //
 // Points are independent, and memory plays no part: as many cores, as many times as fast, if only
 // all have as much to do. Equal parts of the rows are not equal parts of the work.
@@ -26,41 +25,8 @@
 namespace headroom {
 namespace {
 
-struct ParallelMandelbrot {
-  struct Call {
-    std::span<const float> xs, ys;  // the coordinates of columns and rows
-  };
-  struct Input {
-    std::size_t n = 0;
-    std::size_t squares = 1;
-    Buffer<float> xs, ys;
-    Call at(std::size_t turn) const {
-      const std::size_t first = turn % squares * n;
-      return {{xs.data() + first, n}, {ys.data() + first, n}};
-    }
-  };
-  using Output = Buffer<std::uint32_t>;
-
-  static Input make(const Setting& setting, Rng& rng) {
-    const std::size_t n = setting.n;
-    Input in;
-    in.n = n;
-    if (n == 0) return in;
-    in.squares = std::max<std::size_t>(1, (n < 64 ? 1 << 12 : 1 << 20) / (n * n));
-    in.xs = in.ys = Buffer<float>(n * in.squares);
-    for (std::size_t square = 0; square < in.squares; ++square) {
-      const double dx = uniform(rng), dy = uniform(rng), step = 2.5 / static_cast<double>(n);
-      for (std::size_t i = 0; i < n; ++i) {
-        in.xs[square * n + i] = static_cast<float>(-2 + step * (static_cast<double>(i) + dx));
-        in.ys[square * n + i] = static_cast<float>(-2.5 + step * (static_cast<double>(i) + dy));
-      }
-    }
-    return in;
-  }
-  static void size(const Input& in, Output& out) { out = Output(in.n * in.n); }
-  static absl::Status same(const Call&, const Output& want, const Output& got) {
-    return exact(want, got);
-  }
+struct ParallelMandelbrot : MandelbrotProblem {
+  static Input make(const Setting& setting, Rng& rng) { return squares_from(-2.5, setting, rng); }
 };
 using Call = ParallelMandelbrot::Call;
 using Output = ParallelMandelbrot::Output;
@@ -215,16 +181,7 @@ const Registrar kRegistrar(
      .sweeps_threads = true,
      .ceiling = {"machine/fma", "f32"},
      .demand =
-         [](const Setting& s) {
-           const double points = static_cast<double>(s.n) * static_cast<double>(s.n);
-           const std::size_t all = std::max(s.n * s.n, std::size_t{1} << 20) / (s.n + 1) * 8;
-           return Demand{.items = points,
-                         .bytes = 4 * points,
-                         // Eight operations a step, and of steps at least 30 a point on average.
-                         .flops = 8 * 30 * points,
-                         .working_set = 4 * s.n * s.n,
-                         .memory = all + 4 * s.n * s.n * (std::size(kVariants) + 1)};
-         },
+         [](const Setting& s) { return MandelbrotProblem::demand(s, 30, std::size(kVariants)); },
      .test_sizes = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 19, 31, 32, 33, 63}},
     kVariants);
 

@@ -1,7 +1,5 @@
 // parallel/prefix_sum: out[i] = x[0] + ... + x[i], for uint32 that wrap, with one thread and with
-// several.
-//
-// Exact: addition modulo 2^32 is associative, so any split into parts gives the same bits.
+// several. The problem is that of simd/prefix_sum (support/prefix_sum.h).
 //
 // Each sum needs all before it, so the loop can't just be split. Two passes can: each thread adds
 // up its part, then starts its sums from the totals of the parts before (Blelloch, "Prefix Sums and
@@ -15,6 +13,7 @@
 #include "core/cpu.h"
 #include "core/kernel.h"
 #include "support/openmp.h"
+#include "support/prefix_sum.h"
 #include "support/tbb_arena.h"
 #if HEADROOM_HAVE_TBB
 #include <tbb/blocked_range.h>
@@ -25,21 +24,7 @@
 namespace headroom {
 namespace {
 
-struct ParallelPrefixSum {
-  using Input = Buffer<std::uint32_t>;
-  using Output = Buffer<std::uint32_t>;
-
-  static Input make(const Setting& setting, Rng& rng) {
-    Input x(setting.n);
-    FastRng fast(rng());
-    for (std::uint32_t& item : x) item = static_cast<std::uint32_t>(fast() >> 32);
-    return x;
-  }
-  static void size(const Input& x, Output& out) { out = Output(x.size()); }
-  static absl::Status same(const Input&, const Output& want, const Output& got) {
-    return exact(want, got);
-  }
-};
+struct ParallelPrefixSum : PrefixSumProblem {};
 
 // One chain of adds.
 void naive(const ParallelPrefixSum::Input& x, Buffer<std::uint32_t>& out) {

@@ -55,35 +55,11 @@ void naive(const Reduction::Input& x, double& out) {
 // Numbers of a block whose sum is made on its own.
 constexpr std::size_t kBlock = 1024;
 
-}  // namespace
-}  // namespace headroom
-#endif  // HWY_ONCE
-
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-double ReducePart(const double* HWY_RESTRICT x, size_t n) {
-#if HWY_HAVE_FLOAT64
-  return SumArray<0>(x, n);
-#else  // SIMD without doubles (32-bit Arm)
-  double sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += x[i];
-  return sum;
-#endif
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-namespace headroom {
-namespace {
-
-HWY_EXPORT(ReducePart);
+HWY_EXPORT(SumDoubles);
 
 // One core used well.
 void simd(const Reduction::Input& x, double& out) {
-  out = HWY_DYNAMIC_DISPATCH(ReducePart)(x.data(), x.size());
+  out = HWY_DYNAMIC_DISPATCH(SumDoubles)(x.data(), x.size());
 }
 
 #if HEADROOM_HAVE_OPENMP
@@ -137,7 +113,7 @@ void clause(const Setting& setting, const Reduction::Input& x, double& out) {
 }
 
 void clause_simd(const Setting& setting, const Reduction::Input& x, double& out) {
-  const auto reduce = HWY_DYNAMIC_DISPATCH(ReducePart);
+  const auto reduce = HWY_DYNAMIC_DISPATCH(SumDoubles);
   double sum = 0;
 #pragma omp parallel num_threads(setting.threads) reduction(+ : sum)
   {
@@ -156,7 +132,7 @@ struct Blocks {
   int threads;
 };
 void fixed_blocks(Blocks& blocks, const Reduction::Input& x, double& out) {
-  const auto reduce = HWY_DYNAMIC_DISPATCH(ReducePart);
+  const auto reduce = HWY_DYNAMIC_DISPATCH(SumDoubles);
   const auto count = static_cast<std::ptrdiff_t>(blocks.sums.size());
 #pragma omp parallel for num_threads(blocks.threads) schedule(static)
   for (std::ptrdiff_t b = 0; b < count; ++b) {
@@ -183,7 +159,7 @@ constexpr auto kCritical = kNotBuilt, kAtomic = kNotBuilt, kCriticalOnce = kNotB
 // Splits and joins in a fixed tree, so that its bits do not change from run to run either.
 void tbb_deterministic(TbbArena& arena, const Reduction::Input& x, double& out) {
   using Range = tbb::blocked_range<const double*>;
-  const auto reduce = HWY_DYNAMIC_DISPATCH(ReducePart);
+  const auto reduce = HWY_DYNAMIC_DISPATCH(SumDoubles);
   out = arena.run([&] {
     return tbb::parallel_deterministic_reduce(
         Range(x.begin(), x.end(), arena.grain(x.size())), 0.0,

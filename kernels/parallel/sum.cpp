@@ -12,22 +12,6 @@
 #define HWY_TARGET_INCLUDE "parallel/sum.cpp"
 #include "support/blas1-inl.h"
 
-HWY_BEFORE_NAMESPACE();
-namespace headroom::HWY_NAMESPACE {
-
-double SumDoubles(const double* HWY_RESTRICT x, size_t n) {
-#if HWY_HAVE_FLOAT64
-  return SumArray<0>(x, n);
-#else  // SIMD without doubles (32-bit Arm)
-  double sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += x[i];
-  return sum;
-#endif
-}
-
-}  // namespace headroom::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
 #if HWY_ONCE
 #include <functional>
 

@@ -1,6 +1,4 @@
-// simd/prefix_sum: out[i] = x[0] + ... + x[i], for uint32 that wrap.
-//
-// Exact: addition modulo 2^32 is associative, so any order gives the same bits.
+// simd/prefix_sum: out[i] = x[0] + ... + x[i], for uint32 that wrap (support/prefix_sum.h).
 //
 // The naive loop is a chain of adds, one number a cycle at best. The prefix sums within a vector of
 // L numbers take log2(L) steps of shifting and adding, which are independent from vector to vector;
@@ -9,25 +7,12 @@
 #include <numeric>
 
 #include "core/kernel.h"
+#include "support/prefix_sum.h"
 
 namespace headroom {
 namespace {
 
-struct PrefixSum {
-  using Input = Buffer<std::uint32_t>;
-  using Output = Buffer<std::uint32_t>;
-
-  static Input make(const Setting& setting, Rng& rng) {
-    Input x(setting.n);
-    FastRng fast(rng());
-    for (std::uint32_t& item : x) item = static_cast<std::uint32_t>(fast() >> 32);
-    return x;
-  }
-  static void size(const Input& x, Output& out) { out = Output(x.size()); }
-  static absl::Status same(const Input&, const Output& want, const Output& got) {
-    return exact(want, got);
-  }
-};
+struct PrefixSum : PrefixSumProblem {};
 
 // One chain of adds.
 void naive(const PrefixSum::Input& x, Buffer<std::uint32_t>& out) {

@@ -1,6 +1,6 @@
 // Sum, dot product and saxpy of whole arrays: the SIMD loops that kernels of one thread and of
-// several have in common. Included once for each target; a kernel exports functions of its own that
-// call them.
+// several have in common. Included once for each target; a kernel exports SumDoubles, or functions
+// of its own that call the others.
 //
 // No plain include guard: it must be read again for every target.
 #include <cstddef>
@@ -45,6 +45,17 @@ HWY_INLINE T SumArray(const T* HWY_RESTRICT x, size_t n) {
   T sum = hn::GetLane(hn::SumOfLanes(d, s0));
   for (; i < n; ++i) sum += x[i];
   return sum;
+}
+
+// The sum of doubles, for a kernel to export: also where the target's SIMD has none.
+HWY_MAYBE_UNUSED double SumDoubles(const double* HWY_RESTRICT x, size_t n) {
+#if HWY_HAVE_FLOAT64
+  return SumArray<0>(x, n);
+#else  // 32-bit Arm
+  double sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += x[i];
+  return sum;
+#endif
 }
 
 // The dot product of x[0..n) and y[0..n), with eight vectors of partial sums.

@@ -6,6 +6,7 @@
 #include "catch.h"
 #include "core/cpu.h"
 #include "diary.h"
+#include "nlohmann/json.hpp"
 
 namespace headroom {
 namespace {

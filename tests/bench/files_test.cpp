@@ -9,6 +9,7 @@
 #include "bench/plan.h"
 #include "catch.h"
 #include "diary.h"
+#include "nlohmann/json.hpp"
 
 namespace headroom {
 namespace {

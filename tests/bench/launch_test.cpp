@@ -7,6 +7,7 @@
 #include "bench/sentinel.h"
 #include "catch.h"
 #include "diary.h"
+#include "nlohmann/json.hpp"
 #include "reporter.h"
 
 namespace headroom {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "catch.h"
+#include "nlohmann/json.hpp"
 
 namespace headroom {
 namespace {

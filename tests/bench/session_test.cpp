@@ -12,6 +12,7 @@
 #include "catch.h"
 #include "core/cpu.h"
 #include "diary.h"
+#include "nlohmann/json.hpp"
 
 // A sanitizer's malloc doesn't say what it holds.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/ladder_benchmark.h"
+#include "bench/sentinel.h"
 #include "catch.h"
 #include "diary.h"
 #include "reporter.h"
@@ -100,6 +101,28 @@ TEST_CASE("alone short calls are timed many at once, and each is divided by as m
   const std::vector<Epoch> all = timed();
   for (std::size_t i = 1; i < all.size(); ++i)
     if (all[i].first != all[i - 1].first + all[i - 1].calls) FAIL("turn " << all[i].first);
+}
+
+TEST_CASE("alone the sentinel tells what the core was worth, where it can speak of it") {
+  const double quiet = static_cast<double>(kWallRead) / Sentinel::kIterations;
+  {
+    Alone alone;
+    const std::vector<GoogleRow> rows = run_benchmarks("^diary/alone/second/");
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].counters.at("sentinel_ns") == Approx(quiet));
+  }
+  {
+    Alone alone;
+    const std::vector<GoogleRow> rows = run_benchmarks("^diary/alone_waiting/second/");
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].counters.count("sentinel_ns") == 0);
+  }
+  // A neighbour that comes after the first epochs of those that count.
+  Alone alone;
+  book().wall_read = [](std::int64_t) { return book().counted < 60 ? kWallRead : 2 * kWallRead; };
+  const std::vector<GoogleRow> rows = run_benchmarks("^diary/alone/second/");
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].counters.at("sentinel_ns") == Approx(2 * quiet));
 }
 
 TEST_CASE("alone too a wrong variant is not timed") {

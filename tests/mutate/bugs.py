@@ -57,8 +57,10 @@ class _Block:
     new: list[str] = field(default_factory=list)
 
 
-def read_list(path: Path) -> list[Bug]:
+def read_list(path: Path, folder: Path) -> list[Bug]:
+    """folder: of all lists; what the list is called is its path below it."""
     bugs: list[Bug] = []
+    own = path.relative_to(folder)
     block: _Block | None = None
 
     def finish() -> None:
@@ -73,7 +75,7 @@ def read_list(path: Path) -> list[Bug]:
         if len(kinds) != 1:
             words = ", ".join(f"`{kind}`" for kind in TARGETS)
             raise Failure(f"{block.where}: say one test, in a line of these: {words}")
-        name = f"{path.stem}/{block.values['bug']}"
+        name = f"{own.with_suffix('').as_posix()}/{block.values['bug']}"
         if any(other.name == name for other in bugs):
             raise Failure(f"{block.where}: there is a bug {name} already")
         bugs.append(
@@ -89,7 +91,7 @@ def read_list(path: Path) -> list[Bug]:
         )
 
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        where = f"{path.name}:{number}"
+        where = f"{own.as_posix()}:{number}"
         if not line.strip() or line.startswith("#"):
             continue
         word, _, rest = line.partition(" ")
@@ -117,10 +119,10 @@ def read_list(path: Path) -> list[Bug]:
 
 
 def read_lists(folder: Path) -> list[Bug]:
-    paths = sorted(folder.glob("*.bugs"))
+    paths = sorted(folder.rglob("*.bugs"))
     if not paths:
         raise Failure(f"no list (*.bugs) in {folder}", 2)
-    return [bug for path in paths for bug in read_list(path)]
+    return [bug for path in paths for bug in read_list(path, folder)]
 
 
 def mutated(bug: Bug, text: str) -> str:

@@ -45,6 +45,11 @@ def _for_this_python(program: Path) -> Path:
 
 FAKE = _for_this_python(HERE / "fake_bench.py")
 
+# Tests of size, which take many seconds: only where HEADROOM_LONG is set, as in `make check-all`.
+long_test = pytest.mark.skipif(
+    not os.environ.get("HEADROOM_LONG"), reason="many seconds: HEADROOM_LONG=1"
+)
+
 # Which kernels `make test SUBSET=` built, a regular expression; empty: all.
 SUBSET = os.environ.get("ARG_SUBSET", "")
 

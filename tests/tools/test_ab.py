@@ -61,6 +61,20 @@ def test_launches_take_turns_and_pairs_are_adjacent(headroom):
         (headroom.root / "build" / "ab-runs").iterdir()))).parent.iterdir()] == ["ab.json"]
 
 
+@pytest.mark.parametrize("kind", ["scratch", "simd"])
+def test_what_a_side_can_run_is_asked_for_its_folder(headroom, tmp_path, kind):
+    """On a disk a variant of O_DIRECT is there, in memory it is not: each side has its own."""
+    asked, folders = tmp_path / "asked", [tmp_path / "one", tmp_path / "two"]
+    both = {
+        "scratch": [f"scratch:{folder}" for folder in folders],
+        "simd": ["simd:AVX2", "simd:SSE4", "--scratch", str(folders[0])],
+    }[kind]
+    done = headroom("ab", *both, "--filter", "^simd/sum$", "--pairs", "6", FAKE_ASKED=str(asked))
+    assert done.returncode == 0, done.stderr
+    wanted = folders if kind == "scratch" else [folders[0]]
+    assert set(asked.read_text().splitlines()) == {str(folder) for folder in wanted}
+
+
 def test_a_ladder_that_takes_long_is_in_fewer_pairs(headroom):
     done = headroom(
         "ab", "simd:AVX2", "simd:SSE4", "--filter", "^simd/sum$", "--pairs", "20",

@@ -13,7 +13,7 @@ import time
 
 import numpy
 import pytest
-from conftest import BASE, COMMAND, NEW, golden_run
+from conftest import BASE, COMMAND, NEW, golden_run, long_test
 from generated import golden_pair, large, written
 from scipy import stats as reference
 
@@ -569,6 +569,7 @@ def _many(headroom, machines):
     return folders
 
 
+@long_test
 @pytest.mark.parametrize(
     ("machines", "form"), [(10, "--all"), (10, "--json"), (10, "--markdown"), (100, "--all")]
 )

@@ -15,7 +15,7 @@ import time
 
 import numpy
 import pytest
-from conftest import BASE, COMMAND, golden_run
+from conftest import BASE, COMMAND, golden_run, long_test
 from generated import large, machine_of, scaled, written
 
 from headroom_tools.base.errors import HeadroomError
@@ -415,6 +415,7 @@ def _forty(root):
     return root
 
 
+@long_test
 def test_forty_machines_of_three_runs(headroom, record_property):
     root = _forty(headroom.root / "r")
     limit = 1 << 30  # all of its memory, of which code and libraries take a part

@@ -132,6 +132,17 @@ def test_what_is_caught_and_what_survives(tree):
     assert "caught   x/triples" in done.stdout and "unseen is wrong" in done.stdout
 
 
+def test_lists_in_folders(tree):
+    """Named by where they lie: two may have a bug of the same name."""
+    (tree.lists / "y").mkdir()
+    (tree.lists / "y" / "z.bugs").write_text(UNSEEN + GOOD)
+    done = tree(GOOD, options=("--jobs", "2"))
+    assert done.returncode == 1, done.stderr
+    assert "caught   x/triples" in done.stdout and "caught   y/z/triples" in done.stdout
+    assert "mutate: SURVIVED: y/z/unseen (y/z.bugs:1)" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("mutate: 2 of 3 caught, ")
+
+
 def test_all_are_caught_again_and_again(tree):
     """A second run begins with the copies of the first: they are as the tree is now."""
     third = _bug("third", "return 2 * x", "return 4 * x",

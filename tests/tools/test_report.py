@@ -11,7 +11,7 @@ import time
 from html.parser import HTMLParser
 
 import pytest
-from conftest import BASE, CHECKOUT, GOLDEN, NEW, golden_run
+from conftest import BASE, CHECKOUT, GOLDEN, NEW, golden_run, long_test
 from generated import golden_pair, large, machine_of, scaled, sweep, written
 
 from headroom_tools.cli import main as cli
@@ -186,6 +186,7 @@ def test_several_large_runs_leave_out_detail(headroom):
     assert "leaves out" in text
 
 
+@long_test
 def test_forty_machines_are_a_fleet(headroom, record_property):
     """The lead is about all of them, and the page is small whichever of them is named first."""
     for at in range(40):

@@ -192,8 +192,9 @@ def test_alone_is_the_median_of_repetitions(tmp_path, monkeypatch):
                 "time_unit": unit, "median_ns": told, **more}  # fmt: skip
 
     told = [
-        entry("a/k/v/n:1/manual_time", 3.0), entry("a/k/v/n:1/manual_time", 1.0),
-        entry("a/k/v/n:1/manual_time", 2.0),
+        entry("a/k/v/n:1/manual_time", 3.0, sentinel_ns=1.5),
+        entry("a/k/v/n:1/manual_time", 1.0, sentinel_ns=1.0),
+        entry("a/k/v/n:1/manual_time", 2.0, sentinel_ns=1.25),
         entry("a/k/v/n:1/manual_time_stddev", 9.0, run_type="aggregate"),
         entry("a/k/v/n:1/manual_time", 99.0, run_type="aggregate"),
         entry("a/k/w/n:1/repeats:3", 5.0, "ns"), entry("a/k/w/n:1/repeats:3", 7.0, "ms"),
@@ -205,7 +206,8 @@ def test_alone_is_the_median_of_repetitions(tmp_path, monkeypatch):
     program = _program(tmp_path, f"print(open({str(tmp_path / 'told')!r}).read())")
     monkeypatch.setenv("HEADROOM_BENCH", str(program))
     ended, cells = bench.alone(".", tmp_path, tmp_path, 60)
-    assert ended.status == "ok" and cells == {"a/k/v/n:1": 2.0, "a/k/w/n:1": 6.0}
+    assert ended.status == "ok"
+    assert cells == {"a/k/v/n:1": (2.0, 1.25), "a/k/w/n:1": (6.0, None)}
 
 
 @pytest.mark.parametrize(

@@ -485,15 +485,16 @@ def _settings(
     settings = []
     for side, program, (commit, dirty), checkout in zip(both, programs, commits, sources):
         own = dict([side.variable]) if kind == "env" else {}
-        catalogue = bench.catalogue(own, program)[0]
-        target = side.value if kind == "simd" else arguments.simd_target
-        if target:
-            asked = side.asked if kind == "simd" else f"--simd-target {target}"
-            sides.check_target(asked, target, catalogue)
         folder = (arguments.scratch or paths.scratch()).absolute()
         if kind == "scratch":
             folder = Path(side.value).absolute()
             scratch.prepare(folder)
+        # What a side can run depends on its folder: memory takes no O_DIRECT.
+        catalogue = bench.catalogue(own, program, folder)[0]
+        target = side.value if kind == "simd" else arguments.simd_target
+        if target:
+            asked = side.asked if kind == "simd" else f"--simd-target {target}"
+            sides.check_target(asked, target, catalogue)
         environment = {**bench.environment(catalogue), **own}
         settings.append(
             Setting(
@@ -508,7 +509,7 @@ def _served(setting: Setting, servers: dict[str, str | None]) -> Setting:
     if not servers:
         return setting
     environment = {**setting.environment, **servers}
-    catalogue = bench.catalogue(environment, setting.program)[0]
+    catalogue = bench.catalogue(environment, setting.program, setting.scratch)[0]
     return setting._replace(environment=environment, catalogue=catalogue)
 
 

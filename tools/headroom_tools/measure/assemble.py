@@ -115,7 +115,7 @@ class _Tables:
         catalogue: Catalogue,
         kernels: list[Kernel],
         plan: RunPlan,
-        alone: dict[str, dict[str, float]],
+        alone: dict[str, dict[str, float | None]],
     ):
         self._by_key = {
             planning.key_of_ladder(kernel["name"], ladder): ladder
@@ -266,7 +266,7 @@ def run_json(
     state: State,
     plan: RunPlan,
     launches: list[Launch],
-    alone: dict[str, dict[str, float]],
+    alone: dict[str, dict[str, float | None]],
     end: End,
 ) -> Run:
     """run.json's tree (record/schemas/run-2.json), but for its noise floor.
@@ -346,9 +346,9 @@ def run_json(
 
 
 def _alone(
-    alone: dict[str, dict[str, float]], kernel: Kernel, ladder: KeptLadder, arm: KeptArm
+    alone: dict[str, dict[str, float | None]], kernel: Kernel, ladder: KeptLadder, arm: KeptArm
 ) -> float | None:
-    """Nanoseconds a call of an arm's variant run alone; None if not run."""
+    """Nanoseconds a call of an arm's variant run alone; None if not run, or withheld."""
     name = cell_name(
         kernel["name"],
         arm["variant"],

@@ -296,6 +296,14 @@ def launch(
     return ended, tree
 
 
+class TakenAlone(NamedTuple):
+    """ns of a call of a variant run alone; sentinel: what the sentinel's loop took meanwhile, ns of
+    an iteration, None where the program doesn't tell."""
+
+    ns: float
+    sentinel: float | None
+
+
 def alone(
     pattern: str,
     folder: Path,
@@ -306,11 +314,11 @@ def alone(
     environment: dict[str, str | None] | None = None,
     repetitions: int = 1,
     min_time: float = 0.03,
-) -> tuple[Ended, dict[str, float]]:
+) -> tuple[Ended, dict[str, TakenAlone]]:
     """The ordinary benchmarks that match `pattern`, each variant run alone.
 
-    min_time: seconds of a repetition, at least. Returns how it ended, and for each CELL name the ns
-    of a call, the median of the repetitions that finished. It is the program's own counter: by the
+    min_time: seconds of a repetition, at least. Returns how it ended, and for each CELL name what
+    it took, the median of the repetitions that finished. It is the program's own counter: by the
     clock and the statistic (the median of epochs) of the ladders.
     """
     arguments = [
@@ -326,16 +334,23 @@ def alone(
     try:
         tree = files.read_json(folder / "stdout")
         found: dict[str, list[float]] = {}
+        beside: dict[str, list[float]] = {}
         for entry in tree["benchmarks"]:
             if entry.get("run_type", "iteration") != "iteration" or entry.get("error_occurred"):
                 continue
-            times = found.setdefault(strip_suffixes(entry["name"]), [])
-            times.append(float(entry["median_ns"]))
+            name = strip_suffixes(entry["name"])
+            found.setdefault(name, []).append(float(entry["median_ns"]))
+            reading = entry.get("sentinel_ns")
+            if reading is not None and float(reading) > 0:
+                beside.setdefault(name, []).append(float(reading))
     except (HeadroomError, KeyError, TypeError, ValueError) as error:
         if ended.status == "ok":
             ended = ended._replace(status="error", message=without_paths(error))
         return ended, {}
-    return ended, {name: median(values) for name, values in found.items()}
+    return ended, {
+        name: TakenAlone(median(values), median(beside[name]) if name in beside else None)
+        for name, values in found.items()
+    }
 
 
 def strip_suffixes(name: str) -> str:

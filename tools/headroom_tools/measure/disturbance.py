@@ -101,13 +101,27 @@ class Judge:
             value = conditions.get("sentinel") if conditions else None
             if value is not None:
                 told.append((tree.get("start", 0.0), sentinel.Told(name, value, index > 0)))
-        told.sort()
-        self._starts = [start for start, _ in told]
-        self._expected = sentinel.expected([one for _, one in told])
+        self._told = told
+        self._learn()
+
+    def _learn(self) -> None:
+        self._told.sort()
+        self._starts = [start for start, _ in self._told]
+        self._expected = sentinel.expected([one for _, one in self._told])
+
+    def hear(self, kernel: str, value: float, start: float) -> None:
+        """Of what ran after the launches: what the sentinel came to beside it. It tells the speed
+        of the machine then, and nothing of what a kernel does."""
+        self._told.append((start, sentinel.Told(kernel, value, False)))
+        self._learn()
 
     def reference(self) -> float | None:
         """What the sentinel's loop takes on this machine now; None before the first readings."""
         return self._expected.references[-1] if self._starts else None
+
+    def slowed(self, kernel: str, value: float, start: float) -> bool:
+        """Whether a reading beside a kernel says that a neighbour had a part of its core."""
+        return self._slower(kernel, value, start) > sentinel.LIMIT
 
     def _slower(self, kernel: str, value: float, start: float) -> float:
         """How much slower the sentinel was than it should be beside a kernel then, as a share."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headroom_tools.base import files
-from headroom_tools.base.text import rounded, safe, without_paths
+from headroom_tools.base.text import counted, rounded, safe, without_paths
 from headroom_tools.machine.types import Machine
 from headroom_tools.measure import alone as alone_variants, counters, disturbance, plan as planning
 from headroom_tools.measure.assemble import End, run_json
@@ -109,6 +109,13 @@ def assemble(
     skipped = [name for name, tree in alone.items() if tree["status"] != "ok"]
     if skipped:
         notes.append(f"not run alone, or not all of it, within its time: {', '.join(skipped)}")
+    disturbed = [name for name, tree in alone.items() if None in tree["cells"].values()]
+    if disturbed:
+        count = sum(ns is None for tree in alone.values() for ns in tree["cells"].values())
+        notes.append(
+            f"of variants run alone {counted(count, 'figure')} left out, for another program was "
+            f"beside each attempt: {', '.join(disturbed)}"
+        )
     evidence = [tree for (_, index), tree in launches.items() if index > 0]
     evidence.sort(key=lambda tree: (tree["launch"], tree["kernel"]))
     notes += counters.missing_note(evidence)

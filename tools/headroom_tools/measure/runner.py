@@ -177,14 +177,17 @@ class Run:
                 self._passes()
                 if self._profile.alone_s:
                     plans = self._plan["plans"]
-                    alone.run(
+                    alone.Runner(
                         self._folder,
                         self._state,
+                        disturbance.Judge(self._kernels, self._launches),
+                        self._since_start,
+                        self._report,
+                        self._environment,
+                    ).run(
                         self._kernels,
                         {name: plans[name] for name in plans if not self._without(name)},
                         self._alone_budget_s(self._spent_s()),
-                        self._report,
-                        self._environment,
                     )
                 self._state["notes"] += self._held.failures()
                 finish.assemble(self._folder, self._state, self._plan, self._launches)

@@ -297,13 +297,18 @@ class Launch(_LaunchOfAll, total=False):
     extra_seconds: float
 
 
-class Alone(TypedDict):
-    """alone/*.json: what the variants of a kernel took alone, ns a call by CELL name."""
-
+class _Alone(TypedDict):
     status: str
     message: str
     seconds: float
-    cells: dict[str, float]
+    cells: dict[str, float | None]
+
+
+class Alone(_Alone, total=False):
+    """alone/*.json: what the variants of a kernel took alone, ns a call by CELL name; None where a
+    neighbour met every attempt. again: how many cells were measured again for that."""
+
+    again: int
 
 
 class RunPlan(TypedDict):

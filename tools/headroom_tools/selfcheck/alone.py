@@ -162,7 +162,7 @@ class Sampler:
             )  # fmt: skip
         if ended.status != "ok":
             self._report.warn(f"alone {cell}: {ended.status}: {ended.message}")
-        return found.get(cell)
+        return found[cell].ns if cell in found else None
 
     def _tick(self) -> None:
         self._report.tick(self._left)
