@@ -96,7 +96,8 @@ TEST_CASE("a full byte ring holds its writer back") {
   const Bytes all = numbered(65);
   std::atomic<bool> done{false};
   std::thread writer([&] { done = ring.writer.write(all.data(), all.size()); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  while (ring.control.written < 64) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
   CHECK_FALSE(done);
   CHECK(ring.control.written == 64);
   Bytes got(65);

@@ -24,7 +24,7 @@ void goes_after_two(Ends& ends) {
     }
     ends.far.end();
   });
-  std::vector<std::uint64_t> messages(5 * kWords), answers(messages.size());
+  std::vector<std::uint64_t> messages(3 * kWords), answers(messages.size());
   for (std::size_t i = 0; i < messages.size(); ++i) messages[i] = i * 0x9e3779b97f4a7c15;
   CHECK_THROWS_WITH(ask(ends.near, messages, kWords, answers),
                     "network/transport: the other side has gone");
@@ -58,7 +58,7 @@ TEST_CASE("a message longer than the ring is answered too") {
   struct Small : SharedRings {
     Small() : SharedRings(256, 100) {}
   };
-  constexpr std::size_t kWords = 1000;
+  constexpr std::size_t kWords = 100;
   Answered<Small> connection(kWords);
   std::vector<std::uint64_t> messages(3 * kWords), answers(messages.size());
   for (std::size_t i = 0; i < messages.size(); ++i) messages[i] = i * 0x9e3779b97f4a7c15;

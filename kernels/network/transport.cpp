@@ -45,10 +45,10 @@ using Output = Transport::Output;
 
 #ifdef __linux__
 
-// How often a side looks for an answer before it sleeps: some 20 to 60 us, longer than an answer
+// How often a side looks for an answer before it sleeps: some 20 to 50 us, longer than an answer
 // takes that nobody has to be woken for. Both sides have a core to themselves, so looking takes it
 // from nobody; what it costs is told by the shares of the cores.
-constexpr int kPolls = 200;              // system calls
+constexpr int kPolls = 100;              // system calls
 constexpr int kLooks = 1000;             // loads
 constexpr std::size_t kRoom = 16 << 10;  // of a ring: its lines stay in the cores' own caches
 
@@ -160,7 +160,7 @@ const Registrar kRegistrar(
      // There and back, in whatever way: a line written by one core and seen by the other, twice.
      .ceiling = {.probe = "machine/core_to_core"},
      .clock = Clock::kWall,
-     .warm = Warm::kCall,
+     .warm = Warm::kEpoch,
      .promise = Promise::kExact | Promise::kOrdered,
      .demand =
          [](const Setting& s) {
