@@ -173,8 +173,9 @@ TEST_CASE("who waits at an idle byte ring sleeps, and wakes up over signals") {
     CHECK(rings.near.send("x", 1));
     waiting.join();
     CHECK(Interrupted::ticks > 10);
+    // One that is pending still finds its handler.
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   CHECK(got == 'x');
   CHECK(spent < 0.1);
 }
