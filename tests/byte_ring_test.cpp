@@ -104,7 +104,7 @@ TEST_CASE("a full byte ring holds its writer back") {
   CHECK(ring.reader.read(got.data(), 65));
   writer.join();
   CHECK(done);
-  CHECK(got == all);
+  CHECK((got == all));
 }
 
 TEST_CASE("what was written before a byte ring's end is read, and then no more") {
@@ -201,7 +201,7 @@ TEST_CASE("a byte ring connects two processes, asleep and awake") {
     if (at == 1000) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   CHECK(fine);
-  CHECK(got == all);
+  CHECK((got == all));
   rings.near.end();
   int status = -1;
   CHECK(waitpid(child, &status, 0) == child);

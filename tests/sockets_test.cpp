@@ -41,7 +41,7 @@ TEST_CASE("all bytes go through a socket that takes a few at a time") {
       CHECK(sockets::send_all(pair.near.fd(), sent.data(), sent.size()));
       reader.join();
       CHECK(received);
-      CHECK(got == sent);
+      CHECK((got == sent));
     }
 }
 
@@ -65,7 +65,7 @@ TEST_CASE("parts are gathered, over a socket that takes a few bytes at a time") 
     CHECK(sockets::send_parts(pair.near.fd(), parts));
     reader.join();
     CHECK(received);
-    CHECK(got == sent);
+    CHECK((got == sent));
     pair.far.shut();
     CHECK_FALSE(
         (sockets::send_parts(pair.near.fd(), parts) && sockets::send_parts(pair.near.fd(), parts)));
@@ -105,7 +105,7 @@ TEST_CASE("a receiver that signals interrupt still gets all bytes") {
     CHECK(sockets::receive_all(pair.far.fd(), got.data(), got.size()));
   }
   sender.join();
-  CHECK(got == sent);
+  CHECK((got == sent));
 }
 
 TEST_CASE("the end of a connection is seen by both sides, and kills nobody") {
