@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -40,8 +41,45 @@ TEST_CASE("all bytes go through a socket that takes a few at a time") {
       CHECK(sockets::send_all(pair.near.fd(), sent.data(), sent.size()));
       reader.join();
       CHECK(received);
-      CHECK(got == sent);
+      CHECK((got == sent));
     }
+}
+
+TEST_CASE("parts are gathered, over a socket that takes a few bytes at a time") {
+  for (const bool tcp : {true, false}) {
+    CAPTURE(tcp);
+    const sockets::Pair pair = pair_of(tcp);
+    const int few = 4096;
+    setsockopt(pair.near.fd(), SOL_SOCKET, SO_SNDBUF, &few, sizeof few);
+    // More of them than go into one call, some empty, of all lengths up to more than the buffer.
+    const std::vector<unsigned char> sent = numbered(50 * 51 / 2 * 1000);
+    std::vector<sockets::Part> parts(1);
+    for (std::size_t i = 1, at = 0; i <= 50; at += i++ * 1000) {
+      parts.push_back(std::span(sent).subspan(at, i * 1000));
+      if (i % 9 == 0) parts.emplace_back();
+    }
+    std::vector<unsigned char> got(sent.size());
+    bool received = false;
+    std::thread reader(
+        [&] { received = sockets::receive_all(pair.far.fd(), got.data(), got.size()); });
+    CHECK(sockets::send_parts(pair.near.fd(), parts));
+    reader.join();
+    CHECK(received);
+    CHECK((got == sent));
+    pair.far.shut();
+    CHECK_FALSE(
+        (sockets::send_parts(pair.near.fd(), parts) && sockets::send_parts(pair.near.fd(), parts)));
+  }
+}
+
+TEST_CASE("packets stay apart") {
+  const sockets::Pair pair = sockets::unix_packet_pair();
+  char got[16];
+  CHECK(sockets::send_all(pair.near.fd(), "abc", 3));
+  CHECK(sockets::send_all(pair.near.fd(), "defgh", 5));
+  CHECK(sockets::receive_some(pair.far.fd(), got, sizeof got) == 3);
+  CHECK(sockets::receive_some(pair.far.fd(), got, sizeof got) == 5);
+  CHECK(std::string_view(got, 5) == "defgh");
 }
 
 TEST_CASE("a receiver that signals interrupt still gets all bytes") {
@@ -67,7 +105,7 @@ TEST_CASE("a receiver that signals interrupt still gets all bytes") {
     CHECK(sockets::receive_all(pair.far.fd(), got.data(), got.size()));
   }
   sender.join();
-  CHECK(got == sent);
+  CHECK((got == sent));
 }
 
 TEST_CASE("the end of a connection is seen by both sides, and kills nobody") {

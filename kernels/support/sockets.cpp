@@ -3,8 +3,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <exception>
 #include <system_error>
@@ -18,8 +21,10 @@ void require(bool fine, const char* what) {
 
 #ifdef SOCK_CLOEXEC
 constexpr int kStream = SOCK_STREAM | SOCK_CLOEXEC;
+constexpr int kPackets = SOCK_SEQPACKET | SOCK_CLOEXEC;
 #else
 constexpr int kStream = SOCK_STREAM;
+constexpr int kPackets = SOCK_SEQPACKET;
 #endif
 #ifdef MSG_NOSIGNAL
 constexpr int kNoSignal = MSG_NOSIGNAL;
@@ -39,6 +44,12 @@ Socket opened_tcp() {
   Socket made(socket(AF_INET, kStream, 0));
   require(static_cast<bool>(made), "socket for 127.0.0.1");
   return made;
+}
+
+Pair unix_pair_of(int type) {
+  int ends[2];
+  require(socketpair(AF_UNIX, type, 0, ends) == 0, "socketpair");
+  return {Socket(ends[0]), Socket(ends[1])};
 }
 
 // Whether `pair` carries a message to the other end and back.
@@ -118,20 +129,39 @@ Pair tcp_pair(bool no_delays) {
   return pair;
 }
 
-Pair unix_pair() {
-  int ends[2];
-  require(socketpair(AF_UNIX, kStream, 0, ends) == 0, "socketpair");
-  return {Socket(ends[0]), Socket(ends[1])};
-}
+Pair unix_pair() { return unix_pair_of(kStream); }
+Pair unix_packet_pair() { return unix_pair_of(kPackets); }
 
-bool send_all(int fd, const void* from, std::size_t bytes) {
+bool send_all(int fd, const void* from, std::size_t bytes, int flags) {
   const auto* data = static_cast<const char*>(from);
   while (bytes != 0) {
-    const ssize_t sent = send(fd, data, bytes, kNoSignal);
+    const ssize_t sent = send(fd, data, bytes, kNoSignal | flags);
     if (sent < 0 && errno == EINTR) continue;
     if (sent <= 0) return false;
     data += sent;
     bytes -= static_cast<std::size_t>(sent);
+  }
+  return true;
+}
+
+bool send_parts(int fd, std::span<const Part> parts) {
+  std::array<iovec, 16> block;
+  std::size_t done = 0;  // bytes of the first part
+  while (!parts.empty()) {
+    const std::size_t count = std::min(parts.size(), block.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      const Part part = parts[i].subspan(i == 0 ? done : 0);
+      block[i] = {const_cast<unsigned char*>(part.data()), part.size()};  // only read
+    }
+    msghdr message{};
+    message.msg_iov = block.data();
+    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
+    const ssize_t sent = sendmsg(fd, &message, kNoSignal);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return false;
+    done += static_cast<std::size_t>(sent);
+    for (; !parts.empty() && done >= parts[0].size(); parts = parts.subspan(1))
+      done -= parts[0].size();
   }
   return true;
 }
@@ -161,6 +191,11 @@ bool tcp_works() {
 }
 bool unix_works() {
   static const bool works = carries([] { return unix_pair(); });
+  return works;
+}
+
+bool unix_packets_work() {
+  static const bool works = carries([] { return unix_packet_pair(); });
   return works;
 }
 

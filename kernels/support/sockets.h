@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include "core/need.h"
@@ -49,10 +50,15 @@ Socket accept_from(const Socket& listener);
 void no_delay(const Socket& socket, bool on = true);
 Pair tcp_pair(bool no_delays = true);
 Pair unix_pair();
+// The system keeps messages apart: one send, one receive of the same size (SOCK_SEQPACKET).
+Pair unix_packet_pair();
 
-// All of it, over short transfers and signals; false where the other end has gone. The first
-// `polls` looks for bytes don't sleep.
-bool send_all(int fd, const void* from, std::size_t bytes);
+// All of it, over short transfers and signals; false where the other end has gone. `flags` are
+// send(2)'s (MSG_MORE). The first `polls` looks for bytes don't sleep.
+bool send_all(int fd, const void* from, std::size_t bytes, int flags = 0);
+// The same of several parts, which the system gathers: one call where it takes all at once.
+using Part = std::span<const unsigned char>;
+bool send_parts(int fd, std::span<const Part> parts);
 bool receive_all(int fd, void* to, std::size_t bytes, int polls = 0);
 // What there is, at least a byte and at most `bytes`; 0 where the other end has gone.
 std::size_t receive_some(int fd, void* to, std::size_t bytes, int polls = 0);
@@ -60,8 +66,11 @@ std::size_t receive_some(int fd, void* to, std::size_t bytes, int polls = 0);
 // Met where a message really goes through such a connection and back.
 bool tcp_works();
 bool unix_works();
+bool unix_packets_work();
 inline constexpr Need kTcp{"TCP on 127.0.0.1", tcp_works,
                            "allow this process sockets on the loopback interface"};
 inline constexpr Need kUnix{"Unix sockets", unix_works, "allow this process Unix stream sockets"};
+inline constexpr Need kUnixPackets{"Unix SOCK_SEQPACKET sockets", unix_packets_work,
+                                   "a system that has them, and lets this process use them"};
 
 }  // namespace headroom::sockets
