@@ -59,5 +59,7 @@ bool built_with_cds() { return HEADROOM_HAVE_CDS != 0; }
 bool built_with_urcu() { return HEADROOM_HAVE_URCU != 0; }
 bool built_with_libpq() { return HEADROOM_HAVE_LIBPQ != 0; }
 bool built_with_hiredis() { return HEADROOM_HAVE_HIREDIS != 0; }
+bool built_with_libuv() { return HEADROOM_HAVE_LIBUV != 0; }
+bool built_with_asio() { return HEADROOM_HAVE_ASIO != 0; }
 
 }  // namespace headroom::internal

@@ -36,6 +36,8 @@ bool built_with_cds();
 bool built_with_urcu();
 bool built_with_libpq();
 bool built_with_hiredis();
+bool built_with_libuv();
+bool built_with_asio();
 }  // namespace internal
 
 // Libraries found when the program was configured. A kernel that uses one names it in a line
@@ -74,6 +76,8 @@ inline constexpr Need kCuckoo{"libcuckoo", internal::built_with_cuckoo,
                               "install libcuckoo-dev, rebuild"};
 inline constexpr Need kCds{"libcds", internal::built_with_cds, "install libcds-dev, rebuild"};
 inline constexpr Need kUrcu{"liburcu", internal::built_with_urcu, "install liburcu-dev, rebuild"};
+inline constexpr Need kLibuv{"libuv", internal::built_with_libuv, "install libuv1-dev, rebuild"};
+inline constexpr Need kAsio{"asio", internal::built_with_asio, "install libasio-dev, rebuild"};
 // With the servers that they talk to: support/postgres.h and support/redis.h have those needs.
 inline constexpr Need kLibpq{"libpq", internal::built_with_libpq, "make deps SERVICES=1, rebuild"};
 inline constexpr Need kHiredis{"hiredis", internal::built_with_hiredis,
