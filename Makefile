@@ -101,7 +101,7 @@ TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$(
 export ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
 .PHONY: help bench check-bench test build deps list ab check-ab compare fleet report plot cite lint format fuzz mutate
-.PHONY: check-all fio-check
+.PHONY: check-all fio-check wrk-check
 .PHONY: clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
@@ -130,6 +130,7 @@ help:
 	@echo 'make check-all  every compiler, sanitizer and architecture, without each optional library'
 	@echo 'make fuzz       random bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
 	@echo 'make fio-check  random and sequential reads beside fio, in the same minute'
+	@echo 'make wrk-check  the HTTP servers of network/server as wrk sees them, beside our own clients'
 	@echo 'make mutate     bugs put into a copy of the tree, one at a time: a test must fail for each'
 	@echo '                (FILTER=REGEX: some of them, LIST=1: only print them)'
 	@echo 'make lint       shellcheck, flake8, mypy, clang-tidy (FULL=1: of kernels and tests too)'
@@ -310,6 +311,13 @@ fio-check: build
 	@tools/deps.sh check-all
 	@python=$$(tools/deps.sh bench --python) || exit 2; \
 	exec "$$python" tests/fio_check.py build/$(PRESET)/bench/headroom-bench --scratch "$${ARG_SCRATCH:-build/scratch}"
+
+# The servers of network/server, asked by another's load generator: for a quiet machine.
+wrk-check: build
+	@tools/deps.sh check-all
+	@$(call compile,$(PRESET),headroom-wrk-server)
+	@python=$$(tools/deps.sh bench --python) || exit 2; \
+	exec "$$python" tests/wrk_check.py build/$(PRESET)/bench/headroom-bench build/$(PRESET)/tests/headroom-wrk-server
 
 # Bugs put into copies of the tree, one at a time: each must make its test fail (tests/mutate).
 mutate:

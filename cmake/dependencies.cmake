@@ -140,6 +140,8 @@ headroom_optional(concurrentqueue peers HEADER concurrentqueue/concurrentqueue.h
 headroom_optional(cuckoo peers HEADER libcuckoo/cuckoohash_map.hh)
 headroom_optional(cds peers LIBRARY cds HEADER cds/init.h)
 headroom_optional(urcu peers LIBRARY urcu-qsbr HEADER urcu-qsbr.h)
+headroom_optional(libuv peers LIBRARY uv HEADER uv.h)
+headroom_optional(asio peers HEADER asio.hpp)
 headroom_optional(vqsort peers HEADER hwy/contrib/sort/vqsort.h)
 # Debian has llhttp as source only, in the package of Node.js's module.
 find_package(llhttp QUIET)

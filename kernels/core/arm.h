@@ -78,6 +78,10 @@ template <class T, class Output>
 concept Answers = requires(const T& of, Output& output) {
   of.answer(output);
 };
+template <class T>
+concept Refuses = requires(const T& of) {
+  { of.refused() } -> std::same_as<std::string>;
+};
 // Made from the input, or from the input and the setting.
 template <class T, class Input>
 concept MadeFrom = std::constructible_from<T, const Input&> ||
@@ -193,6 +197,10 @@ class StatefulArm final : public ArmOf<P> {
     Quantities all = ArmOf<P>::quantities();
     if constexpr (Quantified<State>) all.merge(state_->quantities());
     return all;
+  }
+  std::string refused() const override {
+    if constexpr (Refuses<State>) return state_->refused();
+    return {};
   }
 
  private:

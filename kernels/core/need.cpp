@@ -61,5 +61,7 @@ bool built_with_http_parser() { return HEADROOM_HAVE_HTTP_PARSER != 0; }
 bool built_with_llhttp() { return HEADROOM_HAVE_LLHTTP != 0; }
 bool built_with_libpq() { return HEADROOM_HAVE_LIBPQ != 0; }
 bool built_with_hiredis() { return HEADROOM_HAVE_HIREDIS != 0; }
+bool built_with_libuv() { return HEADROOM_HAVE_LIBUV != 0; }
+bool built_with_asio() { return HEADROOM_HAVE_ASIO != 0; }
 
 }  // namespace headroom::internal

@@ -38,6 +38,8 @@ bool built_with_http_parser();
 bool built_with_llhttp();
 bool built_with_libpq();
 bool built_with_hiredis();
+bool built_with_libuv();
+bool built_with_asio();
 }  // namespace internal
 
 // Libraries found when the program was configured. A kernel that uses one names it in a line
@@ -80,6 +82,8 @@ inline constexpr Need kHttpParser{"http_parser", internal::built_with_http_parse
                                   "install libhttp-parser-dev, rebuild"};
 inline constexpr Need kLlhttp{"llhttp", internal::built_with_llhttp,
                               "install node-llhttp (Fedora: llhttp-devel), rebuild"};
+inline constexpr Need kLibuv{"libuv", internal::built_with_libuv, "install libuv1-dev, rebuild"};
+inline constexpr Need kAsio{"asio", internal::built_with_asio, "install libasio-dev, rebuild"};
 // With the servers that they talk to: support/postgres.h and support/redis.h have those needs.
 inline constexpr Need kLibpq{"libpq", internal::built_with_libpq, "make deps SERVICES=1, rebuild"};
 inline constexpr Need kHiredis{"hiredis", internal::built_with_hiredis,

@@ -31,7 +31,7 @@ OPTIONAL = [
     "libroaring-dev",
     "libatomic-queue-dev", "libconcurrentqueue-dev", "libcuckoo-dev", "libcds-dev", "liburcu-dev",
     "libhttp-parser-dev", "node-llhttp", "libh2o0.13",
-    "libmimalloc2.0", "util-linux", "dmidecode",
+    "libuv1-dev", "libasio-dev", "libmimalloc2.0", "util-linux", "dmidecode",
 ]  # fmt: skip
 SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev"]
 PYTHON = [f"python3-{name}" for name in MODULES]
@@ -463,7 +463,7 @@ def test_named_goals_need_more(machine: Machine) -> None:
     lint = "clang-format clang-tidy shellcheck flake8 mypy"
     assert done.returncode == 2 and f"deps: missing: {lint}\n" in done.stderr
     done = machine.run("check-all", FAKE_UID="1000")
-    assert "mypy clang clang-openmp fio\n" in done.stderr
+    assert "mypy clang clang-openmp fio wrk\n" in done.stderr
 
 
 def test_arm_libraries_are_unpacked_beside_the_machines_own(machine: Machine) -> None:
