@@ -59,6 +59,9 @@ bool built_with_cds() { return HEADROOM_HAVE_CDS != 0; }
 bool built_with_urcu() { return HEADROOM_HAVE_URCU != 0; }
 bool built_with_http_parser() { return HEADROOM_HAVE_HTTP_PARSER != 0; }
 bool built_with_llhttp() { return HEADROOM_HAVE_LLHTTP != 0; }
+bool built_with_protobuf() { return HEADROOM_HAVE_PROTOBUF != 0; }
+bool built_with_flatbuffers() { return HEADROOM_HAVE_FLATBUFFERS != 0; }
+bool built_with_capnp() { return HEADROOM_HAVE_CAPNP != 0; }
 bool built_with_libpq() { return HEADROOM_HAVE_LIBPQ != 0; }
 bool built_with_hiredis() { return HEADROOM_HAVE_HIREDIS != 0; }
 

@@ -31,6 +31,8 @@ OPTIONAL = [
     "libroaring-dev",
     "libatomic-queue-dev", "libconcurrentqueue-dev", "libcuckoo-dev", "libcds-dev", "liburcu-dev",
     "libhttp-parser-dev", "node-llhttp", "libh2o0.13",
+    "libprotobuf-dev", "protobuf-compiler", "libflatbuffers-dev", "flatbuffers-compiler",
+    "libcapnp-dev", "capnproto",
     "libmimalloc2.0", "util-linux", "dmidecode",
 ]  # fmt: skip
 SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev"]
