@@ -69,11 +69,15 @@ endforeach()
 # What kernels/core/need.cpp is compiled with: which of all optional libraries are there.
 add_library(headroom_have INTERFACE)
 
-# headroom_optional(name group [TARGET target | LIBRARY name] [HEADER header [FOLDER folder]])
+# headroom_optional(name group [TARGET target | LIBRARY names] [HEADER header [FOLDER folder]]
+#                   [PROGRAM program [SCHEMA extension MAKES endings ARGUMENTS arguments]])
 # Makes headroom_<name>. `group` is what HEADROOM_WITHOUT names; `folder` one below the usual ones where
-# the header may be.
+# the header may be. A library whose code is generated is there only with its PROGRAM: where a kernel
+# that links it has a file <kernel>.<extension> beside it, the program is run with these arguments, in
+# which @ROOT@ is the folder of groups, @FILE@ the schema, @OUT@ where output goes and @GROUP_OUT@ the
+# group's folder in it, and makes files <kernel><ending>.
 function(headroom_optional name group)
-  cmake_parse_arguments(ARG "" "TARGET;LIBRARY;HEADER;FOLDER" "" ${ARGN})
+  cmake_parse_arguments(ARG "" "TARGET;HEADER;FOLDER;PROGRAM;SCHEMA" "LIBRARY;MAKES;ARGUMENTS" ${ARGN})
   set(found 1)
   if("${group}" IN_LIST HEADROOM_WITHOUT)
     set(found 0)
@@ -81,13 +85,15 @@ function(headroom_optional name group)
   if(ARG_TARGET AND NOT TARGET ${ARG_TARGET})
     set(found 0)
   endif()
-  if(ARG_LIBRARY)
-    find_library(HEADROOM_${name}_LIBRARY NAMES ${ARG_LIBRARY})
-    mark_as_advanced(HEADROOM_${name}_LIBRARY)
-    if(NOT HEADROOM_${name}_LIBRARY)
+  set(libraries "")
+  foreach(library IN LISTS ARG_LIBRARY)
+    find_library(HEADROOM_${name}_${library}_LIBRARY NAMES ${library})
+    mark_as_advanced(HEADROOM_${name}_${library}_LIBRARY)
+    list(APPEND libraries ${HEADROOM_${name}_${library}_LIBRARY})
+    if(NOT HEADROOM_${name}_${library}_LIBRARY)
       set(found 0)
     endif()
-  endif()
+  endforeach()
   if(ARG_HEADER)
     find_path(HEADROOM_${name}_INCLUDE NAMES ${ARG_HEADER}
               PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE} ${ARG_FOLDER})
@@ -96,12 +102,24 @@ function(headroom_optional name group)
       set(found 0)
     endif()
   endif()
+  if(ARG_PROGRAM)
+    find_program(HEADROOM_${name}_PROGRAM NAMES ${ARG_PROGRAM})
+    mark_as_advanced(HEADROOM_${name}_PROGRAM)
+    if(NOT HEADROOM_${name}_PROGRAM)
+      set(found 0)
+    endif()
+  endif()
   add_library(headroom_${name} INTERFACE)
+  if(found AND ARG_SCHEMA)
+    set_target_properties(headroom_${name} PROPERTIES
+      HEADROOM_SCHEMA "${ARG_SCHEMA}" HEADROOM_MAKES "${ARG_MAKES}"
+      HEADROOM_GENERATE "${HEADROOM_${name}_PROGRAM};${ARG_ARGUMENTS}")
+  endif()
   if(found AND ARG_TARGET)
     target_link_libraries(headroom_${name} INTERFACE ${ARG_TARGET})
   endif()
   if(found AND ARG_LIBRARY)
-    target_link_libraries(headroom_${name} INTERFACE ${HEADROOM_${name}_LIBRARY})
+    target_link_libraries(headroom_${name} INTERFACE ${libraries})
   endif()
   if(found AND ARG_HEADER)
     target_include_directories(headroom_${name} SYSTEM INTERFACE ${HEADROOM_${name}_INCLUDE})
@@ -120,6 +138,11 @@ find_package(ZLIB QUIET)
 find_package(simdjson QUIET)
 find_package(primesieve QUIET)
 find_package(roaring QUIET)
+# Its own configuration knows what newer versions link; older ones have none.
+find_package(protobuf QUIET CONFIG)
+if(NOT protobuf_FOUND)
+  find_package(Protobuf QUIET MODULE)
+endif()
 headroom_optional(openmp openmp TARGET OpenMP::OpenMP_CXX)
 headroom_optional(sqlite sqlite TARGET SQLite::SQLite3)
 headroom_optional(uring liburing LIBRARY uring HEADER liburing.h)
@@ -142,6 +165,14 @@ headroom_optional(cds peers LIBRARY cds HEADER cds/init.h)
 headroom_optional(urcu peers LIBRARY urcu-qsbr HEADER urcu-qsbr.h)
 headroom_optional(libuv peers LIBRARY uv HEADER uv.h)
 headroom_optional(asio peers HEADER asio.hpp)
+headroom_optional(protobuf peers TARGET protobuf::libprotobuf PROGRAM protoc
+  SCHEMA proto MAKES .pb.h .pb.cc ARGUMENTS -I @ROOT@ --cpp_out=@OUT@ @FILE@)
+headroom_optional(flatbuffers peers HEADER flatbuffers/flatbuffers.h PROGRAM flatc
+  SCHEMA fbs MAKES _generated.h ARGUMENTS --cpp -o @GROUP_OUT@ @FILE@)
+# Not by its own configuration, which ends the build where the compiler has no libatomic.
+headroom_optional(capnp peers LIBRARY capnp kj HEADER capnp/message.h PROGRAM capnp
+  SCHEMA capnp MAKES .capnp.h .capnp.c++
+  ARGUMENTS compile -oc++:@OUT@ --src-prefix=@ROOT@ @FILE@)
 headroom_optional(vqsort peers HEADER hwy/contrib/sort/vqsort.h)
 # Debian has llhttp as source only, in the package of Node.js's module.
 find_package(llhttp QUIET)

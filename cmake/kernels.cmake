@@ -2,10 +2,44 @@
 # names. An object library, because from a static one the linker drops files that nothing refers to,
 # and with them the kernels that register themselves.
 
+# headroom_generate(TARGET SOURCE LIBRARY): the code that a library's program makes of the schema beside
+# a kernel (dependencies.cmake), as <group>/<file> on TARGET's include path. Nothing where the library
+# is missing, or has no such program, or the kernel no such file.
+function(headroom_generate target source library)
+  get_target_property(extension headroom_${library} HEADROOM_SCHEMA)
+  if(NOT extension)
+    return()
+  endif()
+  cmake_path(GET source STEM kernel)
+  cmake_path(GET source PARENT_PATH folder)
+  cmake_path(GET folder FILENAME group)
+  cmake_path(GET folder PARENT_PATH root)
+  set(schema "${folder}/${kernel}.${extension}")
+  if(NOT EXISTS "${schema}")
+    return()
+  endif()
+  # A folder for each kernel: another repository may have one of the same group and name.
+  set(out "${CMAKE_BINARY_DIR}/generated/${target}")
+  file(MAKE_DIRECTORY "${out}/${group}")
+  get_target_property(endings headroom_${library} HEADROOM_MAKES)
+  get_target_property(command headroom_${library} HEADROOM_GENERATE)
+  list(TRANSFORM command REPLACE "@ROOT@" "${root}")
+  list(TRANSFORM command REPLACE "@FILE@" "${schema}")
+  list(TRANSFORM command REPLACE "@OUT@" "${out}")
+  list(TRANSFORM command REPLACE "@GROUP_OUT@" "${out}/${group}")
+  list(TRANSFORM endings PREPEND "${out}/${group}/${kernel}" OUTPUT_VARIABLE files)
+  add_custom_command(OUTPUT ${files} COMMAND ${command} DEPENDS "${schema}" VERBATIM)
+  target_sources(${target} PRIVATE ${files})
+  # Its warnings are its makers' business.
+  target_include_directories(${target} SYSTEM PUBLIC "${out}")
+  set_source_files_properties(${files} PROPERTIES COMPILE_OPTIONS -w)
+endfunction()
+
 # headroom_add_kernels(FOLDER): every .cpp file in the folders of FOLDER, which are groups, and in
 # FOLDER itself, is a kernel. Kernels that live in another repository come in by the same call. A file names the optional
 # libraries that it uses in a line of its own:
 #   // Links: openblas tbb
+# Some generate code of a schema beside the kernel, kernels/network/encoding.proto: headroom_generate().
 # HEADROOM_LINK_ORDER, any text, draws another order of the kernels, and so another place of each in
 # the program: the same source built twice, to learn what that alone does.
 # HEADROOM_KERNELS, a regular expression over <group>/<kernel>, takes only some of Headroom's own.
@@ -57,6 +91,7 @@ function(headroom_add_kernels folder)
         message(FATAL_ERROR "${source}: \"// Links: ${library}\": no such optional library")
       endif()
       target_link_libraries(${target} PUBLIC headroom_${library})
+      headroom_generate(${target} "${source}" ${library})
     endforeach()
     math(EXPR added "${added} + 1")
     target_link_libraries(headroom-bench PRIVATE ${target})

@@ -36,6 +36,9 @@ bool built_with_cds();
 bool built_with_urcu();
 bool built_with_http_parser();
 bool built_with_llhttp();
+bool built_with_protobuf();
+bool built_with_flatbuffers();
+bool built_with_capnp();
 bool built_with_libpq();
 bool built_with_hiredis();
 bool built_with_libuv();
@@ -84,6 +87,12 @@ inline constexpr Need kLlhttp{"llhttp", internal::built_with_llhttp,
                               "install node-llhttp (Fedora: llhttp-devel), rebuild"};
 inline constexpr Need kLibuv{"libuv", internal::built_with_libuv, "install libuv1-dev, rebuild"};
 inline constexpr Need kAsio{"asio", internal::built_with_asio, "install libasio-dev, rebuild"};
+inline constexpr Need kProtobuf{"protobuf", internal::built_with_protobuf,
+                                "install libprotobuf-dev and protobuf-compiler, rebuild"};
+inline constexpr Need kFlatbuffers{"flatbuffers", internal::built_with_flatbuffers,
+                                   "install libflatbuffers-dev and flatbuffers-compiler, rebuild"};
+inline constexpr Need kCapnp{"capnproto", internal::built_with_capnp,
+                             "install libcapnp-dev and capnproto, rebuild"};
 // With the servers that they talk to: support/postgres.h and support/redis.h have those needs.
 inline constexpr Need kLibpq{"libpq", internal::built_with_libpq, "make deps SERVICES=1, rebuild"};
 inline constexpr Need kHiredis{"hiredis", internal::built_with_hiredis,

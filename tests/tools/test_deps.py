@@ -31,7 +31,10 @@ OPTIONAL = [
     "libroaring-dev",
     "libatomic-queue-dev", "libconcurrentqueue-dev", "libcuckoo-dev", "libcds-dev", "liburcu-dev",
     "libhttp-parser-dev", "node-llhttp", "libh2o0.13",
-    "libuv1-dev", "libasio-dev", "libmimalloc2.0", "util-linux", "dmidecode",
+    "libuv1-dev", "libasio-dev",
+    "libprotobuf-dev", "protobuf-compiler", "libflatbuffers-dev", "flatbuffers-compiler",
+    "libcapnp-dev", "capnproto",
+    "libmimalloc2.0", "util-linux", "dmidecode",
 ]  # fmt: skip
 SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev"]
 PYTHON = [f"python3-{name}" for name in MODULES]
