@@ -50,23 +50,15 @@ def test_what_stays_disturbed_is_withheld():
     assert kept["cells"] == {"a": 10.0, "b": None} and asked == [["b"]] * 4
 
 
-def test_the_better_of_two_attempts_stays(monkeypatch):
+def test_the_better_of_two_attempts_stays():
     """Where what is quiet enough has become slower meanwhile, as on a laptop that grew hot."""
-    limits = iter([1.05, 1.05, 1.25])
-    kept = alone.undisturbed(
-        iter([(OK, {"a": TakenAlone(10.0, 1.2)}), (OK, {"a": TakenAlone(5.0, 1.4)})]),
-        lambda ns: ns > next(limits),
-        lambda cells: None,
-    )
-    assert kept["cells"] == {"a": None}
-    again = iter([1.05, 1.05, 1.25, 1.25])
-    kept = alone.undisturbed(
-        iter([(OK, {"a": TakenAlone(10.0, 1.2)}), (OK, {"a": TakenAlone(5.0, 1.4)}),
-              (OK, {"a": TakenAlone(6.0, 1.3)})]),
-        lambda ns: ns > next(again),
-        lambda cells: None,
-    )  # fmt: skip
-    assert kept["cells"] == {"a": 10.0}
+    attempts = [(OK, {"a": TakenAlone(10.0, 1.2)}), (OK, {"a": TakenAlone(5.0, 1.4)})]
+    for limit_then, expected in ((1.15, None), (1.25, 10.0)):
+        limits = [1.05]
+        kept = alone.undisturbed(
+            iter(attempts), lambda ns: ns > limits[-1], lambda cells: limits.append(limit_then)
+        )
+        assert kept["cells"] == {"a": expected}
 
 
 def test_what_the_sentinel_does_not_tell_of_is_kept():
