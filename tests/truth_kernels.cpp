@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "core/kernel.h"
@@ -102,8 +103,10 @@ struct Timed {
   }
 };
 
-// n / kPart steps a call, or as many microseconds' waiting. Two quantities say what a call takes:
-// "known", from outside of the calls, and "own", the median of what the calls themselves read.
+// n / kPart steps a call, or as many microseconds' waiting. Three quantities say what a call takes:
+// "known", from outside of the calls; "own", the median of what the calls themselves read; and
+// "own_mean", their mean since it was told last, which bursts of a neighbour make longer as they do
+// any other mean of the same calls.
 template <bool kWaits, std::size_t kPart>
 class TimedArm final : public ArmOf<Timed> {
  public:
@@ -123,11 +126,19 @@ class TimedArm final : public ArmOf<Timed> {
   Quantities quantities() const override {
     const double size = static_cast<double>(input_.n / kPart);
     return {{"known", {kWaits ? 1000 * size : size * ns_per_step(), "ns"}},
-            {"own", {median(own_) * ns_per_tick(), "ns"}}};
+            {"own", {median(own_) * ns_per_tick(), "ns"}},
+            {"own_mean", {mean_since_told() * ns_per_tick(), "ns"}}};
   }
 
  private:
+  double mean_since_told() const {
+    const auto first = own_.begin() + static_cast<std::ptrdiff_t>(told_);
+    const double count = static_cast<double>(own_.size() - told_);
+    told_ = own_.size();
+    return count == 0 ? 0 : std::accumulate(first, own_.end(), 0.0) / count;
+  }
   std::vector<double> own_;
+  mutable std::size_t told_ = 0;
 };
 
 template <bool kWaits, std::size_t kPart>
