@@ -172,7 +172,7 @@ const Registrar kRegistrar(
                          .working_set = 48 * s.n + 16 * kRequests,
                          .memory = 1200 * s.n + 8 * kCarried + (std::size_t{64} << 20)};
          },
-     .test_sizes = {0, 1, 2, 3, 15, 16, 17, 31, 33, 100, 1000}},
+     .test_sizes = {0, 1, 2, 16, 17, 33, 1000}},
     kVariants);
 
 }  // namespace
