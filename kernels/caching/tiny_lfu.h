@@ -21,7 +21,7 @@ class FrequencySketch {
   explicit FrequencySketch(std::size_t room)
       : lines_(std::bit_ceil(std::max<std::size_t>(room / 8, 1))), sample_(10 * room) {}
   void count(std::uint64_t hash) {
-    Line& line = line_of(hash);
+    Line& line = lines_[line_of(hash)];
     for (int i = 0; i < kCounters; ++i) {
       std::uint64_t& word = line.words[word_of(hash, i)];
       const int shift = shift_of(hash, i);
@@ -30,7 +30,7 @@ class FrequencySketch {
     if (++counted_ >= sample_) halve();
   }
   int estimate(std::uint64_t hash) const {
-    const Line& line = lines_[hash >> 32 & (lines_.size() - 1)];
+    const Line& line = lines_[line_of(hash)];
     int least = 15;
     for (int i = 0; i < kCounters; ++i)
       least =
@@ -50,7 +50,7 @@ class FrequencySketch {
   static int shift_of(std::uint64_t hash, int i) {
     return static_cast<int>(hash >> (5 * i) & 15) * 4;
   }
-  Line& line_of(std::uint64_t hash) { return lines_[hash >> 32 & (lines_.size() - 1)]; }
+  std::size_t line_of(std::uint64_t hash) const { return hash >> 32 & (lines_.size() - 1); }
   void halve() {
     for (Line& line : lines_)
       for (std::uint64_t& word : line.words) word = word >> 1 & 0x7777777777777777;

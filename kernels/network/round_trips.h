@@ -1,8 +1,11 @@
 // The two sides of a round trip, over whatever connects them. An end of a connection has
 //
 //   bool send(const void* from, std::size_t bytes)    all of it; false where the other side has
-//   gone bool receive(void* to, std::size_t bytes)         the same void end() the other side is
-//   told that it is over
+//                                                     gone
+//
+//   bool receive(void* to, std::size_t bytes)         the same
+//
+//   void end()                                        the other side is told that it is over
 #pragma once
 
 #include <cstddef>

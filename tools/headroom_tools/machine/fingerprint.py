@@ -69,11 +69,11 @@ def _lscpu() -> dict[str, str]:
     try:
         tree = json.loads(_output("lscpu", "-J") or "")
         flat: dict[str, str | None] = {}
-        todo = list(tree["lscpu"])
-        while todo:
-            entry = todo.pop(0)
+        entries = list(tree["lscpu"])
+        while entries:
+            entry = entries.pop(0)
             flat.setdefault(entry["field"].rstrip(":"), entry.get("data"))
-            todo.extend(entry.get("children", []))
+            entries.extend(entry.get("children", []))
         return {name: value for name, value in flat.items() if value is not None}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
@@ -253,8 +253,8 @@ def _disk(folder: Path) -> Disk:
         return disk
     listed: dict[str, str | None] = {}
     try:
-        todo = json.loads(_output("lsblk", "-J", "-o", "NAME,MODEL,TRAN") or "")["blockdevices"]
-        listed = next(entry for entry in todo if entry.get("name") == device.name)
+        devices = json.loads(_output("lsblk", "-J", "-o", "NAME,MODEL,TRAN") or "")["blockdevices"]
+        listed = next(entry for entry in devices if entry.get("name") == device.name)
     except (ValueError, KeyError, TypeError, StopIteration):
         pass
     name = device.name
