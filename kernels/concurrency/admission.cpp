@@ -203,7 +203,7 @@ const Registrar kRegistrar(
      .axis = Axis::kCores,
      .technique = "turn away what can't be served in time, early, so that the rest can",
      .sizes = {64, 128, 256, 512},
-     .headline = {64, 128},
+     .headline = {64},
      .one_group = true,
      .clock = Clock::kWall,
      .warm = Warm::kNone,

@@ -296,7 +296,7 @@ const Registrar kRegistrar(
      .technique = "answer first: what the user needn't wait for goes to a worker, through a "
                   "bounded queue",
      .sizes = {64, 128, 256, 512},
-     .headline = {64, 128},
+     .headline = {64},
      .one_group = true,
      .clock = Clock::kWall,
      .warm = Warm::kNone,

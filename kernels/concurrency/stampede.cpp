@@ -179,7 +179,7 @@ const Registrar kRegistrar(
      .axis = Axis::kCores,
      .technique = "compute once what many ask for at once, and before they have to wait for it",
      .sizes = {64, 128, 256, 512},
-     .headline = {64, 128},
+     .headline = {64},
      .one_group = true,
      .clock = Clock::kWall,
      .warm = Warm::kNone,

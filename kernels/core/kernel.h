@@ -10,9 +10,8 @@
 //                                                          may ask for a const Setting& at the end
 //   static Input from(std::span<const std::uint8_t>);      optional: any bytes as an input, for the
 //                                                          fuzzer and for tests of hard cases
-//   static constexpr auto kInputs = inputs("a", "b");      optional: its inputs by name, the
-//   default
-//                                                          first; compare with kInputs["a"]
+//   static constexpr auto kInputs = inputs("a", "b");      optional: its inputs by name, first the
+//                                                          default; compare with kInputs["a"]
 //   using Call = ...;                                      optional: the input rotates (below)
 //
 // a function for each variant, in one of these shapes (chosen by its parameters, run.h):
@@ -163,7 +162,8 @@ struct Metadata {
   Axis axis = Axis::kScalar;
   std::string technique;                 // what the kernel teaches, one line
   std::vector<std::size_t> sizes;        // fixed numbers, ascending
-  std::vector<std::size_t> headline;     // two of them: what `standard` measures
+  std::vector<std::size_t> headline;     // what `standard` measures: two of them, or one where the
+                                         // size is how long a schedule of requests is
   std::vector<std::string> inputs = {};  // the first is the default; the problem's kInputs, unless
                                          // they depend on the machine
   std::vector<std::string> test_inputs = {};  // further ones, never measured; from kInputs

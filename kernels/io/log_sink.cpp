@@ -294,7 +294,7 @@ const Registrar kRegistrar(
      .axis = Axis::kStorageSync,
      .technique = "one flush for all who wait, or a log that is written in the background",
      .sizes = {100, 200, 400, 800},
-     .headline = {100, 200},
+     .headline = {100},
      .one_group = true,
      .clock = Clock::kWall,
      .warm = Warm::kNone,

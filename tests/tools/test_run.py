@@ -201,9 +201,9 @@ def test_a_plan_over_the_profiles_time_is_shrunk(headroom):
     assert any("rounds were cut" in note for note in run["notes"]) == (run["plan"]["scale"] < 1)
 
 
-def test_shrink_keeps_five_rounds():
+def test_shrink_keeps_the_fewest_rounds():
     plans = {"a/b": {"ladders": [{"rounds": 100}, {"rounds": 8}, {"rounds": 3}]}}
-    plan.shrink(plans, 0.25)
+    plan.shrink(plans, 0.25, 5)
     assert [ladder["rounds"] for ladder in plans["a/b"]["ladders"]] == [25, 5, 3]
 
 

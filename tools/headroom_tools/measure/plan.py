@@ -25,10 +25,11 @@ from headroom_tools.measure.types import (
 from headroom_tools.record.types import LadderKey, Missing, key_of
 
 SEED = 1  # of every run: inputs must be the same on every machine
-START_S = 0.05  # what a process costs before and after its ladders
+START_S = 0.1  # what a process costs before and after its ladders
 SETUP_LIMIT_S = 1.0  # a ladder that takes longer to set up is no comparison of a minute
 MEMORY_SHARE = 0.7  # of the memory available that a ladder may take
 ROUNDS_MIN = 5
+ROUNDS_FEWEST = 3  # where five don't fit into the time of a slow machine
 LAUNCHES_MIN = 6  # the fewest that give an interval
 PROBE_SHARE = 0.5  # of a ladder's budget: a probe has one figure to give, not many ratios
 SELFCHECK = "selfcheck"  # the group that only `headroom selfcheck` measures
@@ -248,7 +249,9 @@ def estimate(selection: Selection, name: str) -> Estimate:
 
 def epoch_calls(arm: PlannedArm) -> int:
     """Calls of an arm in a round, timed and not: what comes before is about an epoch, or more where
-    the pilot found that it has to be."""
+    the pilot found that it has to be, or nothing where a call takes long."""
+    if arm.get("long_call"):
+        return arm["calls"]
     return arm["calls"] + max(arm["calls"], arm.get("settle", 0))
 
 
@@ -259,27 +262,34 @@ def cost_of_ladder(
 
     planned: from the pilot's plan; measured: the same ladder in the pilot's output. The pilot
     chose R = clamp(budget / cost of a round, 5, Rmax), so that between the clamps the rounds fill
-    the budget; at the lower clamp they exceed it.
+    the budget; at the lower clamp they exceed it. Set-up has one call of each arm, to check it.
     """
     times = {(arm["variant"], arm["threads"]): arm["wall_ns"] for arm in measured["arms"]}
-    a_round = 0.0
+    a_round = checks = 0.0
     for arm in planned["arms"]:
         values = sorted(v for v in times.get((arm["variant"], arm["threads"]), []) if v)
         if values:
-            a_round += epoch_calls(arm) * values[len(values) // 2] * 1e-9
+            a_call = values[len(values) // 2] * 1e-9
+            a_round += epoch_calls(arm) * a_call
+            checks += a_call
     seconds = a_round * planned["rounds"]
     if planned["rounds"] > ROUNDS_MIN:
         seconds = min(seconds, budget_s)
     else:
         seconds = max(seconds, budget_s)
-    return float(measured.get("setup_s") or 0.0), seconds
+    return float(measured.get("setup_s") or 0.0) + checks, seconds
 
 
-def shrink(plans: dict[str, KernelPlan], scale: float) -> None:
-    """Cuts the rounds of every planned ladder to `scale` of them, at least 5."""
+def kept_rounds(rounds: int, scale: float, fewest: int) -> int:
+    """`scale` of a ladder's rounds, at least `fewest`."""
+    return min(rounds, max(fewest, int(rounds * scale)))
+
+
+def shrink(plans: dict[str, KernelPlan], scale: float, fewest: int) -> None:
+    """Cuts the rounds of every planned ladder to `scale` of them, at least `fewest`."""
     for plan in plans.values():
         for ladder in plan["ladders"]:
-            ladder["rounds"] = min(ladder["rounds"], max(ROUNDS_MIN, int(ladder["rounds"] * scale)))
+            ladder["rounds"] = kept_rounds(ladder["rounds"], scale, fewest)
 
 
 def rounds_key(kernel: str, ladder: PlannedLadder | KeptLadder) -> str:
@@ -303,39 +313,73 @@ def ladder_name(kernel: CatalogueKernel, coordinates: Coordinates) -> str:
     return f"{kernel['name']} {label}"
 
 
+class Cost(NamedTuple):
+    """What one launch of a kernel takes: seconds before and after its rounds, and of each ladder
+    its rounds by the pilot's plan, and their seconds."""
+
+    setup_s: float
+    ladders: list[tuple[int, float]]
+
+    def seconds(self, scale: float, fewest: int) -> float:
+        """With that share of the rounds, at least `fewest` of each ladder."""
+        return self.setup_s + sum(
+            seconds * kept_rounds(rounds, scale, fewest) / rounds
+            for rounds, seconds in self.ladders
+        )
+
+
 class Room(NamedTuple):
-    """What a run is to take, at most, and its launches; note: why that is not the profile's own."""
+    """What a run is to take, at most, its launches, and the fewest rounds of a ladder; note: why
+    that is not the profile's own."""
 
     time_s: float
     launches: int
+    fewest: int
     alone_s: float
     note: str
 
 
-def room_for(own: Profile, least_s: float, spent_s: float, alone_s: float) -> Room:
-    """The time for a run whose launches take at least `least_s`: every headline size is measured.
+def room_for(own: Profile, costs: Iterable[Cost], spent_s: float, alone_s: float) -> Room:
+    """The time for a run whose launches take at least that: every headline size is measured.
 
     What gives way on a slow machine is, in this order, the variants run alone, the time, launches
-    beyond the fewest that give an interval, and the time again.
+    beyond the fewest that give an interval, rounds of the longest ladders, and the time again.
     """
     time_s = own.time_s
     assert time_s is not None  # of a profile with a limit
+    least = {n: sum(cost.seconds(0.0, n) for cost in costs) for n in (ROUNDS_MIN, ROUNDS_FEWEST)}
 
-    def needed(launches: int, alone: float) -> float:
-        return (spent_s + alone + launches * least_s) / (1 - REPEAT_RESERVE)
+    def needed(launches: int, alone: float, rounds: int = ROUNDS_MIN) -> float:
+        return (spent_s + alone + launches * least[rounds]) / (1 - REPEAT_RESERVE)
 
     for alone in (alone_s, 0.0):
         if needed(own.launches, alone) <= time_s:
-            return Room(time_s, own.launches, alone, "")
-    fewest = min(LAUNCHES_MIN, own.launches)
-    for launches in range(own.launches, fewest - 1, -1):
-        if needed(launches, 0.0) <= own.slow_s or launches == fewest:
-            break
-    longer = max(time_s, needed(launches, 0.0))
+            return Room(time_s, own.launches, ROUNDS_MIN, alone, "")
+    launches = own.launches
+    while launches > min(LAUNCHES_MIN, own.launches) and needed(launches, 0.0) > own.slow_s:
+        launches -= 1
+    fewest, longer = ROUNDS_MIN, max(time_s, needed(launches, 0.0))
+    if longer > own.slow_s:
+        fewest, longer = ROUNDS_FEWEST, max(own.slow_s, needed(launches, 0.0, ROUNDS_FEWEST))
     told = f"takes about {duration(longer)}: this machine is too slow for {duration(time_s)}"
     if launches < own.launches:
         told += f", and for more than {launches} launches"
-    return Room(longer, launches, 0.0, told)
+    return Room(longer, launches, fewest, 0.0, told)
+
+
+def scale_for(costs: Iterable[Cost], fewest: int, room_s: float) -> float:
+    """The largest share of the rounds with which a launch of each kernel fits into `room_s`; 0
+    where none does."""
+    if sum(cost.seconds(1.0, fewest) for cost in costs) <= room_s:
+        return 1.0
+    fits, too_much = 0.0, 1.0
+    while too_much - fits > 0.001:
+        middle = (fits + too_much) / 2
+        if sum(cost.seconds(middle, fewest) for cost in costs) <= room_s:
+            fits = middle
+        else:
+            too_much = middle
+    return fits
 
 
 def fit(
@@ -352,9 +396,7 @@ def fit(
     """
     own = PROFILES[profile]
     plans: dict[str, KernelPlan] = {}
-    setup: dict[str, float] = {}
-    variable: dict[str, float] = {}
-    least = 0.0  # of a launch of each kernel, with as few rounds as may be
+    costs: dict[str, Cost] = {}
     for name in selection:
         plan = pilots[name]["plan"]
         if plan is None or not plan["ladders"]:
@@ -364,24 +406,22 @@ def fit(
             for ladder in pilots[name]["measured"]
         }
         plans[name] = plan.copy()
-        setup[name], variable[name] = START_S, 0.0
+        setup, ladders = START_S, list[tuple[int, float]]()
         for planned in plan["ladders"]:
             ladder = measured[key_of_ladder(name, planned), planned["group"]]
-            made, rounds = cost_of_ladder(planned, ladder, own.budget_s)
-            setup[name] += made
-            variable[name] += rounds
-            least += rounds * min(1.0, ROUNDS_MIN / planned["rounds"])
-        least += setup[name]
-    scale, notes, launches, time_s = 1.0, list[str](), own.launches, own.time_s
+            made, seconds = cost_of_ladder(planned, ladder, own.budget_s)
+            setup += made
+            ladders.append((planned["rounds"], seconds))
+        costs[name] = Cost(setup, ladders)
+    scale, fewest, notes = 1.0, ROUNDS_MIN, list[str]()
+    launches, time_s = own.launches, own.time_s
     if time_s is not None:
-        time_s, launches, alone_s, note = room_for(own, least, spent_s, alone_s)
+        time_s, launches, fewest, alone_s, note = room_for(own, costs.values(), spent_s, alone_s)
         notes += [note] if note else []
         room = (1 - REPEAT_RESERVE) * time_s - spent_s - alone_s
-        room -= launches * sum(setup.values())
-        wanted = launches * sum(variable.values())
-        if wanted > room:
-            scale = max(room / wanted, 0.05)
-            shrink(plans, scale)
+        scale = scale_for(costs.values(), fewest, room / launches)
+        if scale < 1:
+            shrink(plans, scale, fewest)
             notes.append(
                 f"rounds were cut to {scale:.2f} of the plan, to end within {duration(time_s)}"
             )
@@ -393,7 +433,7 @@ def fit(
         "seed": SEED,
         "scale": scale,
         "plans": plans,
-        "seconds": {name: setup[name] + scale * variable[name] for name in plans},
+        "seconds": {name: cost.seconds(scale, fewest) for name, cost in costs.items()},
         "left_out": [],
         "notes": notes,
         "rounds": {
