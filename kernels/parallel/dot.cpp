@@ -144,6 +144,14 @@ constexpr auto kOpenMpNaive = kNotBuilt, kOpenMpSimd = kNotBuilt, kOpenMpHighway
                kOpenBlas = kNotBuilt;
 #endif
 
+// The same, without a region: what that costs is a large part of a short call.
+void team_highway(TeamSum& team, const ParallelDot::Input& in, double& out) {
+  const auto dot = HWY_DYNAMIC_DISPATCH(DotDoubles);
+  out = team.of(in.x.size(), [&](Share part) {
+    return dot(in.x.data() + part.begin, in.y.data() + part.begin, part.size());
+  });
+}
+
 #if HEADROOM_HAVE_TBB
 void tbb_reduce(TbbArena& arena, const ParallelDot::Input& in, double& out) {
   using Range = tbb::blocked_range<std::size_t>;
@@ -187,6 +195,9 @@ constexpr Variant<ParallelDot> kVariants[] = {
      .run = kOpenMpHighway,
      .what = "a part a thread, widest SIMD of the host in it",
      .needs = kNeedsOpenMp},
+    {.name = "team_highway",
+     .run = run<team_highway>,
+     .what = "the same by threads that stand ready, awake for 50 us after each call: no region"},
     {.name = "openblas",
      .run = kOpenBlas,
      .what = "cblas_ddot on OpenMP's threads; one thread below a size of its own choice",

@@ -155,6 +155,12 @@ constexpr auto kCritical = kNotBuilt, kAtomic = kNotBuilt, kCriticalOnce = kNotB
                kClause = kNotBuilt, kClauseSimd = kNotBuilt, kFixedBlocks = kNotBuilt;
 #endif
 
+// Without a region: what that costs is a large part of a short call.
+void team_simd(TeamSum& team, const Reduction::Input& x, double& out) {
+  const auto reduce = HWY_DYNAMIC_DISPATCH(SumDoubles);
+  out = team.of(x.size(), [&](Share part) { return reduce(x.data() + part.begin, part.size()); });
+}
+
 #if HEADROOM_HAVE_TBB
 // Splits and joins in a fixed tree, so that its bits do not change from run to run either.
 void tbb_deterministic(TbbArena& arena, const Reduction::Input& x, double& out) {
@@ -211,6 +217,10 @@ constexpr Variant<Reduction> kVariants[] = {
      .what =
          "SIMD sums of fixed blocks, added up in order: the same bits with any number of threads",
      .needs = kNeedsOpenMp},
+    {.name = "team_simd",
+     .run = run<team_simd>,
+     .what =
+         "a SIMD sum for each of the threads that stand ready, awake for 50 us after each call"},
     {.name = "tbb",
      .run = kTbbReduce,
      .what = "tbb::parallel_deterministic_reduce, the same SIMD loop in a part a thread",

@@ -106,6 +106,22 @@ constexpr auto kOpenBlas = run<openblas>;
 constexpr auto kOpenMpLoop = kNotBuilt, kOpenMpHighway = kNotBuilt, kOpenBlas = kNotBuilt;
 #endif
 
+struct TeamWork : Work {
+  TeamWork(const SaxpyProblem::Input& in, const Setting& setting)
+      : Work(in, setting), team(ready_team(setting.threads)) {}
+  std::shared_ptr<Team> team;
+};
+
+// The same, without a region: what that costs is a large part of a short call.
+void team_highway(TeamWork& work, Buffer<float>&) {
+  const float a = work.next();
+  const auto saxpy = HWY_DYNAMIC_DISPATCH(SaxpyPart);
+  work.team->run([&](int i) {
+    const Share part = share(work.size(), 64 / sizeof(float), i, work.threads);
+    saxpy(a, work.x() + part.begin, work.y() + part.begin, part.size());
+  });
+}
+
 #if HEADROOM_HAVE_TBB
 struct TbbWork : Work {
   TbbWork(const SaxpyProblem::Input& in, const Setting& setting)
@@ -151,6 +167,9 @@ constexpr Variant<SaxpyProblem> kVariants[] = {
      .run = kOpenMpHighway,
      .what = "a part a thread, in whole lines, widest SIMD of the host in it",
      .needs = kNeedsOpenMp},
+    {.name = "team_highway",
+     .run = run<team_highway>,
+     .what = "the same by threads that stand ready, awake for 50 us after each call: no region"},
     {.name = "openblas",
      .run = kOpenBlas,
      .what = "cblas_saxpy on OpenMP's threads; one thread below a size of its own choice",

@@ -77,8 +77,10 @@ void naive(Second& second, const ParallelStencil::Input& in, Buffer<float>& out)
   }
 }
 
-constexpr std::size_t kStrip = 2048;          // columns at most, which L2 holds for all steps
-constexpr std::size_t kStride = kStrip + 80;  // no power of two: rows in other sets of L1
+constexpr std::size_t kStrip = 2048;  // columns at most, which L2 holds for all steps
+// No power of two: rows lie in other sets of L1. A strip that ends at a line may have 15 columns
+// more than kStrip; two lines and three columns lie before it, three after it.
+constexpr std::size_t kStride = kStrip + 80;
 constexpr std::size_t kKept = (kSteps - 1) * 4 * kStride;  // four rows of a strip a step
 
 }  // namespace
@@ -96,8 +98,8 @@ HWY_EXPORT(StencilRows);
 HWY_EXPORT(StencilStrip);
 
 // All steps of the inner columns [first, end), at most kStrip of them.
-void strip_steps(const ParallelStencil::Input& in, std::size_t first, std::size_t end,
-                 Buffer<float>& out) {
+void all_steps(const ParallelStencil::Input& in, std::size_t first, std::size_t end,
+               Buffer<float>& out) {
   alignas(64) float kept[kKept];  // 100 KiB, on each thread's stack
   HWY_DYNAMIC_DISPATCH(StencilStrip)
   (in.grid.data(), in.n, kSteps, first, end, kept, kStride, out.data());
@@ -107,7 +109,7 @@ void strip_steps(const ParallelStencil::Input& in, std::size_t first, std::size_
 void time_tiled(const ParallelStencil::Input& in, Buffer<float>& out) {
   copy_border(in.grid.data(), in.n, out.data());
   for (std::size_t first = 1; first + 1 < in.n; first += kStrip)
-    strip_steps(in, first, std::min(first + kStrip, in.n - 1), out);
+    all_steps(in, first, std::min(first + kStrip, in.n - 1), out);
 }
 
 // In how many strips `threads` threads share the inner columns: the same number for each, as few
@@ -115,12 +117,19 @@ void time_tiled(const ParallelStencil::Input& in, Buffer<float>& out) {
 std::size_t strips(std::size_t n, int threads) {
   const std::size_t columns = n < 3 ? 0 : n - 2, team = static_cast<std::size_t>(threads);
   const std::size_t rounds = (columns + team * kStrip - 1) / (team * kStrip);
-  return std::clamp<std::size_t>(columns / 64, columns != 0,
-                                 std::max<std::size_t>(rounds, 1) * team);
+  return std::clamp<std::size_t>(columns / 64, 1, std::max<std::size_t>(rounds, 1) * team);
 }
-Share strip(std::size_t n, std::size_t part, std::size_t parts) {
-  const Share inner = share(n - 2, 1, static_cast<int>(part), static_cast<int>(parts));
-  return {inner.begin + 1, inner.end + 1};
+// All steps of one of them, and its part of the first row and the last. Where rows start at lines
+// strips do too: two threads that go down the grid side by side would take a line of each row from
+// each other.
+void strip_steps(const ParallelStencil::Input& in, std::size_t part, std::size_t parts,
+                 Buffer<float>& out) {
+  const std::size_t n = in.n;
+  if (n < 3) return copy_border(in.grid.data(), n, out.data());
+  const Share own = share(n, 64 / sizeof(float), static_cast<int>(part), static_cast<int>(parts));
+  all_steps(in, std::max<std::size_t>(own.begin, 1), std::min(own.end, n - 1), out);
+  for (std::size_t row : {std::size_t{0}, n * (n - 1)})
+    std::copy_n(in.grid.data() + row + own.begin, own.size(), out.data() + row + own.begin);
 }
 
 #if HEADROOM_HAVE_OPENMP
@@ -159,12 +168,9 @@ void openmp_simd(Second& second, const ParallelStencil::Input& in, Buffer<float>
 void openmp_time_tiled(const Setting& setting, const ParallelStencil::Input& in,
                        Buffer<float>& out) {
   const auto parts = static_cast<std::ptrdiff_t>(strips(in.n, setting.threads));
-  copy_border(in.grid.data(), in.n, out.data());
 #pragma omp parallel for num_threads(setting.threads) schedule(static)
-  for (std::ptrdiff_t part = 0; part < parts; ++part) {
-    const Share own = strip(in.n, static_cast<std::size_t>(part), static_cast<std::size_t>(parts));
-    strip_steps(in, own.begin, own.end, out);
-  }
+  for (std::ptrdiff_t part = 0; part < parts; ++part)
+    strip_steps(in, static_cast<std::size_t>(part), static_cast<std::size_t>(parts), out);
 }
 constexpr auto kOpenMpRows = run<openmp>;
 constexpr auto kOpenMpSimd = run<openmp_simd>;
@@ -173,19 +179,32 @@ constexpr auto kOpenMpTiled = run<openmp_time_tiled>;
 constexpr auto kOpenMpRows = kNotBuilt, kOpenMpSimd = kNotBuilt, kOpenMpTiled = kNotBuilt;
 #endif
 
+struct ReadyTeam {
+  ReadyTeam(const ParallelStencil::Input&, const Setting& setting)
+      : team(ready_team(setting.threads)) {}
+  std::shared_ptr<Team> team;
+};
+
+// The same strips, without a region.
+void team_time_tiled(ReadyTeam& ready, const ParallelStencil::Input& in, Buffer<float>& out) {
+  Team& team = *ready.team;
+  const std::size_t parts = strips(in.n, team.count());
+  team.run([&](int i) {
+    const Share own = share(parts, 1, i, team.count());
+    for (std::size_t part = own.begin; part < own.end; ++part) strip_steps(in, part, parts, out);
+  });
+}
+
 #if HEADROOM_HAVE_TBB
 void tbb_time_tiled(TbbArena& arena, const ParallelStencil::Input& in, Buffer<float>& out) {
   using Range = tbb::blocked_range<std::size_t>;
   const std::size_t parts = strips(in.n, arena.threads());
-  copy_border(in.grid.data(), in.n, out.data());
   arena.run([&] {
     tbb::parallel_for(
         Range(0, parts, 1),
         [&](const Range& some) {
-          for (std::size_t part = some.begin(); part < some.end(); ++part) {
-            const Share own = strip(in.n, part, parts);
-            strip_steps(in, own.begin, own.end, out);
-          }
+          for (std::size_t part = some.begin(); part < some.end(); ++part)
+            strip_steps(in, part, parts, out);
         },
         tbb::simple_partitioner());
   });
@@ -218,6 +237,9 @@ constexpr Variant<ParallelStencil> kVariants[] = {
      .run = kOpenMpTiled,
      .what = "strips with all their steps, overlapping at the edges: memory read once, no barrier",
      .needs = kNeedsOpenMp},
+    {.name = "team_time_tiled",
+     .run = run<team_time_tiled>,
+     .what = "the same strips by threads that stand ready, awake for 50 us after each call"},
     {.name = "tbb",
      .run = kTbbTiled,
      .what = "tbb::parallel_for over the same strips",

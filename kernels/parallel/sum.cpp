@@ -101,6 +101,13 @@ constexpr auto kOpenMpHighway = run<openmp_highway>;
 constexpr auto kOpenMpNaive = kNotBuilt, kOpenMpSimd = kNotBuilt, kOpenMpHighway = kNotBuilt;
 #endif
 
+// The same, without a region: what that costs is a large part of a short call.
+void team_highway(TeamSum& team, const ParallelSum::Input& in, double& out) {
+  const auto sum_part = HWY_DYNAMIC_DISPATCH(SumDoubles);
+  out =
+      team.of(in.size(), [&](Share part) { return sum_part(in.data() + part.begin, part.size()); });
+}
+
 #if HEADROOM_HAVE_TBB
 void tbb_reduce(TbbArena& arena, const ParallelSum::Input& in, double& out) {
   using Range = tbb::blocked_range<const double*>;
@@ -140,6 +147,9 @@ constexpr Variant<ParallelSum> kVariants[] = {
      .run = kOpenMpHighway,
      .what = "a part a thread, widest SIMD of the host in it",
      .needs = kNeedsOpenMp},
+    {.name = "team_highway",
+     .run = run<team_highway>,
+     .what = "the same by threads that stand ready, awake for 50 us after each call: no region"},
     {.name = "tbb",
      .run = kTbbReduce,
      .what = "tbb::parallel_reduce, a part a thread, the same SIMD loop in it",

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -159,6 +161,44 @@ class Team {
   alignas(kApart) std::atomic<int> left_{0};
   std::exception_ptr error_;
   std::vector<std::thread> started_;
+};
+
+// One value for each member, apart from the others: what a body leaves for the caller.
+template <class T>
+struct alignas(kApart) Apart {
+  T value{};
+};
+
+// A team of so many, the same for all who hold it at a time: an epoch has a Work for each call, and
+// must not start threads for each.
+inline std::shared_ptr<Team> ready_team(int threads) {
+  static std::map<int, std::weak_ptr<Team>> known;
+  std::weak_ptr<Team>& place = known[threads];
+  std::shared_ptr<Team> team = place.lock();
+  if (team == nullptr) place = team = std::make_shared<Team>(threads);
+  return team;
+}
+
+// The State of a variant that adds up what each thread of a ready team comes to.
+class TeamSum {
+ public:
+  template <class Input, class Setting>
+  TeamSum(const Input&, const Setting& setting)
+      : team_(ready_team(setting.threads)), sums_(static_cast<std::size_t>(setting.threads)) {}
+  // part(share) is the sum of items [share.begin, share.end) of `n`; each thread has one share.
+  template <class Part>
+  double of(std::size_t n, const Part& part) {
+    team_->run([&](int i) {
+      sums_[static_cast<std::size_t>(i)].value = part(share(n, 1, i, team_->count()));
+    });
+    double sum = 0;
+    for (const Apart<double>& own : sums_) sum += own.value;
+    return sum;
+  }
+
+ private:
+  std::shared_ptr<Team> team_;
+  std::vector<Apart<double>> sums_;
 };
 
 }  // namespace headroom
