@@ -116,9 +116,9 @@ class BlockedBloom {
 class SplitBlock {
  public:
   static constexpr std::size_t kLanes = 8;
-  static constexpr std::array<std::uint32_t, kLanes> kSalts = {
-      0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d, 0x705495c7, 0x2df1424b, 0x9efc4947,
-      0x5c6bfb31};
+  static constexpr std::array<std::uint32_t, kLanes> kSalts = {0x47b6137b, 0x44974d91, 0x8824ad5b,
+                                                               0xa2b7289d, 0x705495c7, 0x2df1424b,
+                                                               0x9efc4947, 0x5c6bfb31};
   struct alignas(32) Block {
     std::array<std::uint32_t, kLanes> words = {};
   };

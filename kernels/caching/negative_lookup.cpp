@@ -40,9 +40,7 @@ struct NegativeLookup {
     std::shared_ptr<const SortedFile> store;
     Buffer<std::uint64_t> queries, values;
     Slices slices;
-    Call at(std::size_t turn) const {
-      return {slices.of(queries, turn), slices.of(values, turn)};
-    }
+    Call at(std::size_t turn) const { return {slices.of(queries, turn), slices.of(values, turn)}; }
   };
   using Output = Buffer<std::uint64_t>;
 

@@ -56,8 +56,8 @@ class SortedFile {
     return entries;
   }
   static ScratchFile written(const std::vector<Entry>& entries) {
-    return files::hot_file({reinterpret_cast<const unsigned char*>(entries.data()),
-                            entries.size() * sizeof(Entry)});
+    return files::hot_file(
+        {reinterpret_cast<const unsigned char*>(entries.data()), entries.size() * sizeof(Entry)});
   }
   // The block that the key would be in; none where it would be before all of them.
   Part part_of(std::uint64_t key) const {
