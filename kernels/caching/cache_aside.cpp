@@ -48,7 +48,7 @@ using Output = CacheAside::Output;
 
 #if HEADROOM_HAVE_LIBPQ && HEADROOM_HAVE_HIREDIS
 
-constexpr std::chrono::seconds kBelieved{10};
+constexpr std::chrono::seconds kBelieved{60};
 
 struct Asking {
   explicit Asking(const Input& in) : query(*in.orders) {}
@@ -158,13 +158,13 @@ constexpr Variant<CacheAside> kVariants[] = {
      .run = kRedisFirst,
      .what = "the answer of last time out of Redis: the round trip stays, the query goes",
      .promise = kStale,
-     .promise_note = "stale by up to 10 s, if a writer fails to tell or meets a reader",
+     .promise_note = "stale by up to 60 s, if a writer fails to tell or meets a reader",
      .needs = kNeeds},
     {.name = "near_cache",
      .run = kNearCache,
      .what = "copies in this program, which Redis tells when a key was written: no round trip",
      .promise = kStale,
-     .promise_note = "stale until a message arrives; by up to 20 s where it is lost",
+     .promise_note = "stale until a message arrives; by up to 2 min where it is lost",
      .needs = kNeeds},
 };
 

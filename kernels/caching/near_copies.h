@@ -66,6 +66,11 @@ class NearCopies {
     keeping_ = false;
     copies_.clear();
   }
+  // Answers that were fetched.
+  std::uint64_t misses() const {
+    const std::lock_guard lock(mutex_);
+    return misses_;
+  }
   // Of the answers, those that were copies; 0 where there was none.
   double hit_ratio() const {
     const std::lock_guard lock(mutex_);
