@@ -15,7 +15,7 @@
 
 namespace headroom::aside {
 
-inline constexpr std::int32_t kCustomers = 1000;
+inline constexpr std::int32_t kCustomers = 500;
 inline constexpr std::int32_t kOrders = 64;  // of each
 
 #if HEADROOM_HAVE_LIBPQ && HEADROOM_HAVE_HIREDIS

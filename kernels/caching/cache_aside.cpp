@@ -1,7 +1,7 @@
 // caching/cache_aside: n answers to a query of a PostgreSQL, with Redis in front of it, and with
 // copies in front of that.
 //
-// A request names one of 1,000 customers (Zipf, 0.99); its answer is the number, the sum and the
+// A request names one of 500 customers (Zipf, 0.99); its answer is the number, the sum and the
 // last day of that customer's 64 orders, found through an index by a statement that was prepared.
 // Out: all answers. Warm: the table is in the server's memory, and every answer is in Redis, or
 // near, before the clock starts (filling it is a build cost). Both servers run on this machine and

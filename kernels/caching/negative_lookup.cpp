@@ -190,8 +190,8 @@ const Registrar kRegistrar(
     {.name = "caching/negative_lookup",
      .axis = Axis::kMemoryLatency,
      .technique = "ask a small filter before a slow store: it knows what is not there",
-     .sizes = {1 << 16, 1 << 20, 1 << 23},
-     .headline = {1 << 16, 1 << 20},
+     .sizes = {1 << 16, 1 << 18, 1 << 20, 1 << 23},
+     .headline = {1 << 16, 1 << 18},
      .ceiling = {"machine/miss_throughput"},
      .clock = Clock::kWall,
      .demand =

@@ -71,8 +71,8 @@ class WindowAndMain {
  public:
   explicit WindowAndMain(std::size_t room)
       : sketch_(room),
-        order_(room, kLists),
         list_of_(room),
+        order_(room, kLists),
         room_of_window_(std::max<std::size_t>(room / 100, 1)),
         room_of_protected_((room - room_of_window_) * 4 / 5) {}
   void ask(std::uint64_t key) { sketch_.count(FlatIndex::hash(key)); }
@@ -121,8 +121,8 @@ class WindowAndMain {
     put(place, list);
   }
   FrequencySketch sketch_;
-  Links order_;
   std::vector<std::uint8_t> list_of_;
+  Links order_;
   std::size_t room_of_window_, room_of_protected_;
   std::size_t window_size_ = 0, protected_size_ = 0;
 };

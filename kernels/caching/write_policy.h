@@ -62,7 +62,11 @@ class Cache {
       for (; dirty_[word] != 0; dirty_[word] &= dirty_[word] - 1) {
         const std::size_t slot =
             64 * word + static_cast<std::size_t>(std::countr_zero(dirty_[word]));
-        if (slot != first + count) write(), first = slot, count = 0;
+        if (slot != first + count) {
+          write();
+          first = slot;
+          count = 0;
+        }
         ++count;
       }
     write();

@@ -122,8 +122,9 @@ def test_cache_aside_needs_two_servers(tmp_path: Path) -> None:
         more = {k: v for k, v in servers.environment.items() if v is not None}
         for case in (["cache-aside: *"], ["variants agree*", "-c", kernel]):
             done = subprocess.run(
-                [TESTS, *case], env=environment(**more), cwd=tmp_path, capture_output=True, text=True
-            )
+                [TESTS, *case],
+                env=environment(**more), cwd=tmp_path, capture_output=True, text=True,
+            )  # fmt: skip
             assert done.returncode == 0, done.stdout + done.stderr
             assert "All tests passed" in done.stdout
 
