@@ -1,58 +1,15 @@
 // io/commit: a writer that is killed at any moment has kept what it acknowledged, by its promise.
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <string>
-#include <thread>
 
 #include "catch.h"
 #include "core/kernel.h"
 #include "core/random.h"
+#include "killed_writer.h"
 #include "subset.h"
 
 namespace headroom {
 namespace {
-
-struct Left {
-  std::size_t acknowledged = 0;
-  std::size_t kept = 0;  // records that the log begins with, in order and whole
-};
-
-using Microseconds = std::chrono::microseconds;
-
-// Commits in a child, kills it `delay` after it has begun, and reads what it has left. The file and
-// the acknowledgements are shared with the child.
-Left kill_a_writer(Arm& arm, Microseconds delay) {
-  arm.refill(1);
-  int begun[2];
-  REQUIRE(pipe(begun) == 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    try {
-      if (write(begun[1], "", 1) == 1) arm.run(1);
-    } catch (const std::exception&) {
-      _exit(1);
-    }
-    for (;;) pause();
-  }
-  REQUIRE(child > 0);
-  char byte;
-  const bool started = read(begun[0], &byte, 1) == 1;
-  std::this_thread::sleep_for(delay);
-  kill(child, SIGKILL);
-  int status = 0;
-  const bool ended = waitpid(child, &status, 0) == child;
-  close(begun[0]);
-  close(begun[1]);
-  REQUIRE((started && ended && WIFSIGNALED(status)));
-  arm.settle();
-  const Quantities left = arm.quantities();
-  return {static_cast<std::size_t>(left.at("acknowledged").value),
-          static_cast<std::size_t>(left.at("kept").value)};
-}
 
 TEST_CASE("what a killed writer had acknowledged is in its log") {
   const Kernel* const kernel = built_kernel("io/commit");

@@ -1,8 +1,8 @@
 // Caches of a fixed number of entries, which differ in what goes when another entry comes.
 //
 // get(key, compute, hit) gives the value of a key; where it isn't there, compute(key) makes it and
-// it is kept, if the policy will have it. A cache made for `room` never holds more than `room`
-// values (at least one). None allocates after it was made. Keys and values are 64-bit numbers.
+// it is kept. A cache made for `room` never holds more than `room` values (at least one). None
+// allocates after it was made. Keys and values are 64-bit numbers.
 #pragma once
 
 #include <algorithm>
@@ -54,94 +54,100 @@ class CacheEntries {
   std::size_t size_ = 0;
 };
 
-// Least recently used. The order is in arrays of numbers: a hit writes six of them, a miss takes
-// over the place of what goes, and nothing is allocated.
-class FlatLru {
+// A cache that a policy keeps in order. A policy has, in the order in which they are called,
+//
+//   void ask(std::uint64_t key);                 // optional: at every request
+//   void use(std::uint32_t place);               // the entry there was asked for
+//   void miss(std::uint64_t key);                // optional: this key isn't there
+//   std::uint32_t evict(const CacheEntries&);    // of a full cache: the place that is given up
+//   void add(std::uint32_t place);               // what was missed is there now
+//
+// and is made for a room.
+template <class Policy>
+class PolicyCache {
  public:
-  explicit FlatLru(std::size_t room) : entries_(std::max<std::size_t>(room, 1)) {}
+  explicit PolicyCache(std::size_t room) : entries_(std::max<std::size_t>(room, 1)) {}
   template <class Compute>
   std::uint64_t get(std::uint64_t key, const Compute& compute, bool& hit) {
+    if constexpr (requires { policy_.ask(key); }) policy_.ask(key);
     const std::uint32_t found = entries_.find(key);
     hit = found != FlatIndex::kNone;
     if (hit) {
-      touch(found);
+      policy_.use(found);
       return entries_.value(found);
     }
     const std::uint64_t value = compute(key);
+    if constexpr (requires { policy_.miss(key); }) policy_.miss(key);
+    std::uint32_t place;
     if (entries_.full()) {
-      const std::uint32_t oldest = order_.back(0);
-      entries_.replace(oldest, key, value);
-      touch(oldest);
+      place = policy_.evict(entries_);
+      entries_.replace(place, key, value);
     } else {
-      order_.push_front(0, entries_.add(key, value));
+      place = entries_.add(key, value);
     }
+    policy_.add(place);
     return value;
   }
   std::size_t size() const { return entries_.size(); }
 
  private:
-  void touch(std::uint32_t place) {
+  CacheEntries entries_;
+  Policy policy_{entries_.room()};
+};
+
+// Least recently used. The order is in arrays of numbers: a hit writes six of them, a miss takes
+// over the place of what goes, and nothing is allocated.
+class LruOrder {
+ public:
+  explicit LruOrder(std::size_t room) : order_(room, 1) {}
+  void use(std::uint32_t place) {
     if (order_.front(0) == place) return;
     order_.remove(place);
     order_.push_front(0, place);
   }
-  CacheEntries entries_;
-  Links order_{entries_.room(), 1};
+  std::uint32_t evict(const CacheEntries&) {
+    const std::uint32_t oldest = order_.back(0);
+    order_.remove(oldest);
+    return oldest;
+  }
+  void add(std::uint32_t place) { order_.push_front(0, place); }
+
+ private:
+  Links order_;
 };
+using FlatLru = PolicyCache<LruOrder>;
 
 // CLOCK: the hand goes round over the places, spares those that were used since it came last, and
 // stops at the first that wasn't. A hit sets one byte. Corbato, "A Paging Experiment with the
 // Multics System" (1968).
-class FlatClock {
+class ClockHand {
  public:
-  explicit FlatClock(std::size_t room) : entries_(std::max<std::size_t>(room, 1)) {}
-  template <class Compute>
-  std::uint64_t get(std::uint64_t key, const Compute& compute, bool& hit) {
-    const std::uint32_t found = entries_.find(key);
-    hit = found != FlatIndex::kNone;
-    if (hit) {
-      used_[found] = 1;
-      return entries_.value(found);
-    }
-    const std::uint64_t value = compute(key);
-    if (!entries_.full()) {
-      entries_.add(key, value);
-      return value;
-    }
+  explicit ClockHand(std::size_t room) : used_(room) {}
+  void use(std::uint32_t place) { used_[place] = 1; }
+  std::uint32_t evict(const CacheEntries&) {
     for (; used_[hand_] != 0; advance()) used_[hand_] = 0;
-    entries_.replace(hand_, key, value);
+    const std::uint32_t place = hand_;
     advance();
-    return value;
+    return place;
   }
-  std::size_t size() const { return entries_.size(); }
+  void add(std::uint32_t) {}  // it stands behind the hand
 
  private:
-  void advance() { hand_ = hand_ + 1 == entries_.room() ? 0 : hand_ + 1; }
-  CacheEntries entries_;
-  std::vector<std::uint8_t> used_ = std::vector<std::uint8_t>(entries_.room());
+  void advance() { hand_ = hand_ + 1 == used_.size() ? 0 : hand_ + 1; }
+  std::vector<std::uint8_t> used_;
   std::uint32_t hand_ = 0;
 };
+using FlatClock = PolicyCache<ClockHand>;
 
 // SIEVE: entries stand in the order in which they came, and the hand goes from the oldest to the
 // newest. What it spares keeps its place, so that new entries that nobody asks for again go soon:
 // the hand finds them between old ones that are asked for. Zhang, Yang, Yue, Vigfusson and
 // Rashmi, "SIEVE is Simpler than LRU" (NSDI 2024).
-class FlatSieve {
+class SieveHand {
  public:
-  explicit FlatSieve(std::size_t room) : entries_(std::max<std::size_t>(room, 1)) {}
-  template <class Compute>
-  std::uint64_t get(std::uint64_t key, const Compute& compute, bool& hit) {
-    const std::uint32_t found = entries_.find(key);
-    hit = found != FlatIndex::kNone;
-    if (hit) {
-      used_[found] = 1;
-      return entries_.value(found);
-    }
-    const std::uint64_t value = compute(key);
-    if (!entries_.full()) {
-      order_.push_front(0, entries_.add(key, value));
-      return value;
-    }
+  explicit SieveHand(std::size_t room) : used_(room), order_(room, 1) {}
+  void use(std::uint32_t place) { used_[place] = 1; }
+  std::uint32_t evict(const CacheEntries&) {
     std::uint32_t place = hand_ == order_.end(0) ? order_.back(0) : hand_;
     while (used_[place] != 0) {
       used_[place] = 0;
@@ -150,18 +156,16 @@ class FlatSieve {
     }
     hand_ = order_.before(place);
     order_.remove(place);
-    entries_.replace(place, key, value);
-    order_.push_front(0, place);
-    return value;
+    return place;
   }
-  std::size_t size() const { return entries_.size(); }
+  void add(std::uint32_t place) { order_.push_front(0, place); }
 
  private:
-  CacheEntries entries_;
-  std::vector<std::uint8_t> used_ = std::vector<std::uint8_t>(entries_.room());
-  Links order_{entries_.room(), 1};
+  std::vector<std::uint8_t> used_;
+  Links order_;
   std::uint32_t hand_ = order_.end(0);
 };
+using FlatSieve = PolicyCache<SieveHand>;
 
 // A queue of at most `room` numbers in one array.
 class Ring {
@@ -224,42 +228,24 @@ class Ghosts {
 // ghost that is asked for again goes to the main queue at once. Both are first in, first out; in
 // the main one what was asked for goes round again. Yang, Zhang, Qiu, Yue and Rashmi, "FIFO Queues
 // Are All You Need for Cache Eviction" (SOSP 2023).
-class S3Fifo {
+class S3FifoQueues {
  public:
-  explicit S3Fifo(std::size_t room) : entries_(std::max<std::size_t>(room, 1)) {}
-  template <class Compute>
-  std::uint64_t get(std::uint64_t key, const Compute& compute, bool& hit) {
-    const std::uint32_t found = entries_.find(key);
-    hit = found != FlatIndex::kNone;
-    if (hit) {
-      asked_[found] = static_cast<std::uint8_t>(std::min(asked_[found] + 1, kMostAsked));
-      return entries_.value(found);
-    }
-    const std::uint64_t value = compute(key);
-    const bool known = ghosts_.recall(key);
-    std::uint32_t place;
-    if (entries_.full()) {
-      place = evict();
-      entries_.replace(place, key, value);
-    } else {
-      place = entries_.add(key, value);
-    }
-    asked_[place] = 0;
-    (known ? main_ : small_).push(place);
-    return value;
+  explicit S3FifoQueues(std::size_t room)
+      : asked_(room),
+        room_of_small_(std::max<std::size_t>(room / 10, 1)),
+        small_(room),
+        main_(room),
+        ghosts_(std::max<std::size_t>(room - room_of_small_, 1)) {}
+  void use(std::uint32_t place) {
+    asked_[place] = static_cast<std::uint8_t>(std::min(asked_[place] + 1, kMostAsked));
   }
-  std::size_t size() const { return entries_.size(); }
-
- private:
-  static constexpr int kMostAsked = 3;
-  static constexpr int kAskedForMain = 2;
-
-  std::uint32_t evict() {
+  void miss(std::uint64_t key) { known_ = ghosts_.recall(key); }
+  std::uint32_t evict(const CacheEntries& entries) {
     for (;;) {
       if (small_.size() >= room_of_small_ || main_.size() == 0) {
         const std::uint32_t place = small_.pop();
         if (asked_[place] < kAskedForMain) {
-          ghosts_.remember(entries_.key(place));
+          ghosts_.remember(entries.key(place));
           return place;
         }
         asked_[place] = 0;
@@ -272,11 +258,21 @@ class S3Fifo {
       }
     }
   }
-  CacheEntries entries_;
-  std::vector<std::uint8_t> asked_ = std::vector<std::uint8_t>(entries_.room());
-  std::size_t room_of_small_ = std::max<std::size_t>(entries_.room() / 10, 1);
-  Ring small_{entries_.room()}, main_{entries_.room()};
-  Ghosts ghosts_{std::max<std::size_t>(entries_.room() - room_of_small_, 1)};
+  void add(std::uint32_t place) {
+    asked_[place] = 0;
+    (known_ ? main_ : small_).push(place);
+  }
+
+ private:
+  static constexpr int kMostAsked = 3;
+  static constexpr int kAskedForMain = 2;
+
+  std::vector<std::uint8_t> asked_;
+  std::size_t room_of_small_;
+  Ring small_, main_;
+  Ghosts ghosts_;
+  bool known_ = false;  // what was missed last, among the ghosts
 };
+using S3Fifo = PolicyCache<S3FifoQueues>;
 
 }  // namespace headroom

@@ -67,31 +67,40 @@ class FrequencySketch {
 // which entries go, to the second, which has four fifths of the room. Einziger, Eytan, Friedman
 // and Manes, "Adaptive Software Cache Management" (Middleware 2018); Caffeine is its best-known
 // implementation.
-class WindowTinyLfu {
+class WindowAndMain {
  public:
-  explicit WindowTinyLfu(std::size_t room) : entries_(std::max<std::size_t>(room, 1)) {}
-  template <class Compute>
-  std::uint64_t get(std::uint64_t key, const Compute& compute, bool& hit) {
-    sketch_.count(FlatIndex::hash(key));
-    const std::uint32_t found = entries_.find(key);
-    hit = found != FlatIndex::kNone;
-    if (hit) {
-      ask_again(found);
-      return entries_.value(found);
-    }
-    const std::uint64_t value = compute(key);
-    std::uint32_t place;
-    if (entries_.full()) {
-      place = evict();
-      entries_.replace(place, key, value);
-    } else {
-      if (window_size_ == room_of_window_) move(order_.back(kWindow), kProbation);
-      place = entries_.add(key, value);
-    }
-    put(place, kWindow);
-    return value;
+  explicit WindowAndMain(std::size_t room)
+      : sketch_(room),
+        list_of_(room),
+        order_(room, kLists),
+        room_of_window_(std::max<std::size_t>(room / 100, 1)),
+        room_of_protected_((room - room_of_window_) * 4 / 5) {}
+  void ask(std::uint64_t key) { sketch_.count(FlatIndex::hash(key)); }
+  void use(std::uint32_t place) {
+    const auto list = static_cast<List>(list_of_[place]);
+    if (order_.front(list) == place && list != kProbation) return;
+    move(place, list == kWindow ? kWindow : kProtected);
+    if (protected_size_ > room_of_protected_) move(order_.back(kProtected), kProbation);
   }
-  std::size_t size() const { return entries_.size(); }
+  std::uint32_t evict(const CacheEntries& entries) {
+    const auto asked = [&](std::uint32_t place) {
+      return sketch_.estimate(FlatIndex::hash(entries.key(place)));
+    };
+    const std::uint32_t candidate = order_.back(kWindow);
+    std::uint32_t victim = order_.back(kProbation);
+    if (victim == order_.end(kProbation)) victim = order_.back(kProtected);
+    if (victim == order_.end(kProtected) || asked(candidate) <= asked(victim)) {
+      take(candidate);
+      return candidate;
+    }
+    take(victim);
+    return victim;
+  }
+  // What the window has no room for goes to the main part, which has a place free then.
+  void add(std::uint32_t place) {
+    if (window_size_ == room_of_window_) move(order_.back(kWindow), kProbation);
+    put(place, kWindow);
+  }
 
  private:
   enum List : std::uint8_t { kWindow, kProbation, kProtected, kLists };
@@ -111,35 +120,12 @@ class WindowTinyLfu {
     take(place);
     put(place, list);
   }
-  void ask_again(std::uint32_t place) {
-    const auto list = static_cast<List>(list_of_[place]);
-    if (order_.front(list) == place && list != kProbation) return;
-    move(place, list == kWindow ? kWindow : kProtected);
-    if (protected_size_ > room_of_protected_) move(order_.back(kProtected), kProbation);
-  }
-  // The place of what goes, in no list any more.
-  std::uint32_t evict() {
-    const std::uint32_t candidate = order_.back(kWindow);
-    std::uint32_t victim = order_.back(kProbation);
-    if (victim == order_.end(kProbation)) victim = order_.back(kProtected);
-    if (victim == order_.end(kProtected) || asked(candidate) <= asked(victim)) {
-      take(candidate);
-      return candidate;
-    }
-    take(victim);
-    move(candidate, kProbation);
-    return victim;
-  }
-  int asked(std::uint32_t place) const {
-    return sketch_.estimate(FlatIndex::hash(entries_.key(place)));
-  }
-  CacheEntries entries_;
-  FrequencySketch sketch_{entries_.room()};
-  Links order_{entries_.room(), kLists};
-  std::vector<std::uint8_t> list_of_ = std::vector<std::uint8_t>(entries_.room());
-  std::size_t room_of_window_ = std::max<std::size_t>(entries_.room() / 100, 1);
-  std::size_t room_of_protected_ = (entries_.room() - room_of_window_) * 4 / 5;
+  FrequencySketch sketch_;
+  std::vector<std::uint8_t> list_of_;
+  Links order_;
+  std::size_t room_of_window_, room_of_protected_;
   std::size_t window_size_ = 0, protected_size_ = 0;
 };
+using WindowTinyLfu = PolicyCache<WindowAndMain>;
 
 }  // namespace headroom

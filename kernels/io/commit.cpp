@@ -14,15 +14,14 @@
 // share one: group commit (DeWitt et al., "Implementation Techniques for Main Memory Database
 // Systems", 1984).
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstring>
 
 #include "core/kernel.h"
+#include "support/acknowledged.h"
 #include "support/disk.h"
 #include "support/files.h"
 #include "support/on_core.h"
@@ -79,24 +78,6 @@ struct Commit {
 };
 using Input = Commit::Input;
 using Output = Commit::Output;
-
-// What clients see: a number in memory that is shared with forked processes.
-class Acknowledged {
- public:
-  Acknowledged() {
-    void* const page =
-        mmap(nullptr, sizeof *count_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    files::require(page != MAP_FAILED, "mmap");
-    count_ = new (page) std::atomic<std::size_t>(0);
-  }
-  ~Acknowledged() { munmap(static_cast<void*>(count_), sizeof *count_); }
-  Acknowledged(const Acknowledged&) = delete;
-  void set(std::size_t records) { count_->store(records, std::memory_order_release); }
-  std::size_t get() const { return count_->load(std::memory_order_acquire); }
-
- private:
-  std::atomic<std::size_t>* count_;
-};
 
 // The file of a log when a call begins.
 enum class Space {

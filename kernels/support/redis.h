@@ -79,6 +79,9 @@ class Redis {
     return reply;
   }
 
+  // The socket: another thread that shuts it down ends a wait for a reply.
+  int fd() const { return context_->fd; }
+
  private:
   struct Close {
     void operator()(redisContext* context) const { redisFree(context); }

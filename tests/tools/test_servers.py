@@ -109,6 +109,26 @@ def test_its_kernel_through_the_registry(fixture: str, tmp_path: Path) -> None:
             assert "All tests passed" in done.stdout
 
 
+@pytest.mark.skipif(not TESTS.is_file(), reason="the C++ tests aren't built: run `make test`")
+def test_cache_aside_needs_two_servers(tmp_path: Path) -> None:
+    names, kernel = ["postgresql", "redis"], "caching/cache_aside"
+    skip_unless_built(kernel)
+    for name in names:
+        cure = held.KINDS[name].missing()
+        if cure is not None:
+            pytest.skip(f"{name}: {cure}")
+    with held.Held(tmp_path, pytest.fail) as servers:
+        servers.start(names)
+        more = {k: v for k, v in servers.environment.items() if v is not None}
+        for case in (["cache-aside: *"], ["variants agree*", "-c", kernel]):
+            done = subprocess.run(
+                [TESTS, *case],
+                env=environment(**more), cwd=tmp_path, capture_output=True, text=True,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "All tests passed" in done.stdout
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_without_a_server_its_kernel_is_missing_and_says_what_helps(name: str) -> None:
     variants = needing(kernel_of(name), name)
