@@ -238,28 +238,27 @@ constexpr Variant<PgGroupCommit> kVariants[] = {
      .needs = kNeeds},
 };
 
-const Registrar kRegistrar(
-    {.name = "database/pg_group_commit",
-     .axis = Axis::kStorageSync,
-     .technique = "commits that wait together share a flush",
-     .sizes = {64, 256},
-     .headline = {64, 256},
-     .params = {{.name = "clients", .values = {1, 4, 16}, .headline = {4, 16}}},
-     .one_group = true,
-     .clock = Clock::kWall,
-     .warm = Warm::kNone,
-     .promise = Promise::kExact | Promise::kDurable,
-     .fixtures = {"postgresql"},
-     .demand =
-         [](const Setting& s) {
-           return Demand{.items = static_cast<double>(s.n),
-                         .working_set = 128 * s.n,
-                         .memory = std::size_t{64} << 20,
-                         .scratch = std::size_t{256} << 20,
-                         .written = 8192 * s.n};
-         },
-     .test_sizes = {0, 1, 33}},
-    kVariants);
+const Registrar kRegistrar({.name = "database/pg_group_commit",
+                            .axis = Axis::kStorageSync,
+                            .technique = "commits that wait together share a flush",
+                            .sizes = {16, 64, 256},
+                            .headline = {16, 64},
+                            .params = {{.name = "clients", .values = {4, 16}, .headline = {16}}},
+                            .one_group = true,
+                            .clock = Clock::kWall,
+                            .warm = Warm::kNone,
+                            .promise = Promise::kExact | Promise::kDurable,
+                            .fixtures = {"postgresql"},
+                            .demand =
+                                [](const Setting& s) {
+                                  return Demand{.items = static_cast<double>(s.n),
+                                                .working_set = 128 * s.n,
+                                                .memory = std::size_t{64} << 20,
+                                                .scratch = std::size_t{256} << 20,
+                                                .written = 8192 * s.n};
+                                },
+                            .test_sizes = {0, 1, 19}},
+                           kVariants);
 
 }  // namespace
 }  // namespace headroom

@@ -15,7 +15,7 @@
 namespace headroom {
 namespace {
 
-constexpr std::int32_t kRows = 200'000;
+constexpr std::int32_t kRows = 50'000;
 
 std::int64_t balance_of(std::int64_t key) { return key * 48'271 % 1'000'003; }
 
@@ -204,7 +204,7 @@ constexpr Need kNeedsPipelines[] = {kLibpq, kLibpqPipelines, kPostgres};
 constexpr Variant<PgLookup> kVariants[] = {
     {.name = "naive",
      .run = kNaive,
-     .what = "no index: the server reads 200,000 rows for each one; SQL as text, no wire",
+     .what = "no index: the server reads 50,000 rows for each one; SQL as text, no wire",
      .needs = kNeeds},
     {.name = "index",
      .run = kIndex,
@@ -231,8 +231,9 @@ constexpr Variant<PgLookup> kVariants[] = {
 const Registrar kRegistrar({.name = "database/pg_lookup",
                             .axis = Axis::kNetwork,
                             .technique = "an index, a prepared statement, fewer round trips",
-                            .sizes = {1, 10, 100},
-                            .headline = {10, 100},
+                            .sizes = {8, 32, 256},
+                            .headline = {8, 32},
+                            .one_group = true,
                             .promise = Promise::kExact | Promise::kFresh,
                             .fixtures = {"postgresql"},
                             .demand =
@@ -240,7 +241,7 @@ const Registrar kRegistrar({.name = "database/pg_lookup",
                                   const auto n = static_cast<double>(s.n);
                                   return Demand{.items = n,
                                                 .accesses = n,
-                                                .working_set = 64 << 20,
+                                                .working_set = 16 << 20,
                                                 .memory = 64 << 20};
                                 },
                             .test_sizes = {1, 2, 9}},

@@ -15,10 +15,10 @@
 namespace headroom {
 namespace {
 
-constexpr std::int64_t kOrders = 20'000;
+constexpr std::int64_t kOrders = 5'000;
 
 // The same as the statements that fill the tables.
-std::int64_t customer_of(std::int64_t order) { return order * 48'271 % 5'003; }
+std::int64_t customer_of(std::int64_t order) { return order * 48'271 % 1'009; }
 std::int64_t lines_of(std::int64_t order) { return order * 7 % 9; }  // four each on average
 std::int64_t amount_of(std::int64_t order, std::int64_t line) {
   return (order * 31 + line * 17) % 10'007;
@@ -63,7 +63,7 @@ class Tables {
  public:
   Tables() {
     Postgres server;
-    server.execute(orders.sql("INSERT INTO @ SELECT i, i * 48271 % 5003 FROM generate_series(1, ") +
+    server.execute(orders.sql("INSERT INTO @ SELECT i, i * 48271 % 1009 FROM generate_series(1, ") +
                    std::to_string(kOrders) + "::bigint) AS i");
     server.execute(lines.sql("INSERT INTO @ SELECT id, line, (id * 31 + line * 17) % 10007 FROM ") +
                    orders.name() + ", generate_series(1, id * 7 % 9) AS line");
@@ -235,6 +235,7 @@ const Registrar kRegistrar({.name = "database/pg_n_plus_one",
                             .technique = "one query instead of one for each row of another",
                             .sizes = {10, 100, 1000},
                             .headline = {10, 100},
+                            .one_group = true,
                             .promise = Promise::kExact | Promise::kFresh | Promise::kOrdered,
                             .fixtures = {"postgresql"},
                             .demand =

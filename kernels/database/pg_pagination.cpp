@@ -16,7 +16,7 @@
 namespace headroom {
 namespace {
 
-constexpr std::int64_t kProducts = 150'000;
+constexpr std::int64_t kProducts = 60'000;
 constexpr std::size_t kPage = 50;
 
 // Several products have the same price: the order needs their numbers too.
@@ -202,14 +202,15 @@ constexpr Variant<PgPagination> kVariants[] = {
 const Registrar kRegistrar({.name = "database/pg_pagination",
                             .axis = Axis::kNetwork,
                             .technique = "begin where the last page ended",
-                            .sizes = {1'000, 10'000, 100'000},
-                            .headline = {10'000, 100'000},
+                            .sizes = {1'000, 10'000, 50'000},
+                            .headline = {10'000, 50'000},
+                            .one_group = true,
                             .promise = Promise::kExact | Promise::kFresh | Promise::kOrdered,
                             .fixtures = {"postgresql"},
                             .demand =
                                 [](const Setting&) {
                                   return Demand{
-                                      .items = kPage, .working_set = 64 << 20, .memory = 64 << 20};
+                                      .items = kPage, .working_set = 16 << 20, .memory = 16 << 20};
                                 },
                             .test_sizes = {0, 1, 50, 999}},
                            kVariants);

@@ -26,7 +26,7 @@ inline std::vector<Payment> make_payments(std::size_t n, FastRng& rng) {
     payment.user = static_cast<std::int64_t>(bounded(rng, 1'000'000));
     payment.amount = static_cast<std::int64_t>(bounded(rng, 100'000)) - 50'000;
     payment.note.resize(8 + bounded(rng, 24));
-    for (char& c : payment.note) c = "abcdefghijklmnopqrstuvwxyz .-,'\"\\\t{"[bounded(rng, 36)];
+    for (char& c : payment.note) c = "abcdefghijklmnopqrstuvwxyz .-,'\"\\\t{"[bounded(rng, 35)];
   }
   return all;
 }
