@@ -257,7 +257,8 @@ def test_pgbouncer_stands_in_front_of_ours_alone(
     assert held.started_for([kernel]) == []
     with held.Held(scratch, pytest.fail) as fixtures:
         fixtures.start(kernel["fixtures"])
-        assert fixtures.lacking([name]) == "pgbouncer has no postgresql of ours to stand in front of"
+        why = "pgbouncer has no postgresql of ours to stand in front of"
+        assert fixtures.lacking([name]) == why
         assert fixtures.lacking(["postgresql"]) is None
         assert [facts["name"] for facts in fixtures.facts()] == ["postgresql"]
     assert left(scratch) == []

@@ -144,8 +144,8 @@ def test_what_is_said_of_postgresql_alone(tmp_path: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         assert "All tests passed" in done.stdout
-        left = queried(more["HEADROOM_PG"], r"SELECT relname FROM pg_class WHERE relname ~ '^headroom'")
-        assert left == [], "tables of ours go with the program"
+        ours = "SELECT relname FROM pg_class WHERE relname ~ '^headroom'"
+        assert queried(more["HEADROOM_PG"], ours) == [], "tables of ours go with the program"
 
 
 def queried(server: str, sql: str) -> list[str]:
@@ -158,7 +158,9 @@ def queried(server: str, sql: str) -> list[str]:
 
 
 @needs_postgresql
-@pytest.mark.parametrize("way, batch", [("each", 1), ("transaction", 8), ("pipeline", 8), ("copy", 8)])
+@pytest.mark.parametrize(
+    "way, batch", [("each", 1), ("transaction", 8), ("pipeline", 8), ("copy", 8)]
+)
 def test_what_postgresql_has_acknowledged_outlives_kill_9(way: str, batch: int) -> None:
     """All its processes are killed while a writer is at work; then it starts over the same data."""
     skip_unless_built("database/pg_insert")
@@ -191,12 +193,10 @@ def test_what_postgresql_has_acknowledged_outlives_kill_9(way: str, batch: int) 
             assert acknowledged >= 11 * 8
             (place.inner / "data" / "postmaster.pid").unlink()
             again = PostgreSql().serve(place, 60)
-            ((rows, last),) = [
-                row.split("|")
-                for row in queried(
-                    again.environment["HEADROOM_PG"] or "", f"SELECT count(*), max(key) FROM {table}"
-                )
-            ]
+            (row,) = queried(
+                again.environment["HEADROOM_PG"] or "", f"SELECT count(*), max(key) FROM {table}"
+            )
+            rows, last = row.split("|")
             assert int(rows) == int(last) >= acknowledged
             assert int(rows) % batch == 0, "all rows of a transaction are there, or none"
     finally:
