@@ -8,14 +8,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT, Headroom, skip_unless_built
 
 from headroom_tools.base import processes
-from headroom_tools.fixtures import held
-from headroom_tools.fixtures.postgresql import PostgreSql
+from headroom_tools.fixtures import held, postgresql
 from headroom_tools.record.cells import cells_of
 
 BENCH = CHECKOUT / "build" / "release" / "bench" / "headroom-bench"
@@ -180,19 +180,23 @@ def test_what_postgresql_has_acknowledged_outlives_kill_9(way: str, batch: int) 
                 assert writer.stdout is not None
                 lines = []
                 for line in writer.stdout:
-                    lines.append(line.split(" ", 1))
-                    if lines[-1][0] == "acknowledged" and len(lines) == 12:
+                    word, _, text = line.partition(" ")
+                    lines.append((word, text))
+                    if word == "acknowledged" and int(text) == 80:
                         for pid in processes.working_below(place.outer):
                             os.kill(pid, signal.SIGKILL)
+            limit = time.monotonic() + 30
+            while processes.working_below(place.outer) and time.monotonic() < limit:
+                time.sleep(0.02)
             assert servers.lacking(["postgresql"]) == "postgresql died"
             assert len(told) == 1 and "SIGKILL" in told[0] and "\n" not in told[0]
             (table,) = [text.strip() for word, text in lines if word == "table"]
             acknowledged = [int(text) for word, text in lines if word == "acknowledged"][-1]
             (error,) = [text for word, text in lines if word == "error"]
             assert error.startswith("postgresql: ") and str(folder) not in error
-            assert acknowledged >= 11 * 8
+            assert acknowledged >= 80
             (place.inner / "data" / "postmaster.pid").unlink()
-            again = PostgreSql().serve(place, 60)
+            again = postgresql.PostgreSql().serve(place, 60)
             (row,) = queried(
                 again.environment["HEADROOM_PG"] or "", f"SELECT count(*), max(key) FROM {table}"
             )
@@ -201,6 +205,23 @@ def test_what_postgresql_has_acknowledged_outlives_kill_9(way: str, batch: int) 
             assert int(rows) % batch == 0, "all rows of a transaction are there, or none"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@needs_postgresql
+def test_a_postgresql_that_does_not_flush_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip_unless_built("database/pg_insert")
+    monkeypatch.setitem(postgresql._SETTINGS, "fsync", "off")
+    with held.Held(tmp_path, pytest.fail) as servers:
+        servers.start(["postgresql"])
+        more = {k: v for k, v in servers.environment.items() if v is not None}
+        done = subprocess.run(
+            [TESTS, "insert into PostgreSQL until it goes"],
+            env=environment(HEADROOM_TEST_WAY="each", **more), capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode != 0
+        assert "postgresql: fsync is off there, so no commit is durable" in done.stdout
 
 
 @pytest.mark.parametrize("name", KERNELS)
