@@ -8,10 +8,6 @@
 // server's memory.
 //
 // Links: libpq
-#include <unistd.h>
-
-#include <array>
-#include <charconv>
 #include <mutex>
 
 #include "core/kernel.h"
@@ -57,71 +53,52 @@ using Output = PgConnection::Output;
 
 #if HEADROOM_HAVE_LIBPQ
 
-// A table that goes with the last who holds it. Its name is this program's own, so that in a server
-// that somebody else uses too nothing else is touched.
 class Accounts {
  public:
   Accounts() {
     Postgres server;
-    server.execute(("CREATE TABLE " + name_ +
-                    " (key integer PRIMARY KEY, owner text NOT NULL, balance bigint NOT NULL)")
-                       .c_str());
     server.execute(
-        ("INSERT INTO " + name_ +
-         " SELECT i, 'owner ' || i, i::bigint * 48271 % 1000003 FROM generate_series(1, " +
-         std::to_string(kAccounts) + ") AS i")
-            .c_str());
-    server.execute(("VACUUM ANALYZE " + name_).c_str());
+        table_.sql("INSERT INTO @ SELECT i, 'owner ' || i, i::bigint * 48271 % 1000003 "
+                   "FROM generate_series(1, " +
+                   std::to_string(kAccounts) + ") AS i"));
+    server.execute(table_.sql("VACUUM ANALYZE @"));
   }
-  ~Accounts() {
-    try {
-      Postgres().execute(("DROP TABLE " + name_).c_str());
-    } catch (const std::runtime_error&) {
-      // The server has gone, and the table with it.
-    }
-  }
-  Accounts(const Accounts&) = delete;
-
   // The statement for one row; `key` is a number, or $1.
   std::string select(const char* key) const {
-    return "SELECT key, owner, balance FROM " + name_ + " WHERE key = " + key;
+    return table_.sql("SELECT key, owner, balance FROM @ WHERE key = ") + key;
   }
 
  private:
-  const std::string name_ = "headroom_accounts_" + std::to_string(getpid());
+  const PostgresTable table_{
+      "accounts", "key integer PRIMARY KEY, owner text NOT NULL, balance bigint NOT NULL"};
 };
 
 std::shared_ptr<const Accounts> accounts() {
-  static std::weak_ptr<const Accounts> last;
-  std::shared_ptr<const Accounts> table = last.lock();
-  if (table == nullptr && postgres_answers()) last = table = std::make_shared<const Accounts>();
+  static const auto table = postgres_answers() ? std::make_shared<const Accounts>() : nullptr;
   return table;
 }
 
 // The values of a result's only row.
-std::string row_of(const Postgres::Result& result) {
+std::string only_row(const Postgres::Result& result) {
   if (PQntuples(result.get()) != 1) throw std::runtime_error("postgresql: no such row");
-  std::string row = PQgetvalue(result.get(), 0, 0);
-  for (int field = 1; field < 3; ++field) (row += '|') += PQgetvalue(result.get(), 0, field);
-  return row;
-}
-
-using Digits = std::array<char, 12>;
-const char* digits(std::int32_t key, Digits& into) {
-  *std::to_chars(into.data(), into.data() + into.size() - 1, key).ptr = '\0';
-  return into.data();
+  return row_of(result, 0);
 }
 
 std::string ask(Postgres& server, const Accounts& table, std::int32_t key) {
-  Digits text;
-  return row_of(server.execute(table.select(digits(key, text)).c_str()));
+  return only_row(server.execute(table.select(Digits(key).c_str())));
 }
 
-// A connection for each row: a process forked, a session begun, and both ended.
-void naive(const Call& call, Output& out) {
+constexpr char kServer[] = "HEADROOM_PG";
+constexpr char kPooler[] = "HEADROOM_PGBOUNCER";
+
+// A connection for each row: a process forked, a session begun, and both ended. To PgBouncer, which
+// has a few connections of its own to the server, it is a socket and an entry in a table, for one
+// hop more on each query: it helps programs that can't keep a connection (many short processes).
+template <const char* kTo>
+void connect_each(const Call& call, Output& out) {
   out.resize(call.keys.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
-    Postgres server;
+    Postgres server(kTo);
     out[i] = ask(server, *call.table, call.keys[i]);
   }
 }
@@ -141,9 +118,9 @@ void reused(Open& state, const Call& call, Output& out) {
 constexpr char kByKey[] = "by_key";
 
 std::string ask_prepared(Postgres& server, std::int32_t key) {
-  Digits text;
-  const char* const values[] = {digits(key, text)};
-  return row_of(server.execute_prepared(kByKey, values));
+  const Digits text(key);
+  const char* const values[] = {text.c_str()};
+  return only_row(server.execute_prepared(kByKey, values));
 }
 
 struct Prepared {
@@ -192,14 +169,16 @@ void pool(Pool& state, const Call& call, Output& out) {
   }
 }
 
-constexpr auto kNaive = run<naive>;
+constexpr auto kNaive = run<connect_each<kServer>>;
+constexpr auto kPgBouncerEach = run<connect_each<kPooler>>;
 constexpr auto kReused = run<reused>;
 constexpr auto kPrepared = run<prepared>;
 constexpr auto kPool = run<pool>;
 #else
 class Accounts {};
 std::shared_ptr<const Accounts> accounts() { return nullptr; }
-constexpr auto kNaive = kNotBuilt, kReused = kNotBuilt, kPrepared = kNotBuilt, kPool = kNotBuilt;
+constexpr auto kNaive = kNotBuilt, kPgBouncerEach = kNotBuilt, kReused = kNotBuilt,
+               kPrepared = kNotBuilt, kPool = kNotBuilt;
 #endif
 
 Input PgConnection::make(const Setting& setting, Rng& rng) {
@@ -213,12 +192,19 @@ Input PgConnection::make(const Setting& setting, Rng& rng) {
 }
 
 constexpr Need kNeeds[] = {kLibpq, kPostgres};
+constexpr Need kNeedsPooler[] = {kLibpq, kPostgres, kPgBouncer};
 
 constexpr Variant<PgConnection> kVariants[] = {
     {.name = "naive",
      .run = kNaive,
      .what = "a connection for each row: a process forked, a session begun and ended",
      .needs = kNeeds},
+    {.name = "pgbouncer",
+     .run = kPgBouncerEach,
+     .what =
+         "each row's connection goes to PgBouncer, whose own to the server are kept: no process "
+         "is forked",
+     .needs = kNeedsPooler},
     {.name = "reused",
      .run = kReused,
      .what = "one connection, kept: its process and its cache of the catalogue are there",
@@ -238,9 +224,10 @@ const Registrar kRegistrar({.name = "database/pg_connection",
                             .technique = "connections kept, statements prepared",
                             .sizes = {1, 8},
                             .headline = {1, 8},
+                            .one_group = true,
                             .ceiling = {"machine/loopback", "unix"},
                             .promise = Promise::kExact | Promise::kFresh,
-                            .fixtures = {"postgresql"},
+                            .fixtures = {"postgresql", "pgbouncer"},
                             .demand =
                                 [](const Setting& s) {
                                   const auto n = static_cast<double>(s.n);

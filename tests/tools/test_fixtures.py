@@ -17,7 +17,7 @@ import pytest
 from conftest import CHECKOUT
 
 from headroom_tools.base import processes
-from headroom_tools.fixtures import held, kinds, nginx, places, redis, server
+from headroom_tools.fixtures import held, kinds, nginx, pgbouncer, places, redis, server
 from headroom_tools.record.types import Fixture
 
 REAL = [
@@ -91,9 +91,8 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A scratch folder that a server's user can reach (pytest's own is shut for others)."""
     folder = Path(tempfile.mkdtemp(prefix="headroom test ä "))
     folder.chmod(0o755)
-    monkeypatch.delenv("HEADROOM_PG", raising=False)
-    monkeypatch.delenv("HEADROOM_REDIS", raising=False)
-    monkeypatch.delenv("HEADROOM_NGINX", raising=False)
+    for kind in held.KINDS.values():
+        monkeypatch.delenv(kind.variable, raising=False)
     yield folder
     shutil.rmtree(folder)
 
@@ -111,7 +110,18 @@ def left(scratch: Path) -> list[Path]:
 def process_of(scratch: Path) -> int:
     """The process that the one fixture below `scratch` has noted."""
     (folder,) = left(scratch)
+    return noted(folder)
+
+
+def noted(folder: Path) -> int:
+    """The process that the fixture in this folder has noted."""
     return json.loads((folder / "process.json").read_text())["pid"]
+
+
+def with_those_behind(name: str) -> list[str]:
+    """The fixtures that run where `name` does, itself the last."""
+    kind = held.KINDS[name]
+    return [*([kind.behind] if isinstance(kind, kinds.Front) else []), name]
 
 
 def gone(pid: int, seconds: float = 20) -> bool:
@@ -146,17 +156,19 @@ def test_a_real_server_answers_and_leaves_nothing(scratch: Path, name: str) -> N
     with held.Held(scratch, told.append) as fixtures:
         fixtures.start([name])
         assert told == [] and fixtures.lacking([name]) is None
-        pid = process_of(scratch)
+        pids = [noted(folder) for folder in left(scratch)]
         if os.geteuid() == 0:
-            assert os.stat(f"/proc/{pid}").st_uid != 0, "it runs as root"
-        (facts,) = fixtures.facts()
-        assert facts["name"] == name and facts["version"]
-        assert str(scratch) not in json.dumps(facts)
+            for pid in pids:
+                assert os.stat(f"/proc/{pid}").st_uid != 0, "it runs as root"
+        all_facts = fixtures.facts()
+        assert [facts["name"] for facts in all_facts] == with_those_behind(name)
+        assert all(facts["version"] for facts in all_facts) and len(pids) == len(all_facts)
+        assert str(scratch) not in json.dumps(all_facts)
         assert set(fixtures.environment) >= {held.KINDS[name].variable}
         fixtures.start([name])  # held already
-        assert process_of(scratch) == pid
-    assert processes.started(pid) is None and left(scratch) == []
-    assert fixtures.facts() == [facts], "what the record says outlives the server"
+        assert [noted(folder) for folder in left(scratch)] == pids
+    assert not any(processes.started(pid) for pid in pids) and left(scratch) == []
+    assert fixtures.facts() == all_facts, "what the record says outlives the server"
 
 
 @pytest.mark.skipif(shutil.which("psql") is None, reason="needs psql")
@@ -204,6 +216,105 @@ def test_redis_wants_its_password_on_both_addresses(scratch: Path, name: str) ->
         command = Path(f"/proc/{process_of(scratch)}/cmdline")
         if command.exists():
             assert (environment["REDISCLI_AUTH"] or "").encode() not in command.read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("psql") is None, reason="needs psql")
+@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("pgbouncer",)])
+def test_pgbouncer_shares_few_connections_to_our_postgresql(scratch: Path, name: str) -> None:
+    with held.Held(scratch, pytest.fail) as fixtures:
+        fixtures.start([name])
+        found = {}
+        for variable in ("HEADROOM_PG", "HEADROOM_PGBOUNCER"):
+            done = subprocess.run(
+                ["psql", "-XAtq", fixtures.environment[variable] or "", "-c",
+                 "SELECT pg_postmaster_start_time()", "-c", "SELECT pg_backend_pid()"],
+                capture_output=True, text=True,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            found[variable] = done.stdout.split("\n")[:2]
+        assert found["HEADROOM_PG"][0] == found["HEADROOM_PGBOUNCER"][0], "the same server"
+        # A client that comes later has the connection that the first one has left.
+        done = subprocess.run(
+            ["psql", "-XAtq", fixtures.environment["HEADROOM_PGBOUNCER"] or "", "-c",
+             "SELECT pg_backend_pid()"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.stdout.strip() == found["HEADROOM_PGBOUNCER"][1]
+        pid = noted(fixtures._places[name].outer)
+        opened = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout
+        assert f"pid={pid}," not in opened, "it listens on a port"
+        facts = fixtures.facts()[1]
+        assert facts["settings"]["pool_mode"] == "transaction"
+
+
+@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("pgbouncer",)])
+def test_pgbouncer_stands_in_front_of_ours_alone(
+    scratch: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = {"fixtures": ["postgresql", name]}
+    assert held.started_for([kernel]) == ["postgresql", name]
+    monkeypatch.setenv("HEADROOM_PG", "postgresql://someone:hunter2@db.example/x")
+    assert held.started_for([kernel]) == []
+    with held.Held(scratch, pytest.fail) as fixtures:
+        fixtures.start(kernel["fixtures"])
+        why = "pgbouncer has no postgresql of ours to stand in front of"
+        assert fixtures.lacking([name]) == why
+        assert fixtures.lacking(["postgresql"]) is None
+        assert [facts["name"] for facts in fixtures.facts()] == ["postgresql"]
+    assert left(scratch) == []
+
+
+@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("pgbouncer",)])
+def test_a_server_that_dies_behind_pgbouncer_is_told_once(scratch: Path, name: str) -> None:
+    lines: list[str] = []
+    with held.Held(scratch, lines.append) as fixtures:
+        fixtures.start([name])
+        pid = noted(fixtures._places["postgresql"].outer)
+        os.kill(pid, signal.SIGKILL)
+        assert gone(pid)
+        assert fixtures.lacking(["postgresql", name]) == "postgresql died"
+        os.kill(noted(fixtures._places[name].outer), signal.SIGKILL)
+        assert gone(noted(fixtures._places[name].outer))
+        assert fixtures.lacking([name]) == "pgbouncer died"
+        assert [line.split(": ")[0] for line in lines] == ["postgresql died", "pgbouncer died"]
+        assert all("\n" not in line and str(scratch) not in line for line in lines)
+    assert left(scratch) == []
+
+
+@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("pgbouncer",)])
+def test_a_pgbouncer_that_refuses_to_start_says_why(
+    scratch: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headroom_tools.fixtures.pgbouncer._SETTINGS", {"pool_mode": "no such"})
+    lines: list[str] = []
+    with held.Held(scratch, lines.append) as fixtures:
+        fixtures.start([name])
+        assert fixtures.lacking(["postgresql"]) is None, "what needs that alone goes on"
+        assert fixtures.lacking([name]) == "pgbouncer did not start"
+        (line,) = lines
+        assert "pgbouncer ended with status 1: " in line and "pool_mode" in line, line
+    assert left(scratch) == []
+
+
+def test_what_a_server_is_found_by_is_read_back() -> None:
+    assert pgbouncer._host(r"host='/a b/it\'s \\ ä/s' port=5432 dbname=x") == "/a b/it's \\ ä/s"
+    for text in ("", "postgresql://someone@db.example/x", "host=/plain"):
+        with pytest.raises(places.FixtureError):
+            pgbouncer._host(text)
+
+
+@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("postgresql",)])
+def test_a_postgresql_that_refuses_to_start_says_why(
+    scratch: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headroom_tools.fixtures.postgresql._SETTINGS", {"max_connections": "no"})
+    lines: list[str] = []
+    with held.Held(scratch, lines.append) as fixtures:
+        fixtures.start([name])
+        (line,) = lines
+        assert line.startswith("postgresql did not start: postgres ended with status 1: ")
+        assert 'invalid value for parameter "max_connections"' in line and "\n" not in line
+    assert left(scratch) == []
 
 
 def fetched(address: str, request: str) -> bytes:
@@ -277,10 +388,11 @@ def test_a_scratch_folder_too_deep_for_a_socket(scratch: Path, name: str) -> Non
     with held.Held(deep, pytest.fail) as fixtures:
         fixtures.start([name])
         assert fixtures.lacking([name]) is None
-        place = fixtures._places[name]
-        assert deep in place.inner.parents, "its data lie in the scratch folder all the same"
-        assert deep not in place.socket_folder.parents
-    assert not any(outer.exists() for outer in place.outers)
+        all_places = [fixtures._places[each] for each in with_those_behind(name)]
+        for place in all_places:
+            assert deep in place.inner.parents, "its data lie in the scratch folder all the same"
+            assert deep not in place.socket_folder.parents
+    assert not any(outer.exists() for place in all_places for outer in place.outers)
 
 
 @needs_proc
@@ -289,10 +401,11 @@ def test_kill_9_ends_a_real_server_and_the_next_run_sweeps(scratch: Path, name: 
     process = hold(scratch, name)
     with process:
         assert "None" in until(process, "holding")
-        pid = process_of(scratch)
+        pids = [noted(folder) for folder in left(scratch)]
         process.kill()
-    assert gone(pid), "the parent-death signal ends it"
-    assert len(left(scratch)) == 1
+    assert len(pids) == len(with_those_behind(name))
+    assert all(gone(pid) for pid in pids), "the parent-death signal ends it"
+    assert len(left(scratch)) == len(pids)
     places.sweep(scratch)
     assert left(scratch) == []
 
@@ -472,6 +585,7 @@ def test_without_its_programs_a_kind_names_the_cure(
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("headroom_tools.fixtures.postgresql._FOLDERS", ())
     monkeypatch.setattr("headroom_tools.fixtures.nginx._FOLDERS", ())
+    monkeypatch.setattr("headroom_tools.fixtures.pgbouncer._FOLDERS", ())
     cure = held.KINDS[name].missing()
     assert cure and "make deps SERVICES=1" in cure and held.KINDS[name].variable in cure
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT, Headroom, skip_unless_built
 
 from headroom_tools.base import processes
-from headroom_tools.fixtures import held
+from headroom_tools.fixtures import held, postgresql
 from headroom_tools.record.cells import cells_of
 
 BENCH = CHECKOUT / "build" / "release" / "bench" / "headroom-bench"
@@ -22,6 +24,7 @@ KERNELS = {
     "postgresql": "database/pg_connection",
     "redis": "caching/redis_get",
     "nginx": "network/request",  # of which only the peers need it
+    "pgbouncer": "database/pg_connection",  # of which one variant needs it
 }
 
 pytestmark = pytest.mark.skipif(
@@ -64,10 +67,16 @@ def fixture(request) -> str:
     cure = held.KINDS[name].missing()
     if cure is not None:
         pytest.skip(f"{name}: {cure}")
-    for need in kernel_of(name)["variants"][-1]["needs"]:
-        if not (need["available"] or need["name"] == name):
+    kernel = kernel_of(name)
+    for need in needing(kernel, name)[-1]["needs"]:
+        if not (need["available"] or need["name"].split(" ")[0] in kernel["fixtures"]):
             pytest.skip(f"{need['name']}: {need['cure']}")
     return name
+
+
+def had_by(kernel: dict) -> list[str]:
+    """Those of the kernel's fixtures that can be had here."""
+    return [name for name in kernel["fixtures"] if held.KINDS[name].missing() is None]
 
 
 def test_a_run_with_its_server(fixture: str, tmp_path: Path) -> None:
@@ -89,16 +98,23 @@ def test_a_run_with_its_server(fixture: str, tmp_path: Path) -> None:
         shutil.rmtree(folder)
     (path,) = out.glob("*/*/run.json")
     run = json.loads(path.read_text())
-    assert run["missing"] == [] and run["failures"] == []
-    assert [facts["name"] for facts in run["fixtures"]] == [fixture]
+    (kernel,) = run["kernels"]
+    had = had_by(kernel)
+    absent = {
+        variant["name"]
+        for name in set(kernel["fixtures"]) - set(had)
+        for variant in needing(kernel_of(fixture), name)
+    }
+    assert {entry["variant"] for entry in run["missing"]} == absent and run["failures"] == []
+    assert [facts["name"] for facts in run["fixtures"]] == had
     measured = {cell.variant for cell in cells_of(run)}
-    assert measured == {variant["name"] for variant in run["kernels"][0]["variants"]}
+    assert measured == {variant["name"] for variant in kernel["variants"]} - absent
 
 
 @pytest.mark.skipif(not TESTS.is_file(), reason="the C++ tests aren't built: run `make test`")
 def test_its_kernel_through_the_registry(fixture: str, tmp_path: Path) -> None:
     with held.Held(tmp_path, pytest.fail) as servers:
-        servers.start([fixture])
+        servers.start(had_by(kernel_of(fixture)))
         more = {k: v for k, v in servers.environment.items() if v is not None}
         for case in ("variants agree*", "each kernel's comparison refuses*"):
             done = subprocess.run(
@@ -129,6 +145,105 @@ def test_cache_aside_needs_two_servers(tmp_path: Path) -> None:
             assert "All tests passed" in done.stdout
 
 
+needs_postgresql = pytest.mark.skipif(
+    held.KINDS["postgresql"].missing() is not None or not TESTS.is_file(),
+    reason="needs PostgreSQL and the C++ tests: make deps SERVICES=1, make test",
+)
+
+
+@needs_postgresql
+def test_what_is_said_of_postgresql_alone(tmp_path: Path) -> None:
+    """The C++ tests that need a server: promises of its kernels, and what they share."""
+    skip_unless_built(KERNELS["postgresql"])
+    with held.Held(tmp_path, pytest.fail) as servers:
+        servers.start(["postgresql"])
+        more = {k: v for k, v in servers.environment.items() if v is not None}
+        done = subprocess.run(
+            [TESTS, "[postgresql]"],
+            env=environment(**more), cwd=tmp_path, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "All tests passed" in done.stdout
+        ours = "SELECT relname FROM pg_class WHERE relname ~ '^headroom'"
+        assert queried(more["HEADROOM_PG"], ours) == [], "tables of ours go with the program"
+
+
+def queried(server: str, sql: str) -> list[str]:
+    """The rows that psql prints."""
+    if shutil.which("psql") is None:
+        pytest.skip("needs psql")
+    done = subprocess.run(["psql", "-XAtqc", sql, server], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@needs_postgresql
+@pytest.mark.parametrize(
+    "way, batch", [("each", 1), ("transaction", 8), ("pipeline", 8), ("copy", 8)]
+)
+def test_what_postgresql_has_acknowledged_outlives_kill_9(way: str, batch: int) -> None:
+    """All its processes are killed while a writer is at work; then it starts over the same data."""
+    skip_unless_built("database/pg_insert")
+    folder = Path(tempfile.mkdtemp(prefix="headroom-test-"))
+    folder.chmod(0o755)
+    told: list[str] = []
+    try:
+        with held.Held(folder, told.append) as servers:
+            servers.start(["postgresql"])
+            place = servers._places["postgresql"]
+            more = {k: v for k, v in servers.environment.items() if v is not None}
+            writer = subprocess.Popen(
+                [TESTS, "insert into PostgreSQL until it goes"],
+                env=environment(HEADROOM_TEST_WAY=way, **more), stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            with writer:
+                assert writer.stdout is not None
+                lines = []
+                for line in writer.stdout:
+                    word, _, text = line.partition(" ")
+                    lines.append((word, text))
+                    if word == "acknowledged" and int(text) == 80:
+                        for pid in processes.working_below(place.outer):
+                            os.kill(pid, signal.SIGKILL)
+            limit = time.monotonic() + 30
+            while processes.working_below(place.outer) and time.monotonic() < limit:
+                time.sleep(0.02)
+            assert servers.lacking(["postgresql"]) == "postgresql died"
+            assert len(told) == 1 and "SIGKILL" in told[0] and "\n" not in told[0]
+            (table,) = [text.strip() for word, text in lines if word == "table"]
+            acknowledged = [int(text) for word, text in lines if word == "acknowledged"][-1]
+            (error,) = [text for word, text in lines if word == "error"]
+            assert error.startswith("postgresql: ") and str(folder) not in error
+            assert acknowledged >= 80
+            (place.inner / "data" / "postmaster.pid").unlink()
+            again = postgresql.PostgreSql().serve(place, 60)
+            (row,) = queried(
+                again.environment["HEADROOM_PG"] or "", f"SELECT count(*), max(key) FROM {table}"
+            )
+            rows, last = row.split("|")
+            assert int(rows) == int(last) >= acknowledged
+            assert int(rows) % batch == 0, "all rows of a transaction are there, or none"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@needs_postgresql
+def test_a_postgresql_that_does_not_flush_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip_unless_built("database/pg_insert")
+    monkeypatch.setitem(postgresql._SETTINGS, "fsync", "off")
+    with held.Held(tmp_path, pytest.fail) as servers:
+        servers.start(["postgresql"])
+        more = {k: v for k, v in servers.environment.items() if v is not None}
+        done = subprocess.run(
+            [TESTS, "insert into PostgreSQL until it goes"],
+            env=environment(HEADROOM_TEST_WAY="each", **more), capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode != 0
+        assert "postgresql: fsync is off there, so no commit is durable" in done.stdout
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_without_a_server_its_kernel_is_missing_and_says_what_helps(name: str) -> None:
     variants = needing(kernel_of(name), name)
@@ -147,6 +262,7 @@ def test_without_a_server_its_kernel_is_missing_and_says_what_helps(name: str) -
         ("postgresql", {"HEADROOM_PG": "no connection string"}),
         ("redis", {"HEADROOM_REDIS": "127.0.0.1:1,/nowhere/x", "REDISCLI_AUTH": "hunter2"}),
         ("redis", {"HEADROOM_REDIS": "no address"}),
+        ("pgbouncer", {"HEADROOM_PGBOUNCER": "host=/nowhere user=bob password=hunter2"}),
         ("nginx", {"HEADROOM_NGINX": "127.0.0.1:1"}),
         ("nginx", {"HEADROOM_NGINX": "db.example:80"}),
     ],
