@@ -35,9 +35,9 @@ RedisAddresses parse_redis_addresses(std::string_view text) {
   }
 }
 
-RedisAddresses redis_addresses() {
+RedisAddresses redis_addresses(const char* variable) {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it any more
-  const char* const text = std::getenv("HEADROOM_REDIS");
+  const char* const text = std::getenv(variable);
   return parse_redis_addresses(text == nullptr ? "" : text);
 }
 
