@@ -205,7 +205,7 @@ void kill_a_consumer(std::uint16_t prefetch, std::size_t every, bool automatic, 
 }
 
 TEST_CASE(
-    "a RabbitMQ consumer that is killed loses nothing, and doubles what was not acknowledged") {
+    "a RabbitMQ consumer that is killed loses nothing, and doubles only what is open") {
   if (!rabbitmq_answers()) return;
   struct Way {
     std::uint16_t prefetch;
@@ -252,7 +252,7 @@ TEST_CASE("what a RabbitMQ refuses is one line without a name") {
 
 #if HEADROOM_HAVE_HIREDIS
 
-TEST_CASE("a Redis consumer that is killed loses nothing, and doubles what was not acknowledged") {
+TEST_CASE("a Redis consumer that is killed loses nothing, and doubles only what is open") {
   if (!durable_redis_answers()) return;
   for (const std::size_t block : {std::size_t{1}, std::size_t{64}}) {
     INFO("blocks of " << block);
