@@ -125,7 +125,7 @@ help:
 	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only check them)'
 	@echo 'make list       every kernel and its variants, and what the missing variants need'
 	@echo 'make deps       only set up what is missing (retries what could not be installed before);'
-	@echo '                SERVICES=1: also PostgreSQL, Redis and nginx, for the kernels that need a server'
+	@echo '                SERVICES=1: also PostgreSQL, Redis, nginx and RabbitMQ, for the kernels that need a server'
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
 	@echo 'make check-all  every compiler, sanitizer and architecture, without each optional library'
 	@echo 'make fuzz       random bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'

@@ -303,7 +303,12 @@ def fake_erl(monkeypatch: pytest.MonkeyPatch, scratch: Path, script: str) -> Non
 @pytest.mark.parametrize(
     "script, told",
     [
-        ("echo BOOT FAILED; echo 'no room in /var/lib/x'; exit 1", "BOOT FAILED | no room in PATH"),
+        ("echo 'no room in /var/lib/x'; exit 1", "ended with status 1: no room in PATH"),
+        (
+            "echo BOOT FAILED; echo ====; echo 'Error: no room in /var/lib/x'; "
+            "seq 100; exit 1",
+            "rabbitmq-server: Error: no room in PATH",
+        ),
         ("echo 'error: eaddrinuse'; exit 1", "is in use"),
         (f"echo {'x' * 900}; exit 3", "xxx..."),
     ],
