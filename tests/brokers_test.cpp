@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -98,6 +99,52 @@ TEST_CASE("packed records come out as they went in, and malformed ones are refus
   std::vector<std::size_t> sizes;
   in_parts(records, 8, [&](std::span<const std::string> part) { sizes.push_back(part.size()); });
   CHECK(sizes == std::vector<std::size_t>{8, 8, 5});
+}
+
+// A server that notes what is done with it.
+struct Noting {
+  struct Told {
+    std::uint64_t tag = 0;
+    bool multiple = false;
+  };
+  void publish(const std::string&, const std::string& body, bool) {
+    ++published;
+    open = std::max(open, published - confirmed);
+    log += body;
+  }
+  Told next_confirm() {
+    confirmed = published;
+    return {published, true};
+  }
+  Told next() { return {++given, false}; }
+  void acknowledge(std::uint64_t tag, bool multiple) {
+    log += (multiple ? " all to " : " ") + std::to_string(tag);
+  }
+  std::string log;
+  std::uint64_t published = 0, confirmed = 0, given = 0, open = 0;
+};
+
+TEST_CASE("a publisher keeps its window, and returns when all is confirmed") {
+  const std::vector<std::string> messages(10, "x");
+  for (const std::size_t window : {1, 4, 64}) {
+    Noting server;
+    Publisher<Noting>(server).publish("q", messages, window, true);
+    CHECK(server.published == 10);
+    CHECK(server.confirmed == 10);
+    CHECK(server.open == std::min<std::size_t>(window, 10));
+  }
+}
+
+TEST_CASE("a consumer acknowledges only what it has processed") {
+  Noting server;
+  const auto process = [&](const Noting::Told& got) {
+    server.log += " done " + std::to_string(got.tag);
+  };
+  take(server, 5, 2, process);
+  CHECK(server.log == " done 1 done 2 all to 2 done 3 done 4 all to 4 done 5 all to 5");
+  server = {};
+  take(server, 2, 1, process);
+  CHECK(server.log == " done 1 1 done 2 2");
 }
 
 // What a forked child wrote, line by line, until it was killed: `child` gets what writes a line.
@@ -204,8 +251,7 @@ void kill_a_consumer(std::uint16_t prefetch, std::size_t every, bool automatic, 
   counted = tally(all, first, second);
 }
 
-TEST_CASE(
-    "a RabbitMQ consumer that is killed loses nothing, and doubles only what is open") {
+TEST_CASE("a RabbitMQ consumer that is killed loses nothing, and doubles only what is open") {
   if (!rabbitmq_answers()) return;
   struct Way {
     std::uint16_t prefetch;
