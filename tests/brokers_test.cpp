@@ -251,7 +251,7 @@ void kill_a_consumer(std::uint16_t prefetch, std::size_t every, bool automatic, 
   counted = tally(all, first, second);
 }
 
-TEST_CASE("a RabbitMQ consumer that is killed loses nothing, and doubles only what is open") {
+TEST_CASE("a RabbitMQ consumer that is killed loses nothing and doubles only what is open") {
   if (!rabbitmq_answers()) return;
   struct Way {
     std::uint16_t prefetch;
@@ -298,7 +298,7 @@ TEST_CASE("what a RabbitMQ refuses is one line without a name") {
 
 #if HEADROOM_HAVE_HIREDIS
 
-TEST_CASE("a Redis consumer that is killed loses nothing, and doubles only what is open") {
+TEST_CASE("a Redis consumer that is killed loses nothing and doubles only what is open") {
   if (!durable_redis_answers()) return;
   for (const std::size_t block : {std::size_t{1}, std::size_t{64}}) {
     INFO("blocks of " << block);

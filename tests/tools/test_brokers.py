@@ -69,14 +69,14 @@ CONSUMERS = {
     "rabbitmq": (
         "database/broker_consume",
         [
-            "a RabbitMQ consumer that is killed loses nothing, and doubles only what is open",
+            "a RabbitMQ consumer that is killed loses nothing and doubles only what is open",
             "a RabbitMQ consumer without acknowledgements loses what it was sent",
             "what a RabbitMQ refuses is one line without a name",
         ],
     ),
     "redis-durable": (
         "database/redis_stream_read",
-        ["a Redis consumer that is killed loses nothing, and doubles only what is open"],
+        ["a Redis consumer that is killed loses nothing and doubles only what is open"],
     ),
 }
 
