@@ -147,6 +147,7 @@ class RabbitMq {
   static constexpr const char* kConsumer = "headroom";
   struct Destroy {
     void operator()(amqp_connection_state_t connection) const {
+      amqp_connection_close(connection, AMQP_REPLY_SUCCESS);  // else the server logs a warning
       amqp_destroy_connection(connection);
     }
   };
