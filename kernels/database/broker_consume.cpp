@@ -43,6 +43,7 @@ template <bool kPacked>
 struct Consumer : Broker {
   explicit Consumer(const Input&) {}
   void refill(const Input& input) {
+    consumer.reset();  // it would be sent the next messages
     records = input.records.size();
     messages = input.records;
     if constexpr (kPacked) {
