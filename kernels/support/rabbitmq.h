@@ -118,12 +118,8 @@ class RabbitMq {
   void consume(const std::string& queue, std::uint16_t prefetch, bool automatic = false) {
     amqp_basic_qos(get(), kChannel, 0, prefetch, 0);
     check_last();
-    amqp_basic_consume(get(), kChannel, bytes(queue), amqp_cstring_bytes(kConsumer), 0,
+    amqp_basic_consume(get(), kChannel, bytes(queue), amqp_cstring_bytes("headroom"), 0,
                        automatic ? 1 : 0, 0, {0, nullptr});
-    check_last();
-  }
-  void cancel() {
-    amqp_basic_cancel(get(), kChannel, amqp_cstring_bytes(kConsumer));
     check_last();
   }
   // Waits for the next message.
@@ -144,7 +140,6 @@ class RabbitMq {
 
  private:
   static constexpr timeval kLimit{10, 0};
-  static constexpr const char* kConsumer = "headroom";
   struct Destroy {
     void operator()(amqp_connection_state_t connection) const {
       amqp_connection_close(connection, AMQP_REPLY_SUCCESS);  // else the server logs a warning
