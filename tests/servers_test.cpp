@@ -61,6 +61,9 @@ TEST_CASE("messages of servers keep what went wrong, and no name") {
             "known") == "could not translate host name \"\" to address: Name or service not known");
   CHECK(without_names("WRONGPASS invalid username-password pair or user is disabled.") ==
         "WRONGPASS invalid username-password pair or user is disabled.");
+  CHECK(without_names("NOT_FOUND - no queue 'orders' in vhost 'shop'") ==
+        "NOT_FOUND - no queue '' in vhost ''");
+  CHECK(without_names("can't open \"it's\", 'a \"b'") == "can't open \"\", ''");
   CHECK(without_names("").empty());
   CHECK(without_names("an open \"quote") == "an open \"");
 }

@@ -64,6 +64,7 @@ bool built_with_flatbuffers() { return HEADROOM_HAVE_FLATBUFFERS != 0; }
 bool built_with_capnp() { return HEADROOM_HAVE_CAPNP != 0; }
 bool built_with_libpq() { return HEADROOM_HAVE_LIBPQ != 0; }
 bool built_with_hiredis() { return HEADROOM_HAVE_HIREDIS != 0; }
+bool built_with_rabbitmq() { return HEADROOM_HAVE_RABBITMQ != 0; }
 bool built_with_libuv() { return HEADROOM_HAVE_LIBUV != 0; }
 bool built_with_asio() { return HEADROOM_HAVE_ASIO != 0; }
 

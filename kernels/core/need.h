@@ -41,6 +41,7 @@ bool built_with_flatbuffers();
 bool built_with_capnp();
 bool built_with_libpq();
 bool built_with_hiredis();
+bool built_with_rabbitmq();
 bool built_with_libuv();
 bool built_with_asio();
 }  // namespace internal
@@ -93,10 +94,12 @@ inline constexpr Need kFlatbuffers{"flatbuffers", internal::built_with_flatbuffe
                                    "install libflatbuffers-dev and flatbuffers-compiler, rebuild"};
 inline constexpr Need kCapnp{"capnproto", internal::built_with_capnp,
                              "install libcapnp-dev and capnproto, rebuild"};
-// With the servers that they talk to: support/postgres.h and support/redis.h have those needs.
+// With the servers that they talk to: support/postgres.h, redis.h and rabbitmq.h have those needs.
 inline constexpr Need kLibpq{"libpq", internal::built_with_libpq, "make deps SERVICES=1, rebuild"};
 inline constexpr Need kHiredis{"hiredis", internal::built_with_hiredis,
                                "make deps SERVICES=1, rebuild"};
+inline constexpr Need kRabbitMq{"rabbitmq-c", internal::built_with_rabbitmq,
+                                "make deps SERVICES=1, rebuild"};
 
 // Features of the host, asked of the running system by doing what a variant would do. (io_uring's
 // are in support/ring.h, since what to try depends on the variant.)

@@ -26,22 +26,29 @@ namespace headroom {
 class Redis {
  public:
   enum class Via { kTcp, kSocket };
+  // The variables that have a server's address and its password.
+  struct Server {
+    const char* address;
+    const char* password;
+  };
+  static constexpr Server kVolatile{"HEADROOM_REDIS", "REDISCLI_AUTH"};
+  static constexpr Server kDurable{"HEADROOM_REDIS_DURABLE", "HEADROOM_REDIS_DURABLE_AUTH"};
   struct Free {
     void operator()(redisReply* reply) const { freeReplyObject(reply); }
   };
   using Reply = std::unique_ptr<redisReply, Free>;
 
-  // To the server that HEADROOM_REDIS names, with the password in REDISCLI_AUTH if there is one.
-  explicit Redis(Via via) {
-    const RedisAddresses all = redis_addresses();
+  // To the server that these variables name, with its password if there is one.
+  explicit Redis(Via via, Server server = kVolatile) {
+    const RedisAddresses all = redis_addresses(server.address);
     if (via == Via::kTcp ? all.port == 0 : all.socket.empty())
-      throw std::runtime_error("HEADROOM_REDIS names no such address");
+      throw std::runtime_error(std::string(server.address) + " names no such address");
     const timeval limit{5, 0};
     context_.reset(via == Via::kTcp ? redisConnectWithTimeout(all.host.c_str(), all.port, limit)
                                     : redisConnectUnixWithTimeout(all.socket.c_str(), limit));
     if (context_ == nullptr) throw std::runtime_error("redis: out of memory");
     if (context_->err != 0) fail(context_->errstr);
-    const char* const password = std::getenv("REDISCLI_AUTH");
+    const char* const password = std::getenv(server.password);
     if (password != nullptr && *password != '\0') command({"AUTH", password});
   }
 
@@ -105,6 +112,16 @@ inline bool redis_connects(Redis::Via via) {
     return false;
   }
 }
+// Whether a write is on the disk before it is acknowledged, as the server says itself.
+inline bool redis_keeps(std::string_view setting, std::string_view value) {
+  try {
+    const Redis::Reply told =
+        Redis(Redis::Via::kTcp, Redis::kDurable).command({"CONFIG", "GET", setting});
+    return told->elements == 2 && value == told->element[1]->str;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
 }  // namespace internal
 
 // Whether a connection succeeds; asked once.
@@ -116,9 +133,15 @@ inline bool redis_socket_answers() {
   static const bool answers = internal::redis_connects(Redis::Via::kSocket);
   return answers;
 }
+inline bool durable_redis_answers() {
+  static const bool answers =
+      internal::redis_keeps("appendonly", "yes") && internal::redis_keeps("appendfsync", "always");
+  return answers;
+}
 #else
 inline bool redis_answers() { return false; }
 inline bool redis_socket_answers() { return false; }
+inline bool durable_redis_answers() { return false; }
 #endif
 
 inline constexpr Need kRedis{
@@ -127,5 +150,9 @@ inline constexpr Need kRedis{
 inline constexpr Need kRedisSocket{
     "redis socket", redis_socket_answers,
     "make deps SERVICES=1 (headroom run starts a server), or name a Unix socket in HEADROOM_REDIS"};
+inline constexpr Need kDurableRedis{
+    "redis-durable", durable_redis_answers,
+    "make deps SERVICES=1 (headroom run starts a server), or name HOST:PORT of one with "
+    "appendonly=yes and appendfsync=always in HEADROOM_REDIS_DURABLE"};
 
 }  // namespace headroom

@@ -35,9 +35,9 @@ RedisAddresses parse_redis_addresses(std::string_view text) {
   }
 }
 
-RedisAddresses redis_addresses() {
+RedisAddresses redis_addresses(const char* variable) {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it any more
-  const char* const text = std::getenv("HEADROOM_REDIS");
+  const char* const text = std::getenv(variable);
   return parse_redis_addresses(text == nullptr ? "" : text);
 }
 
@@ -53,10 +53,14 @@ std::string without_names(std::string_view message) {
   const std::size_t failed = message.rfind(kFailed);
   if (failed != std::string_view::npos) message.remove_prefix(failed + kFailed.size());
   std::string kept;
-  bool quoted = false;
+  char quote = 0;  // that a name is in; an apostrophe within a word is none
   for (const char c : message.substr(0, message.find('\n'))) {
-    if (c == '"') quoted = !quoted;
-    if (!quoted || c == '"') kept += c;
+    const bool mark = c == '"' || (c == '\'' && (quote == c || kept.empty() || kept.back() == ' '));
+    if (quote == 0 || c == quote) kept += c;
+    if (mark && quote == 0)
+      quote = c;
+    else if (c == quote)
+      quote = 0;
   }
   return kept;
 }

@@ -18,11 +18,12 @@ struct RedisAddresses {
   int port = 0;
 };
 
-// Reads HEADROOM_REDIS: PATH, HOST:PORT, or both with a comma between. Nothing for what is neither.
+// Reads what HEADROOM_REDIS has: PATH, HOST:PORT, or both with a comma between. Nothing for what is
+// neither.
 RedisAddresses parse_redis_addresses(std::string_view text);
 
-// The addresses in the environment.
-RedisAddresses redis_addresses();
+// The addresses in the environment variable of this name.
+RedisAddresses redis_addresses(const char* variable = "HEADROOM_REDIS");
 
 // The port of 127.0.0.1:PORT; 0 for whatever else it may be.
 std::uint16_t loopback_port(std::string_view text);

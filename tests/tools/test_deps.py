@@ -36,7 +36,7 @@ OPTIONAL = [
     "libcapnp-dev", "capnproto",
     "libmimalloc2.0", "util-linux", "dmidecode",
 ]  # fmt: skip
-SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev"]
+SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev", "librabbitmq-dev"]
 PYTHON = [f"python3-{name}" for name in MODULES]
 EVERYTHING = [*TOOLS.values(), "python3", *LIBRARIES, *PYTHON, *OPTIONAL]
 
@@ -510,7 +510,7 @@ def test_services_are_only_for_those_who_ask(machine: Machine) -> None:
     assert machine.run(SERVICES="0").stderr == ""
     done = machine.run(SERVICES="1")
     assert done.returncode == 0, done.stderr
-    assert "deps: missing, optional: postgresql libpq redis hiredis\n" in done.stderr
+    assert "deps: missing, optional: postgresql libpq redis hiredis rabbitmq-c\n" in done.stderr
     assert all(machine.has(name) for name in SERVICES)
     assert machine.run(SERVICES="1").stderr == ""
 
@@ -551,7 +551,7 @@ def test_the_command_that_is_named_for_services_makes_no_cluster_either(machine:
 
 def test_servers_that_are_there_by_another_name_will_do(machine: Machine) -> None:
     machine.offered([*EVERYTHING, *SERVICES])
-    machine.installed([*EVERYTHING, "libpq-dev", "libhiredis-dev"])
+    machine.installed([*EVERYTHING, "libpq-dev", "libhiredis-dev", "librabbitmq-dev"])
     machine.shim("valkey-server", "")
     machine.shim("postgres", "")
     assert machine.run(SERVICES="1").stderr == ""

@@ -17,7 +17,9 @@ import pytest
 from conftest import CHECKOUT
 
 from headroom_tools.base import processes
-from headroom_tools.fixtures import held, kinds, nginx, pgbouncer, places, redis, server
+from headroom_tools.fixtures import (
+    held, kinds, nginx, pgbouncer, places, rabbitmq, redis, server,
+)  # fmt: skip
 from headroom_tools.record.types import Fixture
 
 REAL = [
@@ -317,6 +319,179 @@ def test_a_postgresql_that_refuses_to_start_says_why(
     assert left(scratch) == []
 
 
+@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("redis-durable",)])
+def test_two_kinds_of_redis_differ_in_what_they_keep(scratch: Path, name: str) -> None:
+    with held.Held(scratch, pytest.fail) as fixtures:
+        fixtures.start(["redis", name])
+        told = {facts["name"]: facts["settings"] for facts in fixtures.facts()}
+        assert told["redis"]["appendonly"] == "no"
+        assert told[name]["appendonly"] == "yes" and told[name]["appendfsync"] == "always"
+        assert told[name]["durability"] == "durable"
+        environment = fixtures.environment
+        passwords = environment["REDISCLI_AUTH"], environment["HEADROOM_REDIS_DURABLE_AUTH"]
+        assert passwords[0] != passwords[1]
+        path = (environment["HEADROOM_REDIS_DURABLE"] or "").rpartition(",")[0]
+        asked = f"AUTH {passwords[1]}\r\nCONFIG GET appendfsync\r\n"
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(path)
+            connection.sendall(asked.encode())
+            answer = b""
+            while b"always" not in answer:
+                more = connection.recv(256)
+                assert more, answer
+                answer += more
+
+
+@pytest.mark.parametrize("name", [p for p in REAL if p.values == ("rabbitmq",)])
+def test_rabbitmq_is_alone_on_loopback_and_keeps_its_password(
+    scratch: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = scratch / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("RABBITMQ_NODENAME", "another@localhost")  # the user's, for theirs
+    monkeypatch.setenv("ERL_FLAGS", "-no_such_flag +no")
+    with held.Held(scratch, pytest.fail, 120) as fixtures:
+        fixtures.start([name])
+        pid = process_of(scratch)
+        address = fixtures.environment["HEADROOM_RABBITMQ"] or ""
+        password, _, where = address.partition("headroom:")[2].partition("@")
+        assert len(password) == 32 and where.startswith("127.0.0.1:")
+        (facts,) = fixtures.facts()
+        assert password not in json.dumps(facts)
+        place = fixtures._places[name]
+        assert password not in place.log.read_text(errors="replace")
+        settings = place.inner / "advanced.config"
+        assert settings.stat().st_mode & 0o777 == 0o600
+        assert list(home.iterdir()) == [], "it has a cookie of its own"
+        if sys.platform == "linux":
+            port = int(where.partition("/")[0].partition(":")[2])
+            assert listening(pid) == {("127.0.0.1", port)}, "no port for other nodes"
+            running = processes.working_below(scratch)
+            commands = {p: Path(f"/proc/{p}/cmdline").read_bytes() for p in running}
+            assert pid in running
+            for command in commands.values():
+                assert b"epmd" not in command.split(b"\0")[0] and password.encode() not in command
+    assert processes.working_below(scratch) == []
+    home.rmdir()
+
+
+def listening(pid: int) -> set[tuple[str, int]]:
+    """The TCP addresses at which a process listens."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                host, port = fields[1].split(":")
+                if table == "tcp":
+                    packed = bytes.fromhex(host)[::-1 if sys.byteorder == "little" else 1]
+                    host = socket.inet_ntoa(packed)
+                found.add((host, int(port, 16)))
+    return found
+
+
+def a_home(folder: Path, version: str) -> Path:
+    (folder / "plugins" / f"rabbit-{version}" / "ebin").mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def fake_erl(monkeypatch: pytest.MonkeyPatch, scratch: Path, script: str) -> None:
+    """An Erlang that is a shell script, and a RabbitMQ for it."""
+    programs = scratch / "programs"
+    programs.mkdir()
+    (programs / "erl").write_text(f"#!/bin/sh\n{script}\n")
+    (programs / "erl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setattr(rabbitmq, "_home", lambda: a_home(scratch / "rabbit", "3.9.1"))
+
+
+@pytest.mark.parametrize(
+    "script, told",
+    [
+        ("echo 'no room in /var/lib/x'; exit 1", "ended with status 1: no room in PATH"),
+        (
+            "echo BOOT FAILED; echo ====; echo 'Error: no room in /var/lib/x'; "
+            "seq 100; exit 1",
+            "rabbitmq-server: Error: no room in PATH",
+        ),
+        ("echo 'error: eaddrinuse'; exit 1", "is in use"),
+        (f"echo {'x' * 900}; exit 3", "xxx..."),
+    ],
+)
+def test_a_rabbitmq_that_does_not_start_says_why(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch, script: str, told: str
+) -> None:
+    fake_erl(monkeypatch, scratch, script)
+    lines: list[str] = []
+    with held.Held(scratch, lines.append) as fixtures:
+        fixtures.start(["rabbitmq"])
+        assert fixtures.lacking(["rabbitmq"]) == "rabbitmq did not start"
+    (line,) = lines
+    assert line.startswith("rabbitmq did not start: ") and told in line
+    assert "\n" not in line and len(line) < 400
+    assert left(scratch) == []
+
+
+def test_a_rabbitmq_that_is_too_old_is_told_so(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_erl(monkeypatch, scratch, "exit 1")
+    monkeypatch.setattr(rabbitmq, "_home", lambda: a_home(scratch / "old", "3.6.10"))
+    lines: list[str] = []
+    with held.Held(scratch, lines.append) as fixtures:
+        fixtures.start(["rabbitmq"])
+    assert len(lines) == 1 and "RabbitMQ 3.6.10 is too old: install 3.8 or later" in lines[0]
+    assert left(scratch) == []
+
+
+def test_of_its_plugins_only_those_that_it_needs(tmp_path: Path) -> None:
+    for name, needs in (
+        ("rabbit-3.9.1", "kernel, rabbit_common,\n ra"), ("rabbit_common-3.9.1", "stdlib,jsx"),
+        ("ra-2.0.0", "rabbit"), ("jsx-3.1.0", "kernel"), ("rabbitmq_management-3.9.1", "rabbit"),
+    ):  # fmt: skip
+        ebin = tmp_path / name / "ebin"
+        ebin.mkdir(parents=True)
+        application = name.partition("-")[0]
+        (ebin / f"{application}.app").write_text(
+            f"{{application, {application}, [{{applications, [{needs}]}}]}}."
+        )
+    found = {path.name for path in rabbitmq._needed(tmp_path)}
+    assert found == {"rabbit-3.9.1", "rabbit_common-3.9.1", "ra-2.0.0", "jsx-3.1.0"}
+
+
+def test_slow_servers_start_beside_the_others(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    class Slow(Fake):
+        def begin(self, place: places.Place, limit: float):
+            order.append("begun")
+            return lambda: (order.append("awaited"), self.start(place, limit))[1]
+
+    class Quick(Fake):
+        def start(self, place: places.Place, limit: float) -> kinds.Running:
+            order.append("other")
+            return super().start(place, limit)
+
+    monkeypatch.setitem(held.KINDS, "slow", Slow("slow", OBEDIENT))
+    monkeypatch.setitem(held.KINDS, "quick", Quick("quick", OBEDIENT))
+    with held.Held(scratch, pytest.fail) as fixtures:
+        fixtures.start(["quick", "slow"])
+        assert order == ["begun", "other", "awaited"]
+        assert fixtures.lacking(["quick", "slow"]) is None
+    assert left(scratch) == []
+
+
 def fetched(address: str, request: str) -> bytes:
     """All that a server answers to `request` until it closes."""
     host, _, port = address.partition(":")
@@ -366,7 +541,7 @@ def test_nginx_has_all_items_keeps_connections_and_logs_none(scratch: Path, name
 
 
 @pytest.mark.parametrize(
-    "name", [p for p in REAL if p.values in (("redis",), ("nginx",))]
+    "name", [p for p in REAL if p.values in (("redis",), ("nginx",), ("rabbitmq",))]
 )
 def test_a_port_that_another_took_is_chosen_anew(
     scratch: Path, name: str, monkeypatch: pytest.MonkeyPatch
@@ -586,6 +761,7 @@ def test_without_its_programs_a_kind_names_the_cure(
     monkeypatch.setattr("headroom_tools.fixtures.postgresql._FOLDERS", ())
     monkeypatch.setattr("headroom_tools.fixtures.nginx._FOLDERS", ())
     monkeypatch.setattr("headroom_tools.fixtures.pgbouncer._FOLDERS", ())
+    monkeypatch.setattr("headroom_tools.fixtures.rabbitmq._FOLDERS", ())
     cure = held.KINDS[name].missing()
     assert cure and "make deps SERVICES=1" in cure and held.KINDS[name].variable in cure
 

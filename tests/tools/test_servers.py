@@ -23,6 +23,8 @@ TESTS = CHECKOUT / "build" / "release" / "tests" / "headroom-tests"
 KERNELS = {
     "postgresql": "database/pg_connection",
     "redis": "caching/redis_get",
+    "redis-durable": "database/redis_stream_add",
+    "rabbitmq": "database/broker_publish",
     "nginx": "network/request",  # of which only the peers need it
     "pgbouncer": "database/pg_connection",  # of which one variant needs it
 }
@@ -263,6 +265,10 @@ def test_without_a_server_its_kernel_is_missing_and_says_what_helps(name: str) -
         ("redis", {"HEADROOM_REDIS": "127.0.0.1:1,/nowhere/x", "REDISCLI_AUTH": "hunter2"}),
         ("redis", {"HEADROOM_REDIS": "no address"}),
         ("pgbouncer", {"HEADROOM_PGBOUNCER": "host=/nowhere user=bob password=hunter2"}),
+        ("redis-durable", {"HEADROOM_REDIS_DURABLE": "127.0.0.1:1"}),
+        ("rabbitmq", {"HEADROOM_RABBITMQ": "amqp://bob:hunter2@127.0.0.1:1/x"}),
+        ("rabbitmq", {"HEADROOM_RABBITMQ": "amqps://bob:hunter2@127.0.0.1/x"}),
+        ("rabbitmq", {"HEADROOM_RABBITMQ": "no address"}),
         ("nginx", {"HEADROOM_NGINX": "127.0.0.1:1"}),
         ("nginx", {"HEADROOM_NGINX": "db.example:80"}),
     ],
