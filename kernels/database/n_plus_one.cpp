@@ -1,9 +1,10 @@
 // database/n_plus_one: n orders from a given number on, each with its lines.
 //
 // A program that follows a reference from object to object asks one query for the orders and one
-// more for the lines of each: n + 1. Each is cheap here, since SQLite is a function call away and
-// no message is sent; what repeats is to compile a statement, to lock the file, to start and to end
-// a read. Over a network each would be a round trip more (database/pg_n_plus_one).
+// more for the lines of each: n + 1. No message is sent, since SQLite is a function call away. What
+// repeats is to compile a statement, and to begin and to end a read: the file is locked, looked at
+// for changes, and unlocked, by some system calls. Over a network each would be a round trip
+// (database/pg_n_plus_one).
 //
 // 10,000 orders of 0 to 7 lines, with an index on the line's order; the file is made once and never
 // written again, and lies in the page cache. The connection is open. Out: order, customer, product
@@ -113,32 +114,41 @@ constexpr char kLines[] = "SELECT product, quantity FROM lines WHERE order_id = 
 struct Shop {
   explicit Shop(const Input& in) : connection(in.orders->file.path()) {}
   sqlite::Connection connection;
+  std::vector<Row> found;
 };
 
-// The lines of one order after the other, each by a query of its own, with `lines_statement()`.
-template <class Lines>
-void follow(sqlite::Statement& page, const Call& call, Output& out, const Lines& lines_statement) {
-  out.clear();
+// The orders alone, each with product 0.
+void read_orders(sqlite::Statement& page, const Call& call, std::vector<Row>& found) {
+  found.clear();
   page.bind(1, call.first);
   page.bind(2, static_cast<std::int64_t>(call.count));
-  while (page.step()) {
-    const Row order{page.number(0), page.number(1), 0, 0};
-    const std::size_t before = out.size();
-    sqlite::Statement& lines = lines_statement();
-    lines.bind(1, order.order);
-    while (lines.step())
-      out.push_back({order.order, order.customer, lines.number(0), lines.number(1)});
-    lines.reset();
-    if (out.size() == before) out.push_back(order);
-  }
+  while (page.step()) found.push_back({page.number(0), page.number(1), 0, 0});
   page.reset();
 }
 
+void read_lines(sqlite::Statement& lines, Row row, Output& out) {
+  lines.bind(1, row.order);
+  if (!lines.step()) {
+    out.push_back(row);
+  } else {
+    do {
+      row.product = lines.number(0);
+      row.quantity = lines.number(1);
+      out.push_back(row);
+    } while (lines.step());
+  }
+  lines.reset();
+}
+
+// Each query is compiled, locks the file, and reads from it whether its cache of pages still holds.
 void naive(Shop& shop, const Call& call, Output& out) {
-  sqlite::Statement page(shop.connection, kPage), lines;
-  follow(page, call, out, [&]() -> sqlite::Statement& {
-    return lines = sqlite::Statement(shop.connection, kLines);
-  });
+  out.clear();
+  sqlite::Statement page(shop.connection, kPage);
+  read_orders(page, call, shop.found);
+  for (const Row& order : shop.found) {
+    sqlite::Statement lines(shop.connection, kLines);
+    read_lines(lines, order, out);
+  }
 }
 
 struct Prepared : Shop {
@@ -148,7 +158,17 @@ struct Prepared : Shop {
 
 // Still n + 1 queries, but of two statements that are compiled once.
 void prepared(Prepared& shop, const Call& call, Output& out) {
-  follow(shop.page, call, out, [&]() -> sqlite::Statement& { return shop.lines; });
+  out.clear();
+  read_orders(shop.page, call, shop.found);
+  for (const Row& order : shop.found) read_lines(shop.lines, order, out);
+}
+
+// In one read transaction, so that the file is locked once; and all that is read is of one moment,
+// which n + 1 reads don't promise.
+void transaction(Prepared& shop, const Call& call, Output& out) {
+  shop.connection.execute("BEGIN");
+  prepared(shop, call, out);
+  shop.connection.execute("COMMIT");
 }
 
 struct Joined : Shop {
@@ -179,24 +199,17 @@ struct Listed : Shop {
     std::string sql = "SELECT order_id, product, quantity FROM lines WHERE order_id IN (";
     for (std::size_t i = 0; i < in.count; ++i) sql += i == 0 ? "?" : ",?";
     lines = sqlite::Statement(connection, sql + ") ORDER BY order_id, id");
-    found.reserve(in.count);
   }
   sqlite::Statement page{connection, kPage}, lines;
-  std::vector<Row> found;
 };
 
 // Two queries, whatever n is: the orders, and all their lines, which come in the same order and are
 // put together by the program. Nothing is read or handed over twice.
 void in_list(Listed& shop, const Call& call, Output& out) {
   out.clear();
-  shop.found.clear();
-  shop.page.bind(1, call.first);
-  shop.page.bind(2, static_cast<std::int64_t>(call.count));
-  while (shop.page.step()) {
-    shop.found.push_back({shop.page.number(0), shop.page.number(1), 0, 0});
-    shop.lines.bind(static_cast<int>(shop.found.size()), shop.found.back().order);
-  }
-  shop.page.reset();
+  read_orders(shop.page, call, shop.found);
+  for (std::size_t i = 0; i < shop.found.size(); ++i)
+    shop.lines.bind(static_cast<int>(i + 1), shop.found[i].order);
   bool more = shop.lines.step();
   for (Row row : shop.found) {
     if (!more || shop.lines.number(0) != row.order) out.push_back(row);
@@ -211,12 +224,14 @@ void in_list(Listed& shop, const Call& call, Output& out) {
 
 constexpr auto kNaive = run<naive>;
 constexpr auto kPrepared = run<prepared>;
+constexpr auto kTransaction = run<transaction>;
 constexpr auto kJoin = run<join>;
 constexpr auto kInList = run<in_list>;
 #else
 class Orders {};
 std::shared_ptr<const Orders> orders() { return nullptr; }
-constexpr auto kNaive = kNotBuilt, kPrepared = kNotBuilt, kJoin = kNotBuilt, kInList = kNotBuilt;
+constexpr auto kNaive = kNotBuilt, kPrepared = kNotBuilt, kTransaction = kNotBuilt,
+               kJoin = kNotBuilt, kInList = kNotBuilt;
 #endif
 
 constexpr Need kNeeds[] = {kSqlite};
@@ -229,6 +244,10 @@ constexpr Variant<NPlusOne> kVariants[] = {
     {.name = "prepared",
      .run = kPrepared,
      .what = "the same queries, their two statements compiled once",
+     .needs = kNeeds},
+    {.name = "transaction",
+     .run = kTransaction,
+     .what = "in one read transaction: the file is locked once; all is of one moment",
      .needs = kNeeds},
     {.name = "join",
      .run = kJoin,

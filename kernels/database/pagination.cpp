@@ -1,11 +1,12 @@
 // database/pagination: one page of 20 items of a list that begins with the newest, after the n
 // items (or a few more) that the pages before it showed.
 //
-// The list is sorted by day, and by number within a day; an index has it in this order. Many items
-// share a day, so that a page often begins in the middle of one. A client that asks for the next
-// page has the last one in front of it: it names either how many items it has seen, or the last of
-// them. The file is made once and never written again, and lies in the page cache; the connection
-// is open, the statement compiled once. Out: the items of the page, of which the last has fewer.
+// The list is sorted by time, and by number where the time is the same; an index has it in this
+// order. Some eight items share a time, so that a page may begin in the middle of them. A client
+// that asks for the next page has the last one in front of it: it names either how many items it
+// has seen, or the last of them. The file is made once and never written again, and lies in the
+// page cache; the connection is open, the statement compiled once. Out: the items of the page, of
+// which the last has fewer.
 //
 // OFFSET counts what it skips, so that the n-th page costs n times the first. Whoever names the
 // last item that was seen is led there by the index.
@@ -27,16 +28,16 @@ namespace {
 
 struct Item {
   std::int64_t id = 0;
-  std::int64_t day = 0;
+  std::int64_t time = 0;
   std::array<char, 40> title{};
   friend bool operator==(const Item&, const Item&) = default;
 };
 constexpr std::size_t kPage = 20;
 constexpr std::size_t kPages = 64;  // that calls ask for, in turn
 
-// Item `id`, from 1 on.
-Item item_of(std::int64_t id) {
-  Item item{id, id * 7919 % 997 / 3, {}};
+// Item `id`, from 1 to `rows`.
+Item item_of(std::int64_t id, std::size_t rows) {
+  Item item{id, id * 7919 % static_cast<std::int64_t>(rows / 8 + 1), {}};
   for (std::size_t i = 0; i < item.title.size(); ++i)
     item.title[i] = static_cast<char>('a' + (id * 31 + static_cast<std::int64_t>(i) * id) % 26);
   return item;
@@ -49,7 +50,7 @@ struct Pagination {
   // What a client knows: how many items it has seen, and the last one's place in the list.
   struct Call {
     std::size_t seen;
-    std::int64_t day, id;
+    std::int64_t time, id;
     std::span<const Item> list;
   };
   struct Input {
@@ -62,7 +63,7 @@ struct Pagination {
         constexpr std::int64_t kAfterAll = std::numeric_limits<std::int64_t>::max();
         return {before, kAfterAll, kAfterAll, list};
       }
-      return {before, list[before - 1].day, list[before - 1].id, list};
+      return {before, list[before - 1].time, list[before - 1].id, list};
     }
   };
   using Output = std::vector<Item>;
@@ -72,9 +73,9 @@ struct Pagination {
     const std::size_t rows = setting.n + kPages * kPage - kPage / 2;
     in.items = items(rows);
     for (std::size_t id = 1; id <= rows; ++id)
-      in.list.push_back(item_of(static_cast<std::int64_t>(id)));
+      in.list.push_back(item_of(static_cast<std::int64_t>(id), rows));
     std::sort(in.list.begin(), in.list.end(), [](const Item& a, const Item& b) {
-      return std::tie(a.day, a.id) > std::tie(b.day, b.id);
+      return std::tie(a.time, a.id) > std::tie(b.time, b.id);
     });
     for (std::size_t page = 0; page < kPages; ++page) in.seen.push_back(setting.n + page * kPage);
     shuffle(std::span(in.seen).subspan(1), rng);
@@ -98,32 +99,33 @@ class Items {
   explicit Items(std::size_t n) : rows(n) {}
   const std::size_t rows;
   const sqlite::File file{[this](const sqlite::Connection& made) {
-    made.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, day INTEGER NOT NULL, title TEXT)");
+    made.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, title TEXT)");
     sqlite::Statement insert(made, "INSERT INTO items VALUES (?, ?, ?)");
     for (std::size_t id = 1; id <= rows; ++id) {
-      const Item item = item_of(static_cast<std::int64_t>(id));
+      const Item item = item_of(static_cast<std::int64_t>(id), rows);
       insert.bind(1, item.id);
-      insert.bind(2, item.day);
+      insert.bind(2, item.time);
       insert.bind(3, std::string_view(item.title.data(), item.title.size()));
       insert.run();
     }
-    made.execute("CREATE INDEX newest ON items (day, id)");
+    made.execute("CREATE INDEX newest ON items (time, id)");
   }};
 };
 std::shared_ptr<const Items> items(std::size_t rows) { return sqlite::tables_of<Items>(rows); }
 
 constexpr char kOffset[] =
-    "SELECT id, day, title FROM items ORDER BY day DESC, id DESC LIMIT 20 OFFSET ?";
+    "SELECT id, time, title FROM items ORDER BY time DESC, id DESC LIMIT 20 OFFSET ?";
 constexpr char kDeferred[] =
-    "SELECT items.id, items.day, title FROM (SELECT id FROM items ORDER BY day DESC, id DESC "
+    "SELECT items.id, items.time, title FROM (SELECT id FROM items ORDER BY time DESC, id DESC "
     "LIMIT 20 OFFSET ?) AS page CROSS JOIN items ON items.id = page.id "
-    "ORDER BY items.day DESC, items.id DESC";
+    "ORDER BY items.time DESC, items.id DESC";
 constexpr char kAfter[] =
-    "SELECT id, day, title FROM items WHERE (day, id) < (?, ?) ORDER BY day DESC, id DESC LIMIT 20";
+    "SELECT id, time, title FROM items WHERE (time, id) < (?, ?) ORDER BY time DESC, id DESC LIMIT "
+    "20";
 // The plans by which they have to run.
 constexpr char kScans[] = "SCAN items USING INDEX newest";
 constexpr char kScansIndex[] = "SCAN items USING COVERING INDEX newest";
-constexpr char kSearches[] = "SEARCH items USING INDEX newest ((day,id)<(?,?))";
+constexpr char kSearches[] = "SEARCH items USING INDEX newest (time<?)";
 
 template <const char* kSql, const char* kPlan>
 struct Listed {
@@ -147,9 +149,10 @@ void offset(Listed<kSql, kPlan>& list, const Call& call, Output& out) {
   list.read(out);
 }
 
-// One descent of the index to the place after the last item seen.
+// One descent of the index to the time of the last item seen; what has the same time and was seen
+// is stepped over.
 void keyset(Listed<kAfter, kSearches>& list, const Call& call, Output& out) {
-  list.page.bind(1, call.day);
+  list.page.bind(1, call.time);
   list.page.bind(2, call.id);
   list.read(out);
 }
@@ -176,7 +179,7 @@ constexpr Variant<Pagination> kVariants[] = {
      .needs = kNeeds},
     {.name = "keyset",
      .run = kKeyset,
-     .what = "WHERE (day, id) < the last item seen: one descent of the index, however far",
+     .what = "WHERE (time, id) < the last item seen: one descent of the index, however far",
      .needs = kNeeds},
 };
 
