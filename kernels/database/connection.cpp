@@ -2,8 +2,9 @@
 //
 // An embedded database has no server to connect to, but a connection is not free: opening it means
 // opening the file, and its first statement reads and compiles the whole schema and begins with an
-// empty cache of pages. The schema here is small: four tables, four indexes. The file is made once,
-// with 10,000 accounts, and lies in the page cache. Out: the rows, each value read back.
+// empty cache of pages. The schema is that of a small program: twelve tables, twelve indexes. The
+// file is made once, with 10,000 accounts, and lies in the page cache. Out: the rows, each value
+// read back.
 //
 // Links: sqlite
 #include <memory>
@@ -71,14 +72,20 @@ class Accounts {
   const std::size_t rows;
   const sqlite::File file{[this](const sqlite::Connection& made) {
     made.execute(
-        "CREATE TABLE owners (id INTEGER PRIMARY KEY, name TEXT NOT NULL, mail TEXT UNIQUE);"
-        "CREATE TABLE accounts (id INTEGER PRIMARY KEY, owner INTEGER REFERENCES owners, "
+        "CREATE TABLE accounts (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL REFERENCES owners, "
         "balance INTEGER NOT NULL);"
-        "CREATE INDEX accounts_by_owner ON accounts (owner);"
-        "CREATE TABLE cards (number TEXT PRIMARY KEY, account INTEGER REFERENCES accounts);"
-        "CREATE TABLE transfers (id INTEGER PRIMARY KEY, payer INTEGER REFERENCES accounts, "
-        "payee INTEGER REFERENCES accounts, amount INTEGER NOT NULL, at INTEGER NOT NULL);"
-        "CREATE INDEX transfers_by_payer ON transfers (payer, at);");
+        "CREATE INDEX accounts_by_owner ON accounts (owner);");
+    // What else a program has, of which this one asks nothing.
+    for (const char* const name : {"owners", "addresses", "cards", "contracts", "devices", "limits",
+                                   "messages", "orders", "rates", "sessions", "transfers"}) {
+      const std::string table = name;
+      made.execute(("CREATE TABLE " + table +
+                    " (id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES accounts, "
+                    "state TEXT NOT NULL DEFAULT 'new', amount INTEGER, changed INTEGER NOT NULL);"
+                    "CREATE INDEX " +
+                    table + "_by_account ON " + table + " (account, changed)")
+                       .c_str());
+    }
     sqlite::Statement insert(made, "INSERT INTO accounts VALUES (?, ?, ?)");
     for (std::size_t id = 1; id <= rows; ++id) {
       const Account account = account_of(static_cast<std::int64_t>(id));
