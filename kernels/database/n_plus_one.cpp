@@ -265,7 +265,6 @@ const Registrar kRegistrar({.name = "database/n_plus_one",
                             .technique = "ask once for all, not once for each",
                             .sizes = {10, 100, 1000},
                             .headline = {10, 100},
-                            .clock = Clock::kWall,
                             .promise = Promise::kExact | Promise::kOrdered | Promise::kFresh,
                             .demand =
                                 [](const Setting& s) {

@@ -188,7 +188,6 @@ const Registrar kRegistrar({.name = "database/pagination",
                             .technique = "name the last row that was seen, not how many were",
                             .sizes = {100, 1000, 10'000, 100'000},
                             .headline = {1000, 100'000},
-                            .clock = Clock::kWall,
                             .promise = Promise::kExact | Promise::kOrdered | Promise::kFresh,
                             .demand =
                                 [](const Setting& s) {
