@@ -217,10 +217,8 @@ struct Grouped : Ledgers {
       group.swap(waiting);
       const std::size_t last = queued;
       lock.unlock();
-      bool done = false;
       try {
         write_group();
-        done = true;
       } catch (...) {
         lock.lock();
         failed = true;
@@ -230,7 +228,7 @@ struct Grouped : Ledgers {
       }
       lock.lock();
       committing = false;
-      if (done) committed = last;
+      committed = last;
       changed.notify_all();
     }
   }
