@@ -8,6 +8,8 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -122,6 +124,46 @@ class Statement {
   void check(int result) const { require(sqlite3_db_handle(statement_), result, "statement"); }
   sqlite3_stmt* statement_ = nullptr;
 };
+
+// A compiled statement whose plan has `part` in it, as in "USING COVERING INDEX": a kernel that
+// compares plans must not measure another one because the planner saw it differently. Throws
+// std::runtime_error with the plan that there is.
+inline Statement planned(const Connection& connection, const std::string& sql,
+                         std::string_view part) {
+  Statement explain(connection, "EXPLAIN QUERY PLAN " + sql);
+  std::string plan;
+  while (explain.step()) plan.append(explain.text(3)) += "; ";
+  if (plan.find(part) == std::string::npos)
+    throw std::runtime_error("SQLite's plan is not " + std::string(part) + ", but " + plan);
+  return {connection, sql};
+}
+
+// A database in a file of its own in the scratch folder, which goes with it. What it is filled with
+// is written in one transaction and never waited for.
+class File {
+ public:
+  template <class Fill>
+  explicit File(const Fill& fill) {
+    const Connection made(path_, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF");
+    made.execute("BEGIN");
+    fill(made);
+    made.execute("COMMIT");
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  ScratchFolder folder_;
+  std::string path_ = folder_.path() + "/data.db";
+};
+
+// Tables(rows), made once for all that ask for the same number of rows one after the other: arms,
+// seeds, the copies of a placebo. Tables has a member `rows`. Not for several threads at once.
+template <class Tables>
+std::shared_ptr<const Tables> tables_of(std::size_t rows) {
+  static std::shared_ptr<const Tables> last;
+  if (last == nullptr || last->rows != rows) last = std::make_shared<const Tables>(rows);
+  return last;
+}
 
 }  // namespace headroom::sqlite
 #endif

@@ -1,0 +1,206 @@
+// database/: a program that is killed at any moment while it writes to SQLite has kept what it
+// acknowledged, and nothing by halves.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "catch.h"
+#include "core/kernel.h"
+#include "core/random.h"
+#include "core/scratch.h"
+#include "subset.h"
+#include "support/sqlite.h"
+
+#if HEADROOM_HAVE_SQLITE
+namespace headroom {
+namespace {
+
+using Microseconds = std::chrono::microseconds;
+
+// A call of a variant in a child with a scratch folder of its own, killed `delay` after the call
+// has begun, or, without one, when it has returned.
+struct Killed {
+  bool returned = false;
+  Microseconds took{};  // until it had returned, or was killed
+};
+Killed kill_a_call(const Kernel& kernel, std::size_t variant, const Setting& setting,
+                   std::size_t calls, const std::string& folder, const Microseconds* delay) {
+  int news[2];
+  REQUIRE(pipe(news) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      set_scratch_folder(folder);
+      const auto instance = kernel.bind(setting);
+      const auto arm = instance->arm(variant, setting.threads);
+      arm->refill(calls);
+      if (write(news[1], "b", 1) == 1) arm->run(calls);
+      if (write(news[1], "r", 1) == 1)
+        for (;;) pause();
+    } catch (const std::exception&) {
+    }
+    _exit(1);
+  }
+  REQUIRE(child > 0);
+  close(news[1]);
+  char byte = 0;
+  const bool begun = read(news[0], &byte, 1) == 1;
+  const auto start = std::chrono::steady_clock::now();
+  Killed killed;
+  if (delay == nullptr)
+    killed.returned = read(news[0], &byte, 1) == 1;
+  else
+    std::this_thread::sleep_for(*delay);
+  killed.took = std::chrono::duration_cast<Microseconds>(std::chrono::steady_clock::now() - start);
+  kill(child, SIGKILL);
+  int status = 0;
+  const bool ended = waitpid(child, &status, 0) == child;
+  // What it said before it died counts.
+  if (delay != nullptr) killed.returned = read(news[0], &byte, 1) == 1;
+  close(news[0]);
+  REQUIRE((begun && ended && WIFSIGNALED(status)));
+  return killed;
+}
+
+// The files of that name below the folder, or, with a "*" for a name, all with its extension.
+std::vector<std::string> files_below(const std::string& folder, const std::string& name) {
+  std::vector<std::string> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    const std::string file = entry.path().filename().string();
+    if (file.rfind(name, 0) == 0 && file.ends_with(".db")) found.push_back(entry.path().string());
+  }
+  return found;
+}
+
+using Rows = std::vector<std::vector<std::string>>;
+// What a statement gives, from a connection of its own, which first recovers what was left behind.
+Rows rows_of(const std::string& path, const char* sql) {
+  const sqlite::Connection reader(path);
+  sqlite::Statement check(reader, "PRAGMA integrity_check");
+  REQUIRE(check.step());
+  CHECK(check.text(0) == "ok");
+  Rows rows;
+  sqlite::Statement statement(reader, sql);
+  while (statement.step()) {
+    std::vector<std::string>& row = rows.emplace_back();
+    for (int i = 0; i < sqlite3_column_count(statement.get()); ++i)
+      row.emplace_back(statement.text(i));
+  }
+  return rows;
+}
+
+// Eight kills between the begin of a call and a little after its end: inspect(folder, killed).
+template <class Inspect>
+void kill_often(const Kernel& kernel, std::size_t variant, const Setting& setting,
+                std::size_t calls, const Inspect& inspect) {
+  Rng rng(variant + 1);
+  Microseconds whole{};
+  for (int kills = 0; kills <= 8; ++kills) {
+    const ScratchFolder folder;
+    const Microseconds delay(static_cast<std::int64_t>(
+        bounded(rng, static_cast<std::uint64_t>(whole.count()) * 9 / 8 + 1)));
+    const Killed killed =
+        kill_a_call(kernel, variant, setting, calls, folder.path(), kills == 0 ? nullptr : &delay);
+    if (kills == 0) {
+      REQUIRE(killed.returned);
+      whole = killed.took;
+    }
+    inspect(folder.path(), killed);
+  }
+}
+
+TEST_CASE("rows inserted by a killed program are there once the call has returned, in order") {
+  const Kernel* const kernel = built_kernel("database/insert");
+  if (kernel == nullptr) return;
+  constexpr std::size_t kRows = 20;
+  Rows all;
+  for (std::size_t v = 0; v < kernel->variants.size(); ++v) {
+    const VariantInfo& variant = kernel->variants[v];
+    if (!variant.available()) continue;
+    INFO(variant.name);
+    const bool row_by_row =
+        variant.name == "naive" || variant.name == "sync_off" || variant.name == "wal";
+    kill_often(*kernel, v, {.n = kRows, .seed = 3}, 1,
+               [&](const std::string& folder, const Killed& killed) {
+                 const auto files = files_below(folder, "rows");
+                 REQUIRE(files.size() == 1);
+                 const Rows rows =
+                     rows_of(files[0], "SELECT key, user, amount, note FROM payment ORDER BY key");
+                 if (all.empty()) all = rows;  // of the baseline, which has returned
+                 REQUIRE(all.size() == kRows);
+                 REQUIRE(rows.size() <= kRows);
+                 CHECK(std::equal(rows.begin(), rows.end(), all.begin()));
+                 if (killed.returned || (!row_by_row && !rows.empty())) CHECK(rows.size() == kRows);
+               });
+  }
+}
+
+TEST_CASE("a summary row agrees with the rows it sums up, whenever its writer was killed") {
+  const Kernel* const kernel = built_kernel("database/aggregate");
+  if (kernel == nullptr) return;
+  for (std::size_t v = 0; v < kernel->variants.size(); ++v) {
+    const VariantInfo& variant = kernel->variants[v];
+    if (!variant.available() || (variant.name != "trigger" && variant.name != "transaction"))
+      continue;
+    INFO(variant.name);
+    kill_often(*kernel, v, {.n = 10, .seed = 3}, 600,
+               [&](const std::string& folder, const Killed&) {
+                 const auto files = files_below(folder, "shop");
+                 REQUIRE(files.size() == 1);
+                 const Rows counted = rows_of(
+                     files[0],
+                     "SELECT totals.customer, count(id), coalesce(sum(amount), 0) FROM totals "
+                     "LEFT JOIN orders ON orders.customer = totals.customer GROUP BY 1 ORDER BY 1");
+                 CHECK(counted.size() == 8);
+                 CHECK(counted == rows_of(files[0], "SELECT * FROM totals ORDER BY customer"));
+               });
+  }
+}
+
+TEST_CASE("payments that threads had acknowledged when they were killed are in a file") {
+  const Kernel* const kernel = built_kernel("database/sharded_write");
+  if (kernel == nullptr) return;
+  constexpr std::size_t kPayments = 32;
+  std::map<std::string, std::vector<std::string>> all;  // by key
+  for (std::size_t v = 0; v < kernel->variants.size(); ++v) {
+    if (!kernel->variants[v].available()) continue;
+    INFO(kernel->variants[v].name);
+    std::size_t acknowledged = 0;
+    kill_often(*kernel, v, {.n = kPayments, .seed = 3, .params = {{"writers", 8}}}, 1,
+               [&](const std::string& folder, const Killed& killed) {
+                 std::map<std::string, std::vector<std::string>> rows;
+                 const auto files = files_below(folder, "ledger");
+                 for (const std::string& file : files)
+                   for (const auto& row : rows_of(file, "SELECT key, user, amount FROM payments"))
+                     CHECK(rows.emplace(row[0], row).second);
+                 if (all.empty()) all = rows;
+                 REQUIRE(all.size() == kPayments);
+                 CHECK(std::includes(all.begin(), all.end(), rows.begin(), rows.end()));
+                 if (killed.returned) CHECK(rows.size() == kPayments);
+                 const std::string folder_of =
+                     std::filesystem::path(files.at(0)).parent_path().string();
+                 std::ifstream told(folder_of + "/acknowledged", std::ios::binary);
+                 const std::string bytes{std::istreambuf_iterator<char>(told), {}};
+                 REQUIRE(bytes.size() == kPayments);
+                 for (std::size_t i = 0; i < bytes.size(); ++i) {
+                   if (bytes[i] == 0) continue;
+                   ++acknowledged;
+                   CHECK(rows.count(std::to_string(i)) == 1);
+                 }
+               });
+    CHECK(acknowledged > kPayments);  // of more than the call that was left to return
+  }
+}
+
+}  // namespace
+}  // namespace headroom
+#endif
