@@ -110,7 +110,7 @@ TEST_CASE("near copies forget the keys that a message names, and all where it na
   };
   for (const std::int32_t key : {1, 2, 3, 4}) fetches(key);
   std::string kind = "message", channel = "__redis__:invalidate";
-  std::string keys_told[] = {"us:2", "they:3", "us:4x", "us:99"};
+  std::string keys_told[] = {"they:3", "us:2", "us:4x", "us:99"};
   redisReply first = text(kind), second = text(channel);
   redisReply told[] = {text(keys_told[0]), text(keys_told[1]), text(keys_told[2]),
                        text(keys_told[3])};
