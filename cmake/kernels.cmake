@@ -79,10 +79,9 @@ function(headroom_add_kernels folder)
     # Whoever calls: a kernel is compiled as Headroom's own are.
     set_target_properties(${target} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON
                           CXX_EXTENSIONS OFF)
-    target_link_libraries(${target} PUBLIC headroom_flags headroom_dependencies
-                          PRIVATE headroom_precompiled)
-    # Of a compiler that reads the headers where one was made with other options.
-    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_link_libraries(${target} PUBLIC headroom_flags headroom_dependencies)
+    if(TARGET headroom_contract)
+      target_link_libraries(${target} PRIVATE headroom_precompiled)
       target_precompile_headers(${target} REUSE_FROM headroom_contract)
     endif()
     if(NOT "${folder}" STREQUAL "${headroom_SOURCE_DIR}/kernels")

@@ -133,6 +133,14 @@ def gone(pid: int, seconds: float = 20) -> bool:
     return processes.started(pid) is None
 
 
+def lacking(fixtures: held.Held, names: list[str]) -> str | None:
+    """What is told of a server that was killed; its parent learns of it a moment later."""
+    limit = time.monotonic() + 20
+    while (told := fixtures.lacking(names)) is None and time.monotonic() < limit:
+        time.sleep(0.02)
+    return told
+
+
 def hold(scratch: Path, *words: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", HOLD, str(scratch), *words],
@@ -274,10 +282,10 @@ def test_a_server_that_dies_behind_pgbouncer_is_told_once(scratch: Path, name: s
         pid = noted(fixtures._places["postgresql"].outer)
         os.kill(pid, signal.SIGKILL)
         assert gone(pid)
-        assert fixtures.lacking(["postgresql", name]) == "postgresql died"
+        assert lacking(fixtures, ["postgresql", name]) == "postgresql died"
         os.kill(noted(fixtures._places[name].outer), signal.SIGKILL)
         assert gone(noted(fixtures._places[name].outer))
-        assert fixtures.lacking([name]) == "pgbouncer died"
+        assert lacking(fixtures, [name]) == "pgbouncer died"
         assert [line.split(": ")[0] for line in lines] == ["postgresql died", "pgbouncer died"]
         assert all("\n" not in line and str(scratch) not in line for line in lines)
     assert left(scratch) == []
@@ -714,7 +722,7 @@ def test_a_server_that_dies_is_told_once(scratch: Path, monkeypatch: pytest.Monk
         os.kill(pid, signal.SIGKILL)
         assert gone(pid)
         for _ in range(2):
-            assert fixtures.lacking([name]) == "fake died"
+            assert lacking(fixtures, [name]) == "fake died"
             assert fixtures.lacking([good]) is None
         assert lines == [
             "fake died: python3 ended with SIGKILL: ready; what needs it is left out"
