@@ -2,10 +2,6 @@
 // A file that includes this has `// Links: libpq hiredis`.
 #pragma once
 
-#include <unistd.h>
-
-#include <array>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -28,50 +24,34 @@ inline std::string first_answer(std::int32_t customer) {
   return std::to_string(kOrders) + "|" + std::to_string(sum) + "|" + std::to_string(kOrders - 1);
 }
 
-// The orders, in a table that goes with the last who holds it. Its name is this program's own.
-class Orders {
+// The orders, in a table that goes with the last who holds it.
+class Orders : public PostgresTable {
  public:
-  Orders() {
+  Orders()
+      : PostgresTable("orders",
+                      "customer integer NOT NULL, amount bigint NOT NULL, day integer NOT NULL") {
     Postgres server;
-    const auto run = [&](const std::string& sql) { server.execute(sql.c_str()); };
-    run("CREATE TABLE " + name_ +
-        " (customer integer NOT NULL, amount bigint NOT NULL, day integer NOT NULL)");
-    run("INSERT INTO " + name_ + " SELECT i % " + std::to_string(kCustomers) +
-        ", i::bigint * 7919 % 10007, i / " + std::to_string(kCustomers) +
-        " FROM generate_series(0, " + std::to_string(kCustomers * kOrders - 1) + ") AS i");
-    run("CREATE INDEX ON " + name_ + " (customer)");
-    run("VACUUM ANALYZE " + name_);
+    server.execute(sql("INSERT INTO @ SELECT i % ") + std::to_string(kCustomers) +
+                   ", i::bigint * 7919 % 10007, i / " + std::to_string(kCustomers) +
+                   " FROM generate_series(0, " + std::to_string(kCustomers * kOrders - 1) +
+                   ") AS i");
+    server.execute(sql("CREATE INDEX ON @ (customer)"));
+    server.execute(sql("VACUUM ANALYZE @"));
   }
-  ~Orders() {
-    try {
-      Postgres().execute(("DROP TABLE " + name_).c_str());
-    } catch (const std::runtime_error&) {
-      // The server has gone, and the table with it.
-    }
-  }
-  Orders(const Orders&) = delete;
-  const std::string& name() const { return name_; }
-
- private:
-  const std::string name_ = "headroom_orders_" + std::to_string(getpid());
 };
 
 // A connection with the query, parsed and planned once.
 class Query {
  public:
   explicit Query(const Orders& orders) {
-    server_.prepare("orders", ("SELECT count(*), sum(amount), max(day) FROM " + orders.name() +
-                               " WHERE customer = $1")
-                                  .c_str());
+    server_.prepare(
+        "orders",
+        orders.sql("SELECT count(*), sum(amount), max(day) FROM @ WHERE customer = $1").c_str());
   }
   std::string answer(std::int32_t customer) {
-    std::array<char, 12> digits;
-    *std::to_chars(digits.data(), digits.data() + digits.size() - 1, customer).ptr = '\0';
-    const char* const values[] = {digits.data()};
-    const Postgres::Result result = server_.execute_prepared("orders", values);
-    std::string text = PQgetvalue(result.get(), 0, 0);
-    for (int field = 1; field < 3; ++field) (text += '|') += PQgetvalue(result.get(), 0, field);
-    return text;
+    const Digits key(customer);
+    const char* const values[] = {key.c_str()};
+    return row_of(server_.execute_prepared("orders", values), 0);
   }
 
  private:

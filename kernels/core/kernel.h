@@ -163,7 +163,7 @@ struct Metadata {
   std::string technique;                 // what the kernel teaches, one line
   std::vector<std::size_t> sizes;        // fixed numbers, ascending
   std::vector<std::size_t> headline;     // what `standard` measures: two of them, or one where the
-                                         // size is how long a schedule of requests is
+                                         // size says only how many requests there are
   std::vector<std::string> inputs = {};  // the first is the default; the problem's kInputs, unless
                                          // they depend on the machine
   std::vector<std::string> test_inputs = {};  // further ones, never measured; from kInputs

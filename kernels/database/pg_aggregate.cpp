@@ -89,11 +89,6 @@ std::shared_ptr<const Tables> tables() {
   return all;
 }
 
-std::string only_row(const Postgres::Result& result) {
-  if (PQntuples(result.get()) != 1) throw std::runtime_error("postgresql: no such row");
-  return row_of(result, 0);
-}
-
 constexpr char kSummary[] = "summary";
 
 struct Connected {

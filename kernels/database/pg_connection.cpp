@@ -11,6 +11,7 @@
 #include <mutex>
 
 #include "core/kernel.h"
+#include "database/pg_accounts.h"
 #include "support/postgres.h"
 #include "support/slices.h"
 
@@ -18,8 +19,6 @@ namespace headroom {
 namespace {
 
 constexpr std::int32_t kAccounts = 10'000;
-
-std::int64_t balance_of(std::int64_t key) { return key * 48'271 % 1'000'003; }
 
 class Accounts;  // the table
 
@@ -38,13 +37,7 @@ struct PgConnection {
 
   static Input make(const Setting& setting, Rng& rng);
   static absl::Status same(const Call& call, const Output& want, const Output& got) {
-    Output truth;
-    for (const std::int64_t key : call.keys) {
-      const std::string text = std::to_string(key);
-      truth.push_back(text + "|owner " + text + "|" + std::to_string(balance_of(key)));
-    }
-    const absl::Status right = exact(truth, want);
-    return right.ok() ? exact(want, got) : right;
+    return pg_accounts::same(call.keys, want, got);
   }
 };
 using Input = PgConnection::Input;
@@ -57,10 +50,7 @@ class Accounts {
  public:
   Accounts() {
     Postgres server;
-    server.execute(
-        table_.sql("INSERT INTO @ SELECT i, 'owner ' || i, i::bigint * 48271 % 1000003 "
-                   "FROM generate_series(1, " +
-                   std::to_string(kAccounts) + ") AS i"));
+    server.execute(table_.sql(pg_accounts::filling(kAccounts)));
     server.execute(table_.sql("VACUUM ANALYZE @"));
   }
   // The statement for one row; `key` is a number, or $1.
@@ -69,19 +59,13 @@ class Accounts {
   }
 
  private:
-  const PostgresTable table_{
-      "accounts", "key integer PRIMARY KEY, owner text NOT NULL, balance bigint NOT NULL"};
+  const PostgresTable table_{"accounts",
+                             std::string(pg_accounts::kColumns) + ", PRIMARY KEY (key)"};
 };
 
 std::shared_ptr<const Accounts> accounts() {
   static const auto table = postgres_answers() ? std::make_shared<const Accounts>() : nullptr;
   return table;
-}
-
-// The values of a result's only row.
-std::string only_row(const Postgres::Result& result) {
-  if (PQntuples(result.get()) != 1) throw std::runtime_error("postgresql: no such row");
-  return row_of(result, 0);
 }
 
 std::string ask(Postgres& server, const Accounts& table, std::int32_t key) {

@@ -23,26 +23,8 @@
 namespace headroom {
 namespace {
 
-struct PgGroupCommit {
-  struct Input {
-    std::vector<Payment> payments;
-  };
-  using Output = std::vector<std::string>;  // key|user|amount|note, the call's first key is 1
-
-  static Input make(const Setting& setting, Rng& rng) {
-    FastRng fast(rng());
-    return {make_payments(setting.n, fast)};
-  }
-  static absl::Status same(const Input& in, const Output& want, const Output& got) {
-    Output truth;
-    for (std::size_t i = 0; i < in.payments.size(); ++i)
-      truth.push_back(text_of(static_cast<std::int64_t>(i + 1), in.payments[i]));
-    const absl::Status right = exact(truth, want);
-    return right.ok() ? exact(want, got) : right;
-  }
-};
-using Input = PgGroupCommit::Input;
-using Output = PgGroupCommit::Output;
+using Input = PutPayments::Input;
+using Output = PutPayments::Output;
 
 #if HEADROOM_HAVE_LIBPQ
 
@@ -218,7 +200,7 @@ constexpr Need kNeedsDelay[] = {kLibpq,
                                 {"postgresql commit_delay", may_set_commit_delay,
                                  "let the user of HEADROOM_PG set commit_delay"}};
 
-constexpr Variant<PgGroupCommit> kVariants[] = {
+constexpr Variant<PutPayments> kVariants[] = {
     {.name = "naive",
      .run = kNaive,
      .what = "clients share a connection: each commit is a flush that all others wait for; durable",

@@ -19,26 +19,8 @@
 namespace headroom {
 namespace {
 
-struct PgInsert {
-  struct Input {
-    std::vector<Payment> payments;
-  };
-  using Output = std::vector<std::string>;  // key|user|amount|note, the call's first key is 1
-
-  static Input make(const Setting& setting, Rng& rng) {
-    FastRng fast(rng());
-    return {make_payments(setting.n, fast)};
-  }
-  static absl::Status same(const Input& in, const Output& want, const Output& got) {
-    Output truth;
-    for (std::size_t i = 0; i < in.payments.size(); ++i)
-      truth.push_back(text_of(static_cast<std::int64_t>(i + 1), in.payments[i]));
-    const absl::Status right = exact(truth, want);
-    return right.ok() ? exact(want, got) : right;
-  }
-};
-using Input = PgInsert::Input;
-using Output = PgInsert::Output;
+using Input = PutPayments::Input;
+using Output = PutPayments::Output;
 
 #if HEADROOM_HAVE_LIBPQ
 
@@ -100,7 +82,7 @@ constexpr auto kNaive = kNotBuilt, kTransaction = kNotBuilt, kPipeline = kNotBui
 constexpr Need kNeeds[] = {kLibpq, kPostgres};
 constexpr Need kNeedsPipelines[] = {kLibpq, kLibpqPipelines, kPostgres};
 
-constexpr Variant<PgInsert> kVariants[] = {
+constexpr Variant<PutPayments> kVariants[] = {
     {.name = "naive",
      .run = kNaive,
      .what =

@@ -9,6 +9,7 @@
 // Links: libpq
 #include "absl/container/flat_hash_map.h"
 #include "core/kernel.h"
+#include "database/pg_accounts.h"
 #include "support/postgres.h"
 #include "support/slices.h"
 
@@ -16,8 +17,6 @@ namespace headroom {
 namespace {
 
 constexpr std::int32_t kRows = 50'000;
-
-std::int64_t balance_of(std::int64_t key) { return key * 48'271 % 1'000'003; }
 
 class Tables;
 
@@ -35,13 +34,7 @@ struct PgLookup {
 
   static Input make(const Setting& setting, Rng& rng);
   static absl::Status same(const Call& call, const Output& want, const Output& got) {
-    Output truth;
-    for (const std::int64_t key : call.keys) {
-      const std::string text = std::to_string(key);
-      truth.push_back(text + "|owner " + text + "|" + std::to_string(balance_of(key)));
-    }
-    const absl::Status right = exact(truth, want);
-    return right.ok() ? exact(want, got) : right;
+    return pg_accounts::same(call.keys, want, got);
   }
 };
 using Input = PgLookup::Input;
@@ -55,10 +48,7 @@ class Tables {
  public:
   Tables() {
     Postgres server;
-    server.execute(
-        plain.sql("INSERT INTO @ SELECT i, 'owner ' || i, i::bigint * 48271 % 1000003 "
-                  "FROM generate_series(1, " +
-                  std::to_string(kRows) + ") AS i"));
+    server.execute(plain.sql(pg_accounts::filling(kRows)));
     server.execute(indexed.sql("INSERT INTO @ SELECT * FROM ") + plain.name());
     server.execute(indexed.sql("CREATE UNIQUE INDEX ON @ (key)"));
     server.execute(indexed.sql("CREATE UNIQUE INDEX ON @ (key) INCLUDE (owner, balance)"));
@@ -67,23 +57,13 @@ class Tables {
     server.execute(indexed.sql("VACUUM ANALYZE @"));
   }
 
- private:
-  static constexpr char kColumns[] =
-      "key integer NOT NULL, owner text NOT NULL, balance bigint NOT NULL";
-
- public:
-  const PostgresTable plain{"plain", kColumns, PostgresTable::Log::kUnlogged};
-  const PostgresTable indexed{"indexed", kColumns, PostgresTable::Log::kUnlogged};
+  const PostgresTable plain{"plain", pg_accounts::kColumns, PostgresTable::Log::kUnlogged};
+  const PostgresTable indexed{"indexed", pg_accounts::kColumns, PostgresTable::Log::kUnlogged};
 };
 
 std::shared_ptr<const Tables> tables() {
   static const auto both = postgres_answers() ? std::make_shared<const Tables>() : nullptr;
   return both;
-}
-
-std::string only_row(const Postgres::Result& result) {
-  if (PQntuples(result.get()) != 1) throw std::runtime_error("postgresql: no such row");
-  return row_of(result, 0);
 }
 
 // A connection that uses an index as the variant says.

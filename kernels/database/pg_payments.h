@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/random.h"
+#include "core/kernel.h"
 #include "support/postgres.h"
 
 namespace headroom {
@@ -36,6 +36,27 @@ inline std::string text_of(std::int64_t key, const Payment& payment) {
   return std::to_string(key) + '|' + std::to_string(payment.user) + '|' +
          std::to_string(payment.amount) + '|' + payment.note;
 }
+
+// The problem of both kernels. Out: all of a call's rows in order of the key, of which the first is
+// called 1, as text_of() has them.
+struct PutPayments {
+  struct Input {
+    std::vector<Payment> payments;
+  };
+  using Output = std::vector<std::string>;
+
+  static Input make(const Setting& setting, Rng& rng) {
+    FastRng fast(rng());
+    return {make_payments(setting.n, fast)};
+  }
+  static absl::Status same(const Input& in, const Output& want, const Output& got) {
+    Output truth;
+    for (std::size_t i = 0; i < in.payments.size(); ++i)
+      truth.push_back(text_of(static_cast<std::int64_t>(i + 1), in.payments[i]));
+    const absl::Status right = exact(truth, want);
+    return right.ok() ? exact(want, got) : right;
+  }
+};
 
 #if HEADROOM_HAVE_LIBPQ
 

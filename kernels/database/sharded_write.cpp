@@ -66,10 +66,9 @@ using Output = ShardedWrite::Output;
 #if HEADROOM_HAVE_SQLITE
 
 // What clients see: a byte for each payment, in a file that outlives the process.
-class Acknowledged {
+class Receipts {
  public:
-  Acknowledged(const std::string& path, std::size_t count)
-      : size_(std::max<std::size_t>(count, 1)) {
+  Receipts(const std::string& path, std::size_t count) : size_(std::max<std::size_t>(count, 1)) {
     const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     files::require(fd >= 0, "open");
     void* at = MAP_FAILED;
@@ -79,8 +78,8 @@ class Acknowledged {
     files::require(at != MAP_FAILED, "mmap");
     bytes_ = static_cast<std::atomic<unsigned char>*>(at);
   }
-  ~Acknowledged() { munmap(static_cast<void*>(bytes_), size_); }
-  Acknowledged(const Acknowledged&) = delete;
+  ~Receipts() { munmap(static_cast<void*>(bytes_), size_); }
+  Receipts(const Receipts&) = delete;
   void set(std::size_t i) { bytes_[i].store(1, std::memory_order_release); }
   bool operator[](std::size_t i) const { return bytes_[i].load(std::memory_order_acquire) == 1; }
 
@@ -122,7 +121,7 @@ class Ledgers {
   void refill(const Input& in) {
     payments = &in;
     ledgers.clear();
-    acknowledged = std::make_unique<Acknowledged>(folder_.path() + "/acknowledged", in.size());
+    acknowledged = std::make_unique<Receipts>(folder_.path() + "/acknowledged", in.size());
     for (std::size_t file = 0; file < files_; ++file)
       for (const char* suffix : {"", "-wal", "-shm"}) unlink((path(file) + suffix).c_str());
     for (std::size_t i = 0; i < connections_; ++i)
@@ -156,7 +155,7 @@ class Ledgers {
 
   const Input* payments = nullptr;
   std::vector<std::unique_ptr<Ledger>> ledgers;
-  std::unique_ptr<Acknowledged> acknowledged;
+  std::unique_ptr<Receipts> acknowledged;
 
  private:
   std::string path(std::size_t file) const {

@@ -179,6 +179,12 @@ inline std::string row_of(const Postgres::Result& result, int row) {
   return all;
 }
 
+// The only row of a result that must have one.
+inline std::string only_row(const Postgres::Result& result) {
+  if (PQntuples(result.get()) != 1) throw std::runtime_error("postgresql: no such row");
+  return row_of(result, 0);
+}
+
 // {1,2,3}: numbers as the text of an array.
 template <class Numbers>
 std::string array_of(const Numbers& numbers) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/cpu.h"
+#include "core/setting.h"
 
 namespace headroom {
 
@@ -182,7 +183,7 @@ inline std::shared_ptr<Team> ready_team(int threads) {
 // The State of a variant that adds up what each thread of a ready team comes to.
 class TeamSum {
  public:
-  template <class Input, class Setting>
+  template <class Input>
   TeamSum(const Input&, const Setting& setting)
       : team_(ready_team(setting.threads)), sums_(static_cast<std::size_t>(setting.threads)) {}
   // part(share) is the sum of items [share.begin, share.end) of `n`; each thread has one share.

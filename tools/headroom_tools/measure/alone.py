@@ -141,17 +141,17 @@ class Runner:
     ) -> None:
         folder = self._folder
         names = [n for n in plans if not (kernels[n]["placebo"] or kernels[n]["probe"])]
-        todo = [name for name in names if not path_of(folder, name).exists()]
-        if todo:
-            self._report.stage(f"alone: the variants of {len(todo)} kernels, one by one")
+        unmeasured = [name for name in names if not path_of(folder, name).exists()]
+        if unmeasured:
+            self._report.stage(f"alone: the variants of {len(unmeasured)} kernels, one by one")
         self._left = budget
         for name in names:
             if path_of(folder, name).exists():
                 self._left -= read(folder, name)["seconds"]
-        for index, name in enumerate(todo):
+        for index, name in enumerate(unmeasured):
             pattern = _pattern(kernels[name], plans[name])
             # No kernel takes the time of many others: a disk's variants take seconds each.
-            share = min(self._left, max(1.0, 4 * self._left / (len(todo) - index)))
+            share = min(self._left, max(1.0, 4 * self._left / (len(unmeasured) - index)))
             kept: Alone = {
                 "status": "skipped", "message": "no time left", "seconds": 0.0, "cells": {},
             }  # fmt: skip
