@@ -16,8 +16,8 @@ from conftest import CHECKOUT
 from scipy import stats as reference
 
 from headroom_tools import stats
-from headroom_tools.base import processes
-from headroom_tools.selfcheck import coverage, judge, measure
+from headroom_tools.base import processes, terminal
+from headroom_tools.selfcheck import coverage, judge, measure, output
 
 
 def _sample(variant, effect=0.0, noise=0.001, condition="quiet", group=0, launches=10):
@@ -52,6 +52,8 @@ def test_identical_code_meets_the_goals_and_a_biased_copy_misses_them():
     assert status["identical code detected, selfcheck/chain"] == "missed"
     assert status["identical code faster or slower"] == "missed"
     assert status["whole runs with a false verdict"] == "missed"
+    assert judge.failed(judge.goals(biased), "quick")
+    assert not judge.failed(judge.goals(sound), "full")
 
 
 def test_power_is_counted_by_known_effect():
@@ -62,6 +64,22 @@ def test_power_is_counted_by_known_effect():
     blind = [_sample("plus_1", 0.01, 0.05, group=group) for group in range(30)]
     goals = {goal.what: goal for goal in judge.goals(_judged(blind))}
     assert goals["1% detected, selfcheck/chain"].status == "missed"
+
+
+def test_noise_fails_no_quick_check_and_says_so(capsys):
+    noisy = [_sample("plus_1", 0.01, 0.05, group=group) for group in range(30)]
+    noisy += [_sample("copy", 0, 0.05, group=group) for group in range(30)]
+    found = _judged(noisy)
+    missed = {goal.what for goal in judge.goals(found) if goal.status == "missed"}
+    assert missed == {
+        "1% detected, selfcheck/chain", "half-width of the interval (median), selfcheck/chain",
+    }  # fmt: skip
+    for mode, fails in (("quick", False), ("full", True)):
+        assert judge.failed(judge.goals(found), mode) == fails
+        profile = measure.MODES[mode].profile
+        head: measure.Head = {"version": measure.VERSION, "mode": mode, "profile": profile}
+        output.print_all(head, found, [], terminal.console())
+        assert ("too noisy" in capsys.readouterr().out.replace("\n", " ")) == (not fails)
 
 
 def test_goals_are_open_where_only_the_point_misses_them():

@@ -81,8 +81,8 @@ def selfcheck(arguments: argparse.Namespace) -> int:
         output.print_all(head, judged, covered, to)
         kept = ", ".join(map(paths.shown, files))
         to.print(Text(f"samples: {kept}", style="dim"), soft_wrap=True)
-    missed = any(goal.status == "missed" for goal in judge.goals(judged))
-    return 1 if missed or not all(row.good for row in covered) else 0
+    failed = judge.failed(judge.goals(judged), head["mode"])
+    return 1 if failed or not all(row.good for row in covered) else 0
 
 
 def _selfcheck_ab(arguments: argparse.Namespace) -> int:

@@ -93,7 +93,8 @@ class Goal(NamedTuple):
     """What is to be reached, and whether it is.
 
     lo, hi: at 95%. status: met, missed (the goal lies outside the interval at SURE too), or open
-    (chance may be why it isn't met).
+    (chance may be why it isn't met). sensitivity: what noise alone can miss (how small a difference
+    is still found, how narrow an interval is); false: what no machine excuses (a false finding).
     """
 
     what: str
@@ -104,6 +105,7 @@ class Goal(NamedTuple):
     hi: float
     trials: int
     status: str
+    sensitivity: bool
 
 
 def _status(limit: float, at_most: bool, value: float, sure: tuple[float, float]) -> str:
@@ -117,7 +119,8 @@ def of_share(what: str, limit: float, at_most: bool, found: Share) -> Goal:
     """A goal for a share."""
     sure = exact(found.hits, found.trials, SURE)
     status = _status(limit, at_most, found.value, sure)
-    return Goal(what, limit, at_most, found.value, found.lo, found.hi, found.trials, status)
+    bounds = (found.value, found.lo, found.hi, found.trials)
+    return Goal(what, limit, at_most, *bounds, status, sensitivity=not at_most)
 
 
 def of_widths(what: str, limit: float, widths: list[float]) -> Goal:
@@ -128,7 +131,7 @@ def of_widths(what: str, limit: float, widths: list[float]) -> Goal:
     )
     value, lo, hi = map(math.expm1, (median(widths), shown.lo, shown.hi))
     status = _status(limit, True, value, (math.expm1(sure.lo), math.expm1(sure.hi)))
-    return Goal(what, limit, True, value, lo, hi, len(widths), status)
+    return Goal(what, limit, True, value, lo, hi, len(widths), status, sensitivity=True)
 
 
 class Effect(TypedDict):
@@ -249,6 +252,17 @@ def goals(all_judged: list[Judged]) -> list[Goal]:
         what = f"half-width of the interval (median), {COMPUTE}"
         found.append(of_widths(what, 0.0025, widths))
     return found
+
+
+def failed(found: Iterable[Goal], mode: str) -> bool:
+    """Whether `selfcheck` fails by these goals.
+
+    `quick` runs anywhere, beside anything, so that only what noise cannot excuse fails it; `full` is
+    for a quiet machine, and every missed goal counts.
+    """
+    return any(
+        goal.status == "missed" and (mode == "full" or not goal.sensitivity) for goal in found
+    )
 
 
 # --- other tests on the same samples

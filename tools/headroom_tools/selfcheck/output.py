@@ -10,7 +10,16 @@ from headroom_tools import stats
 from headroom_tools.base import terminal
 from headroom_tools.base.text import three_digits
 from headroom_tools.selfcheck.coverage import Covered
-from headroom_tools.selfcheck.judge import Goal, Judged, Share, effects, goals, null, others
+from headroom_tools.selfcheck.judge import (
+    Goal,
+    Judged,
+    Share,
+    effects,
+    failed,
+    goals,
+    null,
+    others,
+)
 from headroom_tools.selfcheck.measure import Head
 
 _STYLE = {"met": "green", "open": "yellow", "missed": "bold red"}
@@ -61,7 +70,17 @@ def print_all(head: Head, all_judged: list[Judged], covered: list[Covered], to: 
     _print_effects(all_judged, to)
     _print_others(all_judged, to)
     print_coverage(covered, to)
-    _print_goals(goals(all_judged), head["profile"], to)
+    found = goals(all_judged)
+    _print_goals(found, head["profile"], to)
+    excused = [goal for goal in found if goal.status == "missed" and goal.sensitivity]
+    if excused and not failed(excused, head["mode"]):
+        terminal.paragraph(
+            to,
+            "! What is missed says how small a difference can be found here: the machine was too "
+            "noisy for it, or its noise is no longer cancelled. `selfcheck --full` on a quiet "
+            "machine tells which, and fails by it; `--quick` doesn't.",
+            "yellow",
+        )
 
 
 def _print_null(all_judged: list[Judged], to: Console) -> None:
