@@ -175,6 +175,7 @@ def test_the_topology_counts(value, told):
 def test_help(headroom: Headroom, command):
     result = headroom(*filter(None, (command, "--help")))
     assert result.returncode == 0 and "usage: headroom" in result.stdout
+    assert not command or callable(cli.command(command))
 
 
 def test_no_command_is_bad_usage(headroom: Headroom):
