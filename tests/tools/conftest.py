@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -20,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 sys.path[:0] = [str(CHECKOUT / "tools"), str(HERE)]
 
+from headroom_tools.fixtures import held  # noqa: E402
 from headroom_tools.record import publish  # noqa: E402
 
 COMMAND = CHECKOUT / "tools" / "headroom"
@@ -61,6 +64,50 @@ def skip_unless_built(*kernels: str) -> None:
             pytest.skip(f"{kernel} isn't built: SUBSET={SUBSET}")
 
 
+def lacking(servers: held.Held, names: list[str]) -> str | None:
+    """What is told of a server that was killed; its parent learns of it a moment later."""
+    limit = time.monotonic() + 20
+    while (told := servers.lacking(names)) is None and time.monotonic() < limit:
+        time.sleep(0.02)
+    return told
+
+
+class Ready:
+    """A process that has imported the command (ready.py), begun at the first call."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = None
+
+    def call(
+        self, arguments: list[str], environment: dict[str, str], cwd: Path, limit_s: float = 120
+    ) -> tuple[int, str, str]:
+        """The command's exit status, output and errors."""
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, HERE / "ready.py"],
+                env={**os.environ, "PYTHONPATH": str(CHECKOUT / "tools")},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            atexit.register(self.process.kill)
+        assert self.process.stdin is not None and self.process.stdout is not None
+        with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
+            request = {
+                "arguments": arguments, "environment": environment, "cwd": str(cwd),
+                "out": out.name, "err": err.name,
+            }  # fmt: skip
+            print(json.dumps(request), file=self.process.stdin, flush=True)
+            child = int(self.process.stdout.readline())
+            late = threading.Timer(limit_s, os.kill, (child, signal.SIGKILL))
+            late.start()
+            status = int(self.process.stdout.readline())
+            late.cancel()
+            told = [file.read().decode("utf-8") for file in (out, err)]
+        return status, told[0], told[1]
+
+
+_READY = Ready()
+
+
 class Headroom:
     """Runs the command in a checkout of its own, with a lock of its own."""
 
@@ -91,13 +138,19 @@ class Headroom:
         )
 
     def __call__(self, *arguments: object, **environment: str):
-        process = self.start(*arguments, **environment)
-        try:
-            out, err = process.communicate(timeout=120)
-        finally:
-            process.kill()
+        if any(name.startswith(("PYTHON", "LD_")) for name in environment):
+            process = self.start(*arguments, **environment)  # they matter to Python's own start
+            try:
+                out, err = process.communicate(timeout=120)
+            finally:
+                process.kill()
+            status = process.returncode
+        else:
+            status, out, err = _READY.call(
+                [str(argument) for argument in arguments], {**self.env, **environment}, self.root
+            )
         assert "Traceback" not in err, err
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        return subprocess.CompletedProcess(arguments, status, out, err)
 
     def starts(self) -> list[str]:
         """`kernel launch` of each process that was started, in order."""

@@ -28,7 +28,7 @@ def _subject(threads=1, axis="scalar", memory=4096, missing=(), build=None, ladd
 @pytest.fixture
 def system(tmp_path, monkeypatch):
     """Writes files of a made-up machine; nothing runs on it unless the test says so."""
-    monkeypatch.setattr(cautions, "_ROOT", tmp_path)
+    monkeypatch.setenv("HEADROOM_SYSTEM", str(tmp_path))
     monkeypatch.setattr(cautions, "_sample", lambda: Sample(0.0, 0.0, 0.0))
 
     def write(**files: str) -> None:
@@ -195,14 +195,14 @@ def test_builds(system, build, said):
 
 def test_the_sample_is_of_this_machine(monkeypatch):
     monkeypatch.setattr(cautions, "SAMPLE_S", 0.1)
-    monkeypatch.setattr(cautions, "_ROOT", Path("/"))
+    monkeypatch.setenv("HEADROOM_SYSTEM", "/")
     sample = cautions._sample()
     assert 0 <= sample.busy <= (os.cpu_count() or 1) + 0.5 and 0 <= sample.ever_stolen < 1
 
 
 def test_a_clock_that_stands_still(tmp_path, monkeypatch):
     monkeypatch.setattr(cautions, "SAMPLE_S", 0.01)
-    monkeypatch.setattr(cautions, "_ROOT", tmp_path)
+    monkeypatch.setenv("HEADROOM_SYSTEM", str(tmp_path))
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/stat").write_text("cpu 1 2 3 4 5 6 7 8 0 0\n")
     assert cautions._sample()[:2] == (0.0, 0.0)

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT
+from conftest import CHECKOUT, lacking
 
 from headroom_tools.base import processes
 from headroom_tools.fixtures import (
@@ -131,14 +131,6 @@ def gone(pid: int, seconds: float = 20) -> bool:
     while processes.started(pid) is not None and time.monotonic() < limit:
         time.sleep(0.02)
     return processes.started(pid) is None
-
-
-def lacking(fixtures: held.Held, names: list[str]) -> str | None:
-    """What is told of a server that was killed; its parent learns of it a moment later."""
-    limit = time.monotonic() + 20
-    while (told := fixtures.lacking(names)) is None and time.monotonic() < limit:
-        time.sleep(0.02)
-    return told
 
 
 def hold(scratch: Path, *words: str) -> subprocess.Popen:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT, Headroom, skip_unless_built
+from conftest import CHECKOUT, Headroom, lacking, skip_unless_built
 
 from headroom_tools.base import processes
 from headroom_tools.fixtures import held, postgresql
@@ -210,7 +210,7 @@ def test_what_postgresql_has_acknowledged_outlives_kill_9(way: str, batch: int) 
             limit = time.monotonic() + 30
             while processes.working_below(place.outer) and time.monotonic() < limit:
                 time.sleep(0.02)
-            assert servers.lacking(["postgresql"]) == "postgresql died"
+            assert lacking(servers, ["postgresql"]) == "postgresql died"
             assert len(told) == 1 and "SIGKILL" in told[0] and "\n" not in told[0]
             (table,) = [text.strip() for word, text in lines if word == "table"]
             acknowledged = [int(text) for word, text in lines if word == "acknowledged"][-1]

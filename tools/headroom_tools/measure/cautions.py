@@ -16,8 +16,6 @@ from headroom_tools.base.text import counted, safe, size
 from headroom_tools.measure.types import Catalogue, CatalogueLadder
 from headroom_tools.record.types import Missing
 
-# HEADROOM_SYSTEM names a folder with a made-up proc/ and sys/ (tests).
-_ROOT = Path(os.environ.get("HEADROOM_SYSTEM", "/"))
 SAMPLE_S = 0.4
 OTHERS = 0.1  # cores that other programs use
 STOLEN_NOW = 0.1  # cores that the hypervisor takes: coarse, in ticks of 10 ms
@@ -31,6 +29,11 @@ BENCHMARKS = re.compile(
     r"|prime95|linpack|xhpl|stream|bonnie\+\+|phoronix-test-s|y-cruncher.*|hyperfine|wrk|pgbench"
     r"|redis-benchmar)"
 )
+
+
+def _root() -> Path:
+    """Where proc/ and sys/ are; HEADROOM_SYSTEM names a folder with made-up ones (tests)."""
+    return Path(os.environ.get("HEADROOM_SYSTEM", "/"))
 
 
 class Subject(NamedTuple):
@@ -60,7 +63,7 @@ class Subject(NamedTuple):
 
 def _read(path: str) -> str | None:
     try:
-        return (_ROOT / path).read_text(errors="replace").strip() or None
+        return (_root() / path).read_text(errors="replace").strip() or None
     except OSError:
         return None
 
@@ -105,7 +108,7 @@ def _sample() -> Sample:
 
 def _power(_: Subject) -> Iterator[str]:
     mains, batteries = [], []
-    for supply in sorted((_ROOT / "sys/class/power_supply").glob("*")):
+    for supply in sorted((_root() / "sys/class/power_supply").glob("*")):
         kind = _read(f"{supply}/type")
         if kind in ("Mains", "USB"):
             mains.append((kind, _read(f"{supply}/online")))
@@ -117,7 +120,7 @@ def _power(_: Subject) -> Iterator[str]:
 
 
 def _heat(_: Subject) -> Iterator[str]:
-    zones = (_ROOT / "sys/class/thermal").glob("thermal_zone*/temp")
+    zones = (_root() / "sys/class/thermal").glob("thermal_zone*/temp")
     degrees = [_number(_read(str(zone))) or 0 for zone in zones]
     hottest = max((d for d in degrees if d < ABSURD), default=0)
     if hottest >= HOT:
@@ -126,7 +129,7 @@ def _heat(_: Subject) -> Iterator[str]:
 
 def _clock(subject: Subject) -> Iterator[str]:
     folder = "sys/devices/system/cpu/cpufreq"
-    policies = sorted((_ROOT / folder).glob("policy*"))
+    policies = sorted((_root() / folder).glob("policy*"))
     drivers = {_read(f"{policy}/scaling_driver") or "" for policy in policies}
     governors = {_read(f"{policy}/scaling_governor") or "" for policy in policies} - {""}
     saving = {_read(f"{policy}/energy_performance_preference") or "" for policy in policies}
@@ -159,7 +162,7 @@ def _clock(subject: Subject) -> Iterator[str]:
 
 def _competition(subject: Subject, sample: Sample) -> Iterator[str]:
     names = set()
-    for comm in (_ROOT / "proc").glob("[0-9]*/comm"):
+    for comm in (_root() / "proc").glob("[0-9]*/comm"):
         match = BENCHMARKS.fullmatch(_read(str(comm)) or "")
         if match:
             names.add(match[0])
