@@ -77,9 +77,9 @@ configure = $(GENERATOR); mkdir -p build/$(2) && \
   if [ -n "$$ARG_KERNELS" ] && [ ! -d "$$ARG_KERNELS" ]; then \
     echo "make: KERNELS=$$ARG_KERNELS: no such folder" >&2; exit 2; \
   fi; \
-  printf '' | grep -Eq -e "$$ARG_SUBSET" 2>/dev/null; if [ $$? -gt 1 ]; then \
+  printf '' | grep -Eq -e "$$ARG_SUBSET" 2>/dev/null || [ $$? -eq 1 ] || { \
     echo "make: SUBSET=$$ARG_SUBSET: not a regular expression" >&2; exit 2; \
-  fi; \
+  }; \
   kernels=$${ARG_KERNELS:+$$(CDPATH= cd -- "$$ARG_KERNELS" && pwd)}; \
   if ! cmake --preset $(1) -B build/$(2) -DHEADROOM_MORE_KERNELS="$$kernels" \
       -DHEADROOM_KERNELS="$$ARG_SUBSET" \

@@ -209,6 +209,21 @@ Metadata metadata(std::string name, std::size_t largest) {
           }};
 }
 
+// Names that the compiler checks; here, because clang 14 can't do it in a template.
+constexpr InputName kRandom = kOrders["random"];
+constexpr InputName kFewDistinct = kOrders["few_distinct"];
+constexpr InputName kSorted = kOrders["sorted"];
+constexpr InputName kAllEqual = kOrders["all_equal"];
+constexpr InputName kDescending = kOrders["descending"];
+constexpr InputName kOrganPipe = kOrders["organ_pipe"];
+constexpr InputName kExtremes = kOrders["extremes"];
+constexpr InputName kDistinct32 = kOrders["distinct_32"];
+constexpr InputName kDistinct33 = kOrders["distinct_33"];
+constexpr InputName kFewThenRandom = kOrders["few_then_random"];
+constexpr InputName kFewThenOne = kOrders["few_then_one"];
+constexpr InputName kSkewed = kOrders["skewed"];
+constexpr InputName kExponential = kOrders["exponential"];
+
 template <class T>
 void fill(std::span<T> keys, InputName input, std::span<const T, 16> few, FastRng& rng) {
   const std::size_t n = keys.size();
@@ -217,29 +232,27 @@ void fill(std::span<T> keys, InputName input, std::span<const T, 16> few, FastRn
   const auto each = [&](auto key) {
     for (std::size_t i = 0; i < n; ++i) keys[i] = static_cast<T>(key(i));
   };
-  if (input == kOrders["random"]) return each([&](std::size_t) { return random(); });
-  if (input == kOrders["few_distinct"]) return each([&](std::size_t) { return few[rng() >> 60]; });
-  if (input == kOrders["sorted"]) {
+  if (input == kRandom) return each([&](std::size_t) { return random(); });
+  if (input == kFewDistinct) return each([&](std::size_t) { return few[rng() >> 60]; });
+  if (input == kSorted) {
     T last = 0;
     return each([&](std::size_t) { return last += static_cast<T>(bounded(rng, step)); });
   }
   // For the tests only.
-  if (input == kOrders["all_equal"]) return each([&](std::size_t) { return few[0]; });
-  if (input == kOrders["descending"]) return each([&](std::size_t i) { return step * (n - i); });
-  if (input == kOrders["organ_pipe"])
-    return each([&](std::size_t i) { return step * std::min(i, n - i); });
-  if (input == kOrders["extremes"]) return each([&](std::size_t) { return (rng() & 3) - 2; });
-  if (input == kOrders["distinct_32"])  // as many as are counted
+  if (input == kAllEqual) return each([&](std::size_t) { return few[0]; });
+  if (input == kDescending) return each([&](std::size_t i) { return step * (n - i); });
+  if (input == kOrganPipe) return each([&](std::size_t i) { return step * std::min(i, n - i); });
+  if (input == kExtremes) return each([&](std::size_t) { return (rng() & 3) - 2; });
+  if (input == kDistinct32)  // as many as are counted
     return each([&](std::size_t) { return few[0] + bounded(rng, 32); });
-  if (input == kOrders["distinct_33"])  // one more
+  if (input == kDistinct33)  // one more
     return each([&](std::size_t) { return few[0] + bounded(rng, 33); });
-  if (input == kOrders["few_then_random"])  // too many different keys, which is noticed late
+  if (input == kFewThenRandom)  // too many different keys, which is noticed late
     return each([&](std::size_t i) { return i < n - n / 8 ? few[rng() >> 60] : random(); });
-  if (input == kOrders["few_then_one"])
-    return each([&](std::size_t i) { return few[i + 1 < n ? i % 8 : 9]; });
-  if (input == kOrders["skewed"])  // half of them equal, the others close
+  if (input == kFewThenOne) return each([&](std::size_t i) { return few[i + 1 < n ? i % 8 : 9]; });
+  if (input == kSkewed)  // half of them equal, the others close
     return each([&](std::size_t) { return rng() % 2 == 0 ? few[0] : few[0] ^ (rng() >> 56); });
-  if (input == kOrders["exponential"])
+  if (input == kExponential)
     return each([&](std::size_t) { return random() >> (rng() % (8 * sizeof(T))); });
   // Almost sorted.
   each([&](std::size_t i) { return step * i; });

@@ -2,6 +2,7 @@
 // includes this has `// Links: rabbitmq`.
 #pragma once
 
+#include "database/records.h"
 #include "support/rabbitmq.h"
 
 #if HEADROOM_HAVE_RABBITMQ
@@ -11,7 +12,6 @@
 #include <span>
 
 #include "database/confirms.h"
-#include "database/records.h"
 
 namespace headroom {
 
