@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import CHECKOUT, Headroom
+from conftest import CHECKOUT, Headroom, long_test
 from made_ab import SUM, kept, rows_by_name
 
 from headroom_tools.ab import record
@@ -201,6 +201,7 @@ def test_a_damaged_comparison_is_refused(headroom):
 BENCH = CHECKOUT / "build" / "release" / "bench" / "headroom-bench"
 
 
+@long_test
 @pytest.mark.skipif(not BENCH.is_file(), reason="the benchmark program isn't built: run `make`")
 def test_two_simd_targets_of_the_real_program(tmp_path):
     headroom = Headroom(tmp_path, BENCH)

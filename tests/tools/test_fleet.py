@@ -157,7 +157,7 @@ def _named_odd(table, alike):
     )
 
 
-@pytest.mark.parametrize("machines", (3, 5, 23))
+@pytest.mark.parametrize("machines", (3, 5, pytest.param(23, marks=long_test)))
 @pytest.mark.parametrize("runs", (1, 3))
 def test_of_identical_machines_hardly_ever_one_is_odd(machines, runs):
     """Stated: at most 5% of fleets. The limits and the interval both have to be passed: it's 1%."""
@@ -167,7 +167,7 @@ def test_of_identical_machines_hardly_ever_one_is_odd(machines, runs):
     assert found <= 0.01 * fleets, found
 
 
-@pytest.mark.parametrize("machines", (3, 4, 5, 23))
+@pytest.mark.parametrize("machines", (3, 4, 5, pytest.param(23, marks=long_test)))
 def test_machines_that_differ_by_chance_are_not_accused(machines):
     """Of several kinds, as far apart as a normal distribution has it: at most 5% of fleets."""
     draw = numpy.random.default_rng(6)
