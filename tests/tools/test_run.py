@@ -415,6 +415,7 @@ def test_scratch_without_room_for_a_kernel(headroom, tiny_disk):
         (("--label", "\x1b[2J"), "--label"),
         (("--machine", "../x"), "--machine"),
         (("--changed", "ram,/etc"), "--changed"),
+        (("--changed", "ram,fan"), "`fan` is none of ram, disk, cpu, network, other"),
         (("--simd-target", "AVX1024"), "not supported here"),
         (("--resume", "--filter", "x"), "leave out --filter"),
         (("--resume",), "no unfinished run"),

@@ -42,6 +42,16 @@ def _names(text: str) -> list[str]:
     return [_name(part.strip()) for part in text.split(",") if part.strip()]
 
 
+def _upgraded(text: str) -> list[str]:
+    """Parts of a machine; a word that `compare` doesn't know would silently be any part."""
+    known = ("ram", "disk", "cpu", "network", "other")
+    parts = _names(text)
+    for part in parts:
+        if part not in known:
+            raise argparse.ArgumentTypeError(f"`{part}` is none of {', '.join(known)}")
+    return parts
+
+
 def _band(text: str) -> float:
     """`2`, `2%` or `0.02`: all are +-2%."""
     try:
@@ -118,7 +128,10 @@ def _parser() -> argparse.ArgumentParser:
         "--label", type=_label, help="of this run: before, after-ram (default: the compiler)"
     )
     add.add_argument(
-        "--changed", type=_names, metavar="WHAT", help="declares an upgrade: ram,disk,cpu,network"
+        "--changed",
+        type=_upgraded,
+        metavar="WHAT",
+        help="declares an upgrade: ram, disk, cpu, network or other; a comma between several",
     )
     add.add_argument("--out", type=Path, metavar="DIR", help="results folder (default results/)")
     add.add_argument(
