@@ -18,6 +18,7 @@ import signal
 import sys
 from typing import NoReturn
 
+
 def _import() -> None:
     import headroom_tools
 

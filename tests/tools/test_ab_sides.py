@@ -77,6 +77,13 @@ def test_sides_are_checked_without_a_program(headroom, words, cure):
     assert done.stdout == "" and (cure in done.stderr if cure else done.stderr == "")
 
 
+def test_a_target_that_the_program_lacks_is_refused_before_a_build(headroom):
+    done = headroom("ab", "--check", "simd:AVX2", "simd:FOO")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "simd:FOO: not supported here; there are AVX2, SSE4" in done.stderr
+    assert headroom("ab", "--check", "simd:AVX2", "simd:SSE4").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("words", "cure"),
     [

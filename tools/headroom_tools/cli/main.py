@@ -454,7 +454,6 @@ def command(name: str) -> Callable[[argparse.Namespace], int]:
     return cast("Callable[[argparse.Namespace], int]", found)
 
 
-
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     for stream in (sys.stdout, sys.stderr):

@@ -401,12 +401,28 @@ def ab(arguments: argparse.Namespace) -> int:
     if arguments.publish:
         ab_file.check_kind(base.kind)
     if arguments.check:
+        _check_built((base, new))
         return 0
     reporter = Reporter(terminal.console(to_stderr=arguments.json or arguments.markdown))
     _stop_on_signals()
     with lock.measuring():
         folder = _measure_ab((base, new), arguments, reporter)
     return _print_ab(arguments, folder / ab_file.FILE)
+
+
+def _check_built(both: tuple[Side, Side]) -> None:
+    """HeadroomError for a SIMD target that no build here has, before another minute of building;
+    without a program, that is told after it."""
+    from headroom_tools.ab import sides
+
+    if both[0].kind != "simd":
+        return
+    try:
+        catalogue, _ = bench.catalogue()
+    except HeadroomError:
+        return
+    for side in both:
+        sides.check_target(side.asked, side.value, catalogue)
 
 
 def _measure_ab(

@@ -257,8 +257,8 @@ def goals(all_judged: list[Judged]) -> list[Goal]:
 def failed(found: Iterable[Goal], mode: str) -> bool:
     """Whether `selfcheck` fails by these goals.
 
-    `quick` runs anywhere, beside anything, so that only what noise cannot excuse fails it; `full` is
-    for a quiet machine, and every missed goal counts.
+    `quick` runs anywhere, beside anything, so that only what noise can't excuse fails it; `full`
+    is for a quiet machine, and every missed goal counts.
     """
     return any(
         goal.status == "missed" and (mode == "full" or not goal.sensitivity) for goal in found
