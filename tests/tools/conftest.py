@@ -171,6 +171,17 @@ def headroom(tmp_path: Path) -> Headroom:
 
 
 @pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A scratch folder that a server's user can reach (pytest's own is shut for others)."""
+    folder = Path(tempfile.mkdtemp(prefix="headroom test ä "))
+    folder.chmod(0o755)
+    for kind in held.KINDS.values():
+        monkeypatch.delenv(kind.variable, raising=False)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
 def golden() -> dict:
     """A valid run.json of version 1, free to damage."""
     return json.loads((golden_run(BASE) / "run.json").read_text())
