@@ -120,14 +120,15 @@ TEST_CASE("the shares of PostgreSQL's and the client's cores are told from the s
           "[postgresql]") {
   if (!postgres_answers()) return;
   Postgres server;
-  PostgresShares shares;
-  shares.add(server);
+  CpuShares shares;
+  shares.add(server.process());
   const auto call = [&] {
-    const PostgresShares::Exchange exchange(shares);
+    const CpuShares::Exchange exchange(shares);
     server.execute("SELECT sum(i) FROM generate_series(1, 300000) AS i");
   };
-  call();
   CHECK(shares.quantities().empty());
+  call();
+  CHECK(shares.quantities().contains("client_cpu_share"));
   call();
   const Quantities told = shares.quantities();
   REQUIRE(told.contains("client_cpu_share"));

@@ -1,6 +1,7 @@
 // What is read from the environment about servers, and what messages about them may tell.
 #include "support/servers.h"
 
+#include <cstdlib>
 #include <string>
 
 #include "catch.h"
@@ -35,6 +36,21 @@ TEST_CASE("a server on this machine is named by its port, any other is none") {
     INFO(text);
     CHECK(loopback_port(text) == 0);
   }
+}
+
+TEST_CASE("a server's process is a number that the environment has, anything else is none") {
+  constexpr char kVariable[] = "HEADROOM_TEST";
+  constexpr char kProcess[] = "HEADROOM_TEST_PROCESS";
+  unsetenv(kProcess);
+  CHECK(server_process(kVariable) == 0);
+  for (const std::string text : {"", "0", "-4", "12x", " 12", "99999999999"}) {
+    INFO(text);
+    setenv(kProcess, text.c_str(), 1);
+    CHECK(server_process(kVariable) == 0);
+  }
+  setenv(kProcess, "4711", 1);
+  CHECK(server_process(kVariable) == 4711);
+  unsetenv(kProcess);
 }
 
 TEST_CASE("what is no address of a Redis is none") {

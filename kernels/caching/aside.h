@@ -53,6 +53,8 @@ class Query {
     const char* const values[] = {key.c_str()};
     return row_of(server_.execute_prepared("orders", values), 0);
   }
+  // The server's for this connection; 0 where nobody knows it.
+  pid_t process() const { return server_.process(); }
 
  private:
   Postgres server_;

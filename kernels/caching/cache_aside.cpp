@@ -51,12 +51,15 @@ using Output = CacheAside::Output;
 constexpr std::chrono::seconds kBelieved{60};
 
 struct Asking {
-  explicit Asking(const Input& in) : query(*in.orders) {}
+  explicit Asking(const Input& in) : query(*in.orders) { shares.add(query.process()); }
+  Quantities quantities() const { return shares.quantities(); }
   aside::Query query;
+  CpuShares shares;
 };
 
 // The database does the work again for every request.
 void naive(Asking& state, const Call& customers, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(customers.size());
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = state.query.answer(customers[i]);
 }
@@ -71,6 +74,7 @@ struct Fronted : Asking {
   explicit Fronted(const Input& in) : Asking(in) {
     for (std::int32_t customer = 0; customer < kCustomers; ++customer) ask(customer);
     computed_before = copies.computed();
+    shares.add(copies.server().process());
   }
   std::string ask(std::int32_t customer) {
     ++requests;
@@ -79,7 +83,9 @@ struct Fronted : Asking {
   Quantities quantities() const {
     const auto asked = static_cast<double>(requests - kCustomers);
     const auto missed = static_cast<double>(copies.computed() - computed_before);
-    return {{"hit_ratio", {asked == 0 ? 0 : 1 - missed / asked, "ratio"}}};
+    Quantities all = Asking::quantities();
+    all["hit_ratio"] = {asked == 0 ? 0 : 1 - missed / asked, "ratio"};
+    return all;
   }
   aside::Copies copies{own_prefix(), kBelieved};
   std::uint64_t requests = 0, computed_before = 0;
@@ -87,6 +93,7 @@ struct Fronted : Asking {
 
 // A round trip to Redis in place of one to PostgreSQL: a look-up there in place of 64 rows.
 void redis(Fronted& state, const Call& customers, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(customers.size());
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = state.ask(customers[i]);
 }
@@ -98,7 +105,11 @@ struct Near {
   std::string ask(std::int32_t customer) {
     return copies.get(customer, [&] { return fronted.ask(customer); });
   }
-  Quantities quantities() const { return {{"hit_ratio", {copies.hit_ratio(), "ratio"}}}; }
+  Quantities quantities() const {
+    Quantities all = fronted.shares.quantities();
+    all["hit_ratio"] = {copies.hit_ratio(), "ratio"};
+    return all;
+  }
   Fronted fronted;
   NearCopies copies{kBelieved};
   Invalidations invalidations{fronted.copies.server(), fronted.copies.prefix(), copies};
@@ -106,6 +117,7 @@ struct Near {
 
 // No round trip: a look-up in a hash map. Redis tells what was written, to a thread that sleeps.
 void near_cache(Near& state, const Call& customers, Output& out) {
+  const CpuShares::Exchange exchange(state.fronted.shares);
   out.resize(customers.size());
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = state.ask(customers[i]);
 }

@@ -13,6 +13,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "core/kernel.h"
+#include "support/cpu_shares.h"
 #include "support/redis.h"
 #include "support/slices.h"
 
@@ -60,8 +61,10 @@ void take(const redisReply& reply, std::string& into) {
 
 template <Redis::Via kVia>
 struct Connected {
-  explicit Connected(const Input&) {}
+  explicit Connected(const Input&) { shares.add(server.process()); }
+  Quantities quantities() const { return shares.quantities(); }
   Redis server{kVia};
+  CpuShares shares;
 };
 using OverTcp = Connected<Redis::Via::kTcp>;
 
@@ -69,6 +72,7 @@ using OverTcp = Connected<Redis::Via::kTcp>;
 // function over a Unix socket leaves out TCP's segments, acknowledgements and checksums.
 template <Redis::Via kVia>
 void one_by_one(Connected<kVia>& state, const Call& call, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.asked.size());
   for (std::size_t i = 0; i < out.size(); ++i)
     take(*state.server.command({"GET", call.key(i)}), out[i]);
@@ -76,6 +80,7 @@ void one_by_one(Connected<kVia>& state, const Call& call, Output& out) {
 
 // All requests leave in one buffer, and all answers come back in few: the server wakes up once.
 void pipeline(OverTcp& state, const Call& call, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.asked.size());
   for (std::size_t i = 0; i < out.size(); ++i) state.server.append({"GET", call.key(i)});
   for (std::string& value : out) take(*state.server.reply(), value);
@@ -105,6 +110,7 @@ struct Batched : OverTcp {
 };
 
 void mget(Batched& state, const Call& call, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.asked.size());
   const Redis::Reply reply = state.many.ask(
       state.server, out.size(), [&](std::size_t i) -> std::string_view { return call.key(i); });
@@ -135,7 +141,9 @@ struct NearCache : Batched {
   }
   Quantities quantities() const {
     const double asked = static_cast<double>(hits + misses);
-    return {{"hit_ratio", {asked == 0 ? 0 : static_cast<double>(hits) / asked, "ratio"}}};
+    Quantities all = Batched::quantities();
+    all["hit_ratio"] = {asked == 0 ? 0 : static_cast<double>(hits) / asked, "ratio"};
+    return all;
   }
   absl::flat_hash_map<std::string, Copy> copies;
   std::vector<std::size_t> missed;  // of the call
@@ -146,6 +154,7 @@ struct NearCache : Batched {
 // Nobody is asked: a look-up in a hash map, a few nanoseconds. Copies that have aged come anew in
 // one MGET. All keys fit; where they don't, the hit ratio decides.
 void near_cache(NearCache& state, const Call& call, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.asked.size());
   const NearCache::Clock::time_point now = NearCache::Clock::now();
   state.missed.clear();

@@ -231,6 +231,13 @@ class MutatingArm final : public ArmOf<P> {
     if constexpr (Answers<Work, typename P::Output>)
       if (last_ != 0) works_[last_ - 1]->answer(this->output_);
   }
+  // Of the first Work, which every epoch uses.
+  Quantities quantities() const override {
+    Quantities all = ArmOf<P>::quantities();
+    if constexpr (Quantified<Work>)
+      if (!works_.empty()) all.merge(works_.front()->quantities());
+    return all;
+  }
 
  private:
   std::vector<std::unique_ptr<Work>> works_;

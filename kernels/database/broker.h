@@ -3,6 +3,7 @@
 #pragma once
 
 #include "database/records.h"
+#include "support/cpu_shares.h"
 #include "support/rabbitmq.h"
 
 #if HEADROOM_HAVE_RABBITMQ
@@ -19,6 +20,7 @@ namespace headroom {
 class Broker {
  public:
   explicit Broker(bool durable = true) {
+    shares.add(server.process());
     server.declare(queue, durable);
     server.confirm_publishes();
   }
@@ -38,7 +40,10 @@ class Broker {
     publisher_.publish(queue, messages, window, persistent);
   }
 
+  Quantities quantities() const { return shares.quantities(); }
+
   RabbitMq server;
+  CpuShares shares;
   const std::string queue = unique_name();
 
  private:

@@ -68,6 +68,7 @@ struct Consumer : Broker {
 // When it returns, the server has the acknowledgements.
 template <bool kPacked>
 void consume(Consumer<kPacked>& state, std::uint16_t prefetch, std::size_t every, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.clear();
   out.reserve(state.records + 1);
   state.consumer->consume(state.queue, prefetch);
@@ -93,6 +94,7 @@ void packed(Consumer<true>& state, Output& out) { consume(state, kPrefetch, kEve
 
 // Nothing is acknowledged: the server forgets a message when it has sent it.
 void automatic(Consumer<false>& state, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.clear();
   out.reserve(state.records + 1);
   state.consumer->consume(state.queue, 0, /*automatic=*/true);

@@ -63,12 +63,16 @@ struct Producer : Broker {
 };
 using Durable = Producer<true>;
 
-void confirm_each(Durable& state, Output&) { state.publish(state.in->records, 1); }
+void confirm_each(Durable& state, Output&) {
+  const CpuShares::Exchange exchange(state.shares);
+  state.publish(state.in->records, 1);
+}
 
 // While a message is written to the disk, the next ones are on their way; the server writes what
 // has come together, and one confirm is for many.
 template <bool kDurable>
 void window(Producer<kDurable>& state, Output&) {
+  const CpuShares::Exchange exchange(state.shares);
   state.publish(state.in->records, kWindow, kDurable);
 }
 
@@ -80,6 +84,7 @@ struct Gathered : Durable {
 // The frames of many messages in one buffer: a system call for 64 messages, not three for each, and
 // the server reads as many at once.
 void one_send(Gathered& state, Output&) {
+  const CpuShares::Exchange exchange(state.shares);
   in_parts(state.in->records, kAtOnce, [&](std::span<const std::string> part) {
     state.frames.clear();
     for (const std::string& record : part) {
@@ -101,6 +106,7 @@ struct Packed : Gathered {
 // What a message costs, in frames, routing, the queue's index and confirms, is shared by its
 // records.
 void packed_records(Packed& state, Output&) {
+  const CpuShares::Exchange exchange(state.shares);
   state.frames.clear();
   in_parts(state.in->records, kOfMessage, [&](std::span<const std::string> part) {
     pack(part, state.message);

@@ -96,7 +96,7 @@ struct Connected {
     // The server and the client have a core each; two more processes would have none.
     server.execute("SET max_parallel_workers_per_gather = 0");
     server.prepare(kSummary, (summary() + "$1").c_str());
-    shares.add(server);
+    shares.add(server.process());
   }
   // Counts the payments of a shop.
   std::string counted(const PostgresTable& payments, std::int64_t shop) const {
@@ -109,13 +109,13 @@ struct Connected {
   Quantities quantities() const { return shares.quantities(); }
   const Tables& tables;
   Postgres server;
-  PostgresShares shares;
+  CpuShares shares;
 };
 
 // Answers each question by the statement that sql(shop) gives.
 template <class Sql>
 void ask_each(Connected& state, const Call& call, Output& out, const Sql& sql) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.shops.size());
   for (std::size_t i = 0; i < out.size(); ++i)
     out[i] = only_row(state.server.execute(sql(call.shops[i])));
@@ -141,7 +141,7 @@ void summary_row(Connected& state, const Call& call, Output& out) {
 
 // The same, parsed and planned once.
 void summary_prepared(Connected& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.shops.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
     const Digits shop(call.shops[i]);

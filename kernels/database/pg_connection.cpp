@@ -78,8 +78,15 @@ constexpr char kPooler[] = "HEADROOM_PGBOUNCER";
 // A connection for each row: a process forked, a session begun, and both ended. To PgBouncer, which
 // has a few connections of its own to the server, it is a socket and an entry in a table, for one
 // hop more on each query: it helps programs that can't keep a connection (many short processes).
+struct Each {
+  explicit Each(const Input&) {}
+  Quantities quantities() const { return shares.quantities(); }
+  CpuShares shares;  // the client's alone: each process of the server's is gone with its row
+};
+
 template <const char* kTo>
-void connect_each(const Call& call, Output& out) {
+void connect_each(Each& state, const Call& call, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.keys.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
     Postgres server(kTo);
@@ -88,12 +95,16 @@ void connect_each(const Call& call, Output& out) {
 }
 
 struct Open {
-  explicit Open(const Input&) {}
+  explicit Open(const Input&) { shares.add(server.process()); }
+  Quantities quantities() const { return shares.quantities(); }
+
   Postgres server;
+  CpuShares shares;
 };
 
 // The process is there already, and its cache of the catalogue is warm.
 void reused(Open& state, const Call& call, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.keys.size());
   for (std::size_t i = 0; i < out.size(); ++i)
     out[i] = ask(state.server, *call.table, call.keys[i]);
@@ -107,14 +118,16 @@ std::string ask_prepared(Postgres& server, std::int32_t key) {
   return only_row(server.execute_prepared(kByKey, values));
 }
 
-struct Prepared {
-  explicit Prepared(const Input& in) { server.prepare(kByKey, in.table->select("$1").c_str()); }
-  Postgres server;
+struct Prepared : Open {
+  explicit Prepared(const Input& in) : Open(in) {
+    server.prepare(kByKey, in.table->select("$1").c_str());
+  }
 };
 
 // The statement was parsed and planned once: what is left is a message there, a row of an index,
 // and a message back.
 void prepared(Prepared& state, const Call& call, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.keys.size());
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = ask_prepared(state.server, call.keys[i]);
 }
@@ -124,8 +137,12 @@ class Pool {
  public:
   static constexpr int kSize = 4;
   explicit Pool(const Input& in) {
-    for (int i = 0; i < kSize; ++i) idle_.push_back(std::make_unique<Prepared>(in));
+    for (int i = 0; i < kSize; ++i) {
+      idle_.push_back(std::make_unique<Prepared>(in));
+      shares.add(idle_.back()->server.process());
+    }
   }
+  Quantities quantities() const { return shares.quantities(); }
   std::unique_ptr<Prepared> take() {
     const std::lock_guard lock(mutex_);
     if (idle_.empty()) throw std::runtime_error("postgresql: the pool has no connection left");
@@ -138,6 +155,8 @@ class Pool {
     idle_.push_back(std::move(taken));
   }
 
+  CpuShares shares;
+
  private:
   std::mutex mutex_;
   std::vector<std::unique_ptr<Prepared>> idle_;
@@ -145,6 +164,7 @@ class Pool {
 
 // A connection is borrowed for each row: any number of clients share few, for two locks a row.
 void pool(Pool& state, const Call& call, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.keys.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
     std::unique_ptr<Prepared> borrowed = state.take();

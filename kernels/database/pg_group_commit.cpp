@@ -38,14 +38,14 @@ class Clients {
                .place = [](int) { pin_to_core(0); }}) {
     for (int i = 0; i < connections; ++i) {
       writers_.push_back(std::make_unique<PaymentWriter>(table_));
-      shares_.add(writers_.back()->server);
+      shares_.add(writers_.back()->server.process());
     }
   }
   PaymentWriter& writer(int of) { return *writers_[static_cast<std::size_t>(of)]; }
   // commit(client, key, payment) for all payments, by all clients at once, each its part of them.
   template <class Commit>
   void run(const Input& in, const Commit& commit) {
-    const PostgresShares::Exchange exchange(shares_);
+    const CpuShares::Exchange exchange(shares_);
     first_ = next_;
     next_ += static_cast<std::int64_t>(in.payments.size());
     team_.run([&](int client) {
@@ -68,7 +68,7 @@ class Clients {
  private:
   PaymentTable table_;
   std::vector<std::unique_ptr<PaymentWriter>> writers_;
-  PostgresShares shares_;
+  CpuShares shares_;
   Team team_;
   std::int64_t first_ = 1, next_ = 1;
 };

@@ -25,7 +25,7 @@ using Output = PutPayments::Output;
 #if HEADROOM_HAVE_LIBPQ
 
 struct Table {
-  explicit Table(const Input&) { shares.add(writer.server); }
+  explicit Table(const Input&) { shares.add(writer.server.process()); }
   void answer(Output& out) const {
     out = table.rows_from(last);
     // Keys count from the call's first one.
@@ -42,7 +42,7 @@ struct Table {
 
   PaymentTable table;
   PaymentWriter writer{table};
-  PostgresShares shares;
+  CpuShares shares;
   std::int64_t last = 1;  // the first key of the last call
   std::size_t inserted = 0, acknowledged = 0;
 };
@@ -56,7 +56,7 @@ using Insert = void(PaymentWriter&, std::int64_t, std::span<const Payment>, cons
 
 template <Insert* kInsert>
 void insert(Table& state, const Input& in, Output&) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   state.last = static_cast<std::int64_t>(state.inserted) + 1;
   state.inserted += in.payments.size();
   kInsert(state.writer, state.last, in.payments, Acknowledge{&state});

@@ -76,19 +76,19 @@ struct Connected {
     // Of the two indexes the server takes the covering one, which is also a usual one: told not to
     // let an index suffice, it reads the row as well.
     if (kIndex == Index::kRows) server.execute("SET enable_indexonlyscan = off");
-    shares.add(server);
+    shares.add(server.process());
   }
   Quantities quantities() const { return shares.quantities(); }
   const PostgresTable& table;
   Postgres server;
-  PostgresShares shares;
+  CpuShares shares;
 };
 
 // A query for each row, as text. Without an index all rows are read and compared; with one, a path
 // through a tree of pages, and the page with the row, which an index that has all columns spares.
 template <Index kIndex>
 void query_each(Connected<kIndex>& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   const std::string sql = state.table.sql("SELECT key, owner, balance FROM @ WHERE key = ");
   out.resize(call.keys.size());
   for (std::size_t i = 0; i < out.size(); ++i)
@@ -99,8 +99,6 @@ constexpr char kByKey[] = "by_key", kByKeys[] = "by_keys";
 
 struct Prepared : Connected<Index::kCovering> {
   explicit Prepared(const Input& in) : Connected(in) {
-    // The plan is made once, and not anew for the first five values.
-    server.execute("SET plan_cache_mode = force_generic_plan");
     server.prepare(kByKey, table.sql("SELECT key, owner, balance FROM @ WHERE key = $1").c_str());
     server.prepare(
         kByKeys,
@@ -110,7 +108,7 @@ struct Prepared : Connected<Index::kCovering> {
 
 // The statement was parsed and planned once: that took longer than finding a row.
 void prepared(Prepared& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.keys.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
     const Digits key(call.keys[i]);
@@ -122,7 +120,7 @@ void prepared(Prepared& state, const Call& call, Output& out) {
 #ifdef LIBPQ_HAS_PIPELINING
 // All queries leave before the first answer is read: one wait, few system calls.
 void pipeline(Prepared& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   out.resize(call.keys.size());
   state.server.begin_pipeline();
   for (const std::int32_t asked : call.keys) {
@@ -142,7 +140,7 @@ constexpr auto kPipeline = kNotBuilt;
 // One query for all keys: what a query costs beside its row is paid once. Rows come once each and
 // in no promised order, so they are put in their places here.
 void any(Prepared& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   const std::string keys = array_of(call.keys);
   const char* const values[] = {keys.c_str()};
   const Postgres::Result result = state.server.execute_prepared(kByKeys, values);

@@ -91,7 +91,6 @@ struct Connected {
       : orders_from(in.tables->orders.sql("SELECT id, customer FROM @ WHERE id >= ")),
         lines_of(in.tables->lines.sql("SELECT order_id, line, amount FROM @ WHERE order_id = ")) {
     const Tables& tables = *in.tables;
-    server.execute("SET plan_cache_mode = force_generic_plan");
     server.prepare(kOrdersFrom, (orders_from + "$1 ORDER BY id LIMIT $2").c_str());
     server.prepare(kLinesOf, (lines_of + "$1 ORDER BY line").c_str());
     server.prepare(kLinesOfAll, tables.lines
@@ -105,7 +104,7 @@ struct Connected {
                              "ORDER BY id LIMIT $2) AS o LEFT JOIN " + tables.lines.name() +
                              " AS l ON l.order_id = o.id ORDER BY o.id, l.line")
                                 .c_str());
-    shares.add(server);
+    shares.add(server.process());
   }
   Quantities quantities() const { return shares.quantities(); }
   Postgres::Result orders(const Call& call) {
@@ -115,7 +114,7 @@ struct Connected {
   }
   std::string orders_from, lines_of;
   Postgres server;
-  PostgresShares shares;
+  CpuShares shares;
 };
 
 // Puts an order into the output, and the rows of `lines` from `at` on that are its own. Where the
@@ -131,7 +130,7 @@ int add(const Postgres::Result& orders, int order, const Postgres::Result& lines
 
 // The orders, and then a query for the lines of each, as text.
 void naive(Connected& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   out.clear();
   const Postgres::Result orders =
       state.server.execute(state.orders_from + Digits(call.first).c_str() + " ORDER BY id LIMIT " +
@@ -144,7 +143,7 @@ void naive(Connected& state, const Call& call, Output& out) {
 
 // The same, parsed and planned once: still a round trip for each order.
 void prepared(Connected& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   out.clear();
   const Postgres::Result orders = state.orders(call);
   for (int i = 0; i < PQntuples(orders.get()); ++i) {
@@ -155,7 +154,7 @@ void prepared(Connected& state, const Call& call, Output& out) {
 
 // One statement. Each order's columns come once more with each of its lines, and are taken once.
 void join(Connected& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   out.clear();
   const Digits first(call.first), count(static_cast<std::int64_t>(call.count));
   const char* const values[] = {first.c_str(), count.c_str()};
@@ -176,7 +175,7 @@ void join(Connected& state, const Call& call, Output& out) {
 // Two statements: the orders, and then all their lines by the orders' keys. No column comes twice,
 // for one round trip more.
 void any(Connected& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   out.clear();
   const Postgres::Result orders = state.orders(call);
   std::vector<std::int64_t> ids(static_cast<std::size_t>(PQntuples(orders.get())));

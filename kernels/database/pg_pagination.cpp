@@ -98,9 +98,8 @@ constexpr char kAfter[] = "after";
 
 struct Connected {
   explicit Connected(const Input& in) : table(in.table->table) {
-    server.execute("SET plan_cache_mode = force_generic_plan");
     server.prepare(kAfter, keyset("$1, $2").c_str());
-    shares.add(server);
+    shares.add(server.process());
   }
   std::string keyset(const std::string& after) const {
     return table.sql("SELECT id, price, name FROM @ WHERE (price, id) > (") + after +
@@ -109,7 +108,7 @@ struct Connected {
   Quantities quantities() const { return shares.quantities(); }
   const PostgresTable& table;
   Postgres server;
-  PostgresShares shares;
+  CpuShares shares;
 };
 
 void take(const Postgres::Result& rows, Output& out) {
@@ -119,7 +118,7 @@ void take(const Postgres::Result& rows, Output& out) {
 
 // The server fetches all rows before the page by the index, and throws them away.
 void offset(Connected& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   take(state.server.execute(
            state.table.sql("SELECT id, price, name FROM @ ORDER BY price, id LIMIT 50 OFFSET ") +
            Digits(call.offset).c_str()),
@@ -129,7 +128,7 @@ void offset(Connected& state, const Call& call, Output& out) {
 // The rows before the page are walked over in the index alone, which has all that their order
 // needs; only the page's own rows are fetched. Any page can be asked for by its number.
 void offset_in_index(Connected& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   take(state.server.execute(
            state.table.sql("SELECT p.id, p.price, p.name FROM (SELECT price, id FROM @ "
                            "ORDER BY price, id LIMIT 50 OFFSET ") +
@@ -141,14 +140,14 @@ void offset_in_index(Connected& state, const Call& call, Output& out) {
 // Where the last page ended the index is entered, and 50 entries are read. The next page can be
 // asked for, but not the hundredth.
 void keyset(Connected& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   const Digits price(call.after_price), id(call.after_id);
   take(state.server.execute(state.keyset(std::string(price.c_str()) + ", " + id.c_str())), out);
 }
 
 // The same, parsed and planned once.
 void keyset_prepared(Connected& state, const Call& call, Output& out) {
-  const PostgresShares::Exchange exchange(state.shares);
+  const CpuShares::Exchange exchange(state.shares);
   const Digits price(call.after_price), id(call.after_id);
   const char* const values[] = {price.c_str(), id.c_str()};
   take(state.server.execute_prepared(kAfter, values), out);

@@ -91,7 +91,6 @@ struct PaymentWriter {
     if (row_of(fsync, 0) != "on")
       throw std::runtime_error("postgresql: fsync is off there, so no commit is durable");
     server.execute("SET synchronous_commit = on");
-    server.execute("SET plan_cache_mode = force_generic_plan");
     server.prepare(kOne, table.sql("INSERT INTO @ VALUES ($1, $2, $3, $4)").c_str());
     server.prepare(kArrays, table
                                 .sql("INSERT INTO @ SELECT * FROM unnest($1::bigint[], "

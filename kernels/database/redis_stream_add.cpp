@@ -55,11 +55,17 @@ struct Producer : Stream {
   bool packed = false;
 };
 
-void one_by_one(Producer& state, Output&) { state.add(state.in->records, 1); }
+void one_by_one(Producer& state, Output&) {
+  const CpuShares::Exchange exchange(state.shares);
+  state.add(state.in->records, 1);
+}
 
 // What the server finds in its socket it runs in one turn: one wait for the disk, one answer's
 // system call.
-void pipeline(Producer& state, Output&) { state.add(state.in->records, kWindow); }
+void pipeline(Producer& state, Output&) {
+  const CpuShares::Exchange exchange(state.shares);
+  state.add(state.in->records, kWindow);
+}
 
 struct Packed : Producer {
   explicit Packed(const Input& input) : Producer(input) { packed = true; }
@@ -68,6 +74,7 @@ struct Packed : Producer {
 
 // The command, the entry's number and its node of the stream are shared by 16 records.
 void packed_records(Packed& state, Output&) {
+  const CpuShares::Exchange exchange(state.shares);
   state.messages.clear();
   in_parts(state.in->records, kOfEntry,
            [&](std::span<const std::string> part) { pack(part, state.messages.emplace_back()); });

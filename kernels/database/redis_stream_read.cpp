@@ -69,6 +69,7 @@ void begin(const Consumer& state, Output& out) {
 }
 
 void one_by_one(Consumer& state, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   begin(state, out);
   while (out.size() < state.in->records.size()) {
     state.ask(1);
@@ -80,6 +81,7 @@ void one_by_one(Consumer& state, Output& out) {
 
 // One command gives 64 entries; each is still acknowledged alone.
 void block(Consumer& state, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   begin(state, out);
   while (out.size() < state.in->records.size()) {
     state.ask(kBlock);
@@ -93,6 +95,7 @@ void block(Consumer& state, Output& out) {
 
 // And one command acknowledges them.
 void ack_many(Consumer& state, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   begin(state, out);
   while (out.size() < state.in->records.size()) {
     state.ask(kBlock);
@@ -105,6 +108,7 @@ void ack_many(Consumer& state, Output& out) {
 // The acknowledgement of a block and the question for the next leave together: one round trip and
 // one wait for the disk for 64 entries, not two.
 void pipeline(Consumer& state, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   begin(state, out);
   state.ask(kBlock);
   for (;;) {
@@ -119,6 +123,7 @@ void pipeline(Consumer& state, Output& out) {
 
 // The server forgets an entry when it has given it.
 void no_ack(Consumer& state, Output& out) {
+  const CpuShares::Exchange exchange(state.shares);
   begin(state, out);
   while (out.size() < state.in->records.size()) {
     state.ask(kBlock, /*acknowledged=*/true);

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "database/records.h"
+#include "support/cpu_shares.h"
 
 namespace headroom {
 
@@ -20,7 +21,7 @@ class Stream {
   static constexpr std::string_view kGroup = "readers";
   static constexpr std::string_view kConsumer = "one";
 
-  Stream() = default;
+  Stream() { shares.add(server.process()); }
   Stream(const Stream&) = delete;
   ~Stream() {
     try {
@@ -64,7 +65,10 @@ class Stream {
     return server.command({"XPENDING", key, kGroup})->element[0]->integer;
   }
 
+  Quantities quantities() const { return shares.quantities(); }
+
   Redis server{Redis::Via::kTcp, Redis::kDurable};
+  CpuShares shares;
   const std::string key = unique_name();
 
  private:

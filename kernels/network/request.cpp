@@ -16,6 +16,7 @@
 
 #include "core/kernel.h"
 #include "network/http_items.h"
+#include "support/cpu_shares.h"
 #include "support/far_side.h"
 #include "support/relay.h"
 #include "support/servers.h"
@@ -196,13 +197,22 @@ std::uint16_t nginx_port() {
 // nginx, which runs apart from the client's core.
 class Nginx {
  public:
-  explicit Nginx(bool relayed) : relay_(relay_to(nginx_port(), relayed)) {}
+  explicit Nginx(bool relayed) : relay_(relay_to(nginx_port(), relayed)) {
+    // A relay is the client's process too.
+    shares_.add(server_process("HEADROOM_NGINX"));
+  }
+  struct Exchange {
+    explicit Exchange(Nginx& nginx) : here(nginx.core_), shares(nginx.shares_) {}
+    const OnCore here;
+    const CpuShares::Exchange shares;
+  };
   std::uint16_t port() const { return relay_ ? relay_->port() : nginx_port(); }
-  OnCore exchange() const { return OnCore(core_); }
-  Quantities quantities() const { return {}; }
+  Exchange exchange() { return Exchange(*this); }
+  Quantities quantities() const { return shares_.quantities(); }
 
  private:
   const cpu_set_t core_ = cpus_of_core(0);
+  CpuShares shares_;
   const std::unique_ptr<const Relay> relay_;
 };
 

@@ -3,11 +3,11 @@
 #pragma once
 
 #include "core/need.h"
+#include "support/cpu_shares.h"
 #include "support/servers.h"
 
 #if HEADROOM_HAVE_LIBPQ
 #include <libpq-fe.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -58,8 +58,10 @@ class Postgres {
   Result execute(const char* sql) { return checked(PQexec(connection_.get(), sql)); }
   Result execute(const std::string& sql) { return execute(sql.c_str()); }
 
-  // Has the server parse and plan a statement once, under a name.
+  // Has the server parse and plan a statement once, under a name. Left to itself it would plan the
+  // first five executions anew.
   void prepare(const char* name, const char* sql) {
+    if (!std::exchange(generic_plans_, true)) execute("SET plan_cache_mode = force_generic_plan");
     checked(PQprepare(connection_.get(), name, sql, 0, nullptr));
   }
   // Its rows for these values, as text.
@@ -147,6 +149,7 @@ class Postgres {
   }
 
   std::unique_ptr<PGconn, Finish> connection_;
+  bool generic_plans_ = false;
 };
 
 // A number as the text that libpq takes for a value.
@@ -230,77 +233,6 @@ class PostgresTable {
 
  private:
   std::string name_;
-};
-
-// How much of a core the client and the server's processes of some connections used. A figure in
-// which the server waits for the client is the client's. The server's part is known where it is on
-// this machine, and leaves out what its other processes do (the log's writer).
-class PostgresShares {
- public:
-  void add(const Postgres& connection) {
-    clockid_t clock{};
-    const pid_t pid = connection.process();
-    if (pid == 0 || clock_getcpuclockid(pid, &clock) != 0) known_ = false;
-    servers_.push_back(clock);
-  }
-
- private:
-  struct Times {
-    double wall = 0, client = 0, server = 0;
-  };
-
- public:
-  // While it lives the times of both are read: in the first calls only, which the bench program
-  // spends on checks and warming.
-  class Exchange {
-   public:
-    explicit Exchange(PostgresShares& shares) : shares_(shares) {
-      if (shares_.read_ < kRead) before_ = shares_.now();
-    }
-    ~Exchange() {
-      if (shares_.read_ == kRead) return;
-      ++shares_.read_;
-      if (shares_.read_ == 1) return;  // it finds cold caches
-      const Times after = shares_.now();
-      shares_.sum_.wall += after.wall - before_.wall;
-      shares_.sum_.client += after.client - before_.client;
-      shares_.sum_.server += after.server - before_.server;
-    }
-    Exchange(const Exchange&) = delete;
-    Exchange& operator=(const Exchange&) = delete;
-
-   private:
-    PostgresShares& shares_;
-    Times before_;
-  };
-
-  // client_cpu_share and server_cpu_share, of one core each; nothing before the second call.
-  Quantities quantities() const {
-    if (sum_.wall <= 0) return {};
-    Quantities all = {{"client_cpu_share", {sum_.client / sum_.wall, "ratio"}}};
-    if (known_) all["server_cpu_share"] = {sum_.server / sum_.wall, "ratio"};
-    return all;
-  }
-
- private:
-  static constexpr int kRead = 4;
-
-  static double seconds(clockid_t clock) {
-    timespec now{};
-    clock_gettime(clock, &now);
-    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-  }
-  Times now() const {
-    Times all{seconds(CLOCK_MONOTONIC), seconds(CLOCK_PROCESS_CPUTIME_ID), 0};
-    if (known_)
-      for (const clockid_t server : servers_) all.server += seconds(server);
-    return all;
-  }
-
-  std::vector<clockid_t> servers_;
-  bool known_ = true;
-  int read_ = 0;
-  Times sum_;
 };
 
 // Whether a connection succeeds; asked once.

@@ -135,6 +135,8 @@ class RabbitMq {
   void acknowledge(std::uint64_t tag, bool multiple) {
     check(amqp_basic_ack(get(), kChannel, tag, multiple ? 1 : 0));
   }
+  // Where it is one of `headroom run`'s; else 0.
+  pid_t process() const { return server_process("HEADROOM_RABBITMQ"); }
   // The socket, for frames that are made elsewhere.
   int fd() const { return amqp_get_sockfd(connection_.get()); }
 

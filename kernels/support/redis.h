@@ -39,7 +39,7 @@ class Redis {
   using Reply = std::unique_ptr<redisReply, Free>;
 
   // To the server that these variables name, with its password if there is one.
-  explicit Redis(Via via, Server server = kVolatile) {
+  explicit Redis(Via via, Server server = kVolatile) : address_(server.address) {
     const RedisAddresses all = redis_addresses(server.address);
     if (via == Via::kTcp ? all.port == 0 : all.socket.empty())
       throw std::runtime_error(std::string(server.address) + " names no such address");
@@ -86,6 +86,9 @@ class Redis {
     return reply;
   }
 
+  // Where it is one of `headroom run`'s; else 0.
+  pid_t process() const { return server_process(address_); }
+
   // The socket: another thread that shuts it down ends a wait for a reply.
   int fd() const { return context_->fd; }
 
@@ -98,6 +101,7 @@ class Redis {
     throw std::runtime_error("redis: " + without_names(message));
   }
 
+  const char* address_;  // the variable that has it
   std::unique_ptr<redisContext, Close> context_;
   std::vector<const char*> texts_;
   std::vector<std::size_t> sizes_;

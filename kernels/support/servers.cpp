@@ -41,6 +41,16 @@ RedisAddresses redis_addresses(const char* variable) {
   return parse_redis_addresses(text == nullptr ? "" : text);
 }
 
+pid_t server_process(const char* variable) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it any more
+  const char* const text = std::getenv((std::string(variable) + "_PROCESS").c_str());
+  const std::string_view digits = text == nullptr ? "" : text;
+  pid_t process = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, process);
+  return error == std::errc{} && stop == end && process > 0 ? process : 0;
+}
+
 std::uint16_t loopback_port(std::string_view text) {
   const RedisAddresses where = parse_redis_addresses(text);
   const bool only = where.socket.empty() && where.host == "127.0.0.1";

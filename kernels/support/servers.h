@@ -5,6 +5,8 @@
 // it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -24,6 +26,10 @@ RedisAddresses parse_redis_addresses(std::string_view text);
 
 // The addresses in the environment variable of this name.
 RedisAddresses redis_addresses(const char* variable = "HEADROOM_REDIS");
+
+// The process of the server that the environment variable of this name names, where `headroom run`
+// started it; else 0.
+pid_t server_process(const char* variable);
 
 // The port of 127.0.0.1:PORT; 0 for whatever else it may be.
 std::uint16_t loopback_port(std::string_view text);

@@ -240,7 +240,7 @@ def test_a_server_that_does_not_start_costs_its_kernels(
         assert fixtures.lacking([good]) is None
         assert fixtures.lacking([good, bad]) == "bad did not start"
         assert [facts["name"] for facts in fixtures.facts()] == ["good"]
-        assert list(fixtures.environment) == ["HEADROOM_GOOD"]
+        assert list(fixtures.environment) == ["HEADROOM_GOOD", "HEADROOM_GOOD_PROCESS"]
     assert left(scratch) == [] and len(lines) == 1
 
 

@@ -111,6 +111,20 @@ def test_a_run_with_its_server(fixture: str, tmp_path: Path) -> None:
     assert [facts["name"] for facts in run["fixtures"]] == had
     measured = {cell.variant for cell in cells_of(run)}
     assert measured == {variant["name"] for variant in kernel["variants"]} - absent
+    assert {cell: CLIENT in names for cell, names in told_by(run).items()} == dict.fromkeys(
+        range(len(run["cells"]["variant"])), True
+    ), "whose limit a figure is"
+
+
+CLIENT, SERVER = "client_cpu_share", "server_cpu_share"
+
+
+def told_by(run: dict) -> dict[int, set[str]]:
+    """The names of the quantities of each cell."""
+    told: dict[int, set[str]] = {cell: set() for cell in range(len(run["cells"]["variant"]))}
+    for cell, name in zip(run["quantities"]["cell"], run["quantities"]["name"], strict=True):
+        told[cell].add(name)
+    return told
 
 
 @pytest.mark.skipif(not TESTS.is_file(), reason="the C++ tests aren't built: run `make test`")
