@@ -170,8 +170,9 @@ constexpr Variant<ListVector> kVariants[] = {
      .role = Role::kStandard},
     {.name = "vector_simd",
      .run = run<vector_simd>,
-     .what = "one array, four vectors in flight, widest SIMD; the gain is a miss over 4 bytes of "
-             "bandwidth, so slow memory makes it larger"},
+     .what =
+         "one array, four vectors in flight, widest SIMD; over a list the gain is a miss over 4 "
+         "bytes of bandwidth, so slow memory makes it larger"},
 };
 
 const Registrar kRegistrar({.name = "layout/list_vector",
