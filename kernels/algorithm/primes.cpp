@@ -242,7 +242,10 @@ constexpr Variant<Primes> kVariants[] = {
     {.name = "odd_bits",
      .run = run<odd_bits>,
      .what = "odd numbers only, one bit each: a sixteenth of the memory"},
-    {.name = "segmented", .run = run<segmented>, .what = "the same in segments that stay in L1"},
+    {.name = "segmented",
+     .run = run<segmented>,
+     .what = "the same in segments that stay in L1: a gain once the bits are larger than the "
+             "caches"},
     {.name = "wheel_stores",
      .run = run<wheel<WheelSteps::kStores>>,
      .what =
