@@ -1,7 +1,7 @@
 // computation/format_integer: numbers where the count of digits changes, and blocks that mix them.
 //
-// std::to_chars is one of the kernel's variants, and naive is an ostringstream: agreement is with
-// both.
+// std::to_string and std::to_chars are variants of the kernel, and naive is an ostringstream:
+// agreement is with all of them.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>

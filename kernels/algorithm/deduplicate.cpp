@@ -5,8 +5,10 @@
 // Inputs: few has a thousand different numbers, in random order; tenfold has each number about ten
 // times; unique has hardly a number twice.
 //
-// To be learned: looking through what has been kept for each number is quadratic. Sorting brings
-// equal ones together; but where most numbers are repeats, it pays not to sort those at all.
+// To be learned: looking through what has been kept for each number is quadratic; it is the first
+// idea, and nobody ships it for more than a handful. What one ships, the standard, is std::sort and
+// std::unique, which brings equal ones together; but where most numbers are repeats, it pays not to
+// sort those at all.
 //
 // Links: vqsort
 #include <algorithm>
@@ -258,11 +260,12 @@ constexpr Need kNeedsVqsort[] = {kVqsort};
 constexpr Variant<Deduplicate> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
-     .what = "looks through all numbers kept so far for each one: quadratic",
+     .what = "looks through all numbers kept so far for each one: quadratic, nobody ships it",
      .max_n = 100'000},
     {.name = "sort_unique",
      .run = run<sort_unique>,
-     .what = "std::sort, std::unique: repeats lie side by side"},
+     .what = "std::sort, std::unique: repeats lie side by side",
+     .role = Role::kStandard},
     {.name = "unordered_set",
      .run = run<unordered_set>,
      .what = "std::unordered_set, then a sort of what is distinct: an allocation per number"},

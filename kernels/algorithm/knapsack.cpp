@@ -9,8 +9,9 @@
 // and nobody is done early; random has weights up to 256.
 //
 // To be learned: taking or leaving each item makes 2^n ways, most of which leave the same room for
-// the same items. Remembering those makes it n * capacity questions; and what fits or not is one
-// bit, so that a word answers 64 of them.
+// the same items; it is where a textbook begins, and nobody ships it. Remembering those makes it
+// n * capacity questions, and asking them in order is the textbook's answer, the standard; and what
+// fits or not is one bit, so that a word answers 64 of them.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -221,7 +222,7 @@ void one_bitset(const Call& in, Output& out) {
 constexpr Variant<Knapsack> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
-     .what = "with and without each item: exponential",
+     .what = "with and without each item: exponential, nobody ships it",
      .max_n = 20},
     {.name = "memo",
      .run = run<memo>,
@@ -230,6 +231,7 @@ constexpr Variant<Knapsack> kVariants[] = {
     {.name = "table",
      .run = run<table>,
      .what = "dynamic programming: the table row by row, vectorized by the compiler",
+     .role = Role::kStandard,
      .max_n = 512},
     {.name = "bitset",
      .run = run<bitset>,

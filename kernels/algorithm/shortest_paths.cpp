@@ -9,9 +9,11 @@
 // few steps lead anywhere.
 //
 // To be learned: Bellman ("On a routing problem", 1958) and Ford go over all edges until nothing
-// changes, as often as the longest shortest path has edges. Dijkstra ("A note on two problems in
-// connexion with graphs", 1959) takes vertices by distance, each once; what is left to choose is
-// the queue, and where edges and vertices lie in memory.
+// changes, as often as the longest shortest path has edges. That is the shortest program, but where
+// no length is negative nobody ships it. Dijkstra ("A note on two problems in connexion with
+// graphs", 1959) takes vertices by distance, each once; with std::priority_queue and a vector of
+// arcs for each vertex that is the standard. What is left to choose is the queue, and where edges
+// and vertices lie in memory.
 #include <algorithm>
 #include <bit>
 #include <cstdint>
@@ -296,11 +298,13 @@ void dial_renumbered(Renumbered& graph, const Call& in, Output& out) {
 constexpr Variant<ShortestPaths> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
-     .what = "Bellman-Ford: all edges, until none makes a distance shorter",
+     .what =
+         "Bellman-Ford: all edges, until none makes a distance shorter; nobody ships it for roads",
      .max_n = 1 << 14},
     {.name = "dijkstra_lists",
      .run = run<dijkstra_lists>,
-     .what = "Dijkstra, std::priority_queue, a vector of arcs for each vertex"},
+     .what = "Dijkstra, std::priority_queue, a vector of arcs for each vertex",
+     .role = Role::kStandard},
     {.name = "dijkstra_csr",
      .run = run<dijkstra_csr>,
      .what = "the same with all arcs in one array, sorted by vertex"},

@@ -224,7 +224,8 @@ namespace {
 
 HWY_EXPORT(ParseLines);
 
-// No loop over characters: all 64 of a line are classified at once (regex_line-inl.h).
+// No loop over the characters of a line of up to 63: all are classified at once, in one vector or a
+// few, and its eight parts read off masks (regex_line-inl.h). A longer one is parsed by hand.
 void highway(const LineCall& in, Output& out) { HWY_DYNAMIC_DISPATCH(ParseLines)(in, out.data()); }
 
 // ------------------------------------------------------------------------------------------------
@@ -278,7 +279,8 @@ constexpr Variant<RegexLine> kVariants[] = {
      .what = "the expression written as code: a comparison per character"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "all 64 characters classified at once; parts and numbers read from masks, no loop"},
+     .what = "a line's 64 characters classified at once, parts and numbers read from masks; longer "
+             "lines as by_hand"},
 };
 
 const Registrar kRegistrar({.name = "computation/regex_line",

@@ -4,8 +4,9 @@
 // stays. Out: the grid after kSteps steps. Every variant adds (north + south) + (west + east), and
 // the factor is a power of two, so fusing changes nothing: agreement is to the last bit.
 //
-// Column by column each cell costs three lines of cache, and in a large grid as many pages. Row by
-// row the grid streams through memory once a step; with time tiles, once for all of them.
+// Column by column each cell costs three lines of cache, and in a large grid as many pages; nobody
+// ships that. Row by row, the standard, the grid streams through memory once a step; with time
+// tiles, once for all of them.
 //
 // Time tiles by rows: Wonnacott, "Using Time Skewing to Eliminate Idle Time due to Memory Bandwidth
 // and Network Limitations" (2000), in its simplest form.
@@ -158,11 +159,12 @@ void time_tiled(const Stencil::Input& in, Buffer<float>& out) {
 constexpr Variant<Stencil> kVariants[] = {
     {.name = "naive",
      .run = run<naive>,
-     .what = "column by column: three cache lines for each cell",
+     .what = "column by column: three cache lines for each cell; nobody ships it",
      .max_n = 1024},
     {.name = "row_order",
      .run = run<row_order>,
-     .what = "loops swapped: lines are used whole and prefetched, the inner loop vectorizes"},
+     .what = "loops swapped: lines are used whole and prefetched, the inner loop vectorizes",
+     .role = Role::kStandard},
     {.name = "tiled",
      .run = run<tiled>,
      .what = "strips whose rows stay in L1: no gain or a loss, as three rows nearly fit L1 anyway"},
