@@ -7,6 +7,7 @@
 #ifdef __linux__
 #include <sys/wait.h>
 
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -123,17 +124,19 @@ TEST_CASE("who sleeps at a byte ring is told of its end") {
   const Bytes all = numbered(65);
   {
     Plain ring(64);
-    std::thread writer([&] { CHECK_FALSE(ring.writer.write(all.data(), 65)); });
+    std::future<bool> written =
+        std::async(std::launch::async, [&] { return ring.writer.write(all.data(), 65); });
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     ring.reader.end();
-    writer.join();
+    CHECK_FALSE(written.get());
   }
   Plain ring(64);
   unsigned char byte = 0;
-  std::thread reader([&] { CHECK_FALSE(ring.reader.read(&byte, 1)); });
+  std::future<bool> read =
+      std::async(std::launch::async, [&] { return ring.reader.read(&byte, 1); });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   ring.writer.end();
-  reader.join();
+  CHECK_FALSE(read.get());
 }
 
 TEST_CASE("an index that no side of ours would write ends a byte ring, and nothing is overrun") {

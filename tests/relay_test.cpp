@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <future>
 #include <thread>
 #include <vector>
 
@@ -74,13 +75,17 @@ TEST_CASE("a relay carries all bytes both ways at once, through sockets that tak
   }
   const std::vector<unsigned char> up = numbered(600'017), down = numbered(400'003, 99);
   std::vector<unsigned char> got_up(up.size()), got_down(down.size());
-  std::thread up_sender([&] { CHECK(sockets::send_all(far.client.fd(), up.data(), up.size())); });
-  std::thread down_sender(
-      [&] { CHECK(sockets::send_all(far.server.fd(), down.data(), down.size())); });
-  std::thread reader(
-      [&] { CHECK(sockets::receive_all(far.server.fd(), got_up.data(), got_up.size())); });
+  std::future<bool> all[] = {
+      std::async(std::launch::async,
+                 [&] { return sockets::send_all(far.client.fd(), up.data(), up.size()); }),
+      std::async(std::launch::async,
+                 [&] { return sockets::send_all(far.server.fd(), down.data(), down.size()); }),
+      std::async(
+          std::launch::async,
+          [&] { return sockets::receive_all(far.server.fd(), got_up.data(), got_up.size()); }),
+  };
   CHECK(sockets::receive_all(far.client.fd(), got_down.data(), got_down.size()));
-  for (std::thread* thread : {&up_sender, &down_sender, &reader}) thread->join();
+  for (std::future<bool>& done : all) CHECK(done.get());
   CHECK(got_up == up);
   CHECK(got_down == down);
 }
@@ -121,15 +126,16 @@ TEST_CASE("the end of one direction comes through behind its bytes, and leaves t
     const Socket& near = from_client ? far.client : far.server;
     const Socket& other = from_client ? far.server : far.client;
     const std::vector<unsigned char> sent = numbered(100'000);
-    std::thread sender([&] {
-      CHECK(sockets::send_all(near.fd(), sent.data(), sent.size()));
+    std::future<bool> sender = std::async(std::launch::async, [&] {
+      const bool done = sockets::send_all(near.fd(), sent.data(), sent.size());
       shutdown(near.fd(), SHUT_WR);
+      return done;
     });
     std::vector<unsigned char> got(sent.size());
     CHECK(sockets::receive_all(other.fd(), got.data(), got.size()));
     CHECK(got == sent);
     CHECK(last_word(other) == 0);
-    sender.join();
+    CHECK(sender.get());
     char back = 'b';
     CHECK(sockets::send_all(other.fd(), &back, 1));
     back = 'x';

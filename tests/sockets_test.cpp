@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <future>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -113,9 +114,10 @@ TEST_CASE("the end of a connection is seen by both sides, and kills nobody") {
     CAPTURE(tcp);
     sockets::Pair pair = pair_of(tcp);
     char byte = 'x';
-    std::thread waiting([&] { CHECK_FALSE(sockets::receive_all(pair.far.fd(), &byte, 1)); });
+    std::future<bool> got = std::async(
+        std::launch::async, [&] { return sockets::receive_all(pair.far.fd(), &byte, 1); });
     pair.near.shut();
-    waiting.join();
+    CHECK_FALSE(got.get());
     CHECK(sockets::receive_some(pair.far.fd(), &byte, 1) == 0);
     pair.near.close();
     CHECK_FALSE(static_cast<bool>(pair.near));
@@ -140,10 +142,11 @@ TEST_CASE("a listener serves this machine alone, and lets go of who waits at it"
   const sockets::Socket far = sockets::accept_from(listener);
   REQUIRE(static_cast<bool>(far));
   CHECK(sockets::port_of(far) == port);
-  std::thread waiting([&] { CHECK_FALSE(static_cast<bool>(sockets::accept_from(listener))); });
+  std::future<bool> accepted = std::async(
+      std::launch::async, [&] { return static_cast<bool>(sockets::accept_from(listener)); });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   listener.shut();
-  waiting.join();
+  CHECK_FALSE(accepted.get());
   CHECK_THROWS_WITH(sockets::connect_tcp(port), Catch::Contains("connect to 127.0.0.1"));
 }
 
