@@ -113,8 +113,10 @@ void long_inputs(const Use& use) {
   }
   if constexpr (sizeof(T) == 1) {
     std::vector<std::size_t> distances;
-    for (std::size_t more = 0; more < 600; more += 13) distances.push_back(l1_bytes() + more);
-    give("beyond L1", at_distances<T>(kMost, 0, distances, l2_bytes()), use);
+    // Any vector of 16 bytes or more is hit, in the last block before and the first one behind.
+    for (std::size_t more = 0; more < 1200; more += 13)
+      distances.push_back(l1_bytes() - 600 + more);
+    give("around L1", at_distances<T>(kMost, 0, distances, l2_bytes()), use);
     give("beyond L2", at_distances<T>(0, 1, {l2_bytes() + 77}, 3), use);
   }
 }
