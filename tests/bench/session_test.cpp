@@ -279,6 +279,21 @@ TEST_CASE("the last epochs end at one turn, so that outputs can be compared with
   CHECK(count(What::kSettle) == 0);
 }
 
+TEST_CASE("a last round that is run again brings its own outputs") {
+  MadeUpTime time;
+  Work work(three());
+  work.follow(kPlanned);
+  work.prepared();
+  for (int again = 0; again < 2; ++again) {
+    const std::size_t from = book().entries.size();
+    work.session().round(true);
+    work.session().forget_round();
+    CHECK(std::count_if(book().entries.begin() + static_cast<std::ptrdiff_t>(from),
+                        book().entries.end(),
+                        [](const Entry& e) { return e.what == What::kSettle; }) == 3);
+  }
+}
+
 TEST_CASE("where the deadline came before the arms met the baseline goes to each arm's turn") {
   MadeUpTime time;
   Work work(three());
