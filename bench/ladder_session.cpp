@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "bench/slot.h"
 #include "core/agreement.h"
@@ -110,7 +111,11 @@ void LadderSession::prepare() {
 }
 
 void LadderSession::require_agreement(const Measured& m) const {
-  if (const absl::Status status = m.arm->agrees_with(*arms_.front().arm); !status.ok()) {
+  require_ok(m, m.arm->agrees_with(*arms_.front().arm));
+}
+
+void LadderSession::require_ok(const Measured& m, const absl::Status& status) const {
+  if (!status.ok()) {
     Setting setting = setting_;
     setting.threads = m.rung.threads;
     throw Mismatch(std::string(disagreement(kernel_, m.rung.variant, setting, status).message()));
@@ -146,15 +151,29 @@ bool LadderSession::check(const std::vector<std::size_t>& order) {
 // first.
 void LadderSession::check_again() {
   Measured& baseline = arms_.front();
-  baseline.arm->settle();
+  settle(baseline);
   for (std::size_t i = 1; i < arms_.size(); ++i) {
-    const Measured& m = arms_[i];
+    Measured& m = arms_[i];
     if (m.ceiling || m.arm == nullptr || m.wall.empty()) continue;
-    m.arm->settle();
+    settle(m);
     if (baseline.arm->rotates() && baseline.arm->turn() != m.arm->turn())
       run_turn(*baseline.arm, m.arm->turn() - 1);
     require_agreement(m);
   }
+  // Then the calls before the last, where each has left a result.
+  for (std::size_t i = 1; i < arms_.size(); ++i) {
+    const Measured& m = arms_[i];
+    if (m.ceiling || m.arm == nullptr || m.wall.empty() || m.arm->results() < 2) continue;
+    if (baseline.arm->rotates() && baseline.arm->turn() != m.arm->turn()) continue;
+    baseline.arm->settle();
+    require_ok(m, check_earlier(*m.arm, *baseline.arm, kCheckNs));
+  }
+}
+
+// Brings the result of the arm's last epoch into its output, once: what arms share and change is
+// another one's after the next epoch.
+void LadderSession::settle(Measured& m) {
+  if (!std::exchange(m.settled, true)) m.arm->settle();
 }
 
 // Appends the ceiling's arm, where the kernel names a probe and this build has it. In a pilot all
@@ -244,6 +263,7 @@ void LadderSession::keep_value(Measured& m) const {
 }
 
 EpochTime LadderSession::epoch(Measured& m) {
+  m.settled = false;
   make_ready(m);
   EpochTime t = time_epoch(*m.arm, m.calls, plan_.clock);
   const double per_call = m.scale / static_cast<double>(m.calls);
@@ -279,6 +299,7 @@ double LadderSession::round(bool last) {
           !why.empty() && !options_.pilot && whole_.rounds_fixed == 0)
         throw std::runtime_error(why);
       keep_value(m);
+      if (last) settle(m);
       m.wall.push_back(t.wall);
       m.cpu.push_back(t.cpu);
       timed += t.wall / m.scale * static_cast<double>(m.calls) * 1e-9;
@@ -313,8 +334,10 @@ CountersOpened LadderSession::count() {
     if (round + 1 == rounds) meet_at_one_turn();
     for (std::size_t i : order_->next()) {
       if (arms_[i].ceiling || arms_[i].arm == nullptr) continue;
+      arms_[i].settled = false;
       make_ready(arms_[i]);
       epochs[i].push_back(count_epoch(*source, *arms_[i].arm, arms_[i].calls));
+      if (round + 1 == rounds) settle(arms_[i]);
     }
   }
   for (std::size_t i = 0; i < arms_.size(); ++i)

@@ -70,6 +70,7 @@ struct Measured {
   double epoch_s = 0;      // what an epoch takes with all that comes before it; 0: not known yet
   std::size_t held = 0;    // bytes
   std::vector<double> wall, cpu;
+  bool settled = false;                       // the last epoch's result is in the output
   std::size_t rounds = 0;                     // kept before the last round
   std::vector<double> values = {};            // the measure, where it isn't time
   std::map<std::string, double> counts = {};  // of a call, by counter
@@ -143,6 +144,8 @@ class LadderSession {
   void drop_failed();
   bool check(const std::vector<std::size_t>& order);
   void require_agreement(const Measured& m) const;
+  void require_ok(const Measured& m, const absl::Status& status) const;
+  static void settle(Measured& m);
   std::size_t warm_calls(const Measured& m) const;
   std::size_t first_turn(const Measured& m) const;
   void make_ready(Measured& m);

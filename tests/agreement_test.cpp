@@ -108,8 +108,75 @@ TEST_CASE("each turn is checked, and both sides see the same one") {
   CHECK_FALSE(arm->agrees_with(*baseline).ok());  // of turn 3: another answer
 
   const Kernel later = describe(metadata("g/later"), kLater);
-  CHECK(check_agreement(later, {1}, 2).ok());
+  CHECK(check_agreement(later, {1}, 1).ok());
   CHECK_FALSE(check_agreement(later, {1}, 3).ok());
+}
+
+// The result lies in a copy for each call.
+struct Doubled {
+  struct Input {
+    std::vector<std::uint32_t> x;
+    std::span<const std::uint32_t> at(std::size_t turn) const { return {&x[turn % x.size()], 1}; }
+  };
+  using Call = std::span<const std::uint32_t>;
+  using Output = std::uint32_t;
+  struct Work {
+    explicit Work(const Input&) {}
+    void refill(const Call& call) { x = call[0]; }
+    void answer(Output& out) const { out = x; }
+    std::uint32_t x = 0;
+  };
+  static Input make(const Setting&, Rng&) { return {{10, 20, 30, 40, 50, 60, 70}}; }
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+void doubled(Doubled::Work& work, std::uint32_t&) { work.x *= 2; }
+std::size_t calls_of_epoch = 0;
+template <std::size_t kWrong>
+void doubled_but_one(Doubled::Work& work, std::uint32_t&) {
+  work.x = calls_of_epoch++ == kWrong ? 7 : work.x * 2;
+}
+constexpr Variant<Doubled> kDoubled[] = {
+    {.name = "naive", .run = run<doubled>, .what = "w"},
+    {.name = "first", .run = run<doubled_but_one<0>>, .what = "w"},
+    {.name = "second", .run = run<doubled_but_one<1>>, .what = "w"},
+    {.name = "third", .run = run<doubled_but_one<2>>, .what = "w"}};
+
+TEST_CASE("in an epoch the result of each call is checked, where each has a copy of its own") {
+  const Kernel kernel = describe(metadata("g/doubled"), kDoubled);
+  const auto instance = kernel.bind({1});
+  const auto baseline = instance->arm(0, 1);
+  for (std::size_t wrong = 0; wrong < 3; ++wrong) {
+    const auto arm = instance->arm(wrong + 1, 1);
+    for (std::size_t calls = 1; calls <= 4; ++calls) {
+      INFO("call " << wrong << " of " << calls);
+      calls_of_epoch = 0;
+      CHECK(check_epoch(*arm, *baseline, 5, calls).ok() == (wrong >= calls));
+      CHECK(arm->results() == calls);
+    }
+  }
+}
+
+// Right in the first call after a refill.
+std::size_t calls_since_refill = 0;
+struct Once : Doubled::Work {
+  using Doubled::Work::Work;
+  void refill(const Doubled::Call& call) {
+    Doubled::Work::refill(call);
+    calls_since_refill = 0;
+  }
+};
+void doubled_once(Once& work, std::uint32_t&) {
+  work.x = calls_since_refill++ == 0 ? work.x * 2 : 7;
+}
+constexpr Variant<Doubled> kOnce[] = {{.name = "naive", .run = run<doubled>, .what = "w"},
+                                      {.name = "once", .run = run<doubled_once>, .what = "w"}};
+
+TEST_CASE("what is right in the first call after a refill and wrong in the next is caught") {
+  const Kernel kernel = describe(metadata("g/once"), kOnce);
+  CHECK(check_agreement(kernel, {1}, 1).ok());
+  CHECK_FALSE(check_agreement(kernel, {1}, 2).ok());
 }
 
 TEST_CASE("a turn takes as long as its call, without what makes it ready") {

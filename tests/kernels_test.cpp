@@ -18,7 +18,7 @@
 namespace headroom {
 namespace {
 
-constexpr std::size_t kTurns = 2;
+constexpr std::size_t kTurns = 2;  // each alone, then an epoch of three calls
 
 // Every combination of the values of a kernel's params; one empty one where it has none.
 std::vector<Params> every_params(const Kernel& kernel) {
@@ -28,18 +28,17 @@ std::vector<Params> every_params(const Kernel& kernel) {
   return all;
 }
 
-void check_all(const Kernel& kernel, std::size_t n, std::uint64_t seed) {
-  const int most = kernel.meta.sweeps_threads ? core_count() : 1;
-  for (const std::string& input : kernel.meta.inputs) {
-    for (const Params& params : every_params(kernel)) {
-      for (int threads = 1; threads <= most; ++threads) {
-        const absl::Status status =
-            check_agreement(kernel, {n, input, seed, threads, params}, kTurns);
-        INFO(std::string(status.message()));
-        CHECK(status.ok());
-      }
-    }
-  }
+// Those that are measured, and those for tests.
+std::vector<std::string> every_input(const Kernel& kernel) {
+  std::vector<std::string> all = kernel.meta.inputs;
+  all.insert(all.end(), kernel.meta.test_inputs.begin(), kernel.meta.test_inputs.end());
+  return all;
+}
+
+std::vector<int> thread_counts(const Kernel& kernel) {
+  std::vector<int> all = {1};
+  while (kernel.meta.sweeps_threads && all.back() < core_count()) all.push_back(all.back() + 1);
+  return all;
 }
 
 // Kernels that wait for a disk, the network or the next request rather than compute: what can go
@@ -47,6 +46,21 @@ void check_all(const Kernel& kernel, std::size_t n, std::uint64_t seed) {
 bool waits(const Kernel& kernel) {
   return kernel.meta.axis == Axis::kNetwork || kernel.variants.front().shape == Shape::kServed ||
          noise_class(kernel.meta.axis) == NoiseClass::kStorage;
+}
+
+void check_all(const Kernel& kernel, std::size_t n, std::uint64_t seed) {
+  // An epoch of what waits takes long: at the largest size that tests go to.
+  const std::size_t turns = waits(kernel) && n != kernel.meta.test_sizes.back() ? 1 : kTurns;
+  for (const std::string& input : every_input(kernel)) {
+    for (const Params& params : every_params(kernel)) {
+      for (const int threads : thread_counts(kernel)) {
+        const absl::Status status =
+            check_agreement(kernel, {n, input, seed, threads, params}, turns);
+        INFO(std::string(status.message()));
+        CHECK(status.ok());
+      }
+    }
+  }
 }
 
 TEST_CASE("variants agree at edge sizes, for several seeds") {
@@ -95,6 +109,19 @@ TEST_CASE("variants agree on every SIMD target of this host") {
   hwy::DisableTargets(0);
 }
 
+// What threads do to each other shows only where they work at the same time, and not every time:
+// sizes around those of blocks and shares, at which each thread works for a while, again and again.
+TEST_CASE("variants of several threads agree, again and again") {
+  for (const Kernel& kernel : kernels()) {
+    if (waits(kernel) || !kernel.meta.sweeps_threads || kernel.group() == "machine") continue;
+    DYNAMIC_SECTION(kernel.meta.name) {
+      const std::size_t least = kernel.meta.sizes.front();
+      for (const std::size_t n : {least - 1, least + 1, 2 * least + 63})
+        for (std::uint64_t seed = 10; seed < 13; ++seed) check_all(kernel, n, seed);
+    }
+  }
+}
+
 // Minutes: only where HEADROOM_LONG is set, as `make check-all` does. A run checks what it
 // measures; this is for the sizes and inputs that `standard` leaves out.
 TEST_CASE("variants agree at every benchmark size, input and param") {
@@ -104,13 +131,15 @@ TEST_CASE("variants agree at every benchmark size, input and param") {
     if (waits(kernel) || kernel.group() == "machine") continue;
     DYNAMIC_SECTION(kernel.meta.name) {
       for (std::size_t n : kernel.meta.sizes)
-        for (const std::string& input : kernel.meta.inputs)
+        for (const std::string& input : every_input(kernel))
           for (const Params& params : every_params(kernel)) {
-            const Setting setting{n, input, 7, 1, params};
-            if (kernel.meta.demand(setting).memory > kMostMemory) continue;
-            const absl::Status status = check_agreement(kernel, setting, 1);
-            INFO(std::string(status.message()));
-            CHECK(status.ok());
+            for (const int threads : thread_counts(kernel)) {
+              const Setting setting{n, input, 7, threads, params};
+              if (kernel.meta.demand(setting).memory > kMostMemory) continue;
+              const absl::Status status = check_agreement(kernel, setting, kTurns);
+              INFO(std::string(status.message()));
+              CHECK(status.ok());
+            }
           }
     }
   }

@@ -23,6 +23,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "core/kernel.h"
+#include "support/bytes.h"
 #include "support/slices.h"
 #if HEADROOM_HAVE_VQSORT
 #include "hwy/contrib/sort/vqsort.h"
@@ -67,6 +68,11 @@ struct Deduplicate {
     // An odd factor keeps distinct numbers distinct, and spreads them over all 32 bits.
     for (std::uint32_t& x : in.numbers)
       x = static_cast<std::uint32_t>(bounded(fast, values)) * 0x9e3779b1u;
+    return in;
+  }
+  static Input from(std::span<const std::uint8_t> bytes) {
+    Input in{.numbers = elements_of<std::uint32_t>(bytes, 5000)};  // naive is quadratic
+    in.slices = Slices::within(in.numbers.size(), in.numbers.size());
     return in;
   }
   static void size(const Input& in, Output& out) {

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "core/kernel.h"
+#include "support/bytes.h"
 #include "support/slices.h"
 
 namespace headroom {
@@ -53,6 +54,15 @@ struct PriorityQueue {
     FastRng fast(rng());
     for (std::uint64_t& key : in.keys) key = fast() >> 24;
     for (std::uint64_t& increment : in.increments) increment = fast() >> 23;
+    return in;
+  }
+  // Keys, and as many increments; of no more bits than make() gives them, for no key may wrap.
+  static Input from(std::span<const std::uint8_t> bytes) {
+    const std::size_t n = bytes.size() / 16;
+    Input in{.keys = elements_of<std::uint64_t>(bytes, n), .slices = Slices::within(n, n)};
+    in.increments = elements_of<std::uint64_t>(bytes.subspan(8 * n), n);
+    for (std::uint64_t& key : in.keys) key >>= 24;
+    for (std::uint64_t& increment : in.increments) increment >>= 23;
     return in;
   }
   static void size(const Input& in, Output& out) { out = Output(in.slices.size()); }

@@ -16,6 +16,7 @@
 #include <span>
 
 #include "core/kernel.h"
+#include "support/bytes.h"
 #include "support/slices.h"
 
 namespace headroom {
@@ -75,6 +76,11 @@ struct TopKProblem {
                                                 : random >> 32);
       }
     }
+    return in;
+  }
+  static Input from(std::span<const std::uint8_t> bytes) {
+    Input in{.numbers = elements_of<std::uint32_t>(bytes)};
+    in.slices = Slices::within(in.numbers.size(), in.numbers.size());
     return in;
   }
   static void size(const Input& in, Output& out) {

@@ -16,6 +16,7 @@
 #include "computation/decisions.h"
 #include "computation/placed.h"
 #include "core/kernel.h"
+#include "support/bytes.h"
 
 namespace headroom {
 namespace {
@@ -65,6 +66,21 @@ struct Branch {
     for (std::size_t i = 0; i < n; ++i) {
       in.prices[i] = static_cast<std::uint32_t>(fast() >> 32);
       in.regular[i] = static_cast<std::uint32_t>(fast() >> 32);
+      in.ids[i] = static_cast<std::uint32_t>(i);
+    }
+    return in;
+  }
+  // A number is a customer: its lowest bit whether a member, and both prices.
+  static Input from(std::span<const std::uint8_t> bytes) {
+    Input in{.prices = elements_of<std::uint32_t>(bytes)};
+    const std::size_t n = in.n = in.prices.size();
+    in.slices = Slices::within(n, n);
+    in.member = Buffer<std::uint8_t>(n);
+    in.regular = in.ids = Buffer<std::uint32_t>(n);
+    if (n != 0) in.coupon = in.prices[n - 1];
+    for (std::size_t i = 0; i < n; ++i) {
+      in.member[i] = in.prices[i] & 1;
+      in.regular[i] = ~in.prices[i];
       in.ids[i] = static_cast<std::uint32_t>(i);
     }
     return in;

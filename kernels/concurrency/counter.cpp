@@ -162,7 +162,8 @@ const Registrar kRegistrar(
      .demand =
          [](const Setting& s) {
            return Demand{.items = static_cast<double>(s.n), .working_set = 4096, .memory = 1 << 20};
-         }},
+         },
+     .test_sizes = {0, 1, 2, 63, 64, 65, 127, 129, 1000, 4097, 100'003}},
     kVariants);
 
 }  // namespace

@@ -43,8 +43,14 @@ class Arm {
   // Untimed, after run(): brings the result of the last call into the output, where it lies
   // elsewhere.
   virtual void settle() {}
-  // Compares the output of the last call with that of the baseline, which must be at the same turn.
-  // Both must be settled.
+  // How many calls of the last run() have left a result that can still be brought: the last one's,
+  // or those of all, where each changed a copy of its own.
+  virtual std::size_t results() const { return 1; }
+  // settle(), for the call that came `back` calls before the last one; back < results(). Until the
+  // next settle() or run() the output is that call's, also for agrees_with().
+  virtual void settle_earlier(std::size_t /*back*/) { settle(); }
+  // Compares the output of the call that was settled, the last one or an earlier one, with that of
+  // the baseline, which must be at the same turn. Both must be settled.
   virtual absl::Status agrees_with(const Arm& baseline) const = 0;
   // Changes the settled output in one way, to prove that agrees_with() can fail; false where an
   // output of this kind can't be changed so.
@@ -117,7 +123,7 @@ class ArmOf : public Arm {
   void poison() override { headroom::poison(output_); }
   absl::Status agrees_with(const Arm& baseline) const override {
     const Output& want = static_cast<const ArmOf&>(baseline).output_;
-    return with_call(turn_ == 0 ? 0 : turn_ - 1,
+    return with_call(turn_ <= back_ ? 0 : turn_ - 1 - back_,
                      [&](const Call& call) { return P::same(call, want, output_); });
   }
   bool spoil(Spoil how) override { return headroom::spoil(output_, how); }
@@ -150,6 +156,7 @@ class ArmOf : public Arm {
   const Setting setting_;
   Output output_{};
   std::size_t turn_ = 0;
+  std::size_t back_ = 0;  // how many calls before the last the output is from
 };
 
 namespace internal {
@@ -224,12 +231,18 @@ class MutatingArm final : public ArmOf<P> {
       sink(this->output_);
     }
     this->turn_ += calls;
+    this->back_ = 0;
     last_ = calls;
   }
   // Where the result lies in Work (a sort in place), Work::answer(Output&) hands it out.
-  void settle() override {
+  void settle() override { settle_earlier(0); }
+  std::size_t results() const override {
+    return Answers<Work, typename P::Output> && last_ > 1 ? last_ : 1;
+  }
+  void settle_earlier(std::size_t back) override {
+    this->back_ = back;
     if constexpr (Answers<Work, typename P::Output>)
-      if (last_ != 0) works_[last_ - 1]->answer(this->output_);
+      if (last_ != 0) works_[last_ - 1 - back]->answer(this->output_);
   }
   // Of the first Work, which every epoch uses.
   Quantities quantities() const override {

@@ -1,11 +1,13 @@
 #include "core/buffer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <bitset>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "core/pages.h"
@@ -15,6 +17,13 @@ namespace {
 
 std::atomic<std::size_t> held{0};
 thread_local std::size_t misalignment = 0;
+
+struct Watched {
+  const void* memory;
+  std::size_t bytes;
+};
+// Of this thread's BufferWatch; null where there is none.
+thread_local std::vector<Watched>* watched = nullptr;
 
 constexpr std::size_t kCacheLine = 64;
 // A page of 4 KiB lies wherever memory was free, so a buffer of many collides with itself in L2 by
@@ -129,11 +138,14 @@ void* allocate(std::size_t bytes) {
   }
   std::memset(memory, 0, bytes);
   held.fetch_add(bytes, std::memory_order_relaxed);
+  if (watched != nullptr) watched->push_back({memory, bytes});
   return memory;
 }
 
 void release(void* memory, std::size_t bytes) {
   held.fetch_sub(bytes, std::memory_order_relaxed);
+  if (watched != nullptr)
+    std::erase_if(*watched, [memory](const Watched& block) { return block.memory == memory; });
   if (uses_pages(bytes)) {
     unmap_pages(memory, bytes);
   } else if (uses_small_pages(bytes)) {
@@ -141,6 +153,28 @@ void release(void* memory, std::size_t bytes) {
   } else {
     std::free(memory);
   }
+}
+
+BufferWatch::BufferWatch() { watched = new std::vector<Watched>; }
+BufferWatch::~BufferWatch() { delete std::exchange(watched, nullptr); }
+
+// FNV-1a of Fowler, Noll and Vo, in words: nobody chooses inputs to collide.
+std::uint64_t BufferWatch::hash() const {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  const auto add = [&hash](std::uint64_t word) {
+    hash = (hash ^ word) * 0x100000001b3;
+    hash ^= hash >> 32;
+  };
+  for (const Watched& block : *watched) {
+    add(block.bytes);
+    const auto* const bytes = static_cast<const unsigned char*>(block.memory);
+    for (std::size_t i = 0; i < block.bytes; i += sizeof(std::uint64_t)) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, bytes + i, std::min(sizeof word, block.bytes - i));
+      add(word);
+    }
+  }
+  return hash;
 }
 
 }  // namespace internal

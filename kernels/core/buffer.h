@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <initializer_list>
 #include <type_traits>
@@ -30,6 +31,17 @@ std::size_t misaligned_elements();
 // is exactly `bytes` long, so that a read past the end is caught.
 void* allocate(std::size_t bytes);
 void release(void* memory, std::size_t bytes);
+
+// While one lives, it knows which Buffers made on this thread exist. One at a time.
+class BufferWatch {
+ public:
+  BufferWatch();
+  ~BufferWatch();
+  BufferWatch(const BufferWatch&) = delete;
+  BufferWatch& operator=(const BufferWatch&) = delete;
+  // Of what they hold now, in the order in which they were made.
+  std::uint64_t hash() const;
+};
 }  // namespace internal
 
 // A fixed-size array of T, zeroed, aligned as `internal::allocate` says. Copyable.

@@ -215,6 +215,8 @@ struct Kernel {
   std::vector<VariantInfo> variants;
   // Throws std::invalid_argument for an input that the kernel doesn't declare.
   std::function<std::unique_ptr<Instance>(const Setting&)> bind;
+  // A hash of what make() drew from its generator and left in Buffers: it changes with the input.
+  std::function<std::uint64_t(const Setting&)> input_hash;
   // Null where the problem has no from().
   std::function<std::unique_ptr<Instance>(std::span<const std::uint8_t>)> bind_bytes;
   std::string_view group() const {
@@ -297,11 +299,21 @@ Kernel describe(Metadata meta, const Variant<P> (&table)[kCount],
     kernel.variants.push_back(internal::without_type(v, kernel.meta, &v == table));
   // Nothing is made of a problem that breaks the contract: one error is enough.
   if constexpr (Problem<P>) {
-    kernel.bind = [variants, name = kernel.meta.name, known = kernel.meta.inputs,
-                   tests = kernel.meta.test_inputs](const Setting& asked) {
-      const Setting setting = internal::with_known_input(name, known, tests, asked);
+    const auto known = [name = kernel.meta.name, inputs = kernel.meta.inputs,
+                        tests = kernel.meta.test_inputs](const Setting& asked) {
+      return internal::with_known_input(name, inputs, tests, asked);
+    };
+    kernel.bind = [variants, known](const Setting& asked) {
+      const Setting setting = known(asked);
       Rng rng(setting.seed);
       return std::make_unique<internal::InstanceOf<P>>(variants, P::make(setting, rng), setting);
+    };
+    kernel.input_hash = [known](const Setting& asked) {
+      const Setting setting = known(asked);
+      Rng rng(setting.seed);
+      const internal::BufferWatch made;
+      [[maybe_unused]] const typename P::Input input = P::make(setting, rng);
+      return made.hash() ^ rng();
     };
     if constexpr (internal::TakesBytes<P>)
       kernel.bind_bytes = [variants](std::span<const std::uint8_t> bytes) {

@@ -188,7 +188,8 @@ const Registrar kRegistrar({.name = "layout/list_vector",
                                                 .bytes = 4 * n,
                                                 .working_set = 4 * s.n,
                                                 .memory = 120 * s.n};
-                                }},
+                                },
+                            .test_sizes = {0, 1, 2, 255, 256, 257, 1000, 65'535, 65'537, 131'400}},
                            kVariants);
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "core/cpu.h"
 #include "core/kernel.h"
+#include "support/bytes.h"
 
 namespace headroom {
 namespace {
@@ -32,6 +33,11 @@ struct CountByteProblem {
         in.text[i++] = alphabet[bits & 3];
     }
     return in;
+  }
+  // The first byte is the one wanted, in the others.
+  static Input from(std::span<const std::uint8_t> bytes) {
+    if (bytes.empty()) return {};
+    return {copy_of(bytes.subspan(1)), bytes[0]};
   }
   static absl::Status same(const Input&, const Output& want, const Output& got) {
     return exact(want, got);

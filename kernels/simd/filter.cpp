@@ -14,6 +14,7 @@
 #include <span>
 
 #include "core/kernel.h"
+#include "support/bytes.h"
 
 namespace headroom {
 namespace {
@@ -53,6 +54,12 @@ struct Filter {
     FastRng fast(rng());
     for (std::uint32_t& x : in.x) x = static_cast<std::uint32_t>(fast() >> 32);
     return in;
+  }
+  // Where the range begins, how wide it is, and the numbers.
+  static Input from(std::span<const std::uint8_t> bytes) {
+    const Buffer<std::uint32_t> range = elements_of<std::uint32_t>(bytes, 2);
+    if (range.size() < 2) return {};
+    return {elements_of<std::uint32_t>(bytes.subspan(8)), range[0], range[1]};
   }
   static void size(const Input& in, Output& out) {
     out.kept = Buffer<std::uint32_t>(in.x.size() + Output::kRoom);

@@ -31,6 +31,15 @@ inline Buffer<std::uint8_t> copy_of(std::span<const std::uint8_t> bytes) {
   return copy;
 }
 
+// The elements that any bytes hold, in this machine's order, at most so many; for from() too.
+template <class T>
+Buffer<T> elements_of(std::span<const std::uint8_t> bytes,
+                      std::size_t most = std::size_t{1} << 24) {
+  Buffer<T> elements(std::min(bytes.size() / sizeof(T), most));
+  if (!elements.empty()) std::memcpy(elements.data(), bytes.data(), elements.size() * sizeof(T));
+  return elements;
+}
+
 // Where a variant writes bytes: a Buffer that is sized untimed or, for a library that writes to
 // nothing else, a std::string.
 struct WrittenBytes {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <tuple>
@@ -246,9 +247,23 @@ TEST_CASE("the last epochs end at one turn, so that outputs can be compared with
   Work work(three(Warm::kEpoch));
   work.follow(kPlanned);
   work.prepared();
+  const std::size_t prepared = book().entries.size();
   work.rounds(5);
   const std::vector<std::size_t> ends = turns(work, work.session());
   CHECK(std::set<std::size_t>(ends.begin(), ends.end()).size() == 1);
+  // Each output is brought before the next arm runs, and in the last round alone.
+  std::vector<std::size_t> settled_after;
+  for (std::size_t i = prepared; i < book().entries.size(); ++i) {
+    const Entry& e = book().entries[i];
+    if (e.what != What::kSettle) continue;
+    settled_after.push_back(e.who);
+    const auto last_call =
+        std::find_if(book().entries.rend() - static_cast<std::ptrdiff_t>(i), book().entries.rend(),
+                     [](const Entry& earlier) { return earlier.what == What::kCall; });
+    CHECK(last_call->who == e.who);
+  }
+  std::sort(settled_after.begin(), settled_after.end());
+  CHECK(settled_after == std::vector<std::size_t>{0, 1, 2});
   // Forward: nobody goes back to a turn that it has seen.
   CHECK(ends.front() >= 5 * 20);
   const std::size_t from = book().entries.size();
@@ -261,7 +276,22 @@ TEST_CASE("the last epochs end at one turn, so that outputs can be compared with
   CHECK(count(What::kRun) == 0);
   CHECK(count(What::kPoison) == 0);  // it is the epoch's own output
   CHECK(count(What::kCompare) == 2);
-  CHECK(count(What::kSettle) == 3);
+  CHECK(count(What::kSettle) == 0);
+}
+
+TEST_CASE("a last round that is run again brings its own outputs") {
+  MadeUpTime time;
+  Work work(three());
+  work.follow(kPlanned);
+  work.prepared();
+  for (int again = 0; again < 2; ++again) {
+    const std::size_t from = book().entries.size();
+    work.session().round(true);
+    work.session().forget_round();
+    CHECK(std::count_if(book().entries.begin() + static_cast<std::ptrdiff_t>(from),
+                        book().entries.end(),
+                        [](const Entry& e) { return e.what == What::kSettle; }) == 3);
+  }
 }
 
 TEST_CASE("where the deadline came before the arms met the baseline goes to each arm's turn") {
@@ -271,8 +301,13 @@ TEST_CASE("where the deadline came before the arms met the baseline goes to each
   work.prepared();
   work.session().round(false);
   work.session().round(false);
+  const std::size_t from = book().entries.size();
   work.session().check_again();
   CHECK(work.session().arms()[0].arm->turn() == work.session().arms()[2].arm->turn());
+  for (std::size_t who : {1u, 2u})
+    CHECK(std::count_if(
+              book().entries.begin() + static_cast<std::ptrdiff_t>(from), book().entries.end(),
+              [who](const Entry& e) { return e.what == What::kSettle && e.who == who; }) == 1);
 }
 
 // Whether an epoch with calls was timed.
@@ -681,6 +716,88 @@ TEST_CASE(
     const auto result = work.session().result("ok", "");
     CHECK(result["arms"][2]["counters"]["cycles"] == Approx(3));
     CHECK(thrown([&] { work.session().check_again(); }).empty());
+  }
+}
+
+// A mutating variant: a result in the copy of each call, the turn, or in what all arms share, the
+// number of calls of the epoch.
+template <bool kShares>
+struct Counted {
+  struct Call {
+    std::size_t turn;
+  };
+  struct Input {
+    std::shared_ptr<std::size_t> shared;
+    Call at(std::size_t turn) const { return {turn}; }
+  };
+  using Output = std::size_t;
+  struct Work {
+    explicit Work(const Input& in) : shared(in.shared.get()) {}
+    void refill(const Call& call) {
+      turn = call.turn;
+      *shared = 0;
+    }
+    void answer(Output& out) const { out = kShares ? *shared : result; }
+    std::size_t* shared;
+    std::size_t turn = 0, result = 0;
+  };
+  static Input make(const Setting&, Rng&) { return {std::make_shared<std::size_t>(0)}; }
+  static absl::Status same(const Call&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+constexpr std::size_t kNoTurn = ~std::size_t{0};
+std::size_t wrong_turn = kNoTurn;
+template <bool kShares>
+void counted(typename Counted<kShares>::Work& work, std::size_t&) {
+  ++*work.shared;
+  work.result = work.turn;
+}
+template <bool kShares>
+void counted_wrong(typename Counted<kShares>::Work& work, std::size_t&) {
+  // From the second call of an epoch on, or at one turn.
+  *work.shared += *work.shared == 0 ? 1 : 2;
+  work.result = work.turn + (work.turn == wrong_turn ? 1 : 0);
+}
+template <bool kShares>
+constexpr Variant<Counted<kShares>> kCounted[] = {
+    {.name = "naive", .run = run<counted<kShares>>, .what = "the reference"},
+    {.name = "second", .run = run<counted_wrong<kShares>>, .what = "another"},
+    {.name = "third", .run = run<counted<kShares>>, .what = "a further one"}};
+
+TEST_CASE("what arms share is compared as each of them left it, not as the last one did") {
+  for (std::uint64_t chance = 0; chance < 16; ++chance) {
+    MadeUpTime time;
+    if (chance % 2 == 0)
+      set_counter_factory([] { return CountersOpened{std::make_unique<CallCounter>()}; });
+    Work work(describe(metadata("d/shares"), kCounted<true>));
+    work.options.chance = chance;  // another one is the last
+    work.follow({{"naive", 3}, {"second", 3}, {"third", 3}});
+    work.prepared();
+    work.rounds(2);
+    work.session().count();
+    const std::string error = thrown([&] { work.session().check_again(); });
+    INFO(error);
+    CHECK(error.rfind("mismatch: d/shares: variant second", 0) == 0);
+  }
+}
+
+TEST_CASE("after the rounds each call of the last epoch is compared that has a copy of its own") {
+  for (const std::size_t before : {0u, 1u, 5u, 9u, 10u}) {
+    MadeUpTime time;
+    wrong_turn = kNoTurn;
+    Work work(describe(metadata("d/copies"), kCounted<false>));
+    work.follow({{"naive", 10}, {"second", 20}, {"third", 1}});
+    work.prepared();
+    for (int round = 0; round < 3; ++round) work.session().round(false);
+    // The second one has come furthest, and so goes on from where it is.
+    wrong_turn = work.session().arms()[1].arm->turn() + 20 - 1 - before;
+    work.session().round(true);
+    const std::string error = thrown([&] { work.session().check_again(); });
+    wrong_turn = kNoTurn;
+    INFO(before << " before the last: " << error);
+    // The baseline's epoch has ten calls.
+    CHECK((error.rfind("mismatch: d/copies: variant second", 0) == 0) == (before < 10));
   }
 }
 
