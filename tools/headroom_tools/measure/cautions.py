@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Iterator, NamedTuple
 
 from headroom_tools.base.text import counted, safe, size
+from headroom_tools.machine import cores
 from headroom_tools.measure.types import Catalogue, CatalogueLadder
 from headroom_tools.record.types import Missing
 
@@ -180,6 +181,12 @@ def _competition(subject: Subject, sample: Sample) -> Iterator[str]:
             )
 
 
+def _kinds(_: Subject) -> Iterator[str]:
+    line = cores.caution(_root() / "sys", _root() / "proc")
+    if line is not None:
+        yield line
+
+
 def _virtual(subject: Subject, sample: Sample) -> Iterator[str]:
     stolen, when = sample.stolen, "now"
     if stolen < STOLEN_NOW:
@@ -253,6 +260,7 @@ def found(subject: Subject) -> list[str]:
         *_heat(subject),
         *_competition(subject, sample),
         *_virtual(subject, sample),
+        *_kinds(subject),
         *_clock(subject),
         *_space(subject),
     ]
