@@ -14,6 +14,7 @@ from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe, size
 
 SIZE_LIMIT = 64 << 20  # bytes
+_LONE = re.compile("[\ud800-\udfff]")
 # Python below 3.9.14 and 3.10.7 takes hours for a number of 10^7 digits; later ones refuse it.
 _LONG_NUMBER = None if hasattr(sys, "get_int_max_str_digits") else re.compile(rb"\d{400}")
 
@@ -45,8 +46,12 @@ def write_atomic(path: Path, text: str | bytes) -> None:
 
 
 def dump(tree: object) -> str:
-    """`tree` as unindented JSON; NaN and infinities are a ValueError."""
-    return json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """`tree` as unindented JSON; NaN and infinities are a ValueError.
+
+    The bytes of a path that are no UTF-8 are escaped, as the lone surrogates that they are here.
+    """
+    text = json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _LONE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -264,4 +264,4 @@ def _file_of(name: str, kernels: Path) -> Path | None:
 def link_to(kept: Kept, document: Path) -> str:
     """A Markdown link from a document to a record's folder."""
     path = os.path.relpath(kept.folder.resolve(), document.resolve().parent)
-    return f"[{safe(kept.folder.name)}]({quote(path)})"
+    return f"[{safe(kept.folder.name)}]({quote(os.fsencode(path))})"
