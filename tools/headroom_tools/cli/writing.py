@@ -155,13 +155,20 @@ def cite(arguments: argparse.Namespace) -> int:
             print(f"headroom: {safe(line, 1000)}", file=sys.stderr)
         found.append({
             "file": paths.shown(document.path), "changed": changed, "errors": errors,
-            "warnings": warnings,
+            "warnings": warnings, "in_code": document.in_code,
             "markers": [{**one._asdict(), "status": one.status} for one in document.cited],
         })  # fmt: skip
     if arguments.json:
         terminal.print_json({"files": found})
     elif not failed:
         count = sum(len(document.cited) for document in read)
-        told = f"{counted(count, 'figure')} in {counted(len(read), 'file')}"
-        print(f"{told} {'is' if count == 1 else 'are'} what the records say")
+        files_told = counted(len(read), "file")
+        talked = sum(document.in_code for document in read)
+        code = f"; not checked, as it is code: {counted(talked, 'marker')}" if talked else ""
+        if count:
+            be = "is" if count == 1 else "are"
+            told = f"{counted(count, 'figure')} in {files_told} {be} what the records say"
+        else:
+            told = f"no marker in {files_told}: nothing was checked"
+        print(told + code)
     return 1 if failed else 0
