@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe, size
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 SIZE_LIMIT = 64 << 20  # bytes
 _LONE = re.compile("[\ud800-\udfff]")
 # Python below 3.9.14 and 3.10.7 takes hours for a number of 10^7 digits; later ones refuse it.
@@ -86,6 +87,10 @@ def read_json(path: Path, limit: int = SIZE_LIMIT, containers: int | None = None
         raise HeadroomError(f"{shown}: larger than {size(limit)}, which no record is", 1)
     if containers is not None and data.count(b"[") + data.count(b"{") > containers:
         raise HeadroomError(f"{shown}: holds over {containers:,} lists, which no record does", 1)
+    if data.startswith(LFS_POINTER):
+        raise HeadroomError(
+            f"{shown}: a pointer of Git LFS, not the file itself: `git lfs pull` fetches it", 1
+        )
     return parse_json(data, shown)
 
 
