@@ -116,7 +116,7 @@ def plot(arguments: argparse.Namespace) -> int:
     else:
         pattern = expression_of(arguments.filter)
         panels += make.panels_of(arguments.kind, [view_of(f) for f in folders], pattern)
-    files.write_atomic(arguments.output, paper.drawn(panels, suffix))
+    files.write_atomic(arguments.output, paper.drawn(panels, suffix, arguments.width))
     told = paths.shown(arguments.output)
     if arguments.json:
         pictures = [{"title": panel.title, "about": panel.about} for panel in panels]
@@ -130,10 +130,14 @@ def cite(arguments: argparse.Namespace) -> int:
     from headroom_tools.cite import documents, latex, records
 
     if arguments.latex or arguments.bibtex:
-        make = latex.macros if arguments.latex else latex.bibtex
-        if arguments.latex and len(arguments.path) > 1:
-            raise HeadroomError("--latex takes one RUN: the names of two would clash")
-        texts = [make(records.Loaded(paths.find_run(name).resolve())) for name in arguments.path]
+        folders = [paths.find_run(name).resolve() for name in arguments.path]
+        if arguments.latex and len(folders) > 2:
+            raise HeadroomError("--latex takes one RUN, or BASE and NEW for what compares them")
+        if arguments.latex and len(folders) == 2:
+            texts = [latex.comparison(*folders)]
+        else:
+            make = latex.macros if arguments.latex else latex.bibtex
+            texts = [make(records.Loaded(folder)) for folder in folders]
         if arguments.json:
             terminal.print_json({"texts": texts})
         else:
