@@ -235,3 +235,21 @@ def test_nothing_lies_over_another_or_beyond_the_picture(monkeypatch, wide):
             assert len(boxes) > 1
             for one, next_ in zip(boxes, boxes[1:]):
                 assert one.x1 < next_.x0
+
+
+@pytest.mark.parametrize("kind", ("ladders", "sizes", "launches"))
+def test_pictures_of_several_runs_say_whose_they_are(tmp_path, kind):
+    run, machine = golden_pair()
+    run.update(machine="other-8c-16g")
+    machine.update(slug="other-8c-16g")
+    views = [view_of(golden_run(BASE)), View(run, machine)]
+    pattern = re.compile("simd/sum")
+    titles = [panel.title for panel in make.panels_of(kind, views, pattern)]
+    assert len(titles) == len(set(titles)), "no two of one name"
+    for view in views:
+        own = [title for title in titles if view.run["machine"] in title]
+        assert len(own) == len(titles) / 2
+    alone = [panel.title for panel in make.panels_of(kind, views[:1], pattern)]
+    assert not any("test-2c-8g" in title for title in alone), "of one run the document says it"
+    again = [panel.title for panel in make.panels_of(kind, [views[0], View(*golden_pair())], ANY)]
+    assert len(again) == len(set(again)), "two runs of one label"
