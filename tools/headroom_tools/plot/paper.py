@@ -65,7 +65,7 @@ def _axis(axes: Any, which: str, axis: Axis, lo: float, hi: float) -> None:
 
 def _fitting(title: str, inches: float) -> str:
     """A title of 9 point on as many lines as it needs."""
-    return "\n".join(textwrap.wrap(title, max(20, int(inches * 14)), break_on_hyphens=False))
+    return "\n".join(textwrap.wrap(title, max(20, int(inches * 12.5)), break_on_hyphens=False))
 
 
 def _chart(axes: Any, chart: Chart) -> None:
@@ -97,7 +97,7 @@ def _chart(axes: Any, chart: Chart) -> None:
         axes.annotate(point.name, (point.x, point.y), xytext=(4, 2), textcoords="offset points",
                       fontsize=6.5)  # fmt: skip
     inches = axes.get_figure().get_figwidth() / axes.get_subplotspec().get_gridspec().ncols
-    axes.set_title(_fitting(chart.title, inches))
+    axes.set_title(_fitting(chart.title, inches - 0.6))
     ncols = 2 if inches >= 4.5 else 1
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=ncols)
 
