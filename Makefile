@@ -86,6 +86,11 @@ configure = $(GENERATOR); mkdir -p build/$(2) && \
       -DCMAKE_COMPILE_WARNING_AS_ERROR=$(if $(filter error,$(WARNINGS)),ON,OFF) \
       $(3) >build/$(2)/configure.log 2>&1; then \
     cat build/$(2)/configure.log >&2; \
+    if tr -s '\n ' '  ' <build/$(2)/configure.log | \
+        grep -Eq 'is different than the directory|does not match the source'; then \
+      echo "make: build/$(2) was made where the checkout lay before: rm -r build/$(2), then make" \
+        "again" >&2; exit 1; \
+    fi; \
     echo "make: configuring build/$(2) failed (the message is above)" >&2; exit 1; \
   fi
 # $(call compile,FOLDER,TARGETS): where CMake builds with make, that make must not inherit this

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ from conftest import BASE, CHECKOUT, GOLDEN, NEW, golden_run
 from generated import golden_pair, written
 
 from headroom_tools.base.errors import HeadroomError
+from headroom_tools.base.text import three_digits
 from headroom_tools.cite import latex, markers
 from headroom_tools.record import source
 from headroom_tools.record.validate import load
@@ -290,12 +292,35 @@ def test_latex_and_bibtex(headroom):
     assert "@misc{headroom-test-2c-8g-20260101T000000Z," in entry
     assert "Test CPU" in entry and load(golden_run(BASE))[0]["commit"][:12] in entry
     assert entry.count("{") == entry.count("}")
-    both = headroom("cite", "--latex", golden_run(BASE), golden_run(NEW))
-    assert both.returncode == 2 and "one RUN" in both.stderr
+    three = headroom("cite", "--latex", *[golden_run(BASE)] * 2, golden_run(NEW))
+    assert three.returncode == 2 and "one RUN, or BASE and NEW" in three.stderr
     assert latex.escaped(r"\input{x} $a_b^c~ & % #") == (
         r"\textbackslash{}input\textbraceleft{}x\textbraceright{} "
         r"\$a\_b\textasciicircum{}c\textasciitilde{} \& \% \#"
     )
+
+
+def test_latex_of_a_comparison(headroom):
+    folders = golden_run(BASE), golden_run(NEW)
+    text = headroom("cite", "--latex", *folders).stdout
+    tree = json.loads(headroom("compare", "--json", *folders).stdout)
+    row = next(row for row in tree["rows"] if row["kernel"] == "simd/sum" and row["n"] == 4096
+               and row["variant"] == "better")  # fmt: skip
+    defined = dict(re.findall(r"^.headroom@is\{(.*?)\}\{(.*)\}$", text, re.M))
+    assert text.isascii() and len(defined) == text.count("\\headroom@is{")
+    assert len([name for name in defined if name.endswith(" ratio")]) == len(
+        tree["rows"] + tree["axes"]
+    )
+    ratio = defined[f"compare {CELL} ratio brief"]
+    assert float(ratio.split("\\")[0]) == pytest.approx(row["ratio"], rel=0.005)
+    assert f"[{three_digits(row['lo'])},~{three_digits(row['hi'])}]" in (
+        defined[f"compare {CELL} ratio"]
+    )
+    assert defined[f"compare {CELL} verdict"] == row["verdict"]
+    unresolved = [row["verdict"] in ("unresolved", "equivalent") for row in tree["rows"]]
+    told = [text.endswith(("unresolved)", "equivalent)")) for name, text in defined.items()
+            if name.endswith(" ratio")]  # fmt: skip
+    assert sum(told) == sum(unresolved), "none stands there as if it were resolved"
 
 
 def test_probes(headroom):

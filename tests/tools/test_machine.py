@@ -14,9 +14,9 @@ from conftest import Headroom
 from rich.console import Console
 
 from headroom_tools.cli import main as cli
-from headroom_tools.machine import fingerprint as facts
-from headroom_tools.machine import terminal
-from headroom_tools.machine.fingerprint import fingerprint, memory_available, slug, steal_ticks
+from headroom_tools.machine import sources, terminal
+from headroom_tools.machine.fingerprint import fingerprint, slug, steal_ticks
+from headroom_tools.machine.memory import memory_available
 from headroom_tools.machine.microarchitecture import microarchitecture
 from headroom_tools.measure import catalogue
 from headroom_tools.record import validate
@@ -34,6 +34,14 @@ from headroom_tools.show import probes
         ("AuthenticAMD", 0x19, 0x21, "zen3"),
         ("AuthenticAMD", 0x19, 0x61, "zen4"),
         ("AuthenticAMD", 0x1A, 0x02, "zen5"),
+        ("AuthenticAMD", 0x1A, 0x44, "zen5"),
+        ("AuthenticAMD", 0x1A, 0x50, None),  # newer than the table, of a family that it has
+        ("AuthenticAMD", 0x1A, 0x90, None),
+        ("AuthenticAMD", 0x19, 0xB0, None),
+        ("AuthenticAMD", 0x1B, 0x01, None),
+        ("GenuineIntel", 18, 0x01, None),
+        ("GenuineIntel", 6, 0xF0, None),
+        ("ARM", None, 0xD99, None),
         ("GenuineIntel", 6, 0x8F, "sapphirerapids"),
         ("GenuineIntel", 6, 0x9E, "kabylake"),
         ("ARM", None, 0xD0C, "neoverse-n1"),
@@ -43,6 +51,11 @@ from headroom_tools.show import probes
 )
 def test_microarchitecture(vendor, family, model, name):
     assert microarchitecture(vendor, family, model) == name
+
+
+def test_steppings_tell_models_apart():
+    told = [microarchitecture("GenuineIntel", 6, 0x55, stepping) for stepping in (4, 7, 11)]
+    assert told == ["skylakex", "cascadelake", "cooperlake"]
 
 
 def test_slug():
@@ -76,7 +89,7 @@ def test_the_fingerprint_names_nobody(tmp_path):
 
 
 def test_without_the_programs_facts_are_null(tmp_path, monkeypatch):
-    monkeypatch.setattr(facts, "_output", lambda *command: None)
+    monkeypatch.setattr(sources, "output", lambda *command: None)
     tree = fingerprint(tmp_path)
     validate.machine_tree(tree, "machine.json")
     assert tree["cpu"]["cores"]
@@ -84,13 +97,13 @@ def test_without_the_programs_facts_are_null(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", ("", "{", "[]", '{"lscpu":1}', '{"lscpu":[{}]}', "null"))
 def test_programs_that_print_nonsense(tmp_path, monkeypatch, text):
-    monkeypatch.setattr(facts, "_output", lambda *command: text)
+    monkeypatch.setattr(sources, "output", lambda *command: text)
     validate.machine_tree(fingerprint(tmp_path), "machine.json")
 
 
 def test_without_proc_and_sys(tmp_path, monkeypatch):
-    monkeypatch.setattr(facts, "_SYS", tmp_path)
-    monkeypatch.setattr(facts, "_PROC", tmp_path)
+    monkeypatch.setattr(sources, "SYS", tmp_path)
+    monkeypatch.setattr(sources, "PROC", tmp_path)
     validate.machine_tree(fingerprint(tmp_path), "machine.json")
     assert memory_available() is None and steal_ticks() == (0, 0)
 
@@ -128,39 +141,6 @@ def test_list(headroom: Headroom):
     assert "judged by p99, less is better" in text and "clients 1, 16" in text
     assert "weaker: not durable (may lose what was written last)" in text
     assert "missing: needs avx9" in text and "\x1b" not in text
-
-
-@pytest.mark.parametrize(
-    ("name", "below", "rotational", "kind"),
-    (
-        ("sda", (), "1", "hdd"),
-        ("nvme0n1", (), "0", "ssd"),
-        ("vda", (), "1", None),
-        ("loop0", (), "1", None),
-        ("zram0", (), "0", None),
-        ("dm-0", ("sda3",), "1", "hdd"),
-        ("dm-0", ("sda3", "vda3"), "1", None),
-        ("md0", ("nvme0n1p1", "nvme1n1p1"), "0", "ssd"),
-    ),
-)
-def test_a_disk_is_no_hdd_because_a_virtual_one_says_so(
-    tmp_path, monkeypatch, name, below, rotational, kind
-):
-    monkeypatch.setattr(facts, "_PROC", tmp_path / "proc")
-    monkeypatch.setattr(facts, "_SYS", tmp_path / "sys")
-    device = tmp_path / "sys/block" / name
-    (device / "queue").mkdir(parents=True)
-    (device / "queue/rotational").write_text(f"{rotational}\n")
-    for one in below:
-        (tmp_path / "sys/block" / one).mkdir()
-        (device / "slaves").mkdir(exist_ok=True)
-        (device / "slaves" / one).symlink_to(tmp_path / "sys/block" / one)
-    (tmp_path / "sys/dev/block").mkdir(parents=True)
-    (tmp_path / "sys/dev/block/7:0").symlink_to(device)
-    (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/self/mountinfo").write_text("1 0 7:0 / / rw - ext4 /dev/x rw\n")
-    disk = facts._disk(tmp_path)
-    assert disk["kind"] == kind and disk["file_system"] == "ext4"
 
 
 @pytest.mark.parametrize(

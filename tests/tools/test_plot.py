@@ -13,7 +13,7 @@ from generated import golden_pair, large, sweep, written
 
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.cli import main as cli
-from headroom_tools.plot import make, of_kernels, of_machine, style
+from headroom_tools.plot import make, of_kernels, of_machine, paper, style
 from headroom_tools.plot.view import View, view_of
 from headroom_tools.plot.layout import bar_limits, limits_of
 
@@ -181,3 +181,76 @@ def test_machines_of_a_comparison(headroom):
     result = headroom("plot", "axes", *runs, "-o", headroom.root / "x.svg", "--json")
     assert len(json.loads(result.stdout)["pictures"]) == 2
     assert GOLDEN.is_dir()
+
+
+def _svg_text(path):
+    """(width in inches, what it draws)."""
+    text = path.read_text()
+    return float(re.search(r'width="([0-9.]+)pt"', text)[1]) / 72, text
+
+
+@pytest.mark.parametrize("kind", ("ladders", "sizes"))
+@pytest.mark.parametrize("width", ("3.5", "7.2", "12"))
+def test_a_picture_is_as_wide_as_it_is_asked_for(headroom, kind, width):
+    out = headroom.root / "p.svg"
+    done = headroom("plot", kind, golden_run(BASE), "-o", out, "--width", width)
+    assert done.returncode == 0, done.stderr
+    found, text = _svg_text(out)
+    assert found == pytest.approx(float(width), abs=0.02)
+    sizes = {float(size) for size in re.findall(r"font: (?:\w+ )*([0-9.]+)px", text)}
+    assert sizes and min(sizes) >= 6.5, "labels keep their size"
+
+
+@pytest.mark.parametrize("width", ("2", "21", "wide", "nan", "-3"))
+def test_widths_that_are_none(headroom, width):
+    done = headroom("plot", "sizes", golden_run(BASE), "-o", "p.svg", f"--width={width}")
+    assert done.returncode == 2 and "takes inches, from 3 to 20" in done.stderr
+
+
+@pytest.mark.parametrize("wide", (3.0, 3.5, None))
+def test_nothing_lies_over_another_or_beyond_the_picture(monkeypatch, wide):
+    figures = []
+    matplotlib = paper._matplotlib()
+    save = matplotlib.figure.Figure.savefig
+    monkeypatch.setattr(
+        matplotlib.figure.Figure, "savefig",
+        lambda figure, *more, **options: (figures.append(figure), save(figure, *more, **options)),
+    )  # fmt: skip
+    view = view_of(golden_run(BASE))
+    for kind in ("ladders", "sizes"):
+        panels = make.panels_of(kind, [view], re.compile(""))
+        long = "parallel/sum, n 65,536: by threads · a-machine-128c-512g-nvme · base; and so on"
+        titles = [long[:length] for length in (60, 66, 70, 74, len(long))]
+        paper.drawn([panels[0]._replace(title=title) for title in titles], "svg", wide)
+    for figure in figures:
+        figure.draw_without_rendering()
+        page = figure.bbox
+        for axes in figure.axes:
+            if not axes.axison:
+                continue
+            texts = [*axes.texts, axes.title] if axes.get_legend() is None else [axes.title]
+            for text in texts:
+                box = text.get_window_extent()
+                assert box.x0 > -2 and box.x1 < page.width + 2, text.get_text()
+            boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+            assert len(boxes) > 1
+            for one, next_ in zip(boxes, boxes[1:]):
+                assert one.x1 < next_.x0
+
+
+@pytest.mark.parametrize("kind", ("ladders", "sizes", "launches"))
+def test_pictures_of_several_runs_say_whose_they_are(tmp_path, kind):
+    run, machine = golden_pair()
+    run.update(machine="other-8c-16g")
+    machine.update(slug="other-8c-16g")
+    views = [view_of(golden_run(BASE)), View(run, machine)]
+    pattern = re.compile("simd/sum")
+    titles = [panel.title for panel in make.panels_of(kind, views, pattern)]
+    assert len(titles) == len(set(titles)), "no two of one name"
+    for view in views:
+        own = [title for title in titles if view.run["machine"] in title]
+        assert len(own) == len(titles) / 2
+    alone = [panel.title for panel in make.panels_of(kind, views[:1], pattern)]
+    assert not any("test-2c-8g" in title for title in alone), "of one run the document says it"
+    again = [panel.title for panel in make.panels_of(kind, [views[0], View(*golden_pair())], ANY)]
+    assert len(again) == len(set(again)), "two runs of one label"

@@ -403,3 +403,16 @@ def test_nothing_overflows(headroom, width, fleet):
     dom, _ = _dom(headroom.root, frame, "--window-size=1700,1000")
     found = json.loads(html.unescape(re.search("FOUND(.*?)END", dom, re.S)[1]))
     assert found["width"] == width and found["page"] <= width and not found["wide"], found
+
+
+def test_the_long_table_is_printed_only_where_it_was_filtered(headroom):
+    out = headroom.root / "r.html"
+    assert headroom("report", "-o", out, golden_run(BASE)).returncode == 0
+    text = out.read_text()
+    printed = text[text.index("@media print") :].partition("</style>")[0]
+    assert "#all:not(.chosen) .scroll { display: none; }" in printed
+    assert "#all:not(.chosen) .printed { display: block; }" in printed
+    assert ".printed { display: none; }" in text.partition("@media print")[0]
+    section = text[text.index('<section id="all">') :]
+    assert section.index('class="dim printed"') < section.index('class="scroll"')
+    assert 'classList.toggle("chosen", shown < rows.length)' in section

@@ -22,6 +22,11 @@ from headroom_tools.base.errors import HeadroomError, expression_of
 from headroom_tools.base.text import safe
 from headroom_tools.record import source
 
+# What CMake says of a build folder that was moved, or whose checkout was; it breaks its lines.
+MOVED = re.compile(
+    r"CMakeCache\.txt\s+directory\s.*\sis\s+different\s+than\s+the\s+directory"
+    r"|does\s+not\s+match\s+the\s+source"
+)
 KEPT = 6  # commits whose builds are kept
 TAIL = 12  # lines of a failed build that are shown
 STOP_S = 10.0  # that a build has to end in when it is stopped
@@ -84,6 +89,9 @@ def _commit_of(side: Side) -> str | None:
     if side.value == WORKTREE:
         return None
     shown = safe(side.asked, 100)
+    why = source.why_no_commit(paths.root())
+    if why is not None:
+        raise HeadroomError(f"{shown}: {why}")
     if _git("rev-parse", "--git-dir")[0] != 0:
         raise HeadroomError(
             f"{shown}: {paths.shown(paths.root())} is no git repository, so there are no revisions"
@@ -216,6 +224,12 @@ def _run(command: list[str], made: Recipe, log: Path, doing: str, asked: str) ->
     if _status(command, made.source, environment, log) == 0:
         return
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    if MOVED.search(" ".join(lines)):
+        folder = paths.shown(log.parent)
+        raise HeadroomError(
+            f"{safe(asked, 60)} can't be {doing}: {folder} was made where the checkout lay before; "
+            f"rm -r '{folder}', then it is built anew"
+        )
     errors = [line for line in lines if re.search(r"\berror\b|Error", line)]
     wrong = errors[0] if errors else next((line for line in reversed(lines) if line.strip()), "")
     raise BuildError(

@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe, size
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 SIZE_LIMIT = 64 << 20  # bytes
+_LONE = re.compile("[\ud800-\udfff]")
 # Python below 3.9.14 and 3.10.7 takes hours for a number of 10^7 digits; later ones refuse it.
 _LONG_NUMBER = None if hasattr(sys, "get_int_max_str_digits") else re.compile(rb"\d{400}")
 
@@ -45,8 +47,12 @@ def write_atomic(path: Path, text: str | bytes) -> None:
 
 
 def dump(tree: object) -> str:
-    """`tree` as unindented JSON; NaN and infinities are a ValueError."""
-    return json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """`tree` as unindented JSON; NaN and infinities are a ValueError.
+
+    The bytes of a path that are no UTF-8 are escaped, as the lone surrogates that they are here.
+    """
+    text = json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _LONE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -81,6 +87,10 @@ def read_json(path: Path, limit: int = SIZE_LIMIT, containers: int | None = None
         raise HeadroomError(f"{shown}: larger than {size(limit)}, which no record is", 1)
     if containers is not None and data.count(b"[") + data.count(b"{") > containers:
         raise HeadroomError(f"{shown}: holds over {containers:,} lists, which no record does", 1)
+    if data.startswith(LFS_POINTER):
+        raise HeadroomError(
+            f"{shown}: a pointer of Git LFS, not the file itself: `git lfs pull` fetches it", 1
+        )
     return parse_json(data, shown)
 
 

@@ -12,7 +12,7 @@ from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.cite.figures import UNBACKED, figure_of
-from headroom_tools.cite.markers import Marker, markers_of, request_of
+from headroom_tools.cite.markers import Marker, found_in, request_of
 from headroom_tools.cite.records import Records, Unbacked
 
 LIMIT = 16 << 20  # bytes of a document
@@ -47,6 +47,7 @@ class Document(NamedTuple):
     old: str
     new: str
     cited: list[Cited]
+    in_code: int  # markers that are only talked about
 
 
 def _read(path: Path) -> str:
@@ -97,12 +98,13 @@ def read(path: Path, records: Records) -> Document:
     """A document with its markers filled. Nothing is written."""
     text = _read(path)
     cited, parts, at = [], [], 0
-    for marker in markers_of(text, paths.shown(path)):
+    found = found_in(text, paths.shown(path))
+    for marker in found.markers:
         one = _cited(text, marker, path, records)
         cited.append(one)
         parts += [text[at : marker.begin], one.found if one.expected is None else one.expected]
         at = marker.end
-    return Document(path, text, "".join(parts) + text[at:], cited)
+    return Document(path, text, "".join(parts) + text[at:], cited, found.in_code)
 
 
 def write(document: Document) -> bool:

@@ -198,7 +198,7 @@ def _best(records: Records, request: Request, document: Path) -> Figure:
     chosen: dict[str, tuple[Loaded, list[Row]]] = {}
     for subject in request.subjects:
         found = False
-        for loaded in records.runs(request.machines[0]):
+        for loaded in records.runs(request.machines[0], subject.kernel or subject.group):
             for row in best_rows(loaded.rows):
                 kernel = row.cell.kernel
                 if kernel["group"] != subject.group or subject.kernel not in (None, kernel["name"]):
@@ -208,7 +208,7 @@ def _best(records: Records, request: Request, document: Path) -> Figure:
                 found = True
                 if row.cell.n in kernel["headline"] or subject.n:
                     known = chosen.setdefault(kernel["name"], (loaded, []))
-                    if known[0] is loaded and row not in known[1]:
+                    if known[0].folder == loaded.folder and row not in known[1]:
                         known[1].append(row)
         if not found:
             raise Unbacked(f"{subject.text}: no record of {request.machines[0]} has it")
@@ -225,7 +225,7 @@ def _best(records: Records, request: Request, document: Path) -> Figure:
 
 
 def _compare(records: Records, request: Request, document: Path) -> Figure:
-    loaded = [records.runs(machine)[0] for machine in request.machines]
+    loaded = [next(records.runs(machine)) for machine in request.machines]
     # A run that is named stands for itself; a machine or a label for all its runs that agree.
     named = any(one.folder.name == asked.run for one, asked in zip(loaded, request.machines))
     base, *news = read_sides([one.folder for one in loaded], pool=not named)

@@ -7,12 +7,17 @@ when the paper is set, so that no figure is invented by a typing error.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe, size
-from headroom_tools.cite.figures import cell_figure, probe_figure
+from headroom_tools.cite.figures import cell_figure, factor, probe_figure, with_interval
 from headroom_tools.cite.records import Loaded, Unbacked
+from headroom_tools.compare.comparison import compared
+from headroom_tools.compare.sides import read_sides
+from headroom_tools.compare.types import Axis, Row
 from headroom_tools.export import name_of
+from headroom_tools.record.cells import cells_of
 from headroom_tools.show import probes as probes_
 
 # No character may be markup, count as a brace where BibTeX pairs them, be another glyph in the old
@@ -88,6 +93,46 @@ def macros(loaded: Loaded) -> str:
             lines.append(_define(f"{name} probe{more}", probe_figure(probe, brief)))
     lines.append(r"\makeatother")
     return "\n".join(lines) + "\n"
+
+
+def comparison(base_folder: Path, new_folder: Path) -> str:
+    """A file of macros for a comparison of NEW with BASE: each cell that both have, each axis."""
+    base, new = read_sides([base_folder, new_folder])
+    tree = compared(base, new)
+    names = {
+        (cell.kernel["name"], cell.variant, cell.n, cell.input, cell.threads, str(cell.params)):
+        name_of(cell)
+        for cell in cells_of(new.run)
+    }  # fmt: skip
+    lines = [
+        f"% Headroom's comparison of {safe(new.name)} with {safe(base.name)}; made by `headroom "
+        "cite --latex`, not to be edited.",
+        "% A ratio is how many times as fast the former is. Use: \\input{this file}, then",
+        "% \\headroom{compare simd/sum/highway/n:4096 ratio}, or `verdict`; of an axis",
+        "% \\headroom{compare memory-bandwidth ratio}; after it, `brief` leaves the interval out.",
+        r"\makeatletter",
+        _MACRO,
+    ]
+    for row in tree["rows"]:
+        key = (row["kernel"], row["variant"], row["n"], row["input"], row["threads"],
+               str(row["params"]))  # fmt: skip
+        lines += _compared(names[key], row, row["verdict"])
+    for axis in tree["axes"]:
+        lines += _compared(axis["axis"], axis, None)
+    lines.append(r"\makeatother")
+    return "\n".join(lines) + "\n"
+
+
+def _compared(name: str, row: Row | Axis, verdict: str | None) -> list[str]:
+    """What is defined of a cell or an axis. A ratio says where it is not resolved."""
+    lines = []
+    for brief in (False, True):
+        told = with_interval(factor, row["ratio"], row["lo"], row["hi"], brief)
+        told += f" ({verdict})" if verdict in ("unresolved", "equivalent") else ""
+        lines.append(_define(f"compare {name} ratio{' brief' if brief else ''}", told))
+    if verdict:
+        lines.append(_define(f"compare {name} verdict", verdict))
+    return lines
 
 
 def _define(name: str, told: str) -> str:

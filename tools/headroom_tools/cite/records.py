@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections import OrderedDict
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import Callable, Iterator, NamedTuple
 from urllib.parse import quote
 
 from headroom_tools.ab import judge
@@ -18,6 +19,8 @@ from headroom_tools.record.cells import Cell
 from headroom_tools.record.validate import load
 from headroom_tools.show import probes
 from headroom_tools.show.rows import BAND, Row, rows_of
+
+KEPT = 4  # runs that are held at once: a run of all kernels takes some megabytes
 
 
 class Kept:
@@ -83,6 +86,17 @@ class Drift(NamedTuple):
     gone: bool
 
 
+def _may_hold(folder: Path, name: str) -> bool:
+    """Whether a run may be of this kernel or group. What is damaged, or can't be read, may be."""
+    try:
+        data = (folder / "run.json").read_bytes()
+    except OSError:
+        return True
+    whole = data.lstrip()[:1] == b"{" and data.rstrip()[-1:] == b"}"
+    last = b'"' if "/" in name else b"/"
+    return not whole or b'"' + name.encode() + last in data
+
+
 def _matches(subject: Subject, cell: Cell) -> bool:
     return (
         subject.kernel in (None, cell.kernel["name"])
@@ -112,22 +126,33 @@ class Records:
     """The records of results/, read when they are needed."""
 
     def __init__(self) -> None:
-        self._runs: dict[Path, Loaded] = {}
+        self._runs: OrderedDict[Path, Loaded] = OrderedDict()
         self._abs: dict[Path, LoadedAb] = {}
         self._sources: dict[tuple[str, int], str | None] = {}
 
     def _load(self, folder: Path) -> Loaded:
         if folder not in self._runs:
+            for name in ("run.json", "machine.json"):
+                if not (folder / name).is_file():
+                    path = paths.shown(folder / name)
+                    raise HeadroomError(f"{path}: is gone: `git checkout -- {path}` brings it back")
             self._runs[folder] = Loaded(folder)
+        self._runs.move_to_end(folder)
+        while len(self._runs) > KEPT:
+            self._runs.popitem(last=False)
         return self._runs[folder]
 
-    def runs(self, machine: Machine) -> list[Loaded]:
-        """The runs that `machine` can mean, newest first. Unbacked where there is none."""
+    def runs(self, machine: Machine, name: str | None = None) -> Iterator[Loaded]:
+        """The runs that `machine` can mean, newest first, each read when it is asked for. Unbacked
+        where there is none. name: of a kernel or a group; runs that don't hold it are left out."""
         try:
             found = paths.runs_of(machine.name, machine.run)
         except HeadroomError as error:
-            raise Unbacked(str(error)) from None
-        return [self._load(path) for path in found]
+            past = f"results/{machine.name}"
+            raise Unbacked(
+                f"{error}; cite another, or see what became of it: `git log --stat -- {past}`"
+            ) from None
+        return (self._load(path) for path in found if name is None or _may_hold(path, name))
 
     def _load_ab(self, folder: Path) -> LoadedAb:
         if folder not in self._abs:
@@ -155,7 +180,7 @@ class Records:
 
     def ladder(self, machine: Machine, subject: Subject) -> tuple[Loaded, list[Row]]:
         """The newest run that has rows of LADDER `subject`, and these."""
-        for loaded in self.runs(machine):
+        for loaded in self.runs(machine, subject.kernel or subject.group):
             rows = [row for row in loaded.rows if _matches(subject, row.cell)]
             if any(row.ns for row in rows):
                 return loaded, rows
@@ -181,7 +206,7 @@ class Records:
 
     def probe(self, machine: Machine, subject: Subject) -> tuple[Loaded, probes.Probe]:
         """The newest run that has the probe's figure, and the figure."""
-        for loaded in self.runs(machine):
+        for loaded in self.runs(machine, subject.kernel or subject.group):
             found = [
                 probe
                 for probe in loaded.probes
@@ -264,4 +289,4 @@ def _file_of(name: str, kernels: Path) -> Path | None:
 def link_to(kept: Kept, document: Path) -> str:
     """A Markdown link from a document to a record's folder."""
     path = os.path.relpath(kept.folder.resolve(), document.resolve().parent)
-    return f"[{safe(kept.folder.name)}]({quote(path)})"
+    return f"[{safe(kept.folder.name)}]({quote(os.fsencode(path))})"

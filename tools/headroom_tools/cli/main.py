@@ -76,6 +76,17 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
+def _inches(text: str) -> float:
+    """What `--width` takes."""
+    try:
+        width = float(text)
+    except ValueError:
+        width = 0.0
+    if not 3 <= width <= 20:
+        raise argparse.ArgumentTypeError("takes inches, from 3 to 20")
+    return width
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="headroom",
@@ -341,6 +352,13 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("run", metavar="RUN", nargs="*", default=["latest"])
     add.add_argument("--filter", metavar="RE", default="", help="only kernels that match")
     add.add_argument("-o", "--output", type=Path, metavar="FILE", required=True)
+    add.add_argument(
+        "--width",
+        type=_inches,
+        metavar="INCHES",
+        help="of the picture, 3 to 20 (default: 7.2, a page's text; 10.4 where charts lie side by "
+        "side); labels stay of 8 point",
+    )
 
     add = commands.add_parser(
         "cite",
@@ -361,7 +379,8 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--check", action="store_true", help="write nothing; status 1 and a diff for wrong figures"
     )
-    what.add_argument("--latex", action="store_true", help="macros for all figures of a RUN")
+    what.add_argument("--latex", action="store_true", help="macros for all figures of a RUN, or "
+                      "for what compares two, BASE NEW")  # fmt: skip
     what.add_argument("--bibtex", action="store_true", help="entries for RUNs: commit, machine")
     add.add_argument(
         "--strict",

@@ -17,7 +17,7 @@ from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import FULL_DISK, HeadroomError
 from headroom_tools.base.text import duration, size
 from headroom_tools.fixtures.held import Held, named, started_for, users_own
-from headroom_tools.machine.fingerprint import memory_available
+from headroom_tools.machine.memory import memory_available
 from headroom_tools.measure import bench, lock, scratch
 from headroom_tools.measure.cautions import Subject, found as cautions_found
 

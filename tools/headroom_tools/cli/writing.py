@@ -116,7 +116,7 @@ def plot(arguments: argparse.Namespace) -> int:
     else:
         pattern = expression_of(arguments.filter)
         panels += make.panels_of(arguments.kind, [view_of(f) for f in folders], pattern)
-    files.write_atomic(arguments.output, paper.drawn(panels, suffix))
+    files.write_atomic(arguments.output, paper.drawn(panels, suffix, arguments.width))
     told = paths.shown(arguments.output)
     if arguments.json:
         pictures = [{"title": panel.title, "about": panel.about} for panel in panels]
@@ -130,10 +130,14 @@ def cite(arguments: argparse.Namespace) -> int:
     from headroom_tools.cite import documents, latex, records
 
     if arguments.latex or arguments.bibtex:
-        make = latex.macros if arguments.latex else latex.bibtex
-        if arguments.latex and len(arguments.path) > 1:
-            raise HeadroomError("--latex takes one RUN: the names of two would clash")
-        texts = [make(records.Loaded(paths.find_run(name).resolve())) for name in arguments.path]
+        folders = [paths.find_run(name).resolve() for name in arguments.path]
+        if arguments.latex and len(folders) > 2:
+            raise HeadroomError("--latex takes one RUN, or BASE and NEW for what compares them")
+        if arguments.latex and len(folders) == 2:
+            texts = [latex.comparison(*folders)]
+        else:
+            make = latex.macros if arguments.latex else latex.bibtex
+            texts = [make(records.Loaded(folder)) for folder in folders]
         if arguments.json:
             terminal.print_json({"texts": texts})
         else:
@@ -155,13 +159,20 @@ def cite(arguments: argparse.Namespace) -> int:
             print(f"headroom: {safe(line, 1000)}", file=sys.stderr)
         found.append({
             "file": paths.shown(document.path), "changed": changed, "errors": errors,
-            "warnings": warnings,
+            "warnings": warnings, "in_code": document.in_code,
             "markers": [{**one._asdict(), "status": one.status} for one in document.cited],
         })  # fmt: skip
     if arguments.json:
         terminal.print_json({"files": found})
     elif not failed:
         count = sum(len(document.cited) for document in read)
-        told = f"{counted(count, 'figure')} in {counted(len(read), 'file')}"
-        print(f"{told} {'is' if count == 1 else 'are'} what the records say")
+        files_told = counted(len(read), "file")
+        talked = sum(document.in_code for document in read)
+        code = f"; not checked, as it is code: {counted(talked, 'marker')}" if talked else ""
+        if count:
+            be = "is" if count == 1 else "are"
+            told = f"{counted(count, 'figure')} in {files_told} {be} what the records say"
+        else:
+            told = f"no marker in {files_told}: nothing was checked"
+        print(told + code)
     return 1 if failed else 0

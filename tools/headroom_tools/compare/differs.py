@@ -8,6 +8,7 @@ from headroom_tools.base.text import counted, listed, safe, size
 from headroom_tools.compare.pooling import Measured, flat
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import Axis, AxisIndex, Difference, FactRow, Index
+from headroom_tools.machine.cores import in_words
 from headroom_tools.machine.types import Machine
 from headroom_tools.record.types import Run
 
@@ -44,6 +45,7 @@ def cores_of(machine: Machine) -> str:
         return _UNKNOWN
     parts = [f"{_or(cpu['cores'])} core{'s'[: cpu['cores'] != 1]}"]
     parts.append(f"{_or(cpu['threads'])} thread{'s'[: cpu['threads'] != 1]}")
+    parts += [in_words(cpu["kinds"])] if "kinds" in cpu else []
     parts += [f"{cpu['sockets']} sockets"] if (cpu["sockets"] or 1) > 1 else []
     return ", ".join(parts)
 

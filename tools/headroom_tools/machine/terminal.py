@@ -6,6 +6,7 @@ from rich.console import Console
 
 from headroom_tools.base import terminal
 from headroom_tools.base.text import counted, size
+from headroom_tools.machine.cores import in_words, name_of
 from headroom_tools.machine.fingerprint import unreadable
 from headroom_tools.machine.types import Cpu, Machine
 
@@ -25,6 +26,7 @@ def in_one_line(tree: Machine) -> str:
     parts = [
         " ".join(filter(None, (cpu["model_name"] or cpu["architecture"], _bracketed(cpu)))),
         counted(cpu["cores"], "core") if cpu["cores"] else "",
+        in_words(cpu["kinds"]) if "kinds" in cpu else "",
         counted(cpu["threads"], "thread")
         if cpu["threads"] and cpu["threads"] != cpu["cores"]
         else "",
@@ -52,6 +54,9 @@ def print_machine(tree: Machine, to: Console) -> None:
         f"{_count(cpu['threads'], 'thread')}, {_count(cpu['numa_nodes'], 'NUMA node')}, "
         f"SMT {'unknown' if cpu['smt'] is None else 'on' if cpu['smt'] else 'off'}",
     )
+    for kind in cpu.get("kinds", []):
+        here = ", one thread is measured here" if kind["one_thread_runs_here"] else ""
+        table.row("kind of core", f"{counted(kind['cores'], 'core')} {name_of(kind)}{here}")
     for cache in cpu["caches"]:
         if cache["bytes"] is not None:
             label = f"L{cache['level']} {(cache['kind'] or '').lower()}"

@@ -15,8 +15,27 @@ class Cache(TypedDict):
     shared_by: int | None
 
 
-class Cpu(TypedDict):
-    """The CPU, and how it is set."""
+class CoreKind(TypedDict):
+    """Cores of one kind. name: None where only their caches tell them from the others.
+
+    one_thread_runs_here: whether a launch of one thread was pinned to one of these.
+    """
+
+    name: str | None
+    cores: int
+    threads: int
+    max_mhz: int | None
+    caches: list[Cache]
+    one_thread_runs_here: bool
+
+
+class _Kinds(TypedDict, total=False):
+    kinds: list[CoreKind]  # only where there are several
+
+
+class Cpu(_Kinds):
+    """The CPU, and how it is set. Of several kinds of cores the caches, the clock and the model are
+    those on which one thread is measured."""
 
     architecture: str | None
     vendor: str | None

@@ -12,8 +12,11 @@ import time
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
+from headroom_tools.base import paths
 from headroom_tools.base.text import counted, safe, size
+from headroom_tools.machine import cores
 from headroom_tools.measure.types import Catalogue, CatalogueLadder
+from headroom_tools.record import source
 from headroom_tools.record.types import Missing
 
 SAMPLE_S = 0.4
@@ -180,6 +183,12 @@ def _competition(subject: Subject, sample: Sample) -> Iterator[str]:
             )
 
 
+def _kinds(_: Subject) -> Iterator[str]:
+    line = cores.caution(_root() / "sys", _root() / "proc")
+    if line is not None:
+        yield line
+
+
 def _virtual(subject: Subject, sample: Sample) -> Iterator[str]:
     stolen, when = sample.stolen, "now"
     if stolen < STOLEN_NOW:
@@ -233,6 +242,21 @@ def _space(subject: Subject) -> Iterator[str]:
         )
 
 
+def _descriptors(subject: Subject) -> Iterator[str]:
+    device = _root() / "dev"
+    if subject.storage and device.is_dir() and not (device / "fd").exists():
+        yield (
+            "/dev/fd, by which files of I/O kernels are opened anew, is missing; "
+            "sudo ln -s /proc/self/fd /dev/fd"
+        )
+
+
+def _checkout(_: Subject) -> Iterator[str]:
+    line = source.why_no_commit(paths.root())
+    if line is not None:
+        yield f"the record can't say which commit is measured: {line}"
+
+
 def _build(subject: Subject) -> Iterator[str]:
     build = subject.catalogue["build"]
     kind = build["build_type"]
@@ -249,10 +273,13 @@ def found(subject: Subject) -> list[str]:
     sample = _sample()
     lines = [
         *_build(subject),
+        *_checkout(subject),
+        *_descriptors(subject),
         *_power(subject),
         *_heat(subject),
         *_competition(subject, sample),
         *_virtual(subject, sample),
+        *_kinds(subject),
         *_clock(subject),
         *_space(subject),
     ]

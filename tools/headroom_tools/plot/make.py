@@ -54,7 +54,11 @@ def _by_kernel(view: View, pattern: re.Pattern[str]) -> list[list[Row]]:
 def panels_of(kind: str, views: list[View], pattern: re.Pattern[str]) -> list[Chart | Bars]:
     """The pictures of one kind, except `axes`. HeadroomError for none, or too many for one page."""
     panels: list[Chart | Bars] = []
-    for view in views:
+    names = [safe(f"{view.run['machine']} · {view.run['label']}") for view in views]
+    if len(set(names)) < len(names):  # repeats of one configuration
+        names = [safe(f"{view.run['machine']} · {view.run['name']}") for view in views]
+    for view, name in zip(views, names):
+        first = len(panels)
         if kind == "memory":
             panels += memory(view)
         elif kind == "roofline":
@@ -67,6 +71,11 @@ def panels_of(kind: str, views: list[View], pattern: re.Pattern[str]) -> list[Ch
                 panels += sizes(rows, view.machine)
             else:
                 panels += threads(view.fits, rows[0].cell.kernel)
+        # Of several runs each picture says whose it is; of one the document does.
+        if len(views) > 1:
+            panels[first:] = [panel._replace(title=f"{panel.title} · {name}")
+                              if view.run["machine"] not in panel.title else panel
+                              for panel in panels[first:]]  # fmt: skip
     panels = [panel for panel in panels if isinstance(panel, Chart) or panel.rows]
     if not panels:
         cure = {

@@ -6,6 +6,7 @@ import io
 import math
 import os
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -16,6 +17,7 @@ from headroom_tools.plot.layout import bar_limits, limits_of
 from headroom_tools.plot.spec import Axis, Bars, Chart
 
 FORMATS = ("svg", "png", "pdf")
+SIDE_BY_SIDE = 6.0  # inches, from which two charts fit
 WIDTH = 7.2  # inches: a page's text
 _DASHES = {"solid": "-", "dashed": "--", "dotted": ":", "dashdot": "-."}
 _STYLE = {
@@ -61,6 +63,11 @@ def _axis(axes: Any, which: str, axis: Axis, lo: float, hi: float) -> None:
     set_["label"](axis.label)
 
 
+def _fitting(title: str, inches: float) -> str:
+    """A title of 9 point on as many lines as it needs."""
+    return "\n".join(textwrap.wrap(title, max(20, int(inches * 12.5)), break_on_hyphens=False))
+
+
 def _chart(axes: Any, chart: Chart) -> None:
     x_limits, y_limits = limits_of(chart)
     for series in chart.series:
@@ -89,8 +96,10 @@ def _chart(axes: Any, chart: Chart) -> None:
         placed.append((at[0], at[1]))
         axes.annotate(point.name, (point.x, point.y), xytext=(4, 2), textcoords="offset points",
                       fontsize=6.5)  # fmt: skip
-    axes.set_title(chart.title)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
+    inches = axes.get_figure().get_figwidth() / axes.get_subplotspec().get_gridspec().ncols
+    axes.set_title(_fitting(chart.title, inches - 0.6))
+    ncols = 2 if inches >= 4.5 else 1
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=ncols)
 
 
 def _bars(axes: Any, bars: Bars) -> None:
@@ -115,21 +124,38 @@ def _bars(axes: Any, bars: Bars) -> None:
     axes.grid(False, axis="y")
     _axis(axes, "x", bars.axis, lo, hi)
     title = f"{bars.title}   | {bars.mark}" if bars.mark else bars.title
-    axes.set_title(title)
+    # Above the labels too: between them and what is told, a narrow picture has little room.
+    axes.annotate(_fitting(title, axes.get_figure().get_figwidth() - 0.2), (0, 1),
+                  xycoords=("figure fraction", "axes fraction"), xytext=(6, 6),
+                  textcoords="offset points", fontsize=9, fontweight="bold",
+                  annotation_clip=False)  # fmt: skip
 
 
-def drawn(panels: Sequence[Chart | Bars], suffix: str) -> bytes:
-    """All panels on one page, as a file of one of FORMATS."""
+def _thinned(axes: Any) -> None:
+    """Leaves out the names of ticks of x that would lie over the one before."""
+    kept, right = [], -math.inf
+    for tick, label in zip(axes.get_xticks(), axes.get_xticklabels()):
+        box = label.get_window_extent()
+        if box.x0 > right + 3:
+            kept.append((tick, label.get_text()))
+            right = box.x1
+    axes.set_xticks([tick for tick, _ in kept], [text for _, text in kept])
+
+
+def drawn(panels: Sequence[Chart | Bars], suffix: str, wide: float | None = None) -> bytes:
+    """All panels on one page, as a file of one of FORMATS. wide: in inches, so that a document
+    need not scale it, and labels keep their size."""
     matplotlib = _matplotlib()
     charts = [panel for panel in panels if isinstance(panel, Chart)]
     bars = [panel for panel in panels if isinstance(panel, Bars)]
     with matplotlib.rc_context(_STYLE):
         if charts:
-            across = 2 if len(charts) > 1 else 1
+            across = 2 if len(charts) > 1 and (wide or WIDTH) >= SIDE_BY_SIDE else 1
             down = math.ceil(len(charts) / across)
-            width, height = (WIDTH if across == 1 else 1.45 * WIDTH), 3.7 * down
-            if across == 1:
-                height = 4.6
+            width = wide or (WIDTH if across == 1 else 1.45 * WIDTH)
+            height = (3.7 if across == 2 else 4.6) * down
+            if wide and across == 1:
+                height = max(3.2, 4.6 * wide / WIDTH) * down
             figure = matplotlib.figure.Figure(figsize=(width, height))
             grid = figure.subplots(down, across, squeeze=False)
             for at, axes in enumerate(grid.flat):
@@ -139,10 +165,13 @@ def drawn(panels: Sequence[Chart | Bars], suffix: str) -> bytes:
                     axes.set_axis_off()
         else:
             rows = [len(panel.rows) + 2.2 for panel in bars]
-            figure = matplotlib.figure.Figure(figsize=(WIDTH, 0.4 + 0.24 * sum(rows)))
+            figure = matplotlib.figure.Figure(figsize=(wide or WIDTH, 0.4 + 0.24 * sum(rows)))
             grid = figure.subplots(len(bars), 1, squeeze=False, height_ratios=rows)
             for axes, panel in zip(grid.flat, bars):
                 _bars(axes, panel)
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            _thinned(axes)
         out = io.BytesIO()
         metadata = {"svg": {"Date": None, "Creator": "headroom plot"},
                     "pdf": {"CreationDate": None, "Creator": "headroom plot", "Producer": None},

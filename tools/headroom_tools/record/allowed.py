@@ -35,8 +35,11 @@ def possible_machine(shown: str, tree: Machine) -> None:
             raise fail(shown, f"cpu.{name}", f"{count} is impossible")
     if (cpu["cores"] or 0) > (cpu["threads"] or math.inf):
         raise fail(shown, "cpu.cores", "are more than the threads")
-    for index, cache in enumerate(cpu["caches"]):
-        if not 0 < (cache["bytes"] or 1) <= 1 << 40 or not 1 <= (cache["level"] or 1) <= 9:
-            raise fail(shown, f"cpu.caches[{index}]", "is no cache that a CPU has")
+    kinds = [(f"cpu.kinds[{at}].caches", kind["caches"])
+             for at, kind in enumerate(cpu.get("kinds", []))]  # fmt: skip
+    for name, caches in [("cpu.caches", cpu["caches"]), *kinds]:
+        for index, cache in enumerate(caches):
+            if not 0 < (cache["bytes"] or 1) <= 1 << 40 or not 1 <= (cache["level"] or 1) <= 9:
+                raise fail(shown, f"{name}[{index}]", "is no cache that a CPU has")
     if not 1 << 20 <= (tree["ram"]["bytes"] or 1 << 20) <= 1 << 50:
         raise fail(shown, "ram.bytes", f"{tree['ram']['bytes']} is impossible")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
+
+from headroom_tools.base.text import without_paths
 
 # What to keep (raw strings, strings, characters) comes first, so that a comment mark inside one
 # is not taken for a comment. A ' between digits is no character literal.
@@ -80,18 +83,43 @@ def source_hash(path: Path, kernels: Path, version: int) -> str | None:
     return hashlib.sha256("\n".join(bare).encode()).hexdigest()[:16]
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str) -> tuple[str | None, str]:
+    """(what git prints, or None where it fails; what it says of that)."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             timeout=20,
+            env={**os.environ, "LC_ALL": "C"},
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except FileNotFoundError:
+        return None, "git is not installed"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return None, str(error)
+    told = done.stderr.decode("utf-8", "replace")
+    return (done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None), told
+
+
+def why_no_commit(folder: Path) -> str | None:
+    """What keeps git from telling the commit of a checkout, and the cure; None where it tells, or
+    where there is no repository. It names no place: it goes into records."""
+    if not any((above / ".git").exists() for above in (folder, *folder.parents)):
         return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+    head, told = _git(folder, "rev-parse", "--verify", "HEAD")
+    if head is not None:
+        return None
+    if "dubious ownership" in told or "safe.directory" in told:
+        return (
+            "git tells no commit, as this checkout belongs to another user; "
+            'git config --global --add safe.directory "$PWD" in the checkout'
+        )
+    if told == "git is not installed":
+        return "git, which tells the commit, is missing; install git"
+    first = next((line for line in told.splitlines() if line.strip()), "it says nothing")
+    first = re.sub(r"^(?:fatal|error): ", "", without_paths(first, 100)).replace(";", ",")
+    return f"git tells no commit ({first}); `git status` in the checkout says why"
 
 
 def commit(folder: Path) -> tuple[str | None, bool | None]:
@@ -99,8 +127,8 @@ def commit(folder: Path) -> tuple[str | None, bool | None]:
 
     Measured results are no part of the code: they don't make it dirty.
     """
-    head = (_git(folder, "rev-parse", "--verify", "HEAD") or "").strip()
+    head = (_git(folder, "rev-parse", "--verify", "HEAD")[0] or "").strip()
     if not re.fullmatch(r"[0-9a-f]{40,64}", head):
         return None, None
-    changes = _git(folder, "status", "--porcelain", "--", ".", ":(exclude)results")
+    changes, _ = _git(folder, "status", "--porcelain", "--", ".", ":(exclude)results")
     return head, None if changes is None else bool(changes.strip())

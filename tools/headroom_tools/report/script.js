@@ -20,6 +20,7 @@
         row.hidden = !good;
         shown += good;
       });
+      table.closest("section").classList.toggle("chosen", shown < rows.length);
       count.textContent = `${shown} of ${rows.length} rows`;
     };
     const value = (row, column) => {
