@@ -14,7 +14,10 @@ from processes import PRESET, Processes
 from verdicts import Proof, by_test, passed, tail
 
 # What the named tests need of Headroom's kernels, and no more: it is built once per copy.
-KERNELS = "^(simd/sum|machine/overhead|database/(insert|aggregate|sharded_write))$"
+KERNELS = (
+    "^(simd/(sum|popcount|find_byte|crc32)|machine/overhead|algorithm/(substring|set_intersection)"
+    "|database/(insert|aggregate|sharded_write))$"
+)
 # Fast to compile. With NDEBUG, as what is measured: an assertion is no test.
 CXX_FLAGS = "-O1 -DNDEBUG"
 BUILD_S = 3600.0
