@@ -192,7 +192,7 @@ class Choice {
   }
 
  private:
-  static constexpr size_t kShortest = 8, kLongest = 64;  // blocks
+  static constexpr size_t kShortest = 4, kLongest = 32;  // blocks
   static size_t floor(size_t way) { return kWays[way].count * kCostOfProbe; }
 
   size_t way_, best_, cost_ = 0, blocks_ = 0;
@@ -235,7 +235,7 @@ void FindAll(const uint8_t* text, size_t n, const uint8_t* needle, size_t m, con
     i += lanes - past;
   };
   align();
-  const size_t block = adaptive ? 8 * 4 * lanes : places;
+  const size_t block = adaptive ? 16 * 4 * lanes : places;
   Choice choice(probes.two_are_rare ? 0 : kRareThree);
   while (places - i >= 4 * lanes) {
     const size_t end = HWY_MIN(i + block, places);
