@@ -19,7 +19,8 @@ void check(const std::vector<std::uint8_t>& bytes) {
 }
 
 TEST_CASE("find_byte: a match at every place, and nothing found where there is none") {
-  for (std::size_t n : {1, 15, 16, 17, 63, 64, 65, 127, 129, 255, 256, 257, 300, 513, 600}) {
+  for (std::size_t n :
+       {1, 15, 16, 17, 63, 64, 65, 127, 129, 255, 256, 257, 300, 513, 600, 1100, 1301}) {
     std::vector<std::uint8_t> bytes(n + 1, 'a');
     bytes[0] = '\0';
     check(bytes);
