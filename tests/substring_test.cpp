@@ -3,8 +3,10 @@
 #include <string>
 #include <vector>
 
+#define HWY_WANT_AVX3_DL 1
 #include "catch.h"
 #include "core/agreement.h"
+#include "hwy/targets.h"
 
 namespace headroom {
 namespace {
@@ -67,6 +69,28 @@ TEST_CASE("substring: bytes that are zero, or whose top bit is set") {
   check(zeros, std::string(298, 'a') + std::string(2, '\0'));  // nearly, at the end
   check(std::string(1, '\0') + "b", std::string(100, 'a') + std::string(1, '\0') + "b");
   check("\xff\x80", std::string(200, '\x7f') + "\xff\x80" + std::string(70, '\xff'));
+}
+
+// A search that changes what it looks for must neither lose a place nor report one twice where it
+// does: dense and empty stretches of every length about a block by turns, the needle across each
+// seam, on every target that this machine has.
+TEST_CASE("substring: the needle wherever the search changes its way") {
+  for (std::int64_t left = hwy::SupportedTargets() & HWY_TARGETS; left != 0; left &= left - 1) {
+    hwy::DisableTargets((left & -left) - 1);
+    for (const std::string needle : {"the queue", "eta", "zz", "antidisestablishmentarianism"}) {
+      std::string text;
+      for (std::size_t stretch = 50; stretch < 30'000; stretch = stretch * 2 + 17) {
+        for (std::size_t i = 0; i < stretch; ++i) text += needle[i * 7 % needle.size()];
+        text += needle;
+        text += std::string(stretch + stretch / 3, '-');
+        text += needle;
+        for (std::size_t i = 0; i < stretch; ++i) text += needle[i % (needle.size() - 1)];
+        for (std::size_t i = 0; i < stretch / 40; ++i) text += std::string(37, '+') + needle;
+      }
+      check(needle, text);
+    }
+  }
+  hwy::DisableTargets(0);
 }
 
 // Nearly matches everywhere: the search gives up on looking at vectors, and goes on in linear time.

@@ -74,38 +74,58 @@ size_t IntersectBlocks(const uint32_t* a, size_t a_size, const uint32_t* b, size
 // The numbers of both sets, to `out`; returns how many. For each number of the small set `a` its
 // place in `b` is found by binary search, without a branch, within the stretch of `b` that its
 // group of 16 can lie in; that stretch is found by doubling steps from the last one (Bentley and
-// Yao, "An almost optimal algorithm for unbounded searching", 1976). All numbers of a group take
-// each step together, so that their misses overlap.
+// Yao, "An almost optimal algorithm for unbounded searching", 1976), the first of them as long as
+// the last group took. All numbers of a group take each step together, so that their misses
+// overlap. Where a few vectors' numbers are left, all of them are compared at once (as Lemire,
+// Boytsov and Kurz do in "SIMD Compression and the Intersection of Sorted Integers", 2016). The
+// last group is a shorter one, not a search for each of its numbers.
 size_t IntersectSmall(const uint32_t* a, size_t a_size, const uint32_t* b, size_t b_size,
                       uint32_t* HWY_RESTRICT out) {
   constexpr size_t kGroup = 16;
-  size_t count = 0;
-  size_t i = 0, from = 0;
-  for (; i + kGroup <= a_size && from < b_size; i += kGroup) {
+  const hn::CappedTag<uint32_t, 16> d;
+  const size_t lanes = hn::Lanes(d);
+  const size_t window = HWY_MIN(4 * lanes, size_t{32});
+  size_t count = 0, from = 0;
+  if (b_size < window) {
+    for (size_t i = 0; i < a_size; ++i) {
+      from = static_cast<size_t>(std::lower_bound(b + from, b + b_size, a[i]) - b);
+      if (from == b_size) break;
+      out[count] = a[i];
+      count += b[from] == a[i];
+    }
+    return count;
+  }
+  size_t reach = 64;
+  for (size_t i = 0; i < a_size; i += kGroup) {
+    const size_t group = HWY_MIN(a_size - i, kGroup);
+    const uint32_t* const x = a + i;
     // Where the group's numbers lie in b: none before `from`, none from `from + length` on.
-    size_t length = 64;
-    while (from + length < b_size && b[from + length] < a[i + kGroup - 1]) length *= 2;
+    size_t length = reach;
+    while (from + length < b_size && b[from + length] < x[group - 1]) length *= 2;
     length = HWY_MIN(length + 1, b_size - from);
     const uint32_t* base[kGroup];
-    for (size_t g = 0; g < kGroup; ++g) base[g] = b + from;
+    for (size_t g = 0; g < group; ++g) base[g] = b + from;
     size_t left = length;
-    while (left > 1) {
+    while (left > window) {
       const size_t half = left / 2;
-      for (size_t g = 0; g < kGroup; ++g)
-        base[g] += (0 - static_cast<size_t>(base[g][half - 1] < a[i + g])) & half;
+      // opaque: no branch, and no gathers, which are slow on many processors.
+      for (size_t g = 0; g < group; ++g)
+        base[g] += opaque(0 - static_cast<size_t>(base[g][half - 1] < x[g])) & half;
       left -= half;
     }
-    for (size_t g = 0; g < kGroup; ++g) {
-      out[count] = a[i + g];
-      count += *base[g] == a[i + g];
+    // Which is among the numbers left? (Others before or behind them do no harm.)
+    for (size_t g = 0; g < group; ++g) {
+      const uint32_t* const p = HWY_MIN(base[g], b + (b_size - window));
+      const auto wanted = hn::Set(d, x[g]);
+      auto any = hn::Eq(hn::LoadU(d, p), wanted);
+      for (size_t k = lanes; k < window; k += lanes)
+        any = hn::Or(any, hn::Eq(hn::LoadU(d, p + k), wanted));
+      out[count] = x[g];
+      count += !hn::AllFalse(d, any);
     }
-    from = static_cast<size_t>(base[kGroup - 1] - b);
-  }
-  for (; i < a_size; ++i) {
-    from = static_cast<size_t>(std::lower_bound(b + from, b + b_size, a[i]) - b);
-    if (from == b_size) break;
-    out[count] = a[i];
-    count += b[from] == a[i];
+    const size_t last = static_cast<size_t>(base[group - 1] - b);
+    reach = HWY_MAX((last - from) * 5 / 4, size_t{64});
+    from = last;
   }
   return count;
 }

@@ -4,21 +4,42 @@
 // No include guard: it must be read again for every target.
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
+#include "support/mask_bits-inl.h"
 #include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 namespace {
 
-using Bytes = hn::ScalableTag<uint8_t>;
+using Bytes = hn::CappedTag<uint8_t, 64>;
+
+// What is looked for at every place: so many of a list of the needle's bytes. Ascending by what a
+// group of places costs where none of them has these bytes.
+struct Way {
+  size_t count;
+  bool first_last;  // the first two are the needle's first and last byte, else its rarest
+};
+constexpr Way kWays[] = {{2, false}, {2, true}, {3, false}, {4, false}, {6, false}, {8, false}};
+constexpr size_t kWayCount = sizeof(kWays) / sizeof(kWays[0]);
+constexpr size_t kFirstLast = 1, kRareThree = 2;
+
+// What things cost, about, in cycles of a processor that loads a vector across lines in two.
+constexpr size_t kCostOfProbe = 8;  // a byte looked for at a group of four vectors of places
+constexpr size_t kCostOfHit = 60;   // leaving the loop: mispredicted
+constexpr size_t kCostOfPlace = 8;  // one place compared with the needle
+constexpr size_t kCostOfStep = 2;   // one byte of the needle, compared at a vector of places
+constexpr size_t kFewPlaces = 6;    // of a group, compared one by one
 
 struct Search {
   const uint8_t* text;
   size_t n;
   const uint8_t* needle;
   size_t m;
-  Probes probes;
+  const size_t* probes;  // offsets in the needle
+  hn::Vec<Bytes> head;   // the needle's first bytes, then zeros
+  hn::Vec<Bytes> keep;   // all ones where it has bytes
 };
 
 // Zero in the lanes of those places, of a vector's worth from `i` on, where the text has the bytes
@@ -29,105 +50,225 @@ HWY_INLINE hn::Vec<Bytes> Differences(const Search& s, size_t i) {
   const Bytes d;
   auto all = hn::Zero(d);
   for (size_t p = 0; p < kCount; ++p) {
-    const size_t offset = s.probes.offsets[p];
+    const size_t offset = s.probes[p];
     all = hn::Or(all, hn::Xor(hn::LoadU(d, s.text + i + offset), hn::Set(d, s.needle[offset])));
   }
   return all;
 }
 
-// Appends those of a vector's worth of places from `i` on where the needle occurs. Each byte of the
-// needle is compared at all the places together, until none is left: at worst m steps for a whole
-// vector of places, where one place after the other would take m steps each. Returns the steps.
-// Places below `skip` have been reported.
-HWY_NOINLINE size_t Examine(const Search& s, size_t i, size_t skip, Positions& out) {
+// Whether the needle is at `place`.
+HWY_INLINE bool IsAt(const Search& s, size_t place) {
   const Bytes d;
-  const auto zero = hn::Zero(d);
-  auto differences = Differences<4>(s, i);
+  if (s.m > hn::Lanes(d) || place + hn::Lanes(d) > s.n)
+    return std::memcmp(s.text + place, s.needle, s.m) == 0;
+  const auto text = hn::And(hn::LoadU(d, s.text + place), s.keep);
+  return hn::AllTrue(d, hn::Eq(text, s.head));
+}
+
+// Appends those of a vector's worth of places from `i` on, the ones in `bits`, where the needle
+// occurs; returns what that costs. Each byte of the needle is compared at all the places together,
+// until none is left: at worst m steps for a whole vector of places, where one place after the
+// other would take m steps each.
+HWY_NOINLINE size_t ExamineMany(const Search& s, size_t i, uint64_t bits, Positions& out) {
+  const Bytes d;
+  auto differences = hn::Zero(d);
   size_t step = 0;
-  while (step < s.m) {
-    if (hn::AllFalse(d, hn::Eq(differences, zero))) return step;
-    const size_t end = HWY_MIN(step + 4, s.m);
+  while (step < s.m && bits != 0) {
+    const size_t end = HWY_MIN(step + 8, s.m);
     for (; step < end; ++step)
       differences =
           hn::Or(differences, hn::Xor(hn::LoadU(d, s.text + i + step), hn::Set(d, s.needle[step])));
+    bits &= MaskBits(d, hn::Eq(differences, hn::Zero(d)));
   }
-  uint64_t words[(hn::MaxLanes(d) + 63) / 64] = {};
-  uint8_t bits[HWY_MAX(hn::MaxLanes(d) / 8, 8)] = {};
-  hn::StoreMaskBits(d, hn::Eq(differences, zero), bits);
-  for (size_t byte = 0; byte < (hn::Lanes(d) + 7) / 8; ++byte)
-    words[byte / 8] |= static_cast<uint64_t>(bits[byte]) << byte % 8 * 8;
-  for (size_t w = 0; w < (hn::Lanes(d) + 63) / 64; ++w)
-    for (uint64_t rest = words[w]; rest != 0; rest &= rest - 1) {
-      const size_t place = w * 64 + hwy::Num0BitsBelowLS1Bit_Nonzero64(rest);
-      if (place >= skip) out.push_back(static_cast<uint32_t>(i + place));
-    }
-  return step;
+  for (; bits != 0; bits &= bits - 1)
+    out.push_back(static_cast<uint32_t>(i + hwy::Num0BitsBelowLS1Bit_Nonzero64(bits)));
+  return step * kCostOfStep;
 }
 
-constexpr size_t kFewHits = 2;  // of 16 groups
+// The same for four vectors of places. A few are compared with the needle one by one, without a
+// branch on which vector each is in: mostly there is only one, anywhere. One by one they are also
+// in order; what is left are places of the last vectors.
+HWY_NOINLINE size_t Examine(const Search& s, size_t i, uint64_t b0, uint64_t b1, uint64_t b2,
+                            uint64_t b3, Positions& out) {
+  const size_t lanes = hn::Lanes(Bytes());
+  uint64_t words[4] = {b0, b1, b2, b3};
+  uint32_t left =
+      uint32_t{b0 != 0} | uint32_t{b1 != 0} << 1 | uint32_t{b2 != 0} << 2 | uint32_t{b3 != 0} << 3;
+  size_t cost = 0;
+  while (left != 0) {
+    const size_t w = hwy::Num0BitsBelowLS1Bit_Nonzero32(left);
+    if (cost == kFewPlaces * kCostOfPlace) {
+      for (size_t k = w; k < 4; ++k)
+        if (words[k] != 0) cost += ExamineMany(s, i + k * lanes, words[k], out);
+      break;
+    }
+    const uint64_t bits = words[w];
+    const size_t place = i + w * lanes + hwy::Num0BitsBelowLS1Bit_Nonzero64(bits);
+    if (HWY_UNLIKELY(IsAt(s, place))) out.push_back(static_cast<uint32_t>(place));
+    words[w] = bits & (bits - 1);
+    left &= ~(uint32_t{words[w] == 0} << w);
+    cost += kCostOfPlace;
+  }
+  return cost;
+}
 
-// Looks at groups of four vectors of places from `i` on, up to `end` or, where kMayStop, until more
-// than a few had a place to examine; adds to `steps` what examining took, and returns where it
-// stopped. The probes' bytes stay in registers.
-template <size_t kCount, bool kMayStop>
-HWY_INLINE size_t Scan(const Search& s, size_t i, size_t end, size_t& hits, size_t& steps,
+// The places from `i` on that have the bytes looked for, of a vector's worth.
+template <size_t kCount>
+HWY_INLINE uint64_t Candidates(const Search& s, size_t i) {
+  const Bytes d;
+  return MaskBits(d, hn::Eq(Differences<kCount>(s, i), hn::Zero(d)));
+}
+
+// A vector's worth of places from `i` on, the first `from` and all from `to` on left out.
+HWY_INLINE size_t ExamineOne(const Search& s, size_t i, size_t from, size_t to, Positions& out) {
+  const uint64_t below_to = to >= 64 ? ~uint64_t{0} : (uint64_t{1} << to) - 1;
+  const uint64_t bits = Candidates<2>(s, i) & below_to & (~uint64_t{0} << from);
+  return bits == 0 ? 0 : Examine(s, i, bits, 0, 0, 0, out);
+}
+
+// Looks at groups of four vectors of places from `i` on, up to `end`, or until more than `most` of
+// them had a place to examine. Adds to `cost` what hits cost, and returns where it stopped. The
+// probes' bytes stay in registers.
+template <size_t kCount>
+HWY_INLINE size_t Scan(const Search& s, size_t i, size_t end, size_t most, size_t& cost,
                        Positions& out) {
   const Bytes d;
   const size_t lanes = hn::Lanes(d);
   const auto zero = hn::Zero(d);
-  for (; i + 4 * lanes <= end && (!kMayStop || hits <= kFewHits); i += 4 * lanes) {
+  for (; i + 4 * lanes <= end; i += 4 * lanes) {
     const auto v0 = Differences<kCount>(s, i), v1 = Differences<kCount>(s, i + lanes),
                v2 = Differences<kCount>(s, i + 2 * lanes),
                v3 = Differences<kCount>(s, i + 3 * lanes);
     const auto any = hn::Min(hn::Min(v0, v1), hn::Min(v2, v3));
     if (HWY_LIKELY(hn::AllFalse(d, hn::Eq(any, zero)))) continue;
-    ++hits;
-    if (!hn::AllFalse(d, hn::Eq(v0, zero))) steps += Examine(s, i, 0, out);
-    if (!hn::AllFalse(d, hn::Eq(v1, zero))) steps += Examine(s, i + lanes, 0, out);
-    if (!hn::AllFalse(d, hn::Eq(v2, zero))) steps += Examine(s, i + 2 * lanes, 0, out);
-    if (!hn::AllFalse(d, hn::Eq(v3, zero))) steps += Examine(s, i + 3 * lanes, 0, out);
+    const uint64_t b0 = MaskBits(d, hn::Eq(v0, zero)), b1 = MaskBits(d, hn::Eq(v1, zero)),
+                   b2 = MaskBits(d, hn::Eq(v2, zero)), b3 = MaskBits(d, hn::Eq(v3, zero));
+    cost += kCostOfHit + Examine(s, i, b0, b1, b2, b3, out);
+    if (most-- == 0) return i + 4 * lanes;
   }
   return i;
 }
 
+// Which way to go on. What a way costs here is known only from trying it, so that each is tried for
+// a block of the text if it could be cheaper than the present one, provided that it finds less;
+// and the longer it has been no better, the more seldom it is tried again. More bytes are tried at
+// once where the present ones are found all the time.
+class Choice {
+ public:
+  explicit Choice(size_t way) : way_(way), best_(way) {
+    for (size_t& due : due_) due = kShortest;
+  }
+
+  size_t way() const { return way_; }
+  // In this block it isn't known yet that the way is any good.
+  bool trying() const { return way_ != best_ || cost_ == 0; }
+
+  // A block of `groups` has cost so much.
+  void count(size_t groups, size_t cost) {
+    cost = (groups * floor(way_) + cost) * 16 / groups;
+    ++blocks_;
+    if (way_ == best_) {
+      cost_ = cost_ == 0 ? cost : (3 * cost_ + cost) / 4;
+    } else if (cost + cost / 8 < cost_) {
+      wait_[best_] = kShortest;
+      due_[best_] = blocks_ + kShortest;
+      best_ = way_;
+      cost_ = cost;
+    } else {
+      wait_[way_] = HWY_MIN(HWY_MAX(2 * wait_[way_], kShortest), kLongest);
+      due_[way_] = blocks_ + wait_[way_];
+    }
+    way_ = best_;
+    for (size_t more = best_ + 1; more < kWayCount; ++more)
+      if (wait_[more] == 0 && floor(more) * 18 < cost_ && cost_ > 32 * floor(best_)) {
+        way_ = more;
+        return;
+      }
+    for (size_t other = 0; other < kWayCount && floor(other) * 18 < cost_; ++other)
+      if (other != best_ && blocks_ >= due_[other]) {
+        way_ = other;
+        return;
+      }
+  }
+
+ private:
+  static constexpr size_t kShortest = 4, kLongest = 32;  // blocks
+  static size_t floor(size_t way) { return kWays[way].count * kCostOfProbe; }
+
+  size_t way_, best_, cost_ = 0, blocks_ = 0;
+  size_t wait_[kWayCount] = {}, due_[kWayCount];
+};
+
 }  // namespace
 
-// 1 <= m <= n. `adaptive`: looks for more bytes at once while those looked for are found too often,
-// and gives up for a linear method when that doesn't help.
+// 1 <= m <= n. `adaptive`: changes between two bytes and more of them, as what is found where asks
+// for, and gives up for a linear method when nothing helps.
 void FindAll(const uint8_t* text, size_t n, const uint8_t* needle, size_t m, const Probes& probes,
              bool adaptive, Positions& out) {
   const Bytes d;
   const size_t lanes = hn::Lanes(d);
-  const Search s{text, n, needle, m, probes};
   const size_t places = n - m + 1;
-  size_t i = 0, steps = 0;
-  if (places >= lanes) {
-    const size_t block = 64 * lanes;  // 16 groups
-    size_t count = 2;
-    while (places - i >= 4 * lanes) {
-      const size_t end = HWY_MIN(i + block, places);
-      size_t hits = 0;
-      i = !adaptive    ? Scan<2, false>(s, i, end, hits, steps, out)
-          : count == 2 ? Scan<2, true>(s, i, end, hits, steps, out)
-          : count == 4 ? Scan<4, true>(s, i, end, hits, steps, out)
-          : count == 6 ? Scan<6, true>(s, i, end, hits, steps, out)
-                       : Scan<8, false>(s, i, end, hits, steps, out);
-      if (adaptive) {
-        if (hits > kFewHits) count = HWY_MIN(count + 2, kProbes);
-        if (steps > 4096 + i) return knuth_morris_pratt(text, n, needle, m, i, out);
-      }
-    }
-    for (; places - i >= lanes; i += lanes)
-      if (!hn::AllFalse(d, hn::Eq(Differences<1>(s, i), hn::Zero(d)))) Examine(s, i, 0, out);
-    // The last places again, as a whole vector: what comes before i in it has been reported.
-    if (i < places) Examine(s, places - lanes, lanes - (places - i), out);
-  } else {
+  size_t i = 0, cost = 0;
+  if (places < lanes) {
     for (; i < places; ++i) {
       size_t j = 0;
       while (j < m && text[i + j] == needle[j]) ++j;
       if (j == m) out.push_back(static_cast<uint32_t>(i));
     }
+    return;
   }
+  const size_t first_last[2] = {0, m - 1};
+  const auto in_head = hn::FirstN(d, HWY_MIN(m, lanes));
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  const auto head = hn::MaskedLoad(in_head, d, needle);  // reads no byte beyond
+#else
+  HWY_ALIGN uint8_t bytes[hn::MaxLanes(d)] = {};
+  std::memcpy(bytes, needle, HWY_MIN(m, lanes));
+  const auto head = hn::Load(d, bytes);
+#endif
+  Search s{text, n, needle, m, probes.offsets, head, hn::VecFromMask(d, in_head)};
+  // From here on places up to i are done, and the first probe's loads are aligned.
+  const auto align = [&]() HWY_ATTR {
+    const size_t past = reinterpret_cast<uintptr_t>(text + i + s.probes[0]) % lanes;
+    if (past == 0 || places - i < lanes) return;
+    cost += ExamineOne(s, i, 0, lanes - past, out);
+    i += lanes - past;
+  };
+  align();
+  const size_t block = adaptive ? 16 * 4 * lanes : places;
+  Choice choice(probes.two_are_rare ? 0 : kRareThree);
+  while (places - i >= 4 * lanes) {
+    const size_t end = HWY_MIN(i + block, places);
+    const size_t way = choice.way(), from = i, before = cost;
+    const size_t most = adaptive && choice.trying() ? 2 : ~size_t{0};
+    switch (adaptive ? kWays[way].count : 2) {
+      case 2:
+        i = Scan<2>(s, i, end, most, cost, out);
+        break;
+      case 3:
+        i = Scan<3>(s, i, end, most, cost, out);
+        break;
+      case 4:
+        i = Scan<4>(s, i, end, most, cost, out);
+        break;
+      case 6:
+        i = Scan<6>(s, i, end, most, cost, out);
+        break;
+      default:
+        i = Scan<8>(s, i, end, most, cost, out);
+    }
+    if (!adaptive) continue;
+    if (cost > 16384 + 8 * i) return knuth_morris_pratt(text, n, needle, m, i, out);
+    choice.count((i - from) / (4 * lanes), cost - before);
+    const size_t* const chosen = choice.way() == kFirstLast ? first_last : probes.offsets;
+    if (chosen != s.probes) {
+      s.probes = chosen;
+      align();
+    }
+  }
+  for (; places - i >= lanes; i += lanes) ExamineOne(s, i, 0, lanes, out);
+  // The last places again, as a whole vector: what comes before i in it has been reported.
+  if (i < places) ExamineOne(s, places - lanes, lanes - (places - i), lanes, out);
 }
 
 }  // namespace headroom::HWY_NAMESPACE

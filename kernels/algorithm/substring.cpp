@@ -6,7 +6,9 @@
 //
 // Inputs: english has letters as often as English does, needles of 8 to 16 bytes, every other one
 // with a byte changed, so that it occurs nowhere; dna has four letters and needles of 16; runs has
-// runs of one letter and a needle that is a run too, which makes most methods start over and over.
+// runs of one letter and a needle that is a run too, which makes most methods start over and over;
+// sentences has words that come again, with capitals and stops; shifting is the same behind up to
+// 12 KiB of words of letters that are rare otherwise, and the needles are of those words.
 //
 // To be learned: a byte loop compares a byte per cycle at best, and mispredicts where a prefix
 // matches. It is a textbook's first way; what one ships is std::string_view::find, the standard.
@@ -37,7 +39,7 @@ std::size_t needle_count(std::size_t n) {
 constexpr std::size_t kLongest = 40;
 
 struct Substring {
-  static constexpr auto kInputs = inputs("english", "dna", "runs");
+  static constexpr auto kInputs = inputs("english", "dna", "runs", "sentences", "shifting");
   struct Call {
     std::string_view text;    // text.data()[text.size()] is 0, for strstr
     std::string_view needle;  // and so here
@@ -67,6 +69,10 @@ struct Substring {
         in.needles.emplace_back(kLongest - 16 + bounded(rng, 17), 'a');
       return in;
     }
+    if (setting.input == kInputs["sentences"] || setting.input == kInputs["shifting"]) {
+      make_sentences(in, n, setting.input == kInputs["shifting"], rng);
+      return in;
+    }
     // How many of 256 bytes are which; the rest are the last.
     constexpr std::string_view kEnglish = " etaoinshrdlucmfwygpbvkxjqz";
     constexpr std::uint8_t kOften[] = {43, 26, 20, 17, 16, 15, 15, 13, 13, 13, 9, 9, 6, 6,
@@ -91,6 +97,42 @@ struct Substring {
       in.needles.push_back(std::move(needle));
     }
     return in;
+  }
+  static void make_sentences(Input& in, std::size_t n, bool shifting, Rng& rng) {
+    constexpr std::string_view kLetters = "eeeeeetttttaaaaooooiiiinnnnssshhhrrrddllucmfwygpbvk";
+    constexpr std::string_view kRareWords[] = {"quiz",    "jazz",   "vex", "fizz",
+                                               "jukebox", "zephyr", "wax", "quartz"};
+    std::vector<std::string> words;
+    for (int w = 0; w < 400; ++w) {
+      std::string word;
+      for (std::size_t left = 2 + bounded(rng, 7); left != 0; --left)
+        word += kLetters[bounded(rng, kLetters.size())];
+      words.push_back(std::move(word));
+    }
+    const std::size_t rare = shifting ? std::min<std::size_t>(n / 4, 12 << 10) : 0;
+    std::string text;
+    text.reserve(n + 16);
+    for (bool start = true; text.size() < n;) {
+      std::string word(text.size() < rare ? kRareWords[bounded(rng, 8)]
+                                          : std::string_view(words[bounded(rng, 400)]));
+      if (start) word[0] = static_cast<char>(word[0] - 'a' + 'A');
+      start = bounded(rng, 12) == 0;
+      text += word;
+      text += start ? ". " : bounded(rng, 9) == 0 ? ", " : " ";
+    }
+    std::copy_n(text.data(), n, in.text.data());
+    for (std::size_t k = 0; k < needle_count(n); ++k) {
+      if (shifting) {
+        std::string needle(kRareWords[bounded(rng, 8)]);
+        needle += ' ';
+        in.needles.push_back(needle.append(kRareWords[bounded(rng, 8)]));
+        continue;
+      }
+      const std::size_t m = std::min<std::size_t>(n, 8 + bounded(rng, 9));
+      std::string needle(in.text.data() + bounded(rng, n - m + 1), m);
+      if (k % 2 != 0 && m != 0) needle[bounded(rng, m)] = kLetters[bounded(rng, kLetters.size())];
+      in.needles.push_back(std::move(needle));
+    }
   }
   // Length of the needle, needle, text.
   static Input from(std::span<const std::uint8_t> bytes) {
@@ -169,6 +211,7 @@ void glibc_strstr(const Call& in, Positions& out) {
 constexpr std::size_t kProbes = 8;
 struct Probes {
   std::size_t offsets[kProbes];
+  bool two_are_rare = true;  // so rare together that a third is not worth its loads
 };
 
 // How common a byte is in text of any kind, by rule of thumb: where that is wrong it costs time,
@@ -188,28 +231,57 @@ const std::uint8_t* commonness() {
   return table.of;
 }
 
+// The sum of two bytes' commonness from which on a group of places has both of them in one case of
+// nine or more: that costs as much as a third byte does.
+constexpr int kTwoAreRare = 270;
+
 // First the needle's first and last byte (Mula, "SIMD-friendly algorithms for substring searching",
 // 2016), then others spread over it.
 Probes first_last_probes(std::size_t m) {
-  return {{0, m - 1, m / 2, m / 4, m * 3 / 4, m / 8, m * 5 / 8, m * 3 / 8}};
+  return {.offsets = {0, m - 1, m / 2, m / 4, m * 3 / 4, m / 8, m * 5 / 8, m * 3 / 8}};
 }
 
-// First the two rarest of the needle's first 64 bytes, of different values if it has any (Gallant's
-// memchr looks for one, 2015).
+// First the three rarest of the needle's first 64 bytes, of different values if it has so many
+// (Gallant's memchr looks for one, 2015).
 Probes rare_probes(std::string_view needle) {
   const std::uint8_t* const common = commonness();
   Probes probes = first_last_probes(needle.size());
+  const std::uint32_t m = static_cast<std::uint32_t>(std::min<std::size_t>(needle.size(), 64));
   const auto byte_at = [&](std::size_t i) { return static_cast<std::uint8_t>(needle[i]); };
-  const std::size_t m = std::min<std::size_t>(needle.size(), 64);
-  std::size_t best = ~std::size_t{0}, second = best;  // rarity, then the offset
-  for (std::size_t i = 0; i < m; ++i)
-    best = std::min(best, std::size_t{common[byte_at(i)]} << 8 | i);
-  probes.offsets[0] = best & 255;
-  const std::uint8_t first = byte_at(best & 255);
-  for (std::size_t i = 0; i < m; ++i)
-    second = std::min(
-        second, std::size_t{byte_at(i) == first} << 16 | std::size_t{common[byte_at(i)]} << 8 | i);
+  if (m < 3) return probes;
+  // Rarity, then the offset: the three least, in one pass. Without branches, which would all be
+  // mispredicted: 16 steps for most needles, and places exchanged by arithmetic.
+  std::uint32_t least = 1 << 20, second = 1 << 20, third = 1 << 20;
+  const auto exchange = [](std::uint32_t& low, std::uint32_t& high) {
+    const std::uint32_t less = 0 - ((high - low) >> 31);  // all ones where high is the lower one
+    const std::uint32_t change = (high ^ low) & less;
+    low ^= change;
+    high ^= change;
+  };
+  const auto take = [&](std::uint32_t i, std::uint32_t rarity) {
+    std::uint32_t x = rarity << 8 | i;
+    exchange(least, x);
+    exchange(second, x);
+    exchange(third, x);
+  };
+  for (std::uint32_t i = 0; i < 16; ++i)
+    take(i, common[byte_at(std::min(i, m - 1))] | (i < m ? 0u : 256u));
+  for (std::uint32_t i = 16; i < m; ++i) take(i, common[byte_at(i)]);
+  const std::uint8_t first = byte_at(least & 255);
+  if (first == byte_at(second & 255) || byte_at(second & 255) == byte_at(third & 255)) {
+    second = third = ~0u;
+    for (std::uint32_t i = 0; i < m; ++i)
+      second = std::min(second, std::uint32_t{byte_at(i) == first} << 16 |
+                                    std::uint32_t{common[byte_at(i)]} << 8 | i);
+    const std::uint8_t other = byte_at(second & 255);
+    for (std::uint32_t i = 0; i < m; ++i)
+      third = std::min(third, std::uint32_t{byte_at(i) == first || byte_at(i) == other} << 16 |
+                                  std::uint32_t{common[byte_at(i)]} << 8 | i);
+  }
+  probes.offsets[0] = least & 255;
   probes.offsets[1] = second & 255;
+  probes.offsets[2] = third & 255;
+  probes.two_are_rare = common[first] + common[byte_at(second & 255)] < kTwoAreRare;
   return probes;
 }
 
@@ -269,8 +341,9 @@ void rare_pair(const Call& in, Positions& out) {
   if (!trivial(in, out)) find_all(in, rare_probes(in.needle), false, out);
 }
 
-// The same, but where two bytes are found too often, four, six or eight are looked for at once.
-// Linear at worst.
+// The same with three bytes unless two are very rare; and what to look for is chosen anew as the
+// text goes on: the two rarest, first and last, or up to eight at once, whichever has cost least
+// here. Linear at worst.
 void rare_bytes(const Call& in, Positions& out) {
   if (!trivial(in, out)) find_all(in, rare_probes(in.needle), true, out);
 }
@@ -304,7 +377,7 @@ constexpr Variant<Substring> kVariants[] = {
      .what = "the same with its two rarest bytes: fewer positions to examine"},
     {.name = "rare_bytes",
      .run = run<rare_bytes>,
-     .what = "the same, but up to eight bytes where two are found too often; linear at worst"},
+     .what = "two to eight bytes, rare or first and last: what costs least here; linear at worst"},
 };
 
 const Registrar kRegistrar({.name = "algorithm/substring",

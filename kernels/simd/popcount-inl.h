@@ -55,9 +55,12 @@ HWY_INLINE V BitsOfWords([[maybe_unused]] D d, V v) {
 }
 
 // The bits set in the n words; lines are asked for kAhead bytes before they are read (0: not).
-// Several vectors a step. Where there is an instruction that counts in 64-bit lanes, there is
-// nothing more to do; elsewhere the counts of bytes, 8 at most, are added up as bytes, and widened
-// before a byte could overflow: after 31 vectors.
+// Several vectors a step. Where there is an instruction that counts in 64-bit lanes, an add is all
+// that remains, and what is left over is one masked load. All of a step's loads come first, apart
+// from the counts: as operands of the counts (which compilers make of them) they start late. Four
+// sums are enough for an add's latency; more only take longer to set to zero and to join.
+// Elsewhere the counts of bytes, 8 at most, are added up as bytes, and widened before a byte could
+// overflow: after 31 vectors.
 template <size_t kAhead>
 HWY_INLINE uint64_t Count(const uint64_t* HWY_RESTRICT words, size_t n) {
   const hn::ScalableTag<uint64_t> d;
@@ -66,24 +69,31 @@ HWY_INLINE uint64_t Count(const uint64_t* HWY_RESTRICT words, size_t n) {
   auto t0 = hn::Zero(d), t1 = t0, t2 = t0, t3 = t0;
   size_t i = 0;
   if constexpr (kOneInstruction) {
-    const auto bits = [&](size_t at)
-                          HWY_ATTR { return hn::PopulationCount(hn::LoadU(d, words + at)); };
-    auto t4 = t0, t5 = t0, t6 = t0, t7 = t0;
+    const auto load = [&](size_t at) HWY_ATTR {
+      auto v = hn::LoadU(d, words + at);
+#if HWY_ARCH_X86 && defined(__GNUC__)
+      asm("" : "+v"(v.raw));  // not an operand of what counts it
+#endif
+      return v;
+    };
     for (; i + 8 * lanes <= n; i += 8 * lanes) {
       if constexpr (kAhead != 0) prefetch_lines(words + i, kAhead, 8 * lanes * sizeof(uint64_t));
-      t0 = hn::Add(t0, bits(i));
-      t1 = hn::Add(t1, bits(i + lanes));
-      t2 = hn::Add(t2, bits(i + 2 * lanes));
-      t3 = hn::Add(t3, bits(i + 3 * lanes));
-      t4 = hn::Add(t4, bits(i + 4 * lanes));
-      t5 = hn::Add(t5, bits(i + 5 * lanes));
-      t6 = hn::Add(t6, bits(i + 6 * lanes));
-      t7 = hn::Add(t7, bits(i + 7 * lanes));
+      const auto v0 = load(i), v1 = load(i + lanes), v2 = load(i + 2 * lanes),
+                 v3 = load(i + 3 * lanes), v4 = load(i + 4 * lanes), v5 = load(i + 5 * lanes),
+                 v6 = load(i + 6 * lanes), v7 = load(i + 7 * lanes);
+      t0 = hn::Add(t0, hn::PopulationCount(v0));
+      t1 = hn::Add(t1, hn::PopulationCount(v1));
+      t2 = hn::Add(t2, hn::PopulationCount(v2));
+      t3 = hn::Add(t3, hn::PopulationCount(v3));
+      t0 = hn::Add(t0, hn::PopulationCount(v4));
+      t1 = hn::Add(t1, hn::PopulationCount(v5));
+      t2 = hn::Add(t2, hn::PopulationCount(v6));
+      t3 = hn::Add(t3, hn::PopulationCount(v7));
     }
-    t0 = hn::Add(hn::Add(t0, t1), hn::Add(t2, t3));
-    t1 = hn::Add(t4, t5);
-    t2 = hn::Add(t6, t7);
-    t3 = hn::Zero(d);
+    for (; i + lanes <= n; i += lanes) t0 = hn::Add(t0, hn::PopulationCount(load(i)));
+    if (i < n)
+      t1 = hn::Add(t1, hn::PopulationCount(hn::MaskedLoad(hn::FirstN(d, n - i), d, words + i)));
+    i = n;
   } else {
     const auto bytes = [&](size_t at)
                            HWY_ATTR { return hn::BitCast(d8, hn::LoadU(d, words + at)); };

@@ -15,8 +15,9 @@ from verdicts import Proof, by_test, passed, tail
 
 # What the named tests need of Headroom's kernels, and no more: it is built once per copy.
 KERNELS = (
-    "^(simd/(sum|count_byte|filter)|algorithm/(top_k|priority_queue)|concurrency/counter"
-    "|machine/overhead|database/(insert|aggregate|sharded_write))$"
+    "^(simd/(sum|count_byte|filter|popcount|find_byte|crc32)|concurrency/counter|machine/overhead"
+    "|algorithm/(top_k|priority_queue|substring|set_intersection)"
+    "|database/(insert|aggregate|sharded_write))$"
 )
 # Fast to compile. With NDEBUG, as what is measured: an assertion is no test.
 CXX_FLAGS = "-O1 -DNDEBUG"
