@@ -17,7 +17,8 @@ from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import FULL_DISK, HeadroomError
 from headroom_tools.base.text import duration, size
 from headroom_tools.fixtures.held import Held, named, started_for, users_own
-from headroom_tools.machine.fingerprint import memory_available
+from headroom_tools.machine import allowance
+from headroom_tools.machine.allowance import memory_available
 from headroom_tools.measure import bench, lock, scratch
 from headroom_tools.measure.cautions import Subject, found as cautions_found
 
@@ -485,7 +486,7 @@ def _settings(
     if kind in sides.BUILT:
         recipes = [builds.recipe(side, preset) for side in both]
         made = [(side.asked, recipe) for side, recipe in zip(both, recipes)]
-        jobs = arguments.jobs or os.cpu_count() or 1
+        jobs = arguments.jobs or allowance.jobs()
         try:
             programs = builds.make(made, arguments.filter, jobs, reporter.line)
         except builds.BuildError as error:
