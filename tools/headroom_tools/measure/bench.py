@@ -196,13 +196,14 @@ def catalogue(
     """(the program's catalogue, its text). HeadroomError where it gives none.
 
     environment, program: as for start(); a server that is named makes variants available. scratch:
-    the folder that the kernels will use, for some need a disk there; None: the program's default.
+    the folder that the kernels will use, for some need a disk there; None: the usual one, wherever
+    the command was started.
     """
     program = program or paths.bench()
-    there = [f"--headroom_scratch={scratch}"] if scratch else []
+    there = f"--headroom_scratch={(scratch or paths.scratch()).absolute()}"
     try:
         done = subprocess.run(
-            [str(program), "--headroom_catalogue", *there],
+            [str(program), "--headroom_catalogue", there],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
