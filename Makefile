@@ -61,7 +61,7 @@ unexport KERNELS SUBSET RESULTS KIND OUT ALLOW_MISSING PRICE
 # tools/deps.sh reads them: auto, off or unset; 1 or unset.
 export DEPS SERVICES
 
-JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+JOBS ?= $(shell tools/jobs 2>/dev/null || echo 2)
 # The program that the tools run, and a Python that has all that a command needs.
 # $(call headroom,GOAL), one of deps.sh's
 headroom = HEADROOM_PRESET='$(PRESET)'; \

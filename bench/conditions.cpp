@@ -5,13 +5,18 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <numeric>
 #include <string>
 
 #include "bench/clocks.h"
+#include "core/allowance.h"
 #include "nlohmann/json.hpp"
 
 namespace headroom {
 namespace {
+
+constexpr double kSlackS = 0.1;  // ticks come late
 
 double seconds_of(const timeval& t) {
   return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
@@ -50,11 +55,15 @@ ConditionsReading read_conditions(const std::string& proc) {
   if (file >> cpu) {
     for (double& field : ticks) file >> field;
     const double tick = 1.0 / static_cast<double>(sysconf(_SC_CLK_TCK));
-    if (file) {
+    if (file && ticks[3] + ticks[4] > 0) {
       now.idle = (ticks[3] + ticks[4]) * tick;
       now.stolen = ticks[7] * tick;
+      now.all = std::accumulate(std::begin(ticks), std::end(ticks), 0.0) * tick;
     }
+    // A container may be shown fewer CPUs here than the machine has.
+    for (std::string line; std::getline(file, line);) now.cpus += line.rfind("cpu", 0) == 0;
   }
+  now.throttled = control_groups().throttled_s();
 #else
   (void)proc;
 #endif
@@ -73,7 +82,15 @@ Conditions between(const ConditionsReading& began, const ConditionsReading& now,
     }
     c.waited = std::max(waited, 0.0);
   }
-  if (now.idle && began.idle) {
+  if (now.throttled && began.throttled) {
+    c.throttled = std::max(*now.throttled - *began.throttled, 0.0);
+    // It is in the time on run queues too.
+    if (c.waited) c.waited = std::max(*c.waited - *c.throttled, 0.0);
+  }
+  // Nothing can be said where CPUs came or went, nor where the counts stand still.
+  const bool counts = !now.all || !began.all ||
+                      *now.all - *began.all + kSlackS > 0.5 * c.seconds * static_cast<double>(cpus);
+  if (now.idle && began.idle && now.cpus == began.cpus && counts) {
     c.stolen = std::max(*now.stolen - *began.stolen, 0.0);
     // Idle time is counted exactly, busy time only sampled: others' share is what remains.
     const double all = c.seconds * static_cast<double>(cpus);
@@ -84,15 +101,14 @@ Conditions between(const ConditionsReading& began, const ConditionsReading& now,
 }
 
 Conditions ConditionsWatch::so_far() const {
-  return between(began_, read_conditions(), sysconf(_SC_NPROCESSORS_ONLN));
+  const ConditionsReading now = read_conditions();
+  return between(began_, now, now.cpus != 0 ? now.cpus : sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 nlohmann::ordered_json to_json(const Conditions& c) {
-  return {{"seconds", c.seconds},
-          {"waited_s", or_null(c.waited)},
-          {"stolen_s", or_null(c.stolen)},
-          {"others_s", or_null(c.others)},
-          {"switches", c.switches}};
+  return {{"seconds", c.seconds},          {"waited_s", or_null(c.waited)},
+          {"stolen_s", or_null(c.stolen)}, {"others_s", or_null(c.others)},
+          {"switches", c.switches},        {"throttled_s", or_null(c.throttled)}};
 }
 
 }  // namespace headroom

@@ -19,6 +19,8 @@ struct Conditions {
   std::optional<double> stolen = {};  // the hypervisor ran others on this machine's CPUs
   std::optional<double> others = {};  // other programs, and the kernel for them, ran on any core
   long switches = 0;                  // times that a thread of ours was pushed off its core
+  // A control group stopped us, for our share of the CPUs' time was used up; no waiting.
+  std::optional<double> throttled = {};
 };
 
 // How far what is counted has come; in seconds, from boot or from the start of a thread.
@@ -28,9 +30,13 @@ struct ConditionsReading {
   std::optional<double> idle = {}, stolen = {};
   double own_cpu = 0;
   long switches = 0;
+  std::optional<double> all = {};  // what each CPU did, idle time too, as it is counted
+  long cpus = 0;                   // that these sums are of; 0: not told
+  std::optional<double> throttled = {};
 };
 
-// `proc` is where this system tells: another folder in tests.
+// `proc` is where this system tells: another folder in tests. Some sandboxes count nothing there,
+// or no idle time: then nothing is known of what others did.
 ConditionsReading read_conditions(const std::string& proc = "/proc");
 
 // User and system time together.

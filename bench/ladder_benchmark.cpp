@@ -37,6 +37,7 @@ struct Launch {
   std::optional<ConditionsWatch> watch;  // from the first round on
   Conditions conditions;                 // up to the last round
   Sentinel sentinel;
+  StoppedRounds stopped;
   std::optional<QuietRounds> quiet;  // from the first ladder on whose rounds it may judge
   CountersOpened counters;           // without the source, which is open only while it counts
 };
@@ -88,7 +89,12 @@ double counted_round(LadderSession& session, QuietRounds* quiet, std::size_t ind
                      std::size_t round, bool last) {
   while (true) {
     const std::int64_t began = wall_ns();
+    launch().stopped.begin();
     const double seconds = session.round(last);
+    if (!launch().stopped.counts() && !past_deadline()) {
+      session.forget_round();
+      continue;
+    }
     const Sentinel::Place place{index, round, session.last_arm()};
     if (quiet == nullptr) {
       launch().sentinel.between_rounds(place);
@@ -155,6 +161,7 @@ void run_ladder(benchmark::State& state, Job& job) {
     state.SetIterationTime(std::max(seconds, 1e-9));
   }
   launch().conditions = launch().watch->so_far();
+  launch().conditions.throttled = launch().stopped.counted_s();
   if (status == "ok") {
     try {
       if (!past_deadline()) launch().counters = session.count();

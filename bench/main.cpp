@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #ifdef __linux__
-#include <sched.h>
+#include <sys/syscall.h>
 #endif
 
 #ifdef __GLIBC__
@@ -28,6 +28,7 @@
 #include "bench/simd_target.h"
 #include "bench/single_benchmark.h"
 #include "bench/slot.h"
+#include "core/allowance.h"
 #include "core/cpu.h"
 #include "core/scratch.h"
 #include "nlohmann/json.hpp"
@@ -78,21 +79,43 @@ nlohmann::ordered_json environment() {
   return all;
 }
 
+#ifdef __linux__
+// The CPUs that this process was started on. An OpenMP runtime that finds OMP_PROC_BIND in the
+// environment narrows the mask before main, in its constructor, so this one is read earlier: before
+// any shared library's constructor, where the C library has that (glibc has, musl hasn't).
+constexpr std::size_t kMaskBytes = 8192;  // 65,536 CPUs
+unsigned char first_mask[kMaskBytes];
+long first_mask_bytes = 0;
+constexpr long kWordBits = 8 * sizeof(unsigned long);
+
+extern "C" void keep_first_mask() {
+  first_mask_bytes = syscall(SYS_sched_getaffinity, 0, kMaskBytes, first_mask);
+}
+#ifdef __GLIBC__
+[[gnu::section(".preinit_array"), gnu::used]] void (*const run_first)() = keep_first_mask;
+#endif
+
+std::vector<int> first_affinity() {
+  std::vector<int> cpus;
+  for (long bit = 0; bit < 8 * first_mask_bytes; ++bit) {
+    unsigned long word = 0;
+    std::memcpy(&word, first_mask + bit / kWordBits * sizeof word, sizeof word);
+    if ((word >> (bit % kWordBits) & 1) != 0) cpus.push_back(static_cast<int>(bit));
+  }
+  return cpus.empty() ? affinity() : cpus;
+}
+#endif
+
 // OpenMP reads its environment before main, so what is missing is set for a second start of the
 // same program. The mask of allowed CPUs goes along: binding narrows it.
 void restart_with_environment(char** argv) {
 #ifdef __linux__
   if (std::getenv("HEADROOM_CPUS") != nullptr) return;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (std::getenv("OMP_PROC_BIND") != nullptr) {
-    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) CPU_SET(cpu, &set);
-    sched_setaffinity(0, sizeof set, &set);
-  }
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return;
+  const std::vector<int> all = first_affinity();
+  if (all.empty()) return;
+  set_affinity(all);
   std::string cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-    if (CPU_ISSET(cpu, &set)) cpus += (cpus.empty() ? "" : ",") + std::to_string(cpu);
+  for (int cpu : all) cpus += (cpus.empty() ? "" : ",") + std::to_string(cpu);
   setenv("HEADROOM_CPUS", cpus.c_str(), 1);
   for (const EnvironmentEntry& e : kEnvironment) {
     if (e.value == nullptr) {
@@ -199,7 +222,7 @@ int run_program(int argc, char** argv) {
   const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
   if (rest.size() > 1) return fail("unknown argument " + std::string(rest[1]), 2);
 
-  pin_to_core(0);
+  const bool pinned = pin_to_core(0);
   set_scratch_folder(absl::GetFlag(FLAGS_headroom_scratch));
   sweep_scratch();
   if (const std::string target = absl::GetFlag(FLAGS_headroom_simd_target); !target.empty())
@@ -207,6 +230,7 @@ int run_program(int argc, char** argv) {
   if (absl::GetFlag(FLAGS_headroom_catalogue)) {
     nlohmann::ordered_json all = catalogue();
     all["environment"] = environment();
+    all["pinned"] = pinned;
     std::cout << all.dump() << "\n";
     return std::cout.flush() ? 0 : fail("can't write to standard output", 2);
   }

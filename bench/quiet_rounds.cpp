@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/allowance.h"
+
 namespace headroom {
 
 QuietRounds::QuietRounds(Sentinel& sentinel, double best, Sentinel::Clock clock)
@@ -54,6 +56,32 @@ bool QuietRounds::counts(const Sentinel::Place& place, std::int64_t began) {
   lost_ += took;
   ++again_;
   return false;
+}
+
+// Asked once whether time is limited: the files are read before and after each round.
+StoppedRounds::StoppedRounds()
+    : total_(control_groups().quota() ? Total([] { return control_groups().throttled_s(); })
+                                      : Total([] { return std::optional<double>(); })) {}
+
+void StoppedRounds::begin() {
+  before_ = total_();
+  known_ = known_ || before_.has_value();
+}
+
+bool StoppedRounds::counts() {
+  const std::optional<double> now = total_();
+  const double stopped = now && before_ ? *now - *before_ : 0;
+  if (stopped > 0 && again_ < kMore + counted_) {
+    ++again_;
+    return false;
+  }
+  ++counted_;
+  counted_s_ += std::max(stopped, 0.0);
+  return true;
+}
+
+std::optional<double> StoppedRounds::counted_s() const {
+  return known_ ? std::optional<double>(counted_s_) : std::nullopt;
 }
 
 }  // namespace headroom

@@ -1,9 +1,12 @@
-// Which rounds count: those before and after which the core was worth all that it can be.
+// Which rounds count: those before and after which the core was worth all that it can be, and in
+// which we were not stopped.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "bench/sentinel.h"
@@ -51,6 +54,31 @@ class QuietRounds {
   double lost_ = 0, waited_ = 0;  // ns: rounds run again, waiting
   std::size_t again_ = 0;
   std::map<std::pair<std::size_t, std::size_t>, After> after_;  // by ladder and arm
+};
+
+// A control group that has used up its share of the CPUs' time is stopped for the rest of a period,
+// most often of 100 ms. A round that met that is run again, right after the stop, when a whole
+// share is there; one that takes longer than a share is always stopped, so there is an end to it.
+class StoppedRounds {
+ public:
+  static constexpr std::size_t kMore = 16;  // run again at most, and as many as counted
+  using Total = std::function<std::optional<double>()>;  // seconds stopped so far
+
+  StoppedRounds();
+  explicit StoppedRounds(Total total) : total_(std::move(total)) {}
+
+  void begin();   // a round
+  bool counts();  // the round that ends here; if not, it has to be run again
+  // Seconds for which rounds that count were stopped; none where nothing limits our time.
+  std::optional<double> counted_s() const;
+  std::size_t again() const { return again_; }
+
+ private:
+  Total total_;
+  std::optional<double> before_;
+  bool known_ = false;
+  double counted_s_ = 0;
+  std::size_t counted_ = 0, again_ = 0;
 };
 
 }  // namespace headroom

@@ -4,9 +4,12 @@
 #include <malloc.h>
 #endif
 
+#include <algorithm>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
 
+#include "core/allowance.h"
 #include "core/scratch.h"
 
 namespace headroom {
@@ -27,15 +30,22 @@ Bound& bound(Slot slot) {
   return slot == Slot::kKernel ? kernel : ceiling;
 }
 
-// MemAvailable of /proc/meminfo in bytes; 0 where there is none.
+// Bytes that can be taken: MemAvailable of /proc/meminfo, or less where control groups leave less.
+// 0 where nothing says.
 std::size_t available_memory() {
+  const std::optional<std::size_t> left = control_groups().memory_left();
+  const bool limited = left.has_value();
+  std::size_t most = left.value_or(0);
   std::ifstream file("/proc/meminfo");
   std::string word;
   while (file >> word) {
     std::size_t kib = 0;
-    if (word == "MemAvailable:" && file >> kib) return kib << 10;
+    if (word == "MemAvailable:" && file >> kib) {
+      most = limited ? std::min(most, kib << 10) : kib << 10;
+      break;
+    }
   }
-  return 0;
+  return limited ? std::max<std::size_t>(most, 1) : most;
 }
 
 std::string mebibytes(std::size_t bytes) {

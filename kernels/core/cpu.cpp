@@ -1,17 +1,18 @@
 #include "core/cpu.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "core/allowance.h"
 
 namespace headroom {
 namespace {
@@ -28,12 +29,7 @@ std::vector<int> allowed_cpus() {
     for (std::string item; std::getline(list, item, ',');) cpus.push_back(std::atoi(item.c_str()));
     return cpus;
   }
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
-  return cpus;
+  return affinity();
 }
 
 std::vector<int> find_cores() {
@@ -47,6 +43,10 @@ std::vector<int> find_cores() {
     if (seen.insert(siblings).second) cores.push_back(cpu);
   }
   if (cores.empty()) cores.push_back(0);
+  // Threads on more cores than a control group gives time for would be stopped in turn: what runs
+  // in its first moments would pass for what they can do.
+  if (const std::optional<double> quota = control_groups().quota())
+    cores.resize(std::min(cores.size(), static_cast<std::size_t>(std::max(*quota, 1.0))));
   return cores;
 }
 
@@ -79,10 +79,7 @@ int core_count() {
 
 bool pin_to_core(int slot) {
 #ifdef __linux__
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cores()[static_cast<std::size_t>(slot) % cores().size()], &set);
-  return pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0;
+  return set_affinity({cores()[static_cast<std::size_t>(slot) % cores().size()]});
 #else
   (void)slot;
   return false;

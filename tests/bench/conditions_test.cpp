@@ -31,9 +31,9 @@ TEST_CASE("conditions are told in seconds, and what is not known is null") {
   CHECK(c.seconds >= 0.02);
   CHECK(c.switches >= 0);
   const nlohmann::ordered_json j = to_json(c);
-  CHECK(j.size() == 5);
+  CHECK(j.size() == 6);
   CHECK(j["seconds"].get<double>() == c.seconds);
-  for (const char* key : {"waited_s", "stolen_s", "others_s"}) {
+  for (const char* key : {"waited_s", "stolen_s", "others_s", "throttled_s"}) {
     REQUIRE(j.contains(key));
     CHECK((j[key].is_null() || j[key].get<double>() >= 0));
   }
@@ -98,7 +98,29 @@ TEST_CASE("what ran beside a launch is all time less idle time, steal and its ow
   CHECK(least.stolen.value() == 0);
   CHECK(least.waited.value() == 0);
   const Conditions untold = between({.clock = 1}, {.clock = 2}, 4);
-  CHECK((!untold.waited && !untold.stolen && !untold.others));
+  CHECK((!untold.waited && !untold.stolen && !untold.others && !untold.throttled));
+}
+
+TEST_CASE("counts that stand still, and CPUs that come or go, tell nothing of others") {
+  const ConditionsReading began = {
+      .clock = 100, .idle = 50, .stolen = 3, .own_cpu = 7, .all = 80, .cpus = 4};
+  ConditionsReading now = began;
+  now.clock = 110;
+  now.own_cpu = 16;
+  CHECK((!between(began, now, 4).others && !between(began, now, 4).stolen));
+  now.all = 120;
+  now.idle = 71;
+  CHECK(between(began, now, 4).others.value() == 40 - 21 - 9);
+  now.cpus = 3;
+  CHECK(!between(began, now, 4).others);
+}
+
+TEST_CASE("being stopped by a control group is no waiting for others") {
+  const ConditionsReading began = {.clock = 1, .waited = {{1, 0.5}}, .throttled = 2};
+  const ConditionsReading now = {.clock = 3, .waited = {{1, 1.75}}, .throttled = 3};
+  const Conditions c = between(began, now, 4);
+  CHECK(c.waited.value() == 0.25);
+  CHECK(to_json(c)["throttled_s"] == 1);
 }
 
 TEST_CASE("a program's CPU time is its user and its system time") {
@@ -127,6 +149,15 @@ TEST_CASE("idle time, steal and waiting are read from where Linux tells them") {
   CHECK(now.waited == std::map<long, double>{{17, 2.5}, {18, 1.0}});
   CHECK(now.own_cpu > 0);
   CHECK(now.clock == Approx(1));  // the diary's clock
+  CHECK(now.cpus == 1);
+  CHECK(now.all.value() == Approx((1000 + 20 + 300 + 4000 + 500 + 60 + 70 + 800) * tick));
+  // What sandboxes tell: zeros, or busy CPUs that have never been idle.
+  for (const char* text :
+       {"cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 0\n", "cpu  900 0 300 0 0 0 0 0 0 0\n"}) {
+    write("stat", text);
+    const ConditionsReading none = read_conditions(proc.string());
+    CHECK((!none.idle && !none.stolen && !none.all));
+  }
   std::filesystem::remove_all(proc);
   const ConditionsReading nothing = read_conditions(proc.string());
   CHECK((!nothing.idle && !nothing.stolen && nothing.waited.empty()));

@@ -169,5 +169,40 @@ TEST_CASE("a long round counts whatever met it") {
   CHECK(quiet.rounds.again() == 0);
 }
 
+TEST_CASE("a round that a control group stopped is run again") {
+  double total = 3;
+  StoppedRounds stopped([&] { return std::optional<double>(total); });
+  CHECK(!stopped.counted_s());
+  stopped.begin();
+  CHECK(stopped.counts());
+  stopped.begin();
+  total += 0.09;
+  CHECK(!stopped.counts());
+  stopped.begin();
+  CHECK(stopped.counts());
+  CHECK(stopped.again() == 1);
+  CHECK(stopped.counted_s().value() == 0);
+}
+
+TEST_CASE("rounds that are always stopped count in the end, and it is told for how long") {
+  double total = 0;
+  StoppedRounds stopped([&] { return std::optional<double>(total); });
+  std::size_t counted = 0, runs = 0;
+  for (; counted < 50; ++runs) {
+    stopped.begin();
+    total += 0.5;
+    counted += stopped.counts();
+  }
+  CHECK(runs <= 2 * counted + StoppedRounds::kMore);
+  CHECK(stopped.counted_s().value() == Approx(25));
+}
+
+TEST_CASE("where nothing limits our time every round counts, and nothing is told") {
+  StoppedRounds stopped([] { return std::optional<double>(); });
+  stopped.begin();
+  CHECK(stopped.counts());
+  CHECK(!stopped.counted_s());
+}
+
 }  // namespace
 }  // namespace headroom

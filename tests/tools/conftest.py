@@ -114,13 +114,17 @@ class Headroom:
     def __init__(self, root: Path, bench: Path = FAKE):
         self.root = root
         self.log = root / "starts.log"
+        # A machine of its own, that does nothing: what this one does is no test.
+        memory = root / "system" / "proc" / "meminfo"
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        memory.write_text("MemTotal: 8000000 kB\nMemAvailable: 6000000 kB\n")
         self.env = {
             **os.environ,
             "HEADROOM_ROOT": str(root),
             "HEADROOM_BENCH": str(bench),
             "HEADROOM_LOCK": f"test-{uuid.uuid4()}",
             "HEADROOM_PYTHON": sys.executable,
-            "HEADROOM_SYSTEM": str(root / "system"),  # none: what the machine is doing is no test
+            "HEADROOM_SYSTEM": str(root / "system"),
             "FAKE_LOG": str(self.log),
         }
 

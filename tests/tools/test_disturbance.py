@@ -13,6 +13,7 @@ from headroom_tools.base.errors import HeadroomError
 from headroom_tools.measure import alone, disturbance, plan, unfinished
 from headroom_tools.measure.disturbance import Judge
 from headroom_tools.record import validate
+from headroom_tools.show import disturbance as shown
 
 QUICK = ("run", "--profile", "quick", "--filter", "simd/sum", "--label", "t")
 STARTS = 2 * (1 + 6)
@@ -51,6 +52,9 @@ def _judge(*trees):
         ("simd/sum", {"waited": None, "stolen": None, "others": None, "switches": None}, False),
         ("parallel/sum", {"waited": 0.5}, False),  # its threads wait for each other
         ("machine/read", {"waited": 0.5}, False),
+        ("simd/sum", {"throttled": 0.02}, False),
+        ("simd/sum", {"throttled": 0.03}, True),
+        ("parallel/sum", {"throttled": 0.8}, True),  # its own threads don't limit its time
         ("machine/read", {"others": 0.3}, True),
     ],
 )
@@ -131,6 +135,21 @@ def test_what_the_program_told_is_kept_as_shares():
     (columns,) = [disturbance.columns(KERNELS, [_tree("simd/sum", 1, kept)])]
     assert columns["waited"] == [0.125] and columns["stolen"] == [0.25]
     assert columns["others"] == [0.5] and columns["switches"] == [7]
+
+
+def test_a_limit_of_cpu_time_is_told_where_there_is_one(golden2):
+    kept = disturbance.read({"conditions": {"seconds": 4, "throttled_s": 1}})
+    assert kept is not None and kept["throttled"] == 0.25
+    columns = disturbance.columns(KERNELS, [_tree("simd/sum", 1, kept), _tree("simd/sum", 2)])
+    assert columns["throttled"] == [0.25, None] and columns["cause"] == ["throttled", None]
+    assert "throttled" not in disturbance.columns(KERNELS, [_tree("simd/sum", 1)])
+    count = len(golden2["launches"]["kernel"])
+    golden2["launches"]["throttled"] = [0.25] * count
+    golden2["launches"]["cause"] = ["throttled"] * count
+    golden2["launches"].setdefault("attempts", [1] * count)
+    golden2["launches"]["disturbed"] = [1] * count
+    validate.run_tree(golden2, "run.json")
+    assert "by the limit of CPU time" in (shown.line(golden2) or "")
 
 
 def test_conditions_that_are_partly_unknown():

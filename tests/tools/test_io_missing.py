@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -125,3 +126,81 @@ def test_hot_kernels_run_in_memory_too(tmp_path, kernel):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         missing = missing_rows(Headroom(tmp_path, BENCH), kernel, "--scratch", folder)
     assert set(missing) <= {"reflink", "copy_file_range"}
+
+
+def preloaded(folder: Path, source: str) -> Path:
+    """The benchmark program with functions of libraries replaced, or a skip."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("no C compiler that makes a library to preload")
+    (folder / "other.c").write_text("#define _GNU_SOURCE\n" + source)
+    library = folder / "other.so"
+    command = [compiler, "-shared", "-fPIC", "-o", library, folder / "other.c", "-ldl"]
+    subprocess.run(command, check=True)
+    program = folder / "headroom-bench"
+    program.write_text(f"#!/bin/sh\nLD_PRELOAD={library} exec {BENCH} \"$@\"\n")
+    program.chmod(0o755)
+    return program
+
+
+def listed_missing(folder: Path, bench: Path, kernel: str) -> dict[str, str]:
+    """{variant: what it needs} of the variants that the program says can't run here."""
+    done = Headroom(folder, bench)("list", "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = [one for one in json.loads(done.stdout)["kernels"] if one["name"] == kernel]
+    gone = [variant for variant in found["variants"] if not variant["available"]]
+    return {variant["name"]: str(variant["needs"]) for variant in gone}
+
+
+# As some network and overlay file systems do: open takes O_DIRECT, and a transfer is refused, or
+# comes in part.
+NO_DIRECT_TRANSFER = """
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int direct(int fd) { return (fcntl(fd, F_GETFL) & O_DIRECT) != 0; }
+ssize_t pread(int fd, void* data, size_t size, off_t at) {
+  if (direct(fd)) return errno = EINVAL, -1;
+  return syscall(SYS_pread64, fd, data, size, at);
+}
+ssize_t pread64(int fd, void* data, size_t size, off_t at) { return pread(fd, data, size, at); }
+"""
+# Rings of two entries are made, larger ones refused; or all, and no memory may be pinned.
+FEW_ENTRIES = """
+#include <dlfcn.h>
+#include <errno.h>
+int io_uring_queue_init_params(unsigned entries, void* ring, void* params) {
+  if (entries > 2) return -ENOMEM;
+  int (*real)(unsigned, void*, void*) = dlsym((void*)-1L, "io_uring_queue_init_params");
+  return real(entries, ring, params);
+}
+"""
+NO_PINNING = """
+#include <errno.h>
+int io_uring_register_buffers(void* ring, const void* pieces, unsigned count) { return -ENOMEM; }
+"""
+
+
+def test_a_file_system_that_opens_with_o_direct_and_does_not_transfer(tmp_path):
+    skip_unless_built("io/random_read")
+    missing = listed_missing(tmp_path, preloaded(tmp_path, NO_DIRECT_TRANSFER), "io/random_read")
+    assert "naive" in missing and "disk" in missing["naive"]
+
+
+@pytest.mark.parametrize(
+    ("source", "lost"),
+    [
+        (FEW_ENTRIES, {"uring_4", "uring_32", "uring_128", "uring_128_deferred",
+                       "uring_128_registered"}),
+        (NO_PINNING, {"uring_128_registered"}),
+    ],
+)  # fmt: skip
+def test_a_ring_is_tried_as_its_variant_makes_it(tmp_path, source, lost):
+    """That variant is missing, and no other."""
+    skip_unless_built("io/random_read")
+    usual = set(listed_missing(tmp_path, BENCH, "io/random_read"))
+    if "uring_128_registered" in usual:
+        pytest.skip("no io_uring, or no disk, here")
+    missing = listed_missing(tmp_path, preloaded(tmp_path, source), "io/random_read")
+    assert set(missing) == usual | lost

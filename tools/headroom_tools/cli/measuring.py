@@ -17,7 +17,8 @@ from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import FULL_DISK, HeadroomError
 from headroom_tools.base.text import duration, size
 from headroom_tools.fixtures.held import Held, named, started_for, users_own
-from headroom_tools.machine.memory import memory_available
+from headroom_tools.machine import allowance
+from headroom_tools.machine.allowance import memory_available
 from headroom_tools.measure import bench, lock, scratch
 from headroom_tools.measure.cautions import Subject, found as cautions_found
 
@@ -52,12 +53,12 @@ def selfcheck(arguments: argparse.Namespace) -> int:
     files = arguments.samples
     if not files:
         mode = "full" if arguments.full else "quick"
-        tree, _ = bench.catalogue()
+        scratch_folder = (arguments.scratch or paths.scratch()).absolute()
+        tree, _ = bench.catalogue(scratch=scratch_folder)
         reporter = Reporter(terminal.console(to_stderr=arguments.json))
         kind = "-".join(filter(None, (mode, arguments.only)))
         file = paths.selfchecks() / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{kind}.jsonl"
         files = [file]
-        scratch_folder = (arguments.scratch or paths.scratch()).absolute()
         _stop_on_signals()
         with lock.measuring():
             ladders = plan.selfcheck_kernels(tree)
@@ -117,13 +118,14 @@ def _selfcheck_alone(arguments: argparse.Namespace) -> int:
         scratch_folder = (arguments.scratch or paths.scratch()).absolute()
         _stop_on_signals()
         with lock.measuring(), Held(scratch_folder, reporter.warn) as servers:
-            tree, _ = bench.catalogue()
+            tree, _ = bench.catalogue(scratch=scratch_folder)
             _serve(servers, plan.matching(tree, arguments.filter), scratch_folder, reporter)
-            tree, _ = bench.catalogue(servers.environment)
+            tree, _ = bench.catalogue(servers.environment, scratch=scratch_folder)
             other = None
             if arguments.peers:
                 program = paths.bench_of(arguments.peers)
-                other = alone.Other(program, bench.catalogue(servers.environment, program)[0])
+                theirs, _ = bench.catalogue(servers.environment, program, scratch_folder)
+                other = alone.Other(program, theirs)
             ladders = alone.selected(tree, other, arguments.filter, memory_available())
             _cautions(Subject(tree, ladders, []), reporter, False)
             scratch.prepare(scratch_folder)
@@ -191,6 +193,7 @@ def run(arguments: argparse.Namespace) -> int:
         state = unfinished.state_of(folder)
         _stop_on_signals()
         with lock.measuring(), Held(Path(state["scratch"]), reporter.warn) as servers:
+            unfinished.check_machine(folder, state)
             subject = Subject(state["catalogue"], state["selection"], state["missing"])
             unfinished.add_notes(folder, _cautions(subject, reporter, arguments.strict))
             kernels = [k for k in state["catalogue"]["kernels"] if k["name"] in state["selection"]]
@@ -485,7 +488,7 @@ def _settings(
     if kind in sides.BUILT:
         recipes = [builds.recipe(side, preset) for side in both]
         made = [(side.asked, recipe) for side, recipe in zip(both, recipes)]
-        jobs = arguments.jobs or os.cpu_count() or 1
+        jobs = arguments.jobs or allowance.jobs()
         try:
             programs = builds.make(made, arguments.filter, jobs, reporter.line)
         except builds.BuildError as error:

@@ -8,6 +8,7 @@ from headroom_tools.base.text import counted, listed, safe, size
 from headroom_tools.compare.pooling import Measured, flat
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import Axis, AxisIndex, Difference, FactRow, Index
+from headroom_tools.machine.allowance import allowed_told
 from headroom_tools.machine.cores import in_words
 from headroom_tools.machine.types import Machine
 from headroom_tools.record.types import Run
@@ -22,7 +23,7 @@ TOUCHES = {
 PARTS = ("cpu", "ram", "disk")
 # Facts of the fingerprint that software sets: no part of the hardware.
 _SYSTEM = ("cpu.microcode", "cpu.governor", "cpu.boost", "cpu.mitigations", "kernel", "system",
-           "virtualization", "transparent_huge_pages", "disk.file_system",
+           "virtualization", "allowed", "transparent_huge_pages", "disk.file_system",
            "disk.scheduler", "disk.write_cache")  # fmt: skip
 _NO_FACT = ("slug", "format", "version")
 _UNKNOWN = "unknown"
@@ -48,6 +49,10 @@ def cores_of(machine: Machine) -> str:
     parts += [in_words(cpu["kinds"])] if "kinds" in cpu else []
     parts += [f"{cpu['sockets']} sockets"] if (cpu["sockets"] or 1) > 1 else []
     return ", ".join(parts)
+
+
+def _allowed(machine: Machine) -> str:
+    return allowed_told(machine["allowed"]) if "allowed" in machine else "all of it"
 
 
 def _caches(machine: Machine) -> str:
@@ -113,6 +118,7 @@ FACTS = (
     Fact("machine", lambda side: side.run["machine"]),
     Fact("CPU", lambda side: _cpu(side.machine)),
     Fact("cores", lambda side: cores_of(side.machine)),
+    Fact("allowed", lambda side: _allowed(side.machine)),
     Fact("caches", lambda side: _caches(side.machine)),
     Fact("frequency governor", lambda side: _or(side.machine["cpu"]["governor"])),
     Fact("boost", lambda side: _boost(side.machine)),

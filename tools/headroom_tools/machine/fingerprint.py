@@ -13,7 +13,7 @@ import re
 import shutil
 from pathlib import Path
 
-from headroom_tools.machine import disks, memory, processor, sources
+from headroom_tools.machine import allowance, disks, memory, processor, sources
 from headroom_tools.machine.sources import read, words
 from headroom_tools.machine.types import Machine
 
@@ -39,12 +39,16 @@ def fingerprint(scratch: Path) -> Machine:
         "kernel": words(re.split(r"[^\d.]", platform.release())[0].strip("."), 40),
         "transparent_huge_pages": pages[1] if pages else None,
     }
+    given = allowance.allowed(tree["cpu"]["threads"], tree["ram"]["bytes"])
+    if given is not None:
+        tree["allowed"] = given
     tree["slug"] = slug(tree)
     return tree
 
 
 def slug(tree: Machine) -> str:
-    """A short name of the hardware, like `epyc-zen4-2c-24g-virtio`."""
+    """A short name of the hardware, like `epyc-zen4-2c-24g-virtio`; with what may be used of it
+    where that is less: `epyc-zen4-0.5of2c-0.5of24g-virtio`."""
     cpu = tree["cpu"]
     name = (cpu["model_name"] or "").lower()
     families = ("epyc", "threadripper", "ryzen", "athlon", "xeon", "core", "celeron", "pentium",
@@ -53,9 +57,13 @@ def slug(tree: Machine) -> str:
     parts = [family, cpu["microarchitecture"]]
     if not any(parts):
         parts = [re.sub(r"[^a-z0-9]+", "", name)[:16] or cpu["architecture"] or "cpu"]
-    parts.append(f"{cpu['cores']}c" if cpu["cores"] else None)
+    given = tree.get("allowed")
+    few = (given["cpu_quota"] or given["cpus"]) if given else None
+    of = f"{few:g}of" if few is not None else ""
+    parts.append(f"{of}{cpu['cores']}c" if cpu["cores"] else None)
     if tree["ram"]["bytes"]:
-        parts.append(f"{-(-tree['ram']['bytes'] // (1 << 30))}g")
+        of = f"{given['memory_bytes'] / (1 << 30):.2g}of" if given and given["memory_bytes"] else ""
+        parts.append(f"{of}{-(-tree['ram']['bytes'] // (1 << 30))}g")
     disk = tree["disk"]
     parts.append(disk["bus"] or disk["kind"])
     joined = "-".join(re.sub(r"[^a-z0-9.-]+", "", part.lower()) for part in parts if part)
@@ -77,7 +85,9 @@ def unreadable(tree: Machine) -> list[str]:
 
 
 def steal_ticks() -> tuple[int, int]:
-    """(ticks stolen by the hypervisor, all ticks) since boot, over all CPUs; zeros if unknown."""
+    """(ticks stolen by the hypervisor, all ticks) since boot, over all CPUs; zeros if unknown, as
+    in sandboxes that count no idle time."""
     line = (read(sources.PROC / "stat") or "").split("\n")[0].split()
     ticks = [int(field) for field in line[1:9]] if line[:1] == ["cpu"] else []
-    return (ticks[7], sum(ticks)) if len(ticks) == 8 else (0, 0)
+    known = len(ticks) == 8 and ticks[3] + ticks[4] > 0
+    return (ticks[7], sum(ticks)) if known else (0, 0)

@@ -20,13 +20,6 @@ _WITHIN = re.compile(
 )
 
 
-def memory_available() -> int | None:
-    """Bytes that can be allocated without swapping, or None where /proc doesn't say."""
-    text = read(sources.PROC / "meminfo") or ""
-    match = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.M)
-    return int(match[1]) * 1024 if match else None
-
-
 def _one(values: list[object]) -> object:
     """What all that are known agree on."""
     known = {value for value in values if value is not None}

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from headroom_tools.base import terminal
 from headroom_tools.base.text import counted, size
+from headroom_tools.machine.allowance import allowed_told
 from headroom_tools.machine.cores import in_words, name_of
 from headroom_tools.machine.fingerprint import unreadable
 from headroom_tools.machine.types import Cpu, Machine
@@ -34,6 +35,7 @@ def in_one_line(tree: Machine) -> str:
         f"{size(ram['bytes'])} RAM" if ram["bytes"] else "",
         " ".join(filter(None, (disk["bus"], disk["kind"], disk["file_system"]))),
         tree["virtualization"] or "",
+        f"of which it was allowed {allowed_told(tree['allowed'])}" if "allowed" in tree else "",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -75,6 +77,8 @@ def print_machine(tree: Machine, to: Console) -> None:
     more += [f"{ram['mega_transfers']} MT/s"] if ram["mega_transfers"] else []
     more += [f"{ram['channels']} channels"] if ram["channels"] else []
     table.row("ram", ", ".join([known, *more]))
+    if "allowed" in tree:
+        table.row("allowed", allowed_told(tree["allowed"]))
     table.row(
         "disk",
         f"{disk['model'] or 'model unknown'}, kind {_or_unknown(disk['kind'])}, "

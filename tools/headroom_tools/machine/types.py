@@ -80,8 +80,16 @@ class Disk(TypedDict):
     write_cache: str | None  # "write back" or "write through"; older records don't have it
 
 
-class Machine(TypedDict):
-    """A fingerprint."""
+class Allowed(TypedDict):
+    """What the process could use of the machine: how many of its CPUs, how many CPUs' time, bytes
+    of memory; None: as much as there is."""
+
+    cpus: int | None
+    cpu_quota: float | None
+    memory_bytes: int | None
+
+
+class _MachineOfAll(TypedDict):
 
     format: str
     version: int
@@ -93,3 +101,9 @@ class Machine(TypedDict):
     system: str | None
     kernel: str | None
     transparent_huge_pages: str | None
+
+
+class Machine(_MachineOfAll, total=False):
+    """A fingerprint. allowed: where less than the machine could be used."""
+
+    allowed: Allowed

@@ -20,10 +20,15 @@ from typing import Callable, NamedTuple
 from headroom_tools.base import files, paths, processes
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe, without_paths
+from headroom_tools.machine import allowance
 from headroom_tools.machine.fingerprint import steal_ticks
 from headroom_tools.measure.types import INTERFACE, Catalogue, KernelPlan, Output, PilotPlan
 
 _REBUILD = "build it anew with `make`"
+# What Google Benchmark says of the machine and of itself: no reason for anything.
+_OF_LIBRARY = re.compile(
+    r"\*\*\*WARNING\*\*\*|\d{4}-\d\d-\d\dT|Running |Run on \(|CPU Caches:|  L\d |Load Average:"
+)
 _KERNEL_KEYS = ("name", "group", "axis", "variants", "ladders", "headline", "noise_class",
                 "measure", "params")  # fmt: skip
 
@@ -90,7 +95,7 @@ def _last_line(path: Path) -> str:
             lines = stream.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    filled = [line for line in lines if line.strip()]
+    filled = [line for line in lines if line.strip() and not _OF_LIBRARY.match(line)]
     return without_paths(re.sub(r"^headroom-bench: ", "", filled[-1])) if filled else ""
 
 
@@ -116,6 +121,7 @@ def start(
     """
     program = program or paths.bench()
     stolen, ticks = steal_ticks()
+    kills = allowance.out_of_memory_kills()
     began = time.monotonic()
     parent = os.getpid()
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
@@ -160,7 +166,9 @@ def start(
             name = signal.Signals(-process.returncode).name
         except ValueError:
             name = f"signal {-process.returncode}"
-        status, message = "crash", " ".join(filter(None, (name, _last_line(folder / "stderr"))))
+        why = allowance.why_killed(kills) if process.returncode == -signal.SIGKILL else None
+        said = why or _last_line(folder / "stderr")
+        status, message = "crash", " ".join(filter(None, (name, said)))
     else:
         status = "mismatch" if process.returncode == 1 else "error"
         message = _last_line(folder / "stderr") or f"exit status {process.returncode}"
@@ -188,13 +196,14 @@ def catalogue(
     """(the program's catalogue, its text). HeadroomError where it gives none.
 
     environment, program: as for start(); a server that is named makes variants available. scratch:
-    the folder that the kernels will use, for some need a disk there; None: the program's default.
+    the folder that the kernels will use, for some need a disk there; None: the usual one, wherever
+    the command was started.
     """
     program = program or paths.bench()
-    there = [f"--headroom_scratch={scratch}"] if scratch else []
+    there = f"--headroom_scratch={(scratch or paths.scratch()).absolute()}"
     try:
         done = subprocess.run(
-            [str(program), "--headroom_catalogue", *there],
+            [str(program), "--headroom_catalogue", there],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -14,7 +14,7 @@ from typing import Iterator, NamedTuple
 
 from headroom_tools.base import paths
 from headroom_tools.base.text import counted, safe, size
-from headroom_tools.machine import cores
+from headroom_tools.machine import allowance, cores
 from headroom_tools.measure.types import Catalogue, CatalogueLadder
 from headroom_tools.record import source
 from headroom_tools.record.types import Missing
@@ -75,16 +75,23 @@ def _number(text: str | None) -> int | None:
     return int(text) if text is not None and re.fullmatch(r"-?\d{1,18}", text) else None
 
 
-def _memory() -> dict[str, int]:
-    """/proc/meminfo in bytes."""
-    lines = re.findall(r"^(\w+):\s+(\d+) kB", _read("proc/meminfo") or "", re.M)
-    return {name: int(kib) * 1024 for name, kib in lines}
+class Ticks(NamedTuple):
+    """counts: user nice system idle iowait irq softirq steal, over all `cpus` since the start."""
+
+    counts: list[int]
+    cpus: int
 
 
-def _ticks() -> list[int] | None:
-    """user nice system idle iowait irq softirq steal, over all CPUs since the start."""
-    fields = (_read("proc/stat") or "").split("\n")[0].split()
-    return [int(field) for field in fields[1:9]] if len(fields) >= 9 else None
+def _ticks() -> Ticks | None:
+    """None where nothing is counted, or no idle time, as in some sandboxes."""
+    lines = (_read("proc/stat") or "").split("\n")
+    fields = lines[0].split()[1:9]
+    if len(fields) < 8 or not all(field.isdigit() for field in fields):
+        return None
+    counts = [int(field) for field in fields]
+    # A container may be shown fewer CPUs here than the machine has.
+    cpus = sum(bool(re.match(r"cpu\d", line)) for line in lines) or os.cpu_count() or 1
+    return Ticks(counts, cpus) if counts[3] + counts[4] > 0 else None
 
 
 class Sample(NamedTuple):
@@ -93,20 +100,22 @@ class Sample(NamedTuple):
     busy: float
     stolen: float
     ever_stolen: float  # share of all CPU time since the start
+    cpus: int = 0  # that this is of
 
 
 def _sample() -> Sample:
     before, began = _ticks(), time.monotonic()
     time.sleep(SAMPLE_S if before else 0)
     after, seconds = _ticks(), time.monotonic() - began
-    if not before or not after:
+    if not before or not after or before.cpus != after.cpus:
         return Sample(0.0, 0.0, 0.0)
-    spent = [(b - a) / os.sysconf("SC_CLK_TCK") / seconds for a, b in zip(before, after)]
+    tick = os.sysconf("SC_CLK_TCK") * seconds
+    spent = [(b - a) / tick for a, b in zip(before.counts, after.counts)]
     # Idle time is counted exactly, the use of it only sampled.
-    busy = max(0.0, (os.cpu_count() or 1) - spent[3] - spent[4] - spent[7])
-    if not any(spent):
-        busy = 0.0  # a clock that stands still: no real /proc
-    return Sample(busy, spent[7], after[7] / max(1, sum(after)))
+    busy = max(0.0, after.cpus - spent[3] - spent[4] - spent[7])
+    if sum(spent) < after.cpus / 2:
+        busy = 0.0  # counts that stand still: no real /proc
+    return Sample(busy, spent[7], after.counts[7] / max(1, sum(after.counts)), after.cpus)
 
 
 def _power(_: Subject) -> Iterator[str]:
@@ -172,8 +181,9 @@ def _competition(subject: Subject, sample: Sample) -> Iterator[str]:
     if names:
         yield f"another benchmark is running ({safe(', '.join(sorted(names)), 60)}); end it first"
     if sample.busy >= OTHERS:
+        cpus = sample.cpus or os.cpu_count()
         yield (
-            f"other programs use {sample.busy:.1f} of {os.cpu_count()} cores now; end them "
+            f"other programs use {sample.busy:.1f} of {cpus} cores now; end them "
             "(`top` names them), or wait"
         )
         if _read("sys/devices/system/cpu/smt/active") == "1":
@@ -192,7 +202,8 @@ def _kinds(_: Subject) -> Iterator[str]:
 def _virtual(subject: Subject, sample: Sample) -> Iterator[str]:
     stolen, when = sample.stolen, "now"
     if stolen < STOLEN_NOW:
-        stolen, when = sample.ever_stolen * (os.cpu_count() or 1), "on average since its start"
+        cpus = sample.cpus or os.cpu_count() or 1
+        stolen, when = sample.ever_stolen * cpus, "on average since its start"
         if sample.ever_stolen < STOLEN_EVER:
             stolen = 0.0
     if stolen:
@@ -213,8 +224,10 @@ def _virtual(subject: Subject, sample: Sample) -> Iterator[str]:
 
 
 def _space(subject: Subject) -> Iterator[str]:
-    memory = _memory()
-    total, free = memory.get("MemTotal", 0), memory.get("MemAvailable", 0)
+    total, free = allowance.memory_total() or 0, allowance.memory_available() or 0
+    given = allowance.memory_limit()
+    little = given is not None and total == given
+    cure = "raise the memory limit of its control group" if little else "close programs"
     by_name = {kernel["name"]: kernel for kernel in subject.catalogue["kernels"]}
     lost = 0
     for entry in subject.missing:
@@ -230,10 +243,10 @@ def _space(subject: Subject) -> Iterator[str]:
         are = "is" if lost == 1 else "are"
         yield (
             f"{counted(lost, 'ladder')} {are} left out, because only {size(free)} of memory are "
-            "free; close programs"
+            f"free; {cure}"
         )
     elif total and free < LITTLE_MEMORY * total:
-        yield f"only {size(free)} of {size(total)} of memory are free; close programs"
+        yield f"only {size(free)} of {size(total)} of memory are free; {cure}"
     pages = re.search(r"\[(\w+)\]", _read("sys/kernel/mm/transparent_hugepage/enabled") or "")
     if pages and pages[1] == "never" and subject.memory >= HUGE_FROM:
         yield (
@@ -257,6 +270,30 @@ def _checkout(_: Subject) -> Iterator[str]:
         yield f"the record can't say which commit is measured: {line}"
 
 
+def _allowed(subject: Subject) -> Iterator[str]:
+    """What this process may use is less than the machine has."""
+    quota = allowance.quota()
+    all_ = counted(allowance.count(), "CPU")
+    if quota is not None and quota < allowance.count():
+        yield (
+            f"a control group gives the time of {quota:.3g} of {all_}, and "
+            "stops what takes more: rounds that met that are run again, longer ones are called "
+            "disturbed; raise its limit (docker run --cpus, systemd CPUQuota=)"
+        )
+    needed = [re.fullmatch(r"(\d+) cores", entry["needs"]) for entry in subject.missing]
+    few, cpus = allowance.count(), os.cpu_count() or 1
+    if few < cpus and any(match and int(match[1]) <= cpus for match in needed):
+        yield (
+            f"this process may run on {few} of {cpus} CPUs, so ladders of more threads are left "
+            "out; start it without taskset, or widen its cpuset"
+        )
+    if subject.catalogue.get("pinned") is False:
+        yield (
+            "threads can't be kept on a core here (sched_setaffinity is refused), so they may move "
+            "and share one; allow that system call"
+        )
+
+
 def _build(subject: Subject) -> Iterator[str]:
     build = subject.catalogue["build"]
     kind = build["build_type"]
@@ -275,6 +312,7 @@ def found(subject: Subject) -> list[str]:
         *_build(subject),
         *_checkout(subject),
         *_descriptors(subject),
+        *_allowed(subject),
         *_power(subject),
         *_heat(subject),
         *_competition(subject, sample),

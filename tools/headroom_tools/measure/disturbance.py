@@ -24,7 +24,13 @@ from headroom_tools.record.types import Launched
 #   waited: a thread of ours was ready to run and waited for its core
 #   stolen: the hypervisor ran others instead of this machine's CPUs
 #   others: other programs ran, on any core: they share caches, memory, power and hardware threads
-LIMITS = {"waited": (0.025, 0.002), "stolen": (0.05, 0.03), "others": (0.10, 0.04)}
+#   throttled: a control group stopped us, for its share of the CPUs' time was used up
+LIMITS = {
+    "waited": (0.025, 0.002),
+    "stolen": (0.05, 0.03),
+    "others": (0.10, 0.04),
+    "throttled": (0.025, 0.002),
+}
 REPEAT_SHARE = 0.2  # of the launches so far that may be measured again
 
 
@@ -37,12 +43,14 @@ def read(out: Output) -> Conditions | None:
     if not seconds:
         return None
     told_of = out.get("sentinel") or {}
-    spent = [readings.number(told.get(f"{name}_s")) for name in ("waited", "stolen", "others")]
-    waited, stolen, others = (None if value is None else value / seconds for value in spent)
+    spent = [readings.number(told.get(f"{name}_s")) for name in LIMITS]
+    waited, stolen, others, throttled = (
+        None if value is None else value / seconds for value in spent
+    )
     own = readings.of(out)
     again = readings.number(told_of.get("rounds_again")) if own else None
     waited_s = readings.number(told_of.get("waited_s")) if own else None
-    return {
+    found: Conditions = {
         "seconds": seconds,
         "waited": waited,
         "stolen": stolen,
@@ -53,6 +61,9 @@ def read(out: Output) -> Conditions | None:
         "rounds_again": None if again is None else int(again),
         "quiet_wait": waited_s,
     }
+    if throttled is not None:
+        found["throttled"] = throttled
+    return found
 
 
 def _shares(conditions: Conditions | None) -> dict[str, float | None]:
@@ -63,6 +74,7 @@ def _shares(conditions: Conditions | None) -> dict[str, float | None]:
         "waited": conditions["waited"],
         "stolen": conditions["stolen"],
         "others": conditions["others"],
+        "throttled": conditions.get("throttled"),
     }
 
 
@@ -136,7 +148,8 @@ class Judge:
         Files are written by threads of the kernel, and programs of several threads wait for each
         other; what runs on one core and touches no file has no such excuse.
         """
-        if kind == "stolen" or self._kernels[kernel]["noise_class"] not in ("storage", "threads"):
+        own = self._kernels[kernel]["noise_class"] in ("storage", "threads")
+        if kind in ("stolen", "throttled") or not own:
             return 0.0
         values = [_shares(conditions)[kind] for conditions in self._seen.get(kernel, ())]
         known = [value for value in values if value is not None]
@@ -246,6 +259,7 @@ class Columns(TypedDict, total=False):
     waited: Launched
     stolen: Launched
     others: Launched
+    throttled: Launched
     switches: list[int | None]
     sentinel: Launched
     sentinel_min: Launched
@@ -271,7 +285,7 @@ def columns(kernels: dict[str, CatalogueKernel], launches: list[Launch]) -> Colu
     waits = [conditions.get("quiet_wait") if conditions else None for conditions in known]
     leasts = [conditions.get("sentinel_min") if conditions else None for conditions in known]
 
-    return {
+    columns_: Columns = {
         "attempts": [attempts for attempts, _ in judged],
         "disturbed": [disturbed for _, disturbed in judged],
         "waited": shares("waited"),
@@ -290,3 +304,6 @@ def columns(kernels: dict[str, CatalogueKernel], launches: list[Launch]) -> Colu
         "quiet_wait": [None if wait is None else five(round(wait, 3)) for wait in waits],
         "cause": [judge.cause(tree) for tree in launches],
     }
+    if any("throttled" in conditions for conditions in known if conditions):
+        columns_["throttled"] = shares("throttled")
+    return columns_

@@ -32,8 +32,20 @@ class Finished(NamedTuple):
     machine: Machine
 
 
-def _now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+_STAMP = "%Y-%m-%dT%H:%M:%SZ"
+_ASTRAY_S = 60.0  # clocks are corrected by less all the time
+
+
+def _finished(started: str, passed_s: float) -> tuple[str, str | None]:
+    """(when a run ended, what is to be said of the clock): no earlier than it began and lasted."""
+    now = datetime.now(timezone.utc)
+    least = datetime.strptime(started, _STAMP).replace(tzinfo=timezone.utc)
+    least += timedelta(seconds=int(passed_s))
+    if now >= least:
+        return now.strftime(_STAMP), None
+    back = (least - now).total_seconds()
+    note = "the clock was set back during the run; its end is its start and what it took"
+    return least.strftime(_STAMP), note if back >= _ASTRAY_S else None
 
 
 def _problems(
@@ -96,9 +108,16 @@ def _failed(launches: dict[LaunchKey, Launch]) -> list[Failed]:
 
 
 def assemble(
-    folder: Path, state: State, plan: RunPlan, launches: dict[LaunchKey, Launch]
+    folder: Path,
+    state: State,
+    plan: RunPlan,
+    launches: dict[LaunchKey, Launch],
+    passed_s: float = 0.0,
 ) -> None:
-    """Writes record/run.json and record/machine.json, valid by their schemas."""
+    """Writes record/run.json and record/machine.json, valid by their schemas.
+
+    passed_s: seconds since the run began, by a clock that nobody sets.
+    """
     failures, missing, withheld = _problems(launches)
     alone = {
         name: alone_variants.read(folder, name)
@@ -119,6 +138,8 @@ def assemble(
     evidence = [tree for (_, index), tree in launches.items() if index > 0]
     evidence.sort(key=lambda tree: (tree["launch"], tree["kernel"]))
     notes += counters.missing_note(evidence)
+    finished, astray = _finished(state["started"], passed_s)
+    notes += [astray] if astray else []
     spent = sum(disturbance.seconds_of(tree) for tree in launches.values())
     run = run_json(
         state,
@@ -127,7 +148,7 @@ def assemble(
         {name: tree["cells"] for name, tree in alone.items()},
         End(
             withheld,
-            _now(),
+            finished,
             spent + sum(tree["seconds"] for tree in alone.values()),
             state["missing"] + missing,
             plan["left_out"],

@@ -16,8 +16,9 @@ from typing import Callable, cast
 
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.base.text import duration, safe, without_numbers
+from headroom_tools.base.text import counted, duration, safe, without_numbers
 from headroom_tools.fixtures.held import Held
+from headroom_tools.machine import allowance
 from headroom_tools.measure import (
     alone,
     bench,
@@ -60,12 +61,19 @@ class Run:
         self._selection = self._state["selection"]
         self._held = held
         self._environment = {**bench.environment(self._state["catalogue"]), **held.environment}
+        self._cpus = allowance.cpus()
         self._work.mkdir(exist_ok=True)
         scratch_space.prepare(self._scratch)
         self._launches = unfinished.read_launches(folder)
         self._fixed: RunPlan | None = None
         self._fastest: float | None = None  # what the sentinel's loop takes here
         self._told_failed: set[tuple[str, str, str]] = set()
+        # The clock on the wall may be set while we measure; what a resumed run has, came before.
+        began = datetime.strptime(self._state["started"], "%Y-%m-%dT%H:%M:%SZ")
+        passed = time.time() - began.replace(tzinfo=timezone.utc).timestamp()
+        kept = [one.get("start", 0.0) + one["seconds"] for one in self._launches.values()]
+        self._passed = max(0.0, passed, *kept)
+        self._began = time.monotonic()
 
     @property
     def _plan(self) -> RunPlan:
@@ -109,6 +117,7 @@ class Run:
                 f"{paths.shown(self._scratch)}: {kernel} {lacking}: free some, then "
                 f"`headroom run --resume`; {self.kept()}"
             )
+        self._check_cpus()
         start = self._since_start()
         out: Output | None = None
         without = self._without(kernel)
@@ -161,8 +170,16 @@ class Run:
 
     def _since_start(self) -> float:
         """Seconds since the run was started, pauses included."""
-        began = datetime.strptime(self._state["started"], "%Y-%m-%dT%H:%M:%SZ")
-        return max(0.0, time.time() - began.replace(tzinfo=timezone.utc).timestamp())
+        return self._passed + time.monotonic() - self._began
+
+    def _check_cpus(self) -> None:
+        """HeadroomError where CPUs were taken away since this process began."""
+        lost = self._cpus - allowance.cpus()
+        if lost and lost != self._cpus:
+            raise HeadroomError(
+                f"{counted(len(lost), 'CPU')} of {len(self._cpus)} may not be used any more: "
+                f"`headroom run --resume` when they may; {self.kept()}"
+            )
 
     # --- the phases
 
@@ -190,7 +207,8 @@ class Run:
                         self._alone_budget_s(self._spent_s()),
                     )
                 self._state["notes"] += self._held.failures()
-                finish.assemble(self._folder, self._state, self._plan, self._launches)
+                passed = self._since_start()
+                finish.assemble(self._folder, self._state, self._plan, self._launches, passed)
         return finish.place(self._folder, self._state)
 
     def _pilot(self) -> None:

@@ -102,6 +102,7 @@ class Catalogue(TypedDict):
     threads_available: int
     kernels: list[CatalogueKernel]
     environment: dict[str, str | None]
+    pinned: bool
 
 
 # --- what the program is told
@@ -174,11 +175,13 @@ class _ConditionsOfAll(TypedDict):
 
 
 class Conditions(_ConditionsOfAll, total=False):
-    """How a launch was disturbed: shares of `seconds`, None where unknown; context switches; ns of
+    """How a launch was disturbed: shares of `seconds`, None where unknown (throttled: in rounds
+    that count, None where no limit of CPU time holds); context switches; ns of
     an iteration of the sentinel's loop: the median of its readings beside the ladder where that is
     the greatest, and the least of all. rounds_again: run again because a reading beside them was
     slow; quiet_wait: seconds that the launch waited for its core to be quiet."""
 
+    throttled: float | None
     sentinel: float | None
     sentinel_min: float | None
     rounds_again: int | None

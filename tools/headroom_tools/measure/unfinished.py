@@ -209,6 +209,41 @@ def check_fixtures(folder: Path, now: list[Fixture]) -> None:
             )
 
 
+# Of a fingerprint: what another program, or nobody but root, may have changed meanwhile.
+_MAY_CHANGE = ("slug", "cpu.governor", "cpu.boost", "disk", "transparent_huge_pages", "ram.bytes",
+               "ram.type", "ram.mega_transfers", "ram.modules", "ram.channels")  # fmt: skip
+
+
+def _facts(tree: object, prefix: str = "") -> dict[str, object]:
+    """The leaves of a fingerprint by their dotted names, without what may change."""
+    if prefix in _MAY_CHANGE:
+        return {}
+    if isinstance(tree, dict):
+        return {
+            key: value
+            for name, inner in tree.items()
+            for key, value in _facts(inner, f"{prefix}.{name}".lstrip(".")).items()
+        }
+    return {prefix: tree}
+
+
+def check_machine(folder: Path, state: State) -> None:
+    """HeadroomError where the run in `folder` began on another machine, or with more or less of it:
+    figures of two machines don't mix. What is unknown at one of both times is no difference, but
+    what may be used of a machine is known: nothing said is all of it."""
+    before, now = _facts(state["fingerprint"]), _facts(fingerprint(Path(state["scratch"])))
+    for name in {**before, **now}:
+        one, other = before.get(name), now.get(name)
+        if one != other and (None not in (one, other) or name.startswith("allowed.")):
+            was, is_ = ("all" if value is None else safe(value, 40) for value in (one, other))
+            short = len(f"{was}{is_}") < 80
+            what = f"{name} is {is_} and was {was}" if short else f"{name} differs"
+            raise HeadroomError(
+                f"{paths.shown(folder)}: this is not the machine that the run began on ({what}): "
+                "go on there, start a new run here, or remove the folder"
+            )
+
+
 def add_notes(folder: Path, notes: list[str]) -> None:
     """Adds those of `notes` that the run does not have yet."""
     state = state_of(folder)

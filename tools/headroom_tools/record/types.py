@@ -66,8 +66,8 @@ class Measure(TypedDict):
 
 
 # What disturbs a launch: a thread of ours waited for its core, the hypervisor ran others, other
-# programs ran, the core itself was slow.
-CAUSES = ("waited", "stolen", "others", "sentinel")
+# programs ran, a control group stopped us in rounds that count, the core itself was slow.
+CAUSES = ("waited", "stolen", "others", "throttled", "sentinel")
 
 TIME: Measure = {"name": "time", "unit": "ns", "better": "less"}
 
@@ -205,6 +205,7 @@ class Launches(_LaunchesOfAll, total=False):
     waited: Launched
     stolen: Launched
     others: Launched
+    throttled: Launched
     switches: list[int | None]
     rounds_again: list[int | None]
     quiet_wait: Launched

@@ -13,6 +13,7 @@ _BY = {
     "waited": "by programs on their core",
     "stolen": "by the hypervisor",
     "others": "by programs on any core",
+    "throttled": "by the limit of CPU time",
     "sentinel": "by a slow core",
 }
 
