@@ -116,7 +116,7 @@ TEST_CASE("a pipeline's answers come in the order of its statements, and as one 
 }
 #endif
 
-TEST_CASE("the shares of PostgreSQL's and the client's cores are told from the second call on",
+TEST_CASE("shares of PostgreSQL's and the client's cores: the first call's count until the second",
           "[postgresql]") {
   if (!postgres_answers()) return;
   Postgres server;

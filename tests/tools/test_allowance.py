@@ -14,7 +14,7 @@ import pytest
 from conftest import CHECKOUT, Headroom, long_test, skip_unless_built
 
 from headroom_tools.fixtures import server
-from headroom_tools.machine import allowance, fingerprint
+from headroom_tools.machine import allowance, fingerprint, processor
 from headroom_tools.measure import bench, cautions
 from headroom_tools.record import validate
 
@@ -134,7 +134,7 @@ def test_fewer_cpus(system, monkeypatch):
 
 def test_the_fingerprint_tells_what_is_allowed(system, tmp_path, monkeypatch):
     monkeypatch.setattr(allowance, "cpus", lambda: {0})
-    monkeypatch.setattr(fingerprint, "_cpu", lambda: {**_CPU, "threads": 4})
+    monkeypatch.setattr(processor, "cpu", lambda: {**_CPU, "threads": 4})
     whole = fingerprint.fingerprint(tmp_path)
     assert whole["allowed"] == {"cpus": 1, "cpu_quota": None, "memory_bytes": None}
     system(V2)
