@@ -56,49 +56,52 @@ struct Consumer : Broker {
     consumer = std::make_unique<RabbitMq>();
   }
   void answer(Output& out) const {
-    if (consumer == nullptr) return;
+    out = taken;
     consumer.reset();  // what it has not acknowledged is in the queue again
     out.push_back("left: " + std::to_string(RabbitMq().count(queue)));
   }
+  void begin() {
+    taken.clear();
+    taken.reserve(records);
+  }
   std::size_t records = 0;
-  std::vector<std::string> messages;
+  std::vector<std::string> messages, taken;
   mutable std::unique_ptr<RabbitMq> consumer;  // until the answer
 };
 
 // When it returns, the server has the acknowledgements.
 template <bool kPacked>
-void consume(Consumer<kPacked>& state, std::uint16_t prefetch, std::size_t every, Output& out) {
+void consume(Consumer<kPacked>& state, std::uint16_t prefetch, std::size_t every) {
   const CpuShares::Exchange exchange(state.shares);
-  out.clear();
-  out.reserve(state.records + 1);
+  state.begin();
   state.consumer->consume(state.queue, prefetch);
   take(*state.consumer, state.messages.size(), every, [&](const RabbitMq::Delivery& message) {
     if constexpr (kPacked)
-      unpack(message.body, out);
+      unpack(message.body, state.taken);
     else
-      out.push_back(message.body);
+      state.taken.push_back(message.body);
   });
   state.consumer->count(state.queue);
 }
 
-void one_at_a_time(Consumer<false>& state, Output& out) { consume(state, 1, 1, out); }
+void one_at_a_time(Consumer<false>& state, Output&) { consume(state, 1, 1); }
 
 // The next messages are here when one is done: no wait for each.
-void prefetched(Consumer<false>& state, Output& out) { consume(state, kPrefetch, 1, out); }
+void prefetched(Consumer<false>& state, Output&) { consume(state, kPrefetch, 1); }
 
 // One frame acknowledges all messages before it, and the queue settles them at once.
-void batched(Consumer<false>& state, Output& out) { consume(state, kPrefetch, kEvery, out); }
+void batched(Consumer<false>& state, Output&) { consume(state, kPrefetch, kEvery); }
 
 // And what a message costs is shared by its records.
-void packed(Consumer<true>& state, Output& out) { consume(state, kPrefetch, kEvery, out); }
+void packed(Consumer<true>& state, Output&) { consume(state, kPrefetch, kEvery); }
 
 // Nothing is acknowledged: the server forgets a message when it has sent it.
-void automatic(Consumer<false>& state, Output& out) {
+void automatic(Consumer<false>& state, Output&) {
   const CpuShares::Exchange exchange(state.shares);
-  out.clear();
-  out.reserve(state.records + 1);
+  state.begin();
   state.consumer->consume(state.queue, 0, /*automatic=*/true);
-  for (std::size_t i = 0; i < state.records; ++i) out.push_back(state.consumer->next().body);
+  for (std::size_t i = 0; i < state.records; ++i)
+    state.taken.push_back(state.consumer->next().body);
   state.consumer->count(state.queue);
 }
 

@@ -42,50 +42,48 @@ struct Consumer : Stream {
     in = &input;
     clear();
     add(input.records, kFilling);
-    answered = false;
   }
   void answer(Output& out) const {
-    if (std::exchange(answered, true)) return;
+    out = taken;
     Redis reader(Redis::Via::kTcp, Redis::kDurable);
     out.push_back("pending: " + std::to_string(pending(reader, key)));
   }
-  // Puts the entries of the next reply into `out` and their numbers into `ids`.
-  void take(Output& out) {
+  void begin() {
+    taken.clear();
+    taken.reserve(in->records.size());
+  }
+  bool through() const { return taken.size() == in->records.size(); }
+  // Puts the entries of the next reply into `taken` and their numbers into `ids`.
+  void take() {
     ids.clear();
     entries(*server.reply(), [&](std::string_view id, std::string_view body) {
       ids.emplace_back(id);
-      out.emplace_back(body);
+      taken.emplace_back(body);
     });
     if (ids.empty()) throw std::runtime_error("redis: the stream ended too early");
   }
   const Input* in = nullptr;
-  std::vector<std::string> ids;
-  mutable bool answered = false;
+  std::vector<std::string> ids, taken;
 };
 
-void begin(const Consumer& state, Output& out) {
-  out.clear();
-  out.reserve(state.in->records.size() + 1);
-}
-
-void one_by_one(Consumer& state, Output& out) {
+void one_by_one(Consumer& state, Output&) {
   const CpuShares::Exchange exchange(state.shares);
-  begin(state, out);
-  while (out.size() < state.in->records.size()) {
+  state.begin();
+  while (!state.through()) {
     state.ask(1);
-    state.take(out);
+    state.take();
     state.acknowledge(state.ids);
     state.server.reply();
   }
 }
 
 // One command gives 64 entries; each is still acknowledged alone.
-void block(Consumer& state, Output& out) {
+void block(Consumer& state, Output&) {
   const CpuShares::Exchange exchange(state.shares);
-  begin(state, out);
-  while (out.size() < state.in->records.size()) {
+  state.begin();
+  while (!state.through()) {
     state.ask(kBlock);
-    state.take(out);
+    state.take();
     for (const std::string& id : state.ids) {
       state.acknowledge(std::span(&id, 1));
       state.server.reply();
@@ -94,12 +92,12 @@ void block(Consumer& state, Output& out) {
 }
 
 // And one command acknowledges them.
-void ack_many(Consumer& state, Output& out) {
+void ack_many(Consumer& state, Output&) {
   const CpuShares::Exchange exchange(state.shares);
-  begin(state, out);
-  while (out.size() < state.in->records.size()) {
+  state.begin();
+  while (!state.through()) {
     state.ask(kBlock);
-    state.take(out);
+    state.take();
     state.acknowledge(state.ids);
     state.server.reply();
   }
@@ -107,14 +105,14 @@ void ack_many(Consumer& state, Output& out) {
 
 // The acknowledgement of a block and the question for the next leave together: one round trip and
 // one wait for the disk for 64 entries, not two.
-void pipeline(Consumer& state, Output& out) {
+void pipeline(Consumer& state, Output&) {
   const CpuShares::Exchange exchange(state.shares);
-  begin(state, out);
+  state.begin();
   state.ask(kBlock);
   for (;;) {
-    state.take(out);
+    state.take();
     state.acknowledge(state.ids);
-    const bool more = out.size() < state.in->records.size();
+    const bool more = !state.through();
     if (more) state.ask(kBlock);
     state.server.reply();
     if (!more) return;
@@ -122,12 +120,12 @@ void pipeline(Consumer& state, Output& out) {
 }
 
 // The server forgets an entry when it has given it.
-void no_ack(Consumer& state, Output& out) {
+void no_ack(Consumer& state, Output&) {
   const CpuShares::Exchange exchange(state.shares);
-  begin(state, out);
-  while (out.size() < state.in->records.size()) {
+  state.begin();
+  while (!state.through()) {
     state.ask(kBlock, /*acknowledged=*/true);
-    state.take(out);
+    state.take();
   }
 }
 
