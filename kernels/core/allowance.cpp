@@ -126,13 +126,17 @@ ControlGroups::Places ControlGroups::places(const std::string& root,
       continue;
     top = unescaped(top);
     // A container may see its own group as the top, under its name outside or as "/".
-    if (top != "/")
-      path = (path + "/").rfind(top + "/", 0) == 0 ? path.substr(top.size()) : std::string();
+    if (top != "/") {
+      const bool below =
+          path.starts_with(top) && (path.size() == top.size() || path[top.size()] == '/');
+      path = below ? path.substr(top.size()) : std::string();
+    }
     if (path.find("..") != std::string::npos) path.clear();
     while (!path.empty() && path.back() == '/') path.pop_back();
     Places found{version, {}};
     for (;;) {
-      found.folders.push_back(root + unescaped(mount) + path);
+      found.folders.push_back(root);
+      found.folders.back().append(unescaped(mount)).append(path);
       if (path.empty()) return found;
       path.erase(path.rfind('/'));
     }
