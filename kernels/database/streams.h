@@ -2,6 +2,7 @@
 // includes this has `// Links: hiredis`.
 #pragma once
 
+#include "database/records.h"
 #include "support/redis.h"
 
 #if HEADROOM_HAVE_HIREDIS
@@ -10,7 +11,6 @@
 #include <atomic>
 #include <string>
 
-#include "database/records.h"
 #include "support/cpu_shares.h"
 
 namespace headroom {
