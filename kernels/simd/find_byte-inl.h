@@ -2,22 +2,13 @@
 // each target.
 //
 // No include guard: it must be read again for every target.
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 
 constexpr size_t kBlock = 8;  // vectors
-
-// Asks for lines ahead, across the page's end, but no nearer than L2: on Zen 4, lines asked for to
-// L1 take the buffers that its own prefetcher needs, and cost a fifth of the speed from memory; the
-// further ahead, the more.
-__attribute__((always_inline)) inline void prefetch_to_l2(const uint8_t* p, size_t ahead,
-                                                          size_t bytes) {
-  const uintptr_t at = reinterpret_cast<uintptr_t>(p) + ahead;  // may lie past the end
-  for (size_t line = 0; line < bytes; line += 64)
-    __builtin_prefetch(reinterpret_cast<const char*>(at + line), 0, 2);
-}
 
 // Goes on from `i` over blocks of eight vectors in which no byte is that of `key`. A byte is zero
 // in the least of their differences where one of them matches: one test and one branch for all
@@ -28,7 +19,7 @@ HWY_INLINE size_t SkipBlocks(const uint8_t* HWY_RESTRICT text, size_t i, size_t 
   const hn::ScalableTag<uint8_t> d;
   const size_t lanes = hn::Lanes(d);
   for (; i + kBlock * lanes <= n; i += kBlock * lanes) {
-    if constexpr (kAhead != 0) prefetch_to_l2(text + i, kAhead, kBlock * lanes);
+    if constexpr (kAhead != 0) prefetch_lines<kIntoL2>(text + i, kAhead, kBlock * lanes);
     // One statement a vector: as the arguments of one call they would be read from the last to the
     // first, and lines come from L2 half as fast against the prefetcher's direction.
     const auto vector = [&](size_t k)

@@ -18,15 +18,19 @@ inline std::size_t items_to_alignment(const T* p, std::size_t n, std::size_t byt
 // prefetchers start over at each page's end, and beside a stream of stores they keep too few lines
 // under way: far ahead, as the probe machine/copy has it, found best.
 inline constexpr std::ptrdiff_t kStreamAhead = 16384;
+// How near the lines come. On Zen 4, lines asked for to L1 take the buffers that its own prefetcher
+// needs: where a kernel only reads, that can cost more than it gains.
+enum Into : int { kIntoL2 = 2, kIntoL1 = 3 };
 // Always inlined: GCC 12 takes a function that does nothing but prefetch for one without effect,
 // and drops calls of it.
+template <Into kInto = kIntoL1>
 __attribute__((always_inline)) inline void prefetch_lines(const void* p, std::ptrdiff_t ahead,
                                                           std::size_t bytes) {
   // Harmless past the end, but no pointer may point there: computed as an integer.
   const std::uintptr_t at =
       reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(ahead);
   for (std::size_t line = 0; line < bytes; line += 64)
-    __builtin_prefetch(reinterpret_cast<const char*>(at + line));
+    __builtin_prefetch(reinterpret_cast<const char*>(at + line), 0, kInto);
 }
 
 // What is made at a width that isn't a line's is collected in L1, so much of it, and goes past the

@@ -14,22 +14,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headroom_tools.base.text import counted, size
+from headroom_tools.machine.sources import read, root
 from headroom_tools.machine.types import Allowed
 
 _UNLIMITED = 1 << 60  # version 1 tells no limit as a number of pages that no machine has
 _JOB_BYTES = 1 << 29  # of memory for a compiler
 
 
-def _root() -> Path:
-    """Where proc/ and sys/ are; HEADROOM_SYSTEM names a folder with made-up ones (tests)."""
-    return Path(os.environ.get("HEADROOM_SYSTEM", "/"))
-
-
 def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
+    return read(path) or ""
 
 
 def _number(text: str) -> int | None:
@@ -50,9 +43,9 @@ def _folders(controller: str) -> tuple[int, list[Path]]:
     (0, []) where there are none. Version 1 has a hierarchy for each controller; where one is named
     there, version 2 does not have it.
     """
-    root = _root()
+    base_root = root()
     own: dict[str, str] = {}
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in _read(base_root / "proc/self/cgroup").splitlines():
         _, names, path = (line.split(":", 2) + ["", ""])[:3]
         for name in names.split(","):
             own.setdefault(name, path)
@@ -61,7 +54,7 @@ def _folders(controller: str) -> tuple[int, list[Path]]:
     if name not in own:
         return 0, []
     path = own[name]
-    for line in _read(root / "proc/self/mountinfo").splitlines():
+    for line in _read(base_root / "proc/self/mountinfo").splitlines():
         left, _, right = line.partition(" - ")
         fields, kind = left.split(), right.split()
         if len(fields) < 5 or len(kind) < 3:
@@ -71,7 +64,7 @@ def _folders(controller: str) -> tuple[int, list[Path]]:
         if version == 1 and (kind[0] != "cgroup" or controller not in kind[2].split(",")):
             continue
         top, mount = (re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), f) for f in fields[3:5])
-        base = root / mount.lstrip("/")
+        base = base_root / mount.lstrip("/")
         # A container may see its own group as the top, under its name outside or as "/".
         below = path[len(top) :] if top != "/" and (path + "/").startswith(top + "/") else path
         if top != "/" and below == path:
@@ -153,7 +146,7 @@ def memory_limit() -> int | None:
 
 
 def _meminfo(name: str) -> int | None:
-    match = re.search(rf"^{name}:\s+(\d+) kB", _read(_root() / "proc/meminfo"), re.M)
+    match = re.search(rf"^{name}:\s+(\d+) kB", _read(root() / "proc/meminfo"), re.M)
     return int(match[1]) * 1024 if match else None
 
 
@@ -181,7 +174,7 @@ def out_of_memory_kills() -> Kills:
     version, folders = _folders("memory")
     name = "memory.events" if version == 2 else "memory.oom_control"
     group = sum(_field(_read(folder / name), "oom_kill") or 0 for folder in folders[:1])
-    return Kills(group, _field(_read(_root() / "proc/vmstat"), "oom_kill") or 0)
+    return Kills(group, _field(_read(root() / "proc/vmstat"), "oom_kill") or 0)
 
 
 def why_killed(before: Kills) -> str | None:

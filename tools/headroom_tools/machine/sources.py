@@ -17,6 +17,11 @@ SYS = Path("/sys")
 PROC = Path("/proc")
 
 
+def root() -> Path:
+    """Where proc/ and sys/ of this moment are; HEADROOM_SYSTEM names made-up ones (tests)."""
+    return Path(os.environ.get("HEADROOM_SYSTEM", "/"))
+
+
 def read(path: Path) -> str | None:
     """The text of a small file of /proc or /sys, stripped; None where there is none."""
     try:

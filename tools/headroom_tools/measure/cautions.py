@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from pathlib import Path
 from typing import Iterator, NamedTuple
 
 from headroom_tools.base import paths
 from headroom_tools.base.text import counted, safe, size
 from headroom_tools.machine import allowance, cores
+from headroom_tools.machine.sources import read, root
 from headroom_tools.measure.types import Catalogue, CatalogueLadder
 from headroom_tools.record import source
 from headroom_tools.record.types import Missing
@@ -32,11 +32,6 @@ BENCHMARKS = re.compile(
     r"|prime95|linpack|xhpl|stream|bonnie\+\+|phoronix-test-s|y-cruncher.*|hyperfine|wrk|pgbench"
     r"|redis-benchmar)"
 )
-
-
-def _root() -> Path:
-    """Where proc/ and sys/ are; HEADROOM_SYSTEM names a folder with made-up ones (tests)."""
-    return Path(os.environ.get("HEADROOM_SYSTEM", "/"))
 
 
 class Subject(NamedTuple):
@@ -65,10 +60,7 @@ class Subject(NamedTuple):
 
 
 def _read(path: str) -> str | None:
-    try:
-        return (_root() / path).read_text(errors="replace").strip() or None
-    except OSError:
-        return None
+    return read(root() / path)
 
 
 def _number(text: str | None) -> int | None:
@@ -120,7 +112,7 @@ def _sample() -> Sample:
 
 def _power(_: Subject) -> Iterator[str]:
     mains, batteries = [], []
-    for supply in sorted((_root() / "sys/class/power_supply").glob("*")):
+    for supply in sorted((root() / "sys/class/power_supply").glob("*")):
         kind = _read(f"{supply}/type")
         if kind in ("Mains", "USB"):
             mains.append((kind, _read(f"{supply}/online")))
@@ -132,7 +124,7 @@ def _power(_: Subject) -> Iterator[str]:
 
 
 def _heat(_: Subject) -> Iterator[str]:
-    zones = (_root() / "sys/class/thermal").glob("thermal_zone*/temp")
+    zones = (root() / "sys/class/thermal").glob("thermal_zone*/temp")
     degrees = [_number(_read(str(zone))) or 0 for zone in zones]
     hottest = max((d for d in degrees if d < ABSURD), default=0)
     if hottest >= HOT:
@@ -141,7 +133,7 @@ def _heat(_: Subject) -> Iterator[str]:
 
 def _clock(subject: Subject) -> Iterator[str]:
     folder = "sys/devices/system/cpu/cpufreq"
-    policies = sorted((_root() / folder).glob("policy*"))
+    policies = sorted((root() / folder).glob("policy*"))
     drivers = {_read(f"{policy}/scaling_driver") or "" for policy in policies}
     governors = {_read(f"{policy}/scaling_governor") or "" for policy in policies} - {""}
     saving = {_read(f"{policy}/energy_performance_preference") or "" for policy in policies}
@@ -174,7 +166,7 @@ def _clock(subject: Subject) -> Iterator[str]:
 
 def _competition(subject: Subject, sample: Sample) -> Iterator[str]:
     names = set()
-    for comm in (_root() / "proc").glob("[0-9]*/comm"):
+    for comm in (root() / "proc").glob("[0-9]*/comm"):
         match = BENCHMARKS.fullmatch(_read(str(comm)) or "")
         if match:
             names.add(match[0])
@@ -194,7 +186,7 @@ def _competition(subject: Subject, sample: Sample) -> Iterator[str]:
 
 
 def _kinds(_: Subject) -> Iterator[str]:
-    line = cores.caution(_root() / "sys", _root() / "proc")
+    line = cores.caution(root() / "sys", root() / "proc")
     if line is not None:
         yield line
 
@@ -256,7 +248,7 @@ def _space(subject: Subject) -> Iterator[str]:
 
 
 def _descriptors(subject: Subject) -> Iterator[str]:
-    device = _root() / "dev"
+    device = root() / "dev"
     if subject.storage and device.is_dir() and not (device / "fd").exists():
         yield (
             "/dev/fd, by which files of I/O kernels are opened anew, is missing; "

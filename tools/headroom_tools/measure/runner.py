@@ -216,9 +216,9 @@ class Run:
         names = list(self._selection)
         began = time.monotonic()
         fresh = 0
-        todo = [name for name in names if (name, 0) not in self._launches]
-        if todo:
-            self._report.stage(f"pilot: checks and plans {len(todo)} kernels")
+        unchecked = [name for name in names if (name, 0) not in self._launches]
+        if unchecked:
+            self._report.stage(f"pilot: checks and plans {len(unchecked)} kernels")
         for position, name in enumerate(names):
             if (name, 0) in self._launches:
                 continue
@@ -226,7 +226,7 @@ class Run:
             left = None
             if fresh and not self._smoke:
                 each = (time.monotonic() - began) / fresh
-                left = each * (len(todo) - fresh) + self._guess_s()
+                left = each * (len(unchecked) - fresh) + self._guess_s()
             self._report.update(f"pilot {name}", share * position / len(names), left)
             fresh += 1
             needed = max(ladder["scratch_bytes"] for ladder in self._selection[name])
