@@ -11,7 +11,6 @@ namespace {
 constexpr double kLongCallNs =
     10'000'000;  // from here on no warm call comes before: it can't matter to a share of 1%
 constexpr std::size_t kWorkBytes = std::size_t{64} << 20;  // copies of Work refilled for one epoch
-constexpr std::size_t kMinRounds = 5;
 constexpr double kSurelyOneCall = 4;  // times kEpochNs: whatever noise there was, k is 1
 // How long an arm is watched becoming as fast as alone, where its memory fits L2 and where not, and
 // so the longest that it is warmed.
@@ -193,8 +192,8 @@ void LadderSession::calibrate() {
   plan_.rounds = whole_.rounds_fixed != 0
                      ? whole_.rounds_fixed
                      : static_cast<std::size_t>(std::clamp(
-                           affordable, static_cast<double>(kMinRounds),
-                           static_cast<double>(std::max(whole_.rounds_max, kMinRounds))));
+                           affordable, static_cast<double>(whole_.rounds_min),
+                           static_cast<double>(std::max(whole_.rounds_max, whole_.rounds_min))));
   plan_.estimate_s = build_s_ + round_s_ * static_cast<double>(plan_.rounds);
   plan_.arms.clear();
   for (const Measured& m : arms_)

@@ -44,6 +44,7 @@ Plan read_plan(const std::string& file) {
     Plan plan;
     plan.kernel = j.at("kernel").get<std::string>();
     plan.budget_s = j.at("budget_s").get<double>();
+    plan.rounds_min = j.value("rounds_min", plan.rounds_min);
     plan.rounds_max = j.at("rounds_max").get<std::size_t>();
     plan.rounds_fixed = j.value("rounds", std::size_t{0});
     plan.seed = j.at("seed").get<std::uint64_t>();
@@ -91,10 +92,15 @@ ordered_json to_json(const Plan& plan) {
                        {"clock", l.clock == Reported::kCpu ? "cpu" : "wall"},
                        {"arms", std::move(arms)}});
   }
-  return {{"version", kFileVersion},       {"kernel", plan.kernel},
-          {"budget_s", plan.budget_s},     {"rounds_max", plan.rounds_max},
-          {"rounds", plan.rounds_fixed},   {"seed", plan.seed},
-          {"deadline_s", plan.deadline_s}, {"ladders", std::move(ladders)}};
+  return {{"version", kFileVersion},
+          {"kernel", plan.kernel},
+          {"budget_s", plan.budget_s},
+          {"rounds_min", plan.rounds_min},
+          {"rounds_max", plan.rounds_max},
+          {"rounds", plan.rounds_fixed},
+          {"seed", plan.seed},
+          {"deadline_s", plan.deadline_s},
+          {"ladders", std::move(ladders)}};
 }
 
 void write_whole(const std::string& file, const std::string& text) {

@@ -39,6 +39,7 @@ struct LadderPlan {
 struct Plan {
   std::string kernel;
   double budget_s = 0.1;  // seconds a ladder a launch
+  std::size_t rounds_min = 5;
   std::size_t rounds_max = 100;
   std::size_t rounds_fixed = 0;  // not 0: exactly so many
   std::uint64_t seed = 1;

@@ -185,7 +185,7 @@ const Registrar kRegistrar(
      .axis = Axis::kNetwork,
      .technique = "answers kept nearer to who asks, and told when they change",
      .sizes = {16, 256},
-     .headline = {16, 256},
+     .headline = {16},
      .clock = Clock::kWall,
      .promise = Promise::kExact | Promise::kFresh,
      .fixtures = {"postgresql", "redis"},

@@ -229,7 +229,7 @@ struct RoundsChosen {
   double estimate_s;
 };
 RoundsChosen rounds_for(double budget_s, std::size_t most, std::size_t fixed = 0,
-                        bool counted = false, std::int64_t ns = 100'000) {
+                        bool counted = false, std::int64_t ns = 100'000, std::size_t fewest = 5) {
   MadeUpTime time;
   struct Source final : CounterSource {
     std::vector<std::string_view> listed = {"cycles"};
@@ -240,6 +240,7 @@ RoundsChosen rounds_for(double budget_s, std::size_t most, std::size_t fixed = 0
   for (Script& script : book().scripts) script = {.wall_ns = ns, .cpu_ns = ns};
   Work work(describe(metadata("d/rounds"), kThree<true>));
   work.whole.budget_s = budget_s;
+  work.whole.rounds_min = fewest;
   work.whole.rounds_max = most;
   work.whole.rounds_fixed = fixed;
   work.prepared();
@@ -251,6 +252,7 @@ TEST_CASE("rounds are what the budget pays, within limits") {
   CHECK(rounds_for(0.0606, 1000).rounds == 100);
   CHECK(rounds_for(0.0606, 60).rounds == 60);
   CHECK(rounds_for(0.0001, 60).rounds == 5);
+  CHECK(rounds_for(0.0001, 60, 0, false, 100'000, 3).rounds == 3);
   CHECK(rounds_for(0.0606, 2).rounds == 5);
   CHECK(rounds_for(0.0606, 1000, 7).rounds == 7);
   // A tenth as many more are counted where there are counters: the same budget pays for fewer.

@@ -20,6 +20,7 @@ Plan some_plan() {
   Plan plan;
   plan.kernel = "g/k";
   plan.budget_s = 0.25;
+  plan.rounds_min = 3;
   plan.rounds_max = 60;
   plan.rounds_fixed = 5;
   plan.seed = 77;
@@ -55,6 +56,7 @@ TEST_CASE("a plan that was written is read as it was") {
   const Plan plan = read_plan(file.path);
   CHECK(plan.kernel == "g/k");
   CHECK(plan.budget_s == 0.25);
+  CHECK(plan.rounds_min == 3);
   CHECK(plan.rounds_max == 60);
   CHECK(plan.rounds_fixed == 5);
   CHECK(plan.seed == 77);

@@ -11,6 +11,7 @@ import pytest
 from headroom_tools.measure import plan
 
 CATALOGUE = fake_bench.CATALOGUE
+STANDARD = plan.PROFILES["standard"]
 
 
 def _taken(selection, kernel):
@@ -52,13 +53,15 @@ def test_a_ladder_takes_seventy_percent_of_the_memory_at_most():
 def test_what_the_pilot_is_told():
     ladders = [ladder for k in CATALOGUE["kernels"] if k["name"] == "simd/sum"
                for ladder in k["ladders"]]  # fmt: skip
-    standard, quick = plan.PROFILES["standard"], plan.PROFILES["quick"]
-    told = plan.pilot_plan("simd/sum", ladders, standard, False)
-    assert (told["budget_s"], told["rounds_max"], told["seed"]) == (0.1, 100, 1)
+    quick = plan.PROFILES["quick"]
+    told = plan.pilot_plan("simd/sum", ladders, STANDARD, False)
+    assert (told["budget_s"], told["seed"]) == (0.1, 1)
+    assert (told["rounds_min"], told["rounds_max"]) == (5, 100)
     assert "rounds" not in told and [one["n"] for one in told["ladders"]] == [256, 4096, 65536]
-    assert plan.pilot_plan("simd/sum", ladders, quick, False)["budget_s"] == 0.05
+    told = plan.pilot_plan("simd/sum", ladders, quick, False)
+    assert (told["budget_s"], told["rounds_min"]) == (0.05, 3)
     # A probe has one figure to give.
-    assert plan.pilot_plan("machine/read", ladders, standard, False)["budget_s"] == 0.05
+    assert plan.pilot_plan("machine/read", ladders, STANDARD, False)["budget_s"] == 0.05
     assert plan.pilot_plan("simd/sum", ladders, plan.PROFILES["smoke"], True)["rounds"] == 5
 
 
@@ -85,19 +88,23 @@ def test_what_a_ladder_costs():
     planned = _planned(5, {"a": 10, "b": 2})
     measured = _measured({"a": [1e6, 9e6, 2e6], "b": [5e6]}, 0.75)  # epochs of 20 and 10 ms
     setup = 0.75 + 0.002 + 0.005
-    assert plan.cost_of_ladder(planned, measured, 0.1) == pytest.approx((setup, 0.3))
+    assert plan.cost_of_ladder(planned, measured, STANDARD) == pytest.approx((setup, 0.3))
     # At the least rounds they take more than the budget, never less.
-    assert plan.cost_of_ladder(planned, measured, 0.5) == pytest.approx((setup, 0.5))
+    longer = STANDARD._replace(budget_s=0.5)
+    assert plan.cost_of_ladder(planned, measured, longer) == pytest.approx((setup, 0.5))
+    # Fewest is what the profile says.
+    quick = STANDARD._replace(rounds_min=3)
+    assert plan.cost_of_ladder(planned, measured, quick) == pytest.approx((setup, 0.1))
     # Between the clamps the rounds fill the budget.
     many = _planned(50, {"a": 10, "b": 2})
-    assert plan.cost_of_ladder(many, measured, 0.1) == pytest.approx((setup, 0.1))
+    assert plan.cost_of_ladder(many, measured, STANDARD) == pytest.approx((setup, 0.1))
 
 
 def test_nothing_comes_before_a_call_that_takes_long():
     planned = _planned(5, {"a": 1, "b": 1})
     planned["arms"][0]["long_call"] = True
     measured = _measured({"a": [2e8], "b": [1e7]})
-    found = plan.cost_of_ladder(planned, measured, 0.1)
+    found = plan.cost_of_ladder(planned, measured, STANDARD)
     assert found == pytest.approx((0.21, 5 * (0.2 + 0.02)))
 
 
@@ -142,9 +149,9 @@ def test_what_comes_before_an_epoch_costs_too():
     planned = _planned(5, {"a": 10, "b": 2})
     planned["arms"][1]["settle"] = 18
     measured = _measured({"a": [1e6], "b": [5e6]})
-    assert plan.cost_of_ladder(planned, measured, 0.1)[1] == pytest.approx(5 * (0.02 + 0.1))
+    assert plan.cost_of_ladder(planned, measured, STANDARD)[1] == pytest.approx(5 * (0.02 + 0.1))
     planned["arms"][1]["settle"] = 1
-    assert plan.cost_of_ladder(planned, measured, 0.1)[1] == pytest.approx(5 * (0.02 + 0.02))
+    assert plan.cost_of_ladder(planned, measured, STANDARD)[1] == pytest.approx(5 * (0.02 + 0.02))
 
 
 def _slow(setup_s, profile="standard", alone_s=90.0):

@@ -30,7 +30,7 @@ from headroom_tools.record.types import LadderKey
 
 SIZES_OF = "quick"  # the profile whose sizes are measured
 # Many short launches tell more than few long ones: launches differ by 1%, rounds of one by less.
-PROFILE = planning.PROFILES[SIZES_OF]._replace(budget_s=0.025, rounds_max=40)
+PROFILE = planning.PROFILES[SIZES_OF]._replace(budget_s=0.025, rounds_min=5, rounds_max=40)
 TIME_S = 60.0  # that the pairs may take where there is a filter
 PAIRS_MIN = 10
 PAIRS_MAX = 200
@@ -202,8 +202,8 @@ def _joint(
     joint["arms"] = arms
     rounds = min(base["rounds"], new["rounds"])
     if cost > 0:
-        rounds = min(rounds, max(planning.ROUNDS_MIN, int(budget_s / cost)))
-    joint["rounds"] = max(planning.ROUNDS_MIN, rounds)
+        rounds = min(rounds, max(PROFILE.rounds_min, int(budget_s / cost)))
+    joint["rounds"] = max(PROFILE.rounds_min, rounds)
     if "wall" in (base.get("clock"), new.get("clock")):
         joint["clock"] = "wall"
     return joint, max(budget_s if joint["rounds"] == rounds else 0.0, cost * joint["rounds"])

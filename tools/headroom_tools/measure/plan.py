@@ -28,8 +28,8 @@ SEED = 1  # of every run: inputs must be the same on every machine
 START_S = 0.1  # what a process costs before and after its ladders
 SETUP_LIMIT_S = 1.0  # a ladder that takes longer to set up is no comparison of a minute
 MEMORY_SHARE = 0.7  # of the memory available that a ladder may take
-ROUNDS_MIN = 5
-ROUNDS_FEWEST = 3  # where five don't fit into the time of a slow machine
+ROUNDS_CHECKED = 5  # of a run that only checks
+ROUNDS_FEWEST = 3  # where a profile's own fewest don't fit into the time of a slow machine
 LAUNCHES_MIN = 6  # the fewest that give an interval
 PROBE_SHARE = 0.5  # of a ladder's budget: a probe has one figure to give, not many ratios
 SELFCHECK = "selfcheck"  # the group that only `headroom selfcheck` measures
@@ -37,12 +37,13 @@ REPEAT_RESERVE = 0.05  # of a profile's time, for launches that are disturbed an
 
 
 class Profile(NamedTuple):
-    """launches: P, after the pilot. budget_s: B, seconds a ladder a launch. time_s: of the whole
-    run, None for no limit; slow_s: the same where the machine is too slow for that. alone_s: of it,
-    for the variants run alone."""
+    """launches: P, after the pilot. budget_s: B, seconds a ladder a launch, but rounds_min rounds
+    whatever they take. time_s: of the whole run, None for no limit; slow_s: the same where the
+    machine is too slow for that. alone_s: of it, for the variants run alone."""
 
     launches: int
     budget_s: float
+    rounds_min: int
     rounds_max: int
     time_s: float | None
     slow_s: float
@@ -50,10 +51,10 @@ class Profile(NamedTuple):
 
 
 PROFILES = {
-    "smoke": Profile(1, 0.05, 5, None, 0, 0),
-    "quick": Profile(6, 0.05, 60, 240, 360, 15),
-    "standard": Profile(10, 0.1, 100, 600, 900, 90),
-    "thorough": Profile(20, 0.1, 100, None, 0, 600),
+    "smoke": Profile(1, 0.05, ROUNDS_CHECKED, 5, None, 0, 0),
+    "quick": Profile(6, 0.05, 3, 60, 240, 360, 15),
+    "standard": Profile(10, 0.1, 5, 100, 600, 900, 90),
+    "thorough": Profile(20, 0.1, 5, 100, None, 0, 600),
 }
 
 
@@ -206,12 +207,13 @@ def pilot_plan(
         "kernel": kernel,
         "ladders": [where(ladder) for ladder in ladders],
         "budget_s": profile.budget_s * (PROBE_SHARE if kernel.startswith("machine/") else 1),
+        "rounds_min": profile.rounds_min,
         "rounds_max": profile.rounds_max,
         "seed": SEED,
         "deadline_s": 120,
     }
     if smoke:
-        plan["rounds"] = ROUNDS_MIN
+        plan["rounds"] = ROUNDS_CHECKED
     return plan
 
 
@@ -256,12 +258,12 @@ def epoch_calls(arm: PlannedArm) -> int:
 
 
 def cost_of_ladder(
-    planned: PlannedLadder, measured: Output, budget_s: float
+    planned: PlannedLadder, measured: Output, own: Profile
 ) -> tuple[float, float]:
     """(seconds to set up, seconds of rounds) that one launch of a planned ladder takes.
 
     planned: from the pilot's plan; measured: the same ladder in the pilot's output. The pilot
-    chose R = clamp(budget / cost of a round, 5, Rmax), so that between the clamps the rounds fill
+    chose R = clamp(budget / cost of a round, Rmin, Rmax), so that between the clamps the rounds fill
     the budget; at the lower clamp they exceed it. Set-up has one call of each arm, to check it.
     """
     times = {(arm["variant"], arm["threads"]): arm["wall_ns"] for arm in measured["arms"]}
@@ -273,10 +275,10 @@ def cost_of_ladder(
             a_round += epoch_calls(arm) * a_call
             checks += a_call
     seconds = a_round * planned["rounds"]
-    if planned["rounds"] > ROUNDS_MIN:
-        seconds = min(seconds, budget_s)
+    if planned["rounds"] > own.rounds_min:
+        seconds = min(seconds, own.budget_s)
     else:
-        seconds = max(seconds, budget_s)
+        seconds = max(seconds, own.budget_s)
     return float(measured.get("setup_s") or 0.0) + checks, seconds
 
 
@@ -347,18 +349,19 @@ def room_for(own: Profile, costs: Iterable[Cost], spent_s: float, alone_s: float
     """
     time_s = own.time_s
     assert time_s is not None  # of a profile with a limit
-    least = {n: sum(cost.seconds(0.0, n) for cost in costs) for n in (ROUNDS_MIN, ROUNDS_FEWEST)}
+    usual = own.rounds_min
+    least = {n: sum(cost.seconds(0.0, n) for cost in costs) for n in (usual, ROUNDS_FEWEST)}
 
-    def needed(launches: int, alone: float, rounds: int = ROUNDS_MIN) -> float:
+    def needed(launches: int, alone: float, rounds: int = usual) -> float:
         return (spent_s + alone + launches * least[rounds]) / (1 - REPEAT_RESERVE)
 
     for alone in (alone_s, 0.0):
         if needed(own.launches, alone) <= time_s:
-            return Room(time_s, own.launches, ROUNDS_MIN, alone, "")
+            return Room(time_s, own.launches, usual, alone, "")
     launches = own.launches
     while launches > min(LAUNCHES_MIN, own.launches) and needed(launches, 0.0) > own.slow_s:
         launches -= 1
-    fewest, longer = ROUNDS_MIN, max(time_s, needed(launches, 0.0))
+    fewest, longer = usual, max(time_s, needed(launches, 0.0))
     if longer > own.slow_s:
         fewest, longer = ROUNDS_FEWEST, max(own.slow_s, needed(launches, 0.0, ROUNDS_FEWEST))
     told = f"takes about {duration(longer)}: this machine is too slow for {duration(time_s)}"
@@ -409,11 +412,11 @@ def fit(
         setup, ladders = START_S, list[tuple[int, float]]()
         for planned in plan["ladders"]:
             ladder = measured[key_of_ladder(name, planned), planned["group"]]
-            made, seconds = cost_of_ladder(planned, ladder, own.budget_s)
+            made, seconds = cost_of_ladder(planned, ladder, own)
             setup += made
             ladders.append((planned["rounds"], seconds))
         costs[name] = Cost(setup, ladders)
-    scale, fewest, notes = 1.0, ROUNDS_MIN, list[str]()
+    scale, fewest, notes = 1.0, own.rounds_min, list[str]()
     launches, time_s = own.launches, own.time_s
     if time_s is not None:
         time_s, launches, fewest, alone_s, note = room_for(own, costs.values(), spent_s, alone_s)

@@ -140,6 +140,7 @@ class _PlanOfAll(TypedDict):
     version: int
     kernel: str
     budget_s: float
+    rounds_min: int
     rounds_max: int
     seed: int
     deadline_s: float
