@@ -192,6 +192,45 @@ def test_a_few_kernels_of_which_some_lower_the_clock(own, slow_ones):
     assert (0, 50) in _found(trees)
 
 
+def _own_work(noise_class, least=1.0):
+    """Thirty kernels, one of them of this class, beside which the middle reading is 1.0 to 1.9
+    times what it is beside the others, and the least one in its fourth launch `least` times."""
+    draw = random.Random(7)
+    trees = _run(30, 6)
+    for launch in range(7):
+        told = trees["a/k0", launch]["conditions"]
+        told["sentinel"] = told["sentinel_min"] * draw.choice((1.0, 1.2, 1.5, 1.9))
+    told = trees["a/k0", 4]["conditions"]
+    told["sentinel_min"] *= least
+    told["sentinel"] = max(told["sentinel"], told["sentinel_min"])
+    kernels = {name: {"noise_class": "cpu", "threads": [1]} for name, _ in trees}
+    kernels["a/k0"]["noise_class"] = noise_class
+    judge = Judge(kernels, trees)
+    return [key for key, tree in sorted(trees.items()) if key[1] and judge.attempts(tree)[1]]
+
+
+@pytest.mark.parametrize("noise_class", ("threads", "storage"))
+def test_servers_and_threads_at_work_for_a_kernel_are_no_neighbour(noise_class):
+    """What is still at work when a round has ended, on the core's other hardware thread, slows most
+    readings; a neighbour that stays slows all of them."""
+    assert _own_work(noise_class) == []
+    assert _own_work(noise_class, least=1.15) == [("a/k0", 4)]
+    assert len(_own_work("cpu")) >= 3, "one core and no files: nobody's but a neighbour's"
+
+
+def test_a_record_judges_by_the_same_readings(golden2):
+    """Of kernels that make others run the least one, of others the middle one."""
+    launches = golden2["launches"]
+    for kernel in golden2["kernels"]:
+        kernel["noise_class"] = "threads"
+    launches["sentinel_min"] = [2.0] * len(launches["kernel"])
+    launches["sentinel"] = [2.0 + at % 5 for at in range(len(launches["kernel"]))]
+    assert sentinel.over_run(golden2).spread == 0
+    for kernel in golden2["kernels"]:
+        kernel["noise_class"] = "cpu"
+    assert sentinel.over_run(golden2).spread == 2.0
+
+
 @pytest.mark.parametrize("parts", (2, 4))
 def test_references_slide(parts):
     draw = random.Random(5)

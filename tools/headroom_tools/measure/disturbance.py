@@ -110,11 +110,18 @@ class Judge:
         told = []
         for (name, index), tree in launches.items():
             conditions = tree.get("conditions")
-            value = conditions.get("sentinel") if conditions else None
+            value = self._reading(name, conditions) if conditions else None
             if value is not None:
                 told.append((tree.get("start", 0.0), sentinel.Told(name, value, index > 0)))
         self._told = told
         self._learn()
+
+    def _reading(self, kernel: str, conditions: Conditions) -> float | None:
+        """What the sentinel says of an attempt; None where it was not read."""
+        noise_class = self._kernels[kernel]["noise_class"]
+        return sentinel.speaks(
+            noise_class, conditions.get("sentinel"), conditions.get("sentinel_min")
+        )
 
     def _learn(self) -> None:
         self._told.sort()
@@ -148,7 +155,7 @@ class Judge:
         Files are written by threads of the kernel, and programs of several threads wait for each
         other; what runs on one core and touches no file has no such excuse.
         """
-        own = self._kernels[kernel]["noise_class"] in ("storage", "threads")
+        own = sentinel.makes_others_run(self._kernels[kernel]["noise_class"])
         if kind in ("stolen", "throttled") or not own:
             return 0.0
         values = [_shares(conditions)[kind] for conditions in self._seen.get(kernel, ())]
@@ -170,7 +177,7 @@ class Judge:
             excess = found - self._own(kernel, kind)
             if excess * conditions["seconds"] >= seconds:
                 worst = max(worst, Verdict(excess / share, kind), key=lambda one: one.score)
-        value = conditions.get("sentinel")
+        value = self._reading(kernel, conditions)
         if value is not None:
             score = self._slower(kernel, value, start) / sentinel.LIMIT
             worst = max(worst, Verdict(score, "sentinel"), key=lambda one: one.score)

@@ -20,11 +20,28 @@ KNOWN_FROM = 3  # launches of a kernel that tell what it does to the sentinel
 
 
 class Told(NamedTuple):
-    """A launch's median reading. counts: whether it tells what its kernel does (no pilot does)."""
+    """What a launch's readings come to (speaks). counts: whether that tells what its kernel does
+    (no pilot does)."""
 
     kernel: str
     value: float
     counts: bool = True
+
+
+def makes_others_run(noise_class: str) -> bool:
+    """Whether a kernel of this noise class has threads, servers or the kernel's own work elsewhere
+    than on the core that the sentinel sees."""
+    return noise_class in ("storage", "threads")
+
+
+def speaks(noise_class: str, middle: float | None, least: float | None) -> float | None:
+    """Of a launch's readings the one that tells what the core was worth, by its kernel's class.
+
+    The middle one, but where a kernel makes others run the least: they may have the core's other
+    hardware thread, and are still at work when the round has ended, more or less by chance. That is
+    the kernel's own doing. A neighbour that stays is in the least one too.
+    """
+    return least if makes_others_run(noise_class) else middle
 
 
 def window_of(kernels: Iterable[object]) -> int:
@@ -115,10 +132,12 @@ class OverRun(NamedTuple):
 def over_run(run: Run) -> OverRun | None:
     """None where the record has no readings."""
     table = run["launches"]
+    classes = [kernel["noise_class"] for kernel in run["kernels"]]
+    columns = zip(table["start"], table["kernel"], table["sentinel"], table["sentinel_min"])
     rows = sorted(
         (start or 0.0, index, value)
-        for index, (start, value) in enumerate(zip(table["start"], table["sentinel"]))
-        if value is not None
+        for index, (start, kernel, middle, least) in enumerate(columns)
+        if (value := speaks(classes[kernel], middle, least)) is not None
     )
     if not rows:
         return None
