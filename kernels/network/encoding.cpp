@@ -252,7 +252,8 @@ Encoding::Input Encoding::from(std::span<const std::uint8_t> bytes) {
     return std::bit_cast<double>(finite ? bits : bits ^ std::uint64_t{1} << 62);
   };
   orders::OrderMaker maker;
-  while (at < bytes.size()) {
+  // The rest of a long input is only what wires may have to survive.
+  for (int left = 64; at < bytes.size() && left > 0; --left) {
     const std::uint64_t flags = take(1);
     Order order;
     order.status = static_cast<orders::Status>(flags & 3);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -28,7 +29,8 @@ class HttpTraffic {
     if (choose(3) == 0) line(to, "Cache-Control", choose(2) == 0 ? "max-age=0" : "no-cache");
     if (choose(2) == 0)
       line(to, "sec-ch-ua",
-           R"("Chromium";v=")" + number(90, 60) + R"(", "Not)A;Brand";v=")" + number(8, 91) + '"');
+           joined({R"("Chromium";v=")", number(90, 60), R"(", "Not)A;Brand";v=")", number(8, 91),
+                   "\""}));
     if (choose(2) == 0) line(to, "sec-ch-ua-mobile", "?0");
     if (choose(2) == 0) line(to, "Upgrade-Insecure-Requests", "1");
     line(to, "User-Agent", user_agent());
@@ -49,7 +51,7 @@ class HttpTraffic {
       line(to, "Sec-Fetch-Mode", choose(2) == 0 ? "navigate" : "no-cors");
       line(to, "Sec-Fetch-Dest", kParts[choose(std::size(kParts))]);
     }
-    if (choose(3) != 0) line(to, "Referer", "https://" + host() + path(1 + choose(4)));
+    if (choose(3) != 0) line(to, "Referer", joined({"https://", host(), path(1 + choose(4))}));
     line(to, "Accept-Encoding", choose(2) == 0 ? "gzip, deflate, br" : "gzip, deflate");
     line(to, "Accept-Language", choose(2) == 0 ? "en-US,en;q=0.9" : "de-DE,de;q=0.8,en;q=0.6");
     if (choose(4) != 0) line(to, "Cookie", cookie());
@@ -64,12 +66,14 @@ class HttpTraffic {
     std::string body;
     if (post) letters(body, 2 + choose(80));
     static constexpr std::string_view kMethods[] = {"GET", "GET", "GET", "PUT", "DELETE", "HEAD"};
-    request_line(to, post ? "POST" : kMethods[choose(std::size(kMethods))], 1 + choose(4));
+    const std::string_view method = post ? "POST" : kMethods[choose(std::size(kMethods))];
+    request_line(to, method, 1 + choose(4));
     line(to, "Host", host());
     static constexpr std::string_view kAgents[] = {"curl/7.", "Go-http-client/1.", "okhttp/4.",
                                                    "python-requests/2.", "wrk/4."};
     if (choose(8) != 0)
-      line(to, "User-Agent", std::string(kAgents[choose(std::size(kAgents))]) + number(1, 90));
+      line(to, "User-Agent",
+           joined({std::string(kAgents[choose(std::size(kAgents))]), number(1, 90)}));
     line(to, "Accept", choose(2) == 0 ? "*/*" : "application/json");
     if (choose(2) == 0) {
       std::string token;
@@ -135,6 +139,13 @@ class HttpTraffic {
  private:
   std::uint64_t choose(std::uint64_t k) { return bounded(rng_, k); }
 
+  // A list in braces is evaluated from left to right; the operands of + are as the compiler likes,
+  // and with them the numbers that are drawn.
+  static std::string joined(std::initializer_list<std::string> parts) {
+    std::string all;
+    for (const std::string& part : parts) all += part;
+    return all;
+  }
   static void line(std::string& to, std::string_view name, std::string_view value) {
     to += name;
     to += ": ";
@@ -189,7 +200,7 @@ class HttpTraffic {
         "Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7", "X11; Linux x86_64",
         "iPhone; CPU iPhone OS 17_5 like Mac OS X", "Linux; Android 14; Pixel 8"};
     const std::string system(kSystems[choose(std::size(kSystems))]);
-    const std::string version = number(90, 60) + "." + number(0, 7000) + "." + number(0, 200);
+    const std::string version = joined({number(90, 60), ".", number(0, 7000), ".", number(0, 200)});
     switch (choose(3)) {
       case 0:
         return "Mozilla/5.0 (" + system + "; rv:" + version + ") Gecko/20100101 Firefox/" + version;

@@ -33,12 +33,17 @@ class CpuShares {
   class Exchange {
    public:
     explicit Exchange(CpuShares& shares) : shares_(shares) {
-      if (shares_.read_ < kRead) before_ = shares_.now();
+      if (shares_.read_ == kRead) return;
+      before_.wall =
+          seconds(CLOCK_MONOTONIC);  // first and, below, last: no thread's share is beyond 1
+      shares_.add_used(before_);
     }
     ~Exchange() {
       if (shares_.read_ == kRead) return;
       if (++shares_.read_ == 2) shares_.sum_ = {};  // the first call found cold caches
-      const Times after = shares_.now();
+      Times after;
+      shares_.add_used(after);
+      after.wall = seconds(CLOCK_MONOTONIC);
       shares_.sum_.wall += after.wall - before_.wall;
       shares_.sum_.client += after.client - before_.client;
       shares_.sum_.server += after.server - before_.server;
@@ -75,11 +80,10 @@ class CpuShares {
     clock_gettime(clock, &now);
     return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
   }
-  Times now() const {
-    Times all{seconds(CLOCK_MONOTONIC), seconds(CLOCK_PROCESS_CPUTIME_ID), 0};
+  void add_used(Times& all) const {
+    all.client += seconds(CLOCK_PROCESS_CPUTIME_ID);
     if (known_)
       for (const clockid_t server : servers_) all.server += seconds(server);
-    return all;
   }
 
   std::vector<clockid_t> servers_;

@@ -43,9 +43,10 @@ class FarSide {
    public:
     explicit Exchange(FarSide& far) : far_(far), here_(far.near_core_) {
       if (far_.read_ < kRead) {
+        begin_ =
+            nanoseconds(CLOCK_MONOTONIC);  // first and, below, last: no thread's share is beyond 1
         near_ = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
         answering_ = far_.cpu_time();
-        begin_ = nanoseconds(CLOCK_MONOTONIC);
       }
     }
     ~Exchange() {
@@ -53,9 +54,9 @@ class FarSide {
       ++far_.read_;
       // The first call finds cold caches and a partner that has not been scheduled yet.
       if (far_.read_ == 1) return;
-      far_.wall_ += nanoseconds(CLOCK_MONOTONIC) - begin_;
       far_.near_cpu_ += nanoseconds(CLOCK_THREAD_CPUTIME_ID) - near_;
       far_.far_cpu_ += far_.cpu_time() - answering_;
+      far_.wall_ += nanoseconds(CLOCK_MONOTONIC) - begin_;
     }
     Exchange(const Exchange&) = delete;
     Exchange& operator=(const Exchange&) = delete;
