@@ -126,6 +126,22 @@ def test_fitted_curves_meet_the_points(tmp_path):
     assert at_8.x == 8 and at_8.y == pytest.approx(points.points[-1].y, rel=0.02)
 
 
+def test_many_threads_lie_apart():
+    """On a linear axis up to 128 the counts from 1 to 8 would be one blot."""
+    for largest, log in ((8, False), (64, True), (128, True)):
+        counts = [count for count in (1, 2, 4, 8, 16, 32, 64, 128) if count <= largest]
+        run, machine = sweep(counts, lambda n: (1 + 0.05 * (n - 1)) / n)
+        (chart,) = of_kernels.threads(View(run, machine).fits, run["kernels"][0])
+        assert (chart.x.log, chart.y.log) == (log, log)
+        points, curve, _ = chart.series
+        assert curve.points[0].x == 1 and curve.points[-1].x == pytest.approx(largest)
+        (lo, hi), _ = limits_of(chart)
+        ticks = (style.log_ticks if log else style.linear_ticks)(lo, hi, "count")
+        assert set(ticks) <= {float(n) for n in range(129)} and len(ticks) >= 3
+        if log:
+            assert set(ticks) <= set(map(float, counts)) and ticks[0] == 1
+
+
 def test_roofs_meet_at_the_ridge():
     folder = probes_run()
     view = view_of(folder)
@@ -239,7 +255,7 @@ def test_nothing_lies_over_another_or_beyond_the_picture(monkeypatch, wide):
 
 
 @pytest.mark.parametrize("kind", ("ladders", "sizes", "launches"))
-def test_pictures_of_several_runs_say_whose_they_are(tmp_path, kind):
+def test_pictures_say_whose_they_are(tmp_path, kind):
     run, machine = golden_pair()
     run.update(machine="other-8c-16g")
     machine.update(slug="other-8c-16g")
@@ -251,6 +267,6 @@ def test_pictures_of_several_runs_say_whose_they_are(tmp_path, kind):
         own = [title for title in titles if view.run["machine"] in title]
         assert len(own) == len(titles) / 2
     alone = [panel.title for panel in make.panels_of(kind, views[:1], pattern)]
-    assert not any("test-2c-8g" in title for title in alone), "of one run the document says it"
+    assert all("test-2c-8g" in title for title in alone), "a picture leaves its page"
     again = [panel.title for panel in make.panels_of(kind, [views[0], View(*golden_pair())], ANY)]
     assert len(again) == len(set(again)), "two runs of one label"

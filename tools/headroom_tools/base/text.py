@@ -105,12 +105,12 @@ def rate_of(bytes_per_second: float) -> str:
 
 
 def value_of(value: float, unit: str) -> str:
-    """A quantity with its unit: times and bytes a second as people read them."""
+    """A quantity with its unit: times and bytes a second as people read them; a ratio has none."""
     if unit == "ns":
         return time_of(value)
     if unit == "B/s":
         return rate_of(value)
-    return f"{three_digits(value)} {unit}".rstrip()
+    return f"{three_digits(value)} {'' if unit == 'ratio' else unit}".rstrip()
 
 
 def five(value: Any) -> Any:

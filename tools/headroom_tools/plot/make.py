@@ -71,11 +71,10 @@ def panels_of(kind: str, views: list[View], pattern: re.Pattern[str]) -> list[Ch
                 panels += sizes(rows, view.machine)
             else:
                 panels += threads(view.fits, rows[0].cell.kernel)
-        # Of several runs each picture says whose it is; of one the document does.
-        if len(views) > 1:
-            panels[first:] = [panel._replace(title=f"{panel.title} · {name}")
-                              if view.run["machine"] not in panel.title else panel
-                              for panel in panels[first:]]  # fmt: skip
+        # Each picture says whose it is: it will stand in a document without this page.
+        panels[first:] = [panel._replace(title=f"{panel.title} · {name}")
+                          if view.run["machine"] not in panel.title else panel
+                          for panel in panels[first:]]  # fmt: skip
     panels = [panel for panel in panels if isinstance(panel, Chart) or panel.rows]
     if not panels:
         cure = {

@@ -211,7 +211,11 @@ def _sweep_key(entry: Fit) -> tuple[int, str, ParamsKey]:
 
 
 def threads(fits: list[Fit], kernel: Kernel) -> list[Chart]:
-    """A kernel's thread sweeps: points with intervals, the fitted law dashed."""
+    """A kernel's thread sweeps: points with intervals, the fitted law dashed.
+
+    Beyond 8 threads axes are logarithmic: what is ideal is a line there too, and the counts from 1
+    to 8 don't lie on each other beside 128.
+    """
     charts = []
     mine = [entry for entry in fits if entry["kernel"] == kernel["name"]]
     variants = [variant["name"] for variant in kernel["variants"]]
@@ -232,20 +236,21 @@ def threads(fits: list[Fit], kernel: Kernel) -> list[Chart]:
             series.append(Series(f"{entry['variant']}: {law_told(entry)}", points, index, None))
             top = points[-1].x
             largest = max(largest, int(top))
-            curve = [1 + (top - 1) * at / 24 for at in range(25)]
+            curve = [top ** (at / 24) for at in range(25)]
             values = [(x, _speedup_on(entry, x)) for x in curve]
             fitted = [Point(x, y) for x, y in values if y]
             if fitted:
                 series.append(Series("", fitted, index, 1, False))
         if not series:
             continue
+        many = largest > 8
         ideal = [Point(1.0, 1.0), Point(float(largest), float(largest))]
         series.append(Series("ideal", ideal, BASELINE, 2, False))
         label = ladder_label(n, input_, 1, dict(params), len(kernel["inputs"]))
         told = "; ".join(f"{s.name}, {s.points[-1].name}" for s in series if s.markers)
         charts.append(Chart(
             f"{kernel['name']}, {label}: by threads", f"Speedup over one thread: {told}.",
-            Axis("threads", "count", False), Axis("speedup over one thread", "factor", False),
+            Axis("threads", "count", many), Axis("speedup over one thread", "factor", many),
             series,
         ))  # fmt: skip
     return charts

@@ -55,7 +55,7 @@ def _axis(axes: Any, which: str, axis: Axis, lo: float, hi: float) -> None:
     names = ("scale", "lim", "ticks", "label")
     set_ = {name: getattr(axes, f"set_{which}{name}") for name in names}
     if axis.log:
-        set_["scale"]("log", base=2 if axis.kind == "bytes" else 10)
+        set_["scale"]("log", base=2 if axis.kind in ("bytes", "count") else 10)
     ticks = (style.log_ticks if axis.log else style.linear_ticks)(lo, hi, axis.kind)
     set_["lim"](lo, hi)
     set_["ticks"](ticks, [style.tick(tick, axis.kind) for tick in ticks])

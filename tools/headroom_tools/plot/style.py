@@ -54,10 +54,11 @@ def tick(value: float, kind: str) -> str:
 
 def log_ticks(lo: float, hi: float, kind: str, most: int = 7) -> list[float]:
     """Round numbers of a logarithmic axis."""
-    if kind == "bytes":
+    if kind in ("bytes", "count"):
         exponents = range(math.ceil(math.log2(lo) - 1e-9), math.floor(math.log2(hi) + 1e-9) + 1)
         step = max(1, -(-len(exponents) // most))
-        return [2.0**e for e in exponents if (e - 14) % step == 0]
+        zero = 14 if kind == "bytes" else 0
+        return [2.0**e for e in exponents if (e - zero) % step == 0]
     if hi / lo < 5:
         return linear_ticks(lo, hi, kind, most)
     first, last = math.floor(math.log10(lo)), math.ceil(math.log10(hi))
