@@ -310,7 +310,8 @@ class Writer {
       case 2: {
         name(text, "price", odd);
         static constexpr const char* kQuarters[] = {"", ".0", ".25", ".5", ".75", ".50"};
-        text += std::to_string(choose_(100'000) >> choose_(12)) + kQuarters[choose_(6)];
+        const char* const quarters = kQuarters[choose_(6)];
+        text += std::to_string(choose_(100'000) >> choose_(12)) + quarters;
         break;
       }
       case 3:
