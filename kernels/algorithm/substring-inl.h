@@ -38,8 +38,9 @@ struct Search {
   const uint8_t* needle;
   size_t m;
   const size_t* probes;  // offsets in the needle
-  hn::Vec<Bytes> head;   // the needle's first bytes, then zeros
-  hn::Vec<Bytes> keep;   // all ones where it has bytes
+  // A vector each, aligned: the needle's first bytes, then zeros; all ones where it has bytes.
+  const uint8_t* head;
+  const uint8_t* keep;
 };
 
 // Zero in the lanes of those places, of a vector's worth from `i` on, where the text has the bytes
@@ -61,8 +62,8 @@ HWY_INLINE bool IsAt(const Search& s, size_t place) {
   const Bytes d;
   if (s.m > hn::Lanes(d) || place + hn::Lanes(d) > s.n)
     return std::memcmp(s.text + place, s.needle, s.m) == 0;
-  const auto text = hn::And(hn::LoadU(d, s.text + place), s.keep);
-  return hn::AllTrue(d, hn::Eq(text, s.head));
+  const auto text = hn::And(hn::LoadU(d, s.text + place), hn::Load(d, s.keep));
+  return hn::AllTrue(d, hn::Eq(text, hn::Load(d, s.head)));
 }
 
 // Appends those of a vector's worth of places from `i` on, the ones in `bits`, where the needle
@@ -218,15 +219,11 @@ void FindAll(const uint8_t* text, size_t n, const uint8_t* needle, size_t m, con
     return;
   }
   const size_t first_last[2] = {0, m - 1};
-  const auto in_head = hn::FirstN(d, HWY_MIN(m, lanes));
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-  const auto head = hn::MaskedLoad(in_head, d, needle);  // reads no byte beyond
-#else
-  HWY_ALIGN uint8_t bytes[hn::MaxLanes(d)] = {};
-  std::memcpy(bytes, needle, HWY_MIN(m, lanes));
-  const auto head = hn::Load(d, bytes);
-#endif
-  Search s{text, n, needle, m, probes.offsets, head, hn::VecFromMask(d, in_head)};
+  HWY_ALIGN uint8_t head[64] = {}, keep[64] = {};
+  const size_t in_head = HWY_MIN(m, lanes);
+  std::memcpy(head, needle, in_head);
+  std::memset(keep, 0xff, in_head);
+  Search s{text, n, needle, m, probes.offsets, head, keep};
   // From here on places up to i are done, and the first probe's loads are aligned.
   const auto align = [&]() HWY_ATTR {
     const size_t past = reinterpret_cast<uintptr_t>(text + i + s.probes[0]) % lanes;
