@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <numeric>
 
@@ -34,7 +35,8 @@ namespace {
 using disk::checksum, disk::kBlock;
 
 constexpr std::size_t kRegion = 2048;  // blocks
-constexpr std::size_t kRegions = 9;  // one for each variant; 72 MiB in all, written by each process
+constexpr std::size_t kRegions =
+    10;  // one for each variant; 80 MiB in all, written by each process
 
 // The file, written once a process: its content depends on nothing.
 struct Disk {
@@ -219,10 +221,14 @@ constexpr Variant<RandomRead> kVariants[] = {
      .run = kUring<Pace::kTogether, 128>,
      .what = "io_uring, 128 reads under way: the disk is never without work",
      .needs = kNeedsUring<Pace::kTogether, 128>},
+    {.name = "uring_32_deferred",
+     .run = kUring<Pace::kDeferred, 32>,
+     .what = "32, each handed in at once; answers are worked off when the one thread that uses the "
+             "ring asks for them, not by interrupting it",
+     .needs = kNeedsUring<Pace::kDeferred, 32>},
     {.name = "uring_128_deferred",
      .run = kUring<Pace::kDeferred, 128>,
-     .what = "answers are worked off when asked for, by the one thread that asks, not by "
-             "interrupting it",
+     .what = "128 of them",
      .needs = kNeedsUring<Pace::kDeferred, 128>},
     {.name = "uring_128_registered",
      .run = kUring<Pace::kDeferred, 128, true>,
@@ -230,10 +236,12 @@ constexpr Variant<RandomRead> kVariants[] = {
      .needs = kNeedsUring<Pace::kDeferred, 128, true>},
 };
 
+static_assert(std::size(kVariants) <= kRegions);
+
 const Registrar kRegistrar({.name = "io/random_read",
                             .axis = Axis::kStorageRandom,
                             .technique = "keep many requests under way",
-                            .sizes = {16, 64, 256, 1024},
+                            .sizes = {16, 64, 256, 2048},
                             .headline = {64, 256},
                             .one_group = true,
                             .ceiling = {"machine/disk_random", "qd128"},
@@ -245,7 +253,7 @@ const Registrar kRegistrar({.name = "io/random_read",
                                                 .bytes = static_cast<double>(s.n * kBlock),
                                                 .accesses = static_cast<double>(s.n),
                                                 .working_set = kRegion * kBlock,
-                                                .memory = std::size_t{72} << 20,
+                                                .memory = std::size_t{80} << 20,
                                                 .scratch = kRegions * kRegion * kBlock};
                                 },
                             .test_sizes = {0, 1, 2, 3, 5, 31, 33, 127, 128, 129, 300}},

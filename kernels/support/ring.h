@@ -23,8 +23,9 @@ enum class Pace {
   kEach,
   // A quarter of the ring at a time, so that one system call serves many.
   kTogether,
-  // The same; and answers are worked off when this thread, the only one that uses the ring, asks
-  // for them, not by interrupting it (IORING_SETUP_DEFER_TASKRUN and SINGLE_ISSUER, Linux 6.1).
+  // Each at once again; and answers are worked off when this thread, the only one that uses the
+  // ring, asks for them, which each of its calls does, not by interrupting it
+  // (IORING_SETUP_DEFER_TASKRUN and SINGLE_ISSUER, Linux 6.1).
   kDeferred
 };
 
@@ -62,7 +63,7 @@ class Ring {
     for (std::size_t slot = 0; slot < requests_.size() && next < count; ++slot) begin(slot);
     while (under_way != 0) {
       const std::size_t batch =
-          kPace == Pace::kEach ? 1 : std::max<std::size_t>(1, requests_.size() / 4);
+          kPace == Pace::kTogether ? std::max<std::size_t>(1, requests_.size() / 4) : 1;
       check(io_uring_submit_and_wait(&ring_, static_cast<unsigned>(std::min(under_way, batch))),
             "io_uring_submit_and_wait");
       while (const io_uring_cqe* const answer = first_answer()) {
@@ -78,6 +79,10 @@ class Ring {
         if (next == count || failed != 0) continue;
         begin(slot);
         if constexpr (kPace == Pace::kEach) check(io_uring_submit(&ring_), "io_uring_submit");
+#ifdef IORING_SETUP_DEFER_TASKRUN  // else there is no such ring
+        if constexpr (kPace == Pace::kDeferred)
+          check(io_uring_submit_and_get_events(&ring_), "io_uring_submit_and_get_events");
+#endif
       }
     }
     if (failed != 0) fail(failed, "io_uring request");

@@ -83,8 +83,8 @@ def missing_rows(headroom: Headroom, kernel: str, *arguments: object) -> dict[st
 @pytest.mark.parametrize(
     ("kernel", "without"),
     [
-        ("io/random_read", {"uring_4", "uring_32", "uring_128", "uring_128_deferred",
-                            "uring_128_registered"}),
+        ("io/random_read", {"uring_4", "uring_32", "uring_128", "uring_32_deferred",
+                            "uring_128_deferred", "uring_128_registered"}),
         ("io/read_cold", {"uring", "uring_registered"}),
         ("io/compute_overlap", {"uring_2", "uring_8"}),
     ],
@@ -191,8 +191,8 @@ def test_a_file_system_that_opens_with_o_direct_and_does_not_transfer(tmp_path):
 @pytest.mark.parametrize(
     ("source", "lost"),
     [
-        (FEW_ENTRIES, {"uring_4", "uring_32", "uring_128", "uring_128_deferred",
-                       "uring_128_registered"}),
+        (FEW_ENTRIES, {"uring_4", "uring_32", "uring_128", "uring_32_deferred",
+                       "uring_128_deferred", "uring_128_registered"}),
         (NO_PINNING, {"uring_128_registered"}),
     ],
 )  # fmt: skip
