@@ -333,14 +333,20 @@ def test_the_reserve_is_part_of_the_profiles_time():
 
 
 def test_the_check_alone_takes_what_time_is_left():
-    kernels = {"a/k": {"probe": False}}
-    selection = {"a/k": [{"groups": [["v"] * 100]}]}
+    kernels = {f"a/k{at}": {"probe": False} for at in range(100)}
+    selection = {name: [{"groups": [["v"]]}] for name in kernels}
 
     def budget(profile, spent):
         return alone.budget_s(plan.PROFILES[profile], kernels, selection, spent)
 
     assert [budget("standard", spent) for spent in (0, 510, 570, 700)] == [90, 90, 30, 0]
     assert budget("thorough", 1e6) == 100  # of no limit; a second an arm
+    # A hundredth of the profile's for each kernel, or what a few need.
+    for count, seconds in ((50, 45), (10, 9), (2, 2)):
+        few = dict(list(selection.items())[:count])
+        assert alone.budget_s(plan.PROFILES["standard"], kernels, few) == seconds
+    one = {"a/k0": [{"groups": [["v"] * 100]}]}
+    assert alone.budget_s(plan.PROFILES["quick"], kernels, one) == 5
 
 
 def test_more_disturbed_than_attempts_is_refused(golden):

@@ -227,6 +227,13 @@ def test_quick_takes_four_minutes_where_it_can():
 def test_quick_takes_the_first_size_of_what_is_not_named():
     assert _taken(plan.select(CATALOGUE, "quick", None, None), "simd/sum") == [4096]
     assert _taken(plan.select(CATALOGUE, "quick", "sum", None), "simd/sum") == [4096, 65536]
+    # A filter that finds many kernels names none of them.
+    many = copy.deepcopy(CATALOGUE)
+    for at in range(plan.FEW):
+        many["kernels"].append({**copy.deepcopy(many["kernels"][0]), "name": f"simd/more{at}"})
+    named = _taken(plan.select(many, "quick", "^simd/(sum|more[1-9])$", None), "simd/sum")
+    assert named == [4096, 65536]
+    assert _taken(plan.select(many, "quick", "^simd/(sum|more.)$", None), "simd/sum") == [4096]
     assert _taken(plan.select(CATALOGUE, "standard", None, None), "simd/sum") == [4096, 65536]
     # A probe's sizes are figures of the machine.
     tree = copy.deepcopy(CATALOGUE)

@@ -24,6 +24,7 @@ from headroom_tools.measure.types import Alone, CatalogueKernel, CatalogueLadder
 
 AGAIN = 3  # times at most that what a neighbour met is measured again
 LEAST_S = 0.5  # it isn't begun with less time
+FEW_S = 5.0  # for a few kernels of many variants
 
 
 def path_of(folder: Path, kernel: str) -> Path:
@@ -42,17 +43,16 @@ def budget_s(
     selection: dict[str, list[CatalogueLadder]],
     spent_s: float = 0.0,
 ) -> float:
-    """Seconds for the variants run alone: what the profile gives, less where they are few, and what
-    `spent_s` seconds leave of the profile's time."""
-    ladders = [
-        ladder
-        for name, found in selection.items()
-        if not kernels[name]["probe"]
-        for ladder in found
-    ]
+    """Seconds for the variants run alone: what the profile gives for a hundred kernels, less where
+    they are few, and what `spent_s` seconds leave of the profile's time."""
+    chosen = [name for name in selection if not kernels[name]["probe"]]
+    ladders = [ladder for name in chosen for ladder in selection[name]]
     arms = sum(len(group) for ladder in ladders for group in ladder["groups"])
     left = math.inf if profile.time_s is None else max(0.0, profile.time_s - spent_s)
-    return min(profile.alone_s, 1.0 * arms, left)
+    share = profile.alone_s
+    if profile.time_s is not None:
+        share = min(share, max(FEW_S, share * len(chosen) / 100))
+    return min(share, 1.0 * arms, left)
 
 
 def _pattern(kernel: CatalogueKernel, planned: KernelPlan) -> str | None:

@@ -32,6 +32,7 @@ ROUNDS_CHECKED = 5  # of a run that only checks
 ROUNDS_FEWEST = 3  # where a profile's own fewest don't fit into the time of a slow machine
 LAUNCHES_MIN = 6  # the fewest that give an interval
 PROBE_SHARE = 0.5  # of a ladder's budget: a probe has one figure to give, not many ratios
+FEW = 10  # kernels that a filter finds, for `quick` to take both of their sizes
 SELFCHECK = "selfcheck"  # the group that only `headroom selfcheck` measures
 REPEAT_RESERVE = 0.05  # of a profile's time, for launches that are disturbed and repeated
 
@@ -119,6 +120,7 @@ def select(
     """
     chosen = matching(catalogue, pattern)
     names = {kernel["name"] for kernel in chosen}
+    few = pattern is not None and len(chosen) <= FEW
     added = []
     if profile != "smoke":
         classes = {kernel["noise_class"] for kernel in chosen}
@@ -148,7 +150,7 @@ def select(
         wanted = [
             ladder
             for ladder in kernel["ladders"]
-            if _in_profile(kernel, ladder, profile, pattern is not None)
+            if _in_profile(kernel, ladder, profile, few)
         ]
         kept = []
         for ladder in wanted:
@@ -184,7 +186,7 @@ def _bare(reason: str) -> str:
 
 
 def _in_profile(
-    kernel: CatalogueKernel, ladder: CatalogueLadder, profile: str, named: bool
+    kernel: CatalogueKernel, ladder: CatalogueLadder, profile: str, few: bool
 ) -> bool:
     if profile == "thorough":
         return True
@@ -193,7 +195,7 @@ def _in_profile(
         first = {name: values[0] for name, values in kernel["params"].items()}
         default = ladder["input"] == kernel["inputs"][0] and ladder["params"] == first
         return ladder["n"] == smallest and default
-    if profile == "quick" and not (named or kernel["probe"]):
+    if profile == "quick" and not (few or kernel["probe"]):
         return ladder["headline"] and ladder["n"] == kernel["headline"][0]
     return ladder["headline"]
 
