@@ -84,7 +84,7 @@ class Futex {
     }
   }
 
-  const cpu_set_t core_;
+  const CpuMask core_;
   std::atomic<int> turn_{kCaller};
   std::thread partner_;
 };
@@ -130,7 +130,7 @@ class Pipes {
     }
   }
 
-  const cpu_set_t core_;
+  const CpuMask core_;
   int to_[2], from_[2];
   std::thread partner_;
 };

@@ -115,7 +115,7 @@ class Players {
     }
   }
 
-  const cpu_set_t core0_;
+  const CpuMask core0_;
   std::array<Line, kLines> lines_;
   std::size_t trips_ = 0;
   std::size_t call_ = 0;

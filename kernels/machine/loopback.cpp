@@ -82,7 +82,7 @@ class Echo {
     }
   }
 
-  const cpu_set_t core_;
+  const CpuMask core_;
   std::uint64_t next_;
   const sockets::Pair connection_;
   std::thread partner_;

@@ -28,13 +28,13 @@ struct ThreadStart {
 template <int kSlot>
 struct Place {
   explicit Place(const ThreadStart::Input&) : caller(cpus_of_core(0)) {
-    const cpu_set_t core = cpus_of_core(kSlot);
+    const CpuMask core = cpus_of_core(kSlot);
     pthread_attr_init(&attributes);
-    pthread_attr_setaffinity_np(&attributes, sizeof core, &core);
+    pthread_attr_setaffinity_np(&attributes, core.bytes(), core.set());
   }
   ~Place() { pthread_attr_destroy(&attributes); }
   Place(const Place&) = delete;
-  cpu_set_t caller;
+  CpuMask caller;
   pthread_attr_t attributes;
 };
 

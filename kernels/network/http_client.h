@@ -316,7 +316,7 @@ class Shares {
     clock_gettime(clock, &time);
     return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
   }
-  const cpu_set_t core_ = cpus_of_core(0);
+  const CpuMask core_ = cpus_of_core(0);
   std::uint64_t calls_ = 0;
   double last_ = 0, wall_ = 0, client_ = 0, server_ = 0;
 };

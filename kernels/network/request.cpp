@@ -211,7 +211,7 @@ class Nginx {
   Quantities quantities() const { return shares_.quantities(); }
 
  private:
-  const cpu_set_t core_ = cpus_of_core(0);
+  const CpuMask core_ = cpus_of_core(0);
   CpuShares shares_;
   const std::unique_ptr<const Relay> relay_;
 };

@@ -84,7 +84,7 @@ class FarSide {
   }
   double cpu_time() const { return has_clock_ ? nanoseconds(clock_) : 0; }
 
-  const cpu_set_t near_core_;
+  const CpuMask near_core_;
   std::thread thread_;
   clockid_t clock_{};
   bool has_clock_ = false;

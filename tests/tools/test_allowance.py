@@ -299,6 +299,36 @@ long syscall(long number, ...) { return errno = ENOSYS, -1; }
 
 
 @built
+def test_threads_move_among_more_cpus_than_a_cpu_set_holds(tmp_path, system):
+    """Kernels free their threads, and put them on a core, with masks that the kernel takes."""
+    skip_unless_built("caching/write_policy")
+    other = _preloaded(tmp_path, """\
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+int pthread_getaffinity_np(pthread_t thread, size_t size, cpu_set_t* set) {
+  if (size < 512) return EINVAL;
+  memset(set, 0, size);
+  return sched_getaffinity(0, size, set) < 0 ? errno : 0;
+}
+int pthread_setaffinity_np(pthread_t thread, size_t size, const cpu_set_t* set) {
+  if (size < 512) return EINVAL;
+  return write(2, "moved\\n", 6) == 6 ? 0 : EIO;
+}
+""")  # fmt: skip
+    done = subprocess.run(
+        [str(BENCH), "--benchmark_filter=^caching/write_policy/write_back/n:16/",
+         "--benchmark_min_time=0.001", f"--headroom_scratch={CHECKOUT / 'build/scratch'}"],
+        env={**os.environ, "LD_PRELOAD": other}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0 and "caching/write_policy/write_back" in done.stdout, done.stderr
+    assert "moved\n" in done.stderr
+
+
+@built
 def test_a_refused_affinity_is_told(tmp_path, system):
     other = _preloaded(tmp_path, """\
 #define _GNU_SOURCE
