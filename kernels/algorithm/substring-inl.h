@@ -28,6 +28,7 @@ constexpr size_t kFirstLast = 1, kRareThree = 2;
 // What things cost, about, in cycles of a processor that loads a vector across lines in two.
 constexpr size_t kCostOfProbe = 8;  // a byte looked for at a group of four vectors of places
 constexpr size_t kCostOfHit = 60;   // leaving the loop: mispredicted
+constexpr size_t kCostOfNext = 12;  // again for the next group: foreseen
 constexpr size_t kCostOfPlace = 8;  // one place compared with the needle
 constexpr size_t kCostOfStep = 2;   // one byte of the needle, compared at a vector of places
 constexpr size_t kFewPlaces = 6;    // of a group, compared one by one
@@ -136,6 +137,7 @@ HWY_INLINE size_t Scan(const Search& s, size_t i, size_t end, size_t most, size_
   const Bytes d;
   const size_t lanes = hn::Lanes(d);
   const auto zero = hn::Zero(d);
+  size_t foreseen = ~size_t{0};
   for (; i + 4 * lanes <= end; i += 4 * lanes) {
     const auto v0 = Differences<kCount>(s, i), v1 = Differences<kCount>(s, i + lanes),
                v2 = Differences<kCount>(s, i + 2 * lanes),
@@ -144,10 +146,19 @@ HWY_INLINE size_t Scan(const Search& s, size_t i, size_t end, size_t most, size_
     if (HWY_LIKELY(hn::AllFalse(d, hn::Eq(any, zero)))) continue;
     const uint64_t b0 = MaskBits(d, hn::Eq(v0, zero)), b1 = MaskBits(d, hn::Eq(v1, zero)),
                    b2 = MaskBits(d, hn::Eq(v2, zero)), b3 = MaskBits(d, hn::Eq(v3, zero));
-    cost += kCostOfHit + Examine(s, i, b0, b1, b2, b3, out);
+    cost += (i == foreseen ? kCostOfNext : kCostOfHit) + Examine(s, i, b0, b1, b2, b3, out);
+    foreseen = i + 4 * lanes;
     if (most-- == 0) return i + 4 * lanes;
   }
   return i;
+}
+
+// How many places of the four vectors from `i` on have both bytes: 0 to 256.
+HWY_INLINE size_t CandidatesOfGroup(const Search& s, size_t i) {
+  const size_t lanes = hn::Lanes(Bytes());
+  size_t sum = 0;
+  for (size_t k = 0; k < 4; ++k) sum += hwy::PopCount(Candidates<2>(s, i + k * lanes));
+  return sum;
 }
 
 // Which way to go on. What a way costs here is known only from trying it, so that each is tried for
@@ -233,7 +244,18 @@ void FindAll(const uint8_t* text, size_t n, const uint8_t* needle, size_t m, con
   };
   align();
   const size_t block = adaptive ? 16 * 4 * lanes : places;
-  Choice choice(probes.two_are_rare ? 0 : kRareThree);
+  size_t first_way = probes.two_are_rare ? 0 : kRareThree;
+  // What is rare in most texts may be all over this one: a look at its beginning is cheaper than to
+  // examine what is found there.
+  if (adaptive && first_way == 0 && places - i >= 4 * lanes) {
+    const size_t found = CandidatesOfGroup(s, i);
+    s.probes = first_last;
+    if (found > 1 && 2 * CandidatesOfGroup(s, i) <= found)
+      first_way = kFirstLast;
+    else
+      s.probes = probes.offsets;
+  }
+  Choice choice(first_way);
   while (places - i >= 4 * lanes) {
     const size_t end = HWY_MIN(i + block, places);
     const size_t way = choice.way(), from = i, before = cost;
