@@ -265,8 +265,9 @@ def cost_of_ladder(
     """(seconds to set up, seconds of rounds) that one launch of a planned ladder takes.
 
     planned: from the pilot's plan; measured: the same ladder in the pilot's output. The pilot
-    chose R = clamp(budget / cost of a round, Rmin, Rmax), so that between the clamps the rounds fill
-    the budget; at the lower clamp they exceed it. Set-up has one call of each arm, to check it.
+    chose R = clamp(budget / cost of a round, Rmin, Rmax), so that between the clamps the rounds
+    fill the budget; at the lower clamp they exceed it. Set-up has one call of each arm, to check
+    it.
     """
     times = {(arm["variant"], arm["threads"]): arm["wall_ns"] for arm in measured["arms"]}
     a_round = checks = 0.0
