@@ -115,19 +115,23 @@ class Copy:
         told = self.folder / "build" / "proof.xml"
         told.parent.mkdir(exist_ok=True)
         told.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        command = [*self._pytest(), "-q"]
         command += [f"--junitxml={told}", *dict.fromkeys(test.name for test in tests)]
         status, out = self._processes.run(command, self.folder, PROOF_S * len(tests))
         if not told.is_file():
             raise Failure(f"pytest ran none of {len(tests)} tests (status {status}):\n{tail(out)}")
         return by_test(tests, told)
 
+    def _pytest(self) -> list[str]:
+        """Its root is the copy, whatever lies above: names of tests begin there."""
+        return [sys.executable, "-m", "pytest", f"--rootdir={self.folder}", "-p", "no:cacheprovider"]
+
     def test(self, test: Test, limit_s: float) -> tuple[int | None, str]:
         if test.kind != "pytest":
             (target,) = TARGETS[test.kind]
             program = self._build / "tests" / target
             return self._processes.run([str(program), catch2_spec(test.name)], self.folder, limit_s)
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test.name]
+        command = [*self._pytest(), "-q", "-x", test.name]
         return self._processes.run(command, self.folder, limit_s)
 
 

@@ -121,6 +121,7 @@ class Tree:
 
 @pytest.fixture
 def tree(tmp_path):
+    (tmp_path / "setup.py").touch()  # pytest would take the folder above for the root
     return Tree(tmp_path / "tree")
 
 

@@ -41,7 +41,7 @@ def speaks(noise_class: str, middle: float | None, least: float | None) -> float
     hardware thread, and are still at work when the round has ended, more or less by chance. That is
     the kernel's own doing. A neighbour that stays is in the least one too.
     """
-    return least if makes_others_run(noise_class) else middle
+    return least if middle is not None and makes_others_run(noise_class) else middle
 
 
 def window_of(kernels: Iterable[object]) -> int:
