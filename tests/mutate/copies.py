@@ -124,7 +124,8 @@ class Copy:
 
     def _pytest(self) -> list[str]:
         """Its root is the copy, whatever lies above: names of tests begin there."""
-        return [sys.executable, "-m", "pytest", f"--rootdir={self.folder}", "-p", "no:cacheprovider"]
+        options = [f"--rootdir={self.folder}", "-p", "no:cacheprovider"]
+        return [sys.executable, "-m", "pytest", *options]
 
     def test(self, test: Test, limit_s: float) -> tuple[int | None, str]:
         if test.kind != "pytest":
