@@ -35,8 +35,8 @@ namespace {
 using disk::checksum, disk::kBlock;
 
 constexpr std::size_t kRegion = 2048;  // blocks
-constexpr std::size_t kRegions =
-    10;  // one for each variant; 80 MiB in all, written by each process
+// One for each variant; 80 MiB in all, written by each process.
+constexpr std::size_t kRegions = 10;
 
 // The file, written once a process: its content depends on nothing.
 struct Disk {
@@ -163,8 +163,8 @@ struct Reader : Region {
   Ring<kPace> ring{kDepth};
 };
 
-// One thread keeps kDepth requests under way. Each system call hands in all new requests and picks
-// up all answers that have come; an answer's slot is filled again at once.
+// One thread keeps kDepth requests under way. How many a system call hands in, and when answers are
+// worked off, is the ring's pace (support/ring.h).
 template <Pace kPace, unsigned kDepth, bool kRegistered>
 void uring(Reader<kPace, kDepth, kRegistered>& state, const Call& in, Output& out) {
   const OnAnyCore anywhere;
@@ -228,7 +228,7 @@ constexpr Variant<RandomRead> kVariants[] = {
      .needs = kNeedsUring<Pace::kDeferred, 32>},
     {.name = "uring_128_deferred",
      .run = kUring<Pace::kDeferred, 128>,
-     .what = "128 of them",
+     .what = "128 under way, handed in and worked off so",
      .needs = kNeedsUring<Pace::kDeferred, 128>},
     {.name = "uring_128_registered",
      .run = kUring<Pace::kDeferred, 128, true>,

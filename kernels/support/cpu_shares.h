@@ -34,8 +34,8 @@ class CpuShares {
    public:
     explicit Exchange(CpuShares& shares) : shares_(shares) {
       if (shares_.read_ == kRead) return;
-      before_.wall =
-          seconds(CLOCK_MONOTONIC);  // first and, below, last: no thread's share is beyond 1
+      // First, and below last: no thread's share is beyond 1.
+      before_.wall = seconds(CLOCK_MONOTONIC);
       shares_.add_used(before_);
     }
     ~Exchange() {

@@ -43,8 +43,8 @@ class FarSide {
    public:
     explicit Exchange(FarSide& far) : far_(far), here_(far.near_core_) {
       if (far_.read_ < kRead) {
-        begin_ =
-            nanoseconds(CLOCK_MONOTONIC);  // first and, below, last: no thread's share is beyond 1
+        // First, and below last: no thread's share is beyond 1.
+        begin_ = nanoseconds(CLOCK_MONOTONIC);
         near_ = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
         answering_ = far_.cpu_time();
       }

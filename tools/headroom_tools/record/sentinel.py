@@ -29,8 +29,8 @@ class Told(NamedTuple):
 
 
 def makes_others_run(noise_class: str) -> bool:
-    """Whether a kernel of this noise class has threads, servers or the kernel's own work elsewhere
-    than on the core that the sentinel sees."""
+    """Whether a kernel of this noise class has threads, servers or the system at work for it on
+    other cores than the one that the sentinel sees."""
     return noise_class in ("storage", "threads")
 
 
