@@ -25,7 +25,7 @@ from headroom_tools.measure.cautions import Subject, found as cautions_found
 if TYPE_CHECKING:
     from headroom_tools.ab.measure import Setting
     from headroom_tools.ab.sides import Side
-    from headroom_tools.measure.plan import Selection
+    from headroom_tools.measure.plan import Estimate, Selection
     from headroom_tools.measure.progress import Reporter
     from headroom_tools.measure.runner import Run
     from headroom_tools.measure.types import Catalogue, CatalogueKernel
@@ -241,7 +241,7 @@ def run(arguments: argparse.Namespace) -> int:
             reporter.line(f"riding along for the noise floor: {', '.join(selection.added)}")
         if profile == "thorough" or not to.is_terminal:
             reporter.line(
-                f"{profile}: {len(selection.ladders)} kernels, about {duration(estimate.seconds)}, "
+                f"{profile}: {len(selection.ladders)} kernels, {_time(estimate)}, "
                 f"up to {size(estimate.memory_bytes)} of memory and "
                 f"{size(estimate.scratch_bytes)} of scratch space"
             )
@@ -282,6 +282,14 @@ def _cautions(subject: Subject, reporter: Reporter, strict: bool) -> list[str]:
     return lines
 
 
+def _time(estimate: Estimate) -> str:
+    """How long a run takes, in words."""
+    told = f"about {duration(estimate.seconds)}"
+    if estimate.most_seconds > estimate.seconds:
+        told += f" (up to {duration(estimate.most_seconds)} on a slow machine)"
+    return told
+
+
 def _dry_run(
     profile: str, selection: Selection, kernels: list[CatalogueKernel], as_json: bool, to: Console
 ) -> int:
@@ -313,7 +321,7 @@ def _dry_run(
     table.heading((f"{profile}", "bold"), f"  would measure {len(selection.ladders)} kernels")
     table.row("ladders", f"{ladders}, {estimate.cells} cells")
     table.row("launches", f"{estimate.launches}")
-    table.row("time", f"about {duration(estimate.seconds)}")
+    table.row("time", _time(estimate))
     table.row("memory", f"up to {size(estimate.memory_bytes)}")
     table.row("scratch space", f"up to {size(estimate.scratch_bytes)}")
     table.row("bytes written", f"at most about {size(estimate.written_bytes)} in all")

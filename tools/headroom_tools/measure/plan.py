@@ -220,9 +220,11 @@ def pilot_plan(
 
 
 class Estimate(NamedTuple):
-    """What a run would take. Bytes written are an upper bound, memory and scratch the peaks."""
+    """What a run would take. most_seconds: the same where the machine is too slow for that. Bytes
+    written are an upper bound, memory and scratch the peaks."""
 
     seconds: float
+    most_seconds: float
     launches: int
     cells: int
     memory_bytes: int
@@ -246,9 +248,10 @@ def estimate(selection: Selection, name: str) -> Estimate:
     ladder_s = profile.budget_s * 1.15 if name != "smoke" else 0.01
     seconds = launches * START_S + passes * groups * ladder_s
     seconds += min(profile.alone_s, 0.2 * cells)
-    if profile.time_s is not None:
-        seconds = min(seconds, profile.time_s)
-    return Estimate(seconds, launches, cells, memory, scratch, written)
+    most = seconds
+    if profile.time_s is not None and seconds > profile.time_s:
+        seconds, most = profile.time_s, profile.slow_s
+    return Estimate(seconds, most, launches, cells, memory, scratch, written)
 
 
 def epoch_calls(arm: PlannedArm) -> int:
