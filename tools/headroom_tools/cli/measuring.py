@@ -15,7 +15,7 @@ from rich.text import Text
 
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import FULL_DISK, HeadroomError
-from headroom_tools.base.text import duration, size
+from headroom_tools.base.text import counted, duration, size
 from headroom_tools.fixtures.held import Held, named, started_for, users_own
 from headroom_tools.machine import allowance
 from headroom_tools.machine.allowance import memory_available
@@ -241,7 +241,7 @@ def run(arguments: argparse.Namespace) -> int:
             reporter.line(f"riding along for the noise floor: {', '.join(selection.added)}")
         if profile == "thorough" or not to.is_terminal:
             reporter.line(
-                f"{profile}: {len(selection.ladders)} kernels, {_time(estimate)}, "
+                f"{profile}: {counted(len(selection.ladders), 'kernel')}, {_time(estimate)}, "
                 f"up to {size(estimate.memory_bytes)} of memory and "
                 f"{size(estimate.scratch_bytes)} of scratch space"
             )
@@ -318,7 +318,8 @@ def _dry_run(
     from headroom_tools.show.remarks import needs_of
 
     table = terminal.Table("<<")
-    table.heading((f"{profile}", "bold"), f"  would measure {len(selection.ladders)} kernels")
+    would = f"  would measure {counted(len(selection.ladders), 'kernel')}"
+    table.heading((f"{profile}", "bold"), would)
     table.row("ladders", f"{ladders}, {estimate.cells} cells")
     table.row("launches", f"{estimate.launches}")
     table.row("time", _time(estimate))
@@ -569,8 +570,10 @@ def _print_ab(arguments: argparse.Namespace, path: Path) -> int:
         told = []
         if found:
             worst = min(found, key=lambda row: row.ratio or 1.0)
+            verb = "is" if len(found) == 1 else "are"
             told.append(
-                f"{len(found)} of {len(rows)} cells are {arguments.fail_on}, the worst is "
+                f"{len(found)} of {counted(len(rows), 'cell')} {verb} {arguments.fail_on}, "
+                "the worst is "
                 f"{worst.kernel['name']}/{worst.cell['variant']}/n:{worst.cell['n']} at "
                 f"{output.ratio_of(worst)}"
             )

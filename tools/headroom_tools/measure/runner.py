@@ -226,7 +226,7 @@ class Run:
         fresh = 0
         unchecked = [name for name in names if (name, 0) not in self._launches]
         if unchecked:
-            self._report.stage(f"pilot: checks and plans {len(unchecked)} kernels")
+            self._report.stage(f"pilot: checks and plans {counted(len(unchecked), 'kernel')}")
         for position, name in enumerate(names):
             if (name, 0) in self._launches:
                 continue
