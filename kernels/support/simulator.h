@@ -240,8 +240,8 @@ inline std::span<const SimTime> steady(std::span<const SimTime> values) {
       static_cast<std::size_t>(kWarmUpShare * static_cast<double>(values.size())));
 }
 
-// What the model was held against (tests/simulator_test.cpp: closed forms; `headroom selfcheck
-// --simulator`: real servers). A figure asked of more than that is shown as beyond the range.
+// What the model was held against (tests/simulator_test.cpp: closed forms; `make simulator-check`:
+// servers that are there). A figure asked of more than that is shown as beyond the range.
 struct ValidatedRange {
   double utilisation = 0.9;  // of the busiest server, as offered
   std::size_t servers = 1000;
