@@ -220,17 +220,17 @@ struct ByQueueLength {
 };
 
 // As many as what comes needs (Little: arrivals per time times the service time), a quarter more,
-// and what waits divided by the time in which it should be gone.
+// and what waits divided by the time in which it should be gone. In 1/1024 of a worker: floating
+// point could be rounded otherwise on another machine, and one worker more is another simulation.
 struct ByRate {
   static std::uint32_t first() { return kMeanWorkers; }
   std::uint32_t want(const Seen& seen) {
-    const auto rate =
-        static_cast<double>(seen.came) * static_cast<double>(kService) / static_cast<double>(kLook);
+    const auto rate = static_cast<std::int64_t>(seen.came * 1024 * kService / kLook);
     // Up at once, down slowly: a lull of one look says little.
     average = rate > average ? rate : average + (rate - average) / 8;
-    return static_cast<std::uint32_t>(average * 1.25 + seen.waiting / 50.0) + 3;
+    return static_cast<std::uint32_t>((average * 5 / 4 + seen.waiting * 1024 / 50) / 1024) + 3;
   }
-  double average = kCalm;
+  std::int64_t average = static_cast<std::int64_t>(kCalm) * 1024;
 };
 
 constexpr Variant<WorkQueue> kVariants[] = {
