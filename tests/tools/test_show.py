@@ -39,10 +39,10 @@ def test_show_json(headroom):
     for row in tree["rows"]:
         assert list(row) == [
             *CELL, "ladder_threads", "role", "lacks", "baseline", "measure", "unit", "simulated",
-            "validated", "value", "ns_per_item", "bytes_per_second", "flops_per_second", "intensity", "speedup", "lo",
-            "hi", "alone", "standard", "over_standard", "over_standard_lo", "over_standard_hi",
-            "detected", "verdict", "ceiling", "of_ceiling", "of_ceiling_lo", "of_ceiling_hi",
-            "probe", "build_ns", "break_even_calls",
+            "validated", "value", "ns_per_item", "bytes_per_second", "flops_per_second",
+            "intensity", "speedup", "lo", "hi", "alone", "standard", "over_standard",
+            "over_standard_lo", "over_standard_hi", "detected", "verdict", "ceiling", "of_ceiling",
+            "of_ceiling_lo", "of_ceiling_hi", "probe", "build_ns", "break_even_calls",
         ]  # fmt: skip
         if row["kernel"] != "simd/sum":
             assert row["ceiling"] is None and row["of_ceiling"] is None and row["probe"] is None
