@@ -225,3 +225,25 @@ def test_compare_says_so_in_each_form(headroom, record, tmp_path):
         assert result.returncode == 0, result.stderr
         assert MARK in result.stdout
     assert KERNEL not in headroom("compare", record, new, "--csv").stdout
+
+
+def test_two_runs_of_simulations_alone(headroom, tmp_path):
+    """Nothing to compare is no error where there is something to say."""
+    folders = []
+    for name in ("a", "b"):
+        run, machine = made()
+        for kernel in run["kernels"]:
+            if kernel["measure"]["name"] != "time":
+                kernel["simulated"] = True
+        gone = {at for at, kernel in enumerate(run["kernels"]) if not kernel.get("simulated")}
+        for at, kernel in enumerate(run["ladders"]["kernel"]):
+            if kernel in gone:
+                for index, ladder in enumerate(run["cells"]["ladder"]):
+                    if ladder == at:  # as where no launch of it was well
+                        for column in ("median", "p10", "min", "log_ratio"):
+                            run["cells"][column][index] = [None] * run["plan"]["launches"]
+        folders.append(written(tmp_path / name / run["name"], run, machine))
+    for form in ((), ("--markdown",), ("--json",)):
+        result = headroom("compare", *folders, *form)
+        assert result.returncode == 0 and MARK in result.stdout, result.stderr
+    assert json.loads(result.stdout)["rows"] == []
