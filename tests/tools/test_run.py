@@ -470,8 +470,8 @@ def test_dry_run_measures_nothing(headroom):
 def test_all_inputs(headroom):
     cells = {}
     for inputs in ("default", "all"):
-        found = headroom("run", "--dry-run", "--filter", "^algorithm/sort$", "--json", "--inputs", inputs)
-        cells[inputs] = json.loads(found.stdout)["cells"]
+        asked = ("run", "--dry-run", "--json", "--filter", "^algorithm/sort$", "--inputs", inputs)
+        cells[inputs] = json.loads(headroom(*asked).stdout)["cells"]
     assert cells["all"] > cells["default"]
     assert "--inputs" in headroom("run", "--inputs", "some").stderr
 

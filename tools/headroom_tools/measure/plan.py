@@ -194,7 +194,8 @@ def _bare(reason: str) -> str:
 
 def _of_default_input(kernel: CatalogueKernel, ladder: CatalogueLadder) -> CatalogueLadder:
     """The ladder with the same coordinates but for its input, which is the kernel's default."""
-    wanted = {**where(ladder), "input": kernel["inputs"][0]}
+    wanted = where(ladder)
+    wanted["input"] = kernel["inputs"][0]
     return next((other for other in kernel["ladders"] if where(other) == wanted), ladder)
 
 
