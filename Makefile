@@ -35,6 +35,7 @@ RESULTS ?=
 # Passed to the recipes through the environment, verbatim: a FILTER is a regular expression, and
 # make or the shell would otherwise interpret its $, | and quotes.
 export ARG_FILTER := $(value FILTER)
+export ARG_INPUTS := $(value INPUTS)
 export ARG_LABEL := $(value LABEL)
 export ARG_PAIRS := $(value PAIRS)
 export ARG_MACHINE := $(value MACHINE)
@@ -57,7 +58,7 @@ export ARG_KERNELS := $(value KERNELS)
 export ARG_SUBSET := $(value SUBSET)
 export ARG_RESULTS := $(value RESULTS)
 unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
-unexport KERNELS SUBSET RESULTS KIND OUT ALLOW_MISSING PRICE
+unexport KERNELS INPUTS SUBSET RESULTS KIND OUT ALLOW_MISSING PRICE
 # tools/deps.sh reads them: auto, off or unset; 1 or unset.
 export DEPS SERVICES
 
@@ -146,6 +147,7 @@ help:
 	@echo
 	@echo 'bench takes PROFILE=smoke|quick|standard|thorough  FILTER=REGEX  LABEL=NAME  MACHINE=NAME'
 	@echo '            CHANGED=ram,disk  SCRATCH=FOLDER  SIMD_TARGET=NAME  PRESET=native'
+	@echo '            INPUTS=all: each input of a kernel, not only its default one'
 	@echo '            RESULTS=FOLDER for the record (compare and report read there too)'
 	@echo 'bench, test and list take KERNELS=FOLDER, kernels of your own beside these, and SUBSET=REGEX,'
 	@echo '            which of these to build: a fast loop while you work on one'
@@ -165,11 +167,14 @@ build:
 check-bench:
 	@case "$$ARG_PROFILE" in smoke|quick|standard|thorough) ;; *) \
 	  echo "make bench: PROFILE=$$ARG_PROFILE: smoke, quick, standard or thorough" >&2; exit 2;; esac
+	@case "$$ARG_INPUTS" in ''|default|all) ;; *) \
+	  echo "make bench: INPUTS=$$ARG_INPUTS: default or all" >&2; exit 2;; esac
 
 # `exec`, so that Ctrl-C reaches the run alone, and its exit status is the recipe's.
 bench: check-bench build
 	@set -- --profile "$$ARG_PROFILE"; \
 	if [ -n "$$ARG_FILTER" ]; then set -- "$$@" --filter "$$ARG_FILTER"; fi; \
+	if [ -n "$$ARG_INPUTS" ]; then set -- "$$@" --inputs "$$ARG_INPUTS"; fi; \
 	if [ -n "$$ARG_LABEL" ]; then set -- "$$@" --label "$$ARG_LABEL"; fi; \
 	if [ -n "$$ARG_MACHINE" ]; then set -- "$$@" --machine "$$ARG_MACHINE"; fi; \
 	if [ -n "$$ARG_CHANGED" ]; then set -- "$$@" --changed "$$ARG_CHANGED"; fi; \

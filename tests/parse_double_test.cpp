@@ -55,6 +55,27 @@ TEST_CASE("parse_double: half way between two doubles, and next to it") {
   check_lines(text);
 }
 
+// Lines that are short on average are looked at 16 characters at a time: of every length around
+// that, with points, signs and other characters anywhere.
+TEST_CASE("parse_double: short lines of any characters, few of them or many odd") {
+  Rng rng(3);
+  for (int trial = 0; trial < 300; ++trial) {
+    std::string text;
+    const std::uint64_t odd = 1 + bounded(rng, 40);
+    for (std::size_t lines = 1 + bounded(rng, 100); lines > 0; --lines) {
+      const std::size_t length = bounded(rng, bounded(rng, 8) == 0 ? 20 : 9);
+      std::string line;
+      for (std::size_t i = 0; i < length; ++i) line += static_cast<char>('0' + bounded(rng, 10));
+      if (length != 0 && bounded(rng, 8) != 0) line[bounded(rng, length)] = '.';
+      if (bounded(rng, 4) == 0) line.insert(0, 1, '-');
+      if (!line.empty() && bounded(rng, odd) == 0)
+        line[bounded(rng, line.size())] = ".-+eE0/: x\t\xb1"[bounded(rng, 12)];
+      text += line + "\n";
+    }
+    check_lines(text);
+  }
+}
+
 TEST_CASE("parse_double: random bits in every notation, least and largest numbers") {
   Rng rng(2);
   std::string text;

@@ -142,6 +142,31 @@ TEST_CASE("utf8_validate: the baseline is the standard") {
   for (const Bytes& bytes : bad_sequences()) CHECK_FALSE(well_formed_utf8(bytes));
 }
 
+// Texts of ASCII are passed over 64 vectors of 16 to 64 bytes at a time: the bad piece is the only
+// one that has to be examined, or one of few.
+TEST_CASE("utf8_validate: a lonely ill-formed piece around the edges of what is passed over") {
+  std::vector<Bytes> all = bad_sequences();
+  all.push_back(encoded(0xe9));
+  all.push_back(encoded(0x4e00));
+  Rng rng(7);
+  on_every_target([&] {
+    for (const Bytes& piece : all)
+      for (const std::size_t edge : {1024, 2048, 4096, 8192 + 64, 9000})
+        for (int k = 0; k < 6; ++k) {
+          Bytes text(9100, 'a');
+          const std::size_t at = std::min(edge - 5 + bounded(rng, 8), text.size() - piece.size());
+          std::copy(piece.begin(), piece.end(), text.begin() + static_cast<std::ptrdiff_t>(at));
+          if (k % 2 == 1) {  // more that has to be examined, but is right
+            const Bytes euro = encoded(0x20ac);
+            for (std::size_t i = 100 * (1 + bounded(rng, 3)); i + 20 < at; i += 37)
+              std::copy(euro.begin(), euro.end(), text.begin() + static_cast<std::ptrdiff_t>(i));
+          }
+          if (k == 5) text.resize(at + piece.size());
+          agree(text);
+        }
+  });
+}
+
 TEST_CASE("utf8_validate: every ill-formed class, at every place around the edges of vectors") {
   std::vector<Bytes> all = good_characters();
   for (const Bytes& bad : bad_sequences()) all.push_back(bad);

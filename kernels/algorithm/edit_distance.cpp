@@ -1,10 +1,13 @@
 // algorithm/edit_distance: the Levenshtein distance of pairs of strings.
 //
-// In: pair_count(n) pairs per call, each a string of n bytes and another one; calls rotate. Out:
-// the distance of each pair: the least number of bytes to insert, delete or replace. Exact.
+// In: pairs of strings; calls rotate. Out: the distance of each pair: the least number of bytes to
+// insert, delete or replace. Exact.
 //
-// Inputs: similar has text of four letters, and the same with about a tenth of it edited (the
-// lengths differ a little); random has unrelated strings of 26 letters.
+// Inputs: words has n pairs of words, one the other with a letter edited in half of the pairs:
+// their lengths are those that Norvig counted (support/words.h), and a table has 24 cells on
+// average. The others have pair_count(n) pairs, each a string of n bytes and another one: similar
+// has text of four letters, and the same with about a tenth of it edited (the lengths differ a
+// little); random has unrelated strings of 26 letters.
 //
 // The table of Wagner and Fischer ("The String-to-String Correction Problem", 1974) has a cell for
 // each pair of bytes, and each cell waits for three neighbours: a chain of dependent instructions
@@ -12,15 +15,19 @@
 // Neighbouring cells differ by at most one, so their differences fit into bits, and a few word
 // operations compute 64 cells of a column (myers); what still waits, from column to column, is
 // hidden by working on other pairs, or other parts of the same table, in other lanes (highway).
+// And that a table of a few cells takes less time than getting ready for anything better: of words,
+// what counts is how little is done per pair.
 #include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "core/kernel.h"
 #include "core/opaque.h"
+#include "support/words.h"
 
 namespace headroom {
 namespace {
@@ -45,7 +52,7 @@ std::size_t pair_count(std::size_t n) {
 }
 
 struct EditDistance {
-  static constexpr auto kInputs = inputs("similar", "random");
+  static constexpr auto kInputs = inputs("words", "similar", "random");
   struct Call {
     const std::uint8_t* text;
     std::span<const Pair> pairs;
@@ -68,6 +75,7 @@ struct EditDistance {
   };
 
   static Input make(const Setting& setting, Rng& rng) {
+    if (setting.input == kInputs["words"]) return make_words(setting.n, rng);
     const std::size_t n = setting.n, count = pair_count(n);
     Input in;
     in.slices = std::clamp<std::size_t>((std::size_t{1} << 17) / (count * (n + 1)), 2, 64);
@@ -111,6 +119,32 @@ struct EditDistance {
   }
 
  private:
+  // 2^15 pairs or more rotate, since branches depend on their lengths.
+  static Input make_words(std::size_t n, Rng& rng) {
+    Input in;
+    in.slices = std::max<std::size_t>(2, (std::size_t{1} << 15) / std::max<std::size_t>(n, 1));
+    FastRng fast(rng());
+    std::string text;
+    for (std::size_t k = 0; k < in.slices * n; ++k) {
+      const std::size_t a = text.size();
+      append_word(text, fast);
+      const std::size_t b = text.size();
+      if (bounded(fast, 2) == 0) {
+        append_word(text, fast);
+      } else {
+        std::string word = text.substr(a);
+        const std::size_t at = bounded(fast, word.size());
+        const std::uint64_t edit = bounded(fast, 3);
+        if (edit == 0) word[at] = word_letter(fast);
+        if (edit == 1) word.erase(at, 1);
+        if (edit == 2) word.insert(at, 1, word_letter(fast));
+        text += word;
+      }
+      in.pairs.push_back(ordered(a, b - a, b, text.size() - b));
+    }
+    fill(in, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+    return in;
+  }
   static Pair ordered(std::size_t a, std::size_t a_size, std::size_t b, std::size_t b_size) {
     Pair pair{static_cast<std::uint32_t>(a), static_cast<std::uint32_t>(b),
               static_cast<std::uint32_t>(a_size), static_cast<std::uint32_t>(b_size)};
@@ -308,6 +342,10 @@ const Registrar kRegistrar(
      .headline = {64, 1000},
      .demand =
          [](const Setting& s) {
+           if (s.input == EditDistance::kInputs["words"])
+             return Demand{.items = 24 * static_cast<double>(s.n) + 1,
+                           .working_set = 26 * s.n,
+                           .memory = 26 * (s.n + (std::size_t{1} << 15)) + (std::size_t{1} << 20)};
            const double n = static_cast<double>(s.n), pairs = static_cast<double>(pair_count(s.n));
            return Demand{.items = n * n * pairs + 1,
                          .working_set = 2 * s.n * pair_count(s.n),

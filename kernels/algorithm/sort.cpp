@@ -5,7 +5,10 @@
 // since branch prediction learns a sort of a few thousand keys that comes again and again. Variants
 // that need a second array of n keys share one, made untimed.
 //
-// Inputs: random; sorted; few_distinct has 16 different keys. The tests use more (see fill()).
+// Inputs: random; sorted; few_distinct has 16 different keys; organ_pipe ascends, then descends, as
+// two sorted parts do that were joined; almost_sorted has every 64th key in the place of another;
+// prefixes has the first letters of words as numbers, as databases sort texts by (words as in
+// support/words.h): few different high bits, and many equal keys. The tests use more (see fill()).
 //
 // To be learned: of random keys every other comparison is mispredicted, and that is what a sort by
 // comparisons costs. A radix sort compares nothing; SIMD compares without a branch. The simd_ rungs
@@ -21,6 +24,7 @@
 
 #include "core/kernel.h"
 #include "support/slices.h"
+#include "support/words.h"
 #if HEADROOM_HAVE_VQSORT
 #include "hwy/contrib/sort/vqsort.h"
 #endif
@@ -28,10 +32,10 @@
 namespace headroom {
 namespace {
 
-constexpr auto kOrders = inputs("random", "sorted", "few_distinct")
-                             .for_tests("all_equal", "descending", "organ_pipe", "extremes",
-                                        "distinct_32", "distinct_33", "few_then_random",
-                                        "few_then_one", "skewed", "exponential", "almost_sorted");
+constexpr auto kOrders =
+    inputs("random", "sorted", "few_distinct", "organ_pipe", "almost_sorted", "prefixes")
+        .for_tests("all_equal", "descending", "extremes", "distinct_32", "distinct_33",
+                   "few_then_random", "few_then_one", "skewed", "exponential");
 
 // Fills one array of keys as `input` says, with keys of `few` where it has few different ones.
 template <class T>
@@ -223,6 +227,7 @@ constexpr InputName kFewThenRandom = kOrders["few_then_random"];
 constexpr InputName kFewThenOne = kOrders["few_then_one"];
 constexpr InputName kSkewed = kOrders["skewed"];
 constexpr InputName kExponential = kOrders["exponential"];
+constexpr InputName kPrefixes = kOrders["prefixes"];
 
 template <class T>
 void fill(std::span<T> keys, InputName input, std::span<const T, 16> few, FastRng& rng) {
@@ -238,10 +243,18 @@ void fill(std::span<T> keys, InputName input, std::span<const T, 16> few, FastRn
     T last = 0;
     return each([&](std::size_t) { return last += static_cast<T>(bounded(rng, step)); });
   }
+  if (input == kOrganPipe) return each([&](std::size_t i) { return step * std::min(i, n - i); });
+  if (input == kPrefixes)
+    return each([&](std::size_t) {
+      const std::size_t letters = std::min(word_length(rng), sizeof(T));
+      std::uint64_t key = 0;
+      for (std::size_t k = 0; k < letters; ++k)
+        key = key << 8 | static_cast<unsigned char>(word_letter(rng));
+      return key << 8 * (sizeof(T) - letters);
+    });
   // For the tests only.
   if (input == kAllEqual) return each([&](std::size_t) { return few[0]; });
   if (input == kDescending) return each([&](std::size_t i) { return step * (n - i); });
-  if (input == kOrganPipe) return each([&](std::size_t i) { return step * std::min(i, n - i); });
   if (input == kExtremes) return each([&](std::size_t) { return (rng() & 3) - 2; });
   if (input == kDistinct32)  // as many as are counted
     return each([&](std::size_t) { return few[0] + bounded(rng, 32); });

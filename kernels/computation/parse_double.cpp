@@ -7,6 +7,11 @@
 // nearest to it (ties to even; too large is infinite, too small is zero, each with its sign), or 0.
 // Exact.
 //
+// Inputs: short has two to six digits with a point among them, as prices and readings have;
+// coordinates are degrees with six or seven decimals, as RFC 7946 (GeoJSON, 2016) advises; uniform
+// numbers have the 17 digits that tell any two doubles apart; decimals are between; exponents has
+// any double, as programs write them.
+//
 // strtod is exact for any base, locale and rounding mode, and pays for it with arithmetic on long
 // integers. Clinger ("How to read floating point numbers accurately", 1990) saw that short numbers
 // need one division or multiplication of doubles. Eisel and Lemire do with one 64 x 128-bit product
@@ -35,7 +40,8 @@ namespace {
 constexpr std::size_t kSmallest = 256;  // lines that are measured; fewer are for tests
 
 struct ParseDouble {
-  static constexpr auto kInputs = inputs("uniform", "decimals", "exponents").for_tests("odd");
+  static constexpr auto kInputs =
+      inputs("short", "coordinates", "uniform", "decimals", "exponents").for_tests("odd");
   using Input = LineInput;
   using Call = LineCall;
   struct Output {
@@ -359,6 +365,16 @@ ParseDouble::Input ParseDouble::make(const Setting& setting, Rng& rng) {
     // Odd, for the tests, has half of them.
     if (bounded(fast, input == kInputs["odd"] ? 2 : 64) == 0) {
       text += odd_line(fast);
+    } else if (input == kInputs["short"]) {
+      if (bounded(fast, 8) == 0) text += '-';
+      const std::size_t digits = 2 + bounded(fast, 5), whole = 1 + bounded(fast, digits - 1);
+      add_digits(fast, whole, text);
+      text += '.';
+      add_digits(fast, digits - whole, text);
+    } else if (input == kInputs["coordinates"]) {
+      if (bounded(fast, 2) == 0) text += '-';
+      text += std::to_string(bounded(fast, bounded(fast, 2) == 0 ? 90 : 180)) + '.';
+      add_digits(fast, 6 + bounded(fast, 2), text);
     } else if (input == kInputs["decimals"]) {  // prices, degrees
       if (bounded(fast, 4) == 0) text += '-';
       add_digits(fast, 1 + bounded(fast, 4), text);
@@ -395,7 +411,8 @@ constexpr Variant<ParseDouble> kVariants[] = {
      .what = "clinger's digits, then one product with a 128-bit power of five, up to 19 digits"},
     {.name = "highway",
      .run = run<highway>,
-     .what = "the same product; 32 digits per vector, without a loop or a branch on lengths"},
+     .what = "the same product behind SIMD digits, no loop over them; short numbers are divided, "
+             "several per vector"},
     {.name = "fast_float",
      .run = kFastFloatRun,
      .what = "fast_float::from_chars",
@@ -413,9 +430,11 @@ const Registrar kRegistrar(
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);
-           const std::size_t length = s.input == ParseDouble::kInputs["decimals"]    ? 7
-                                      : s.input == ParseDouble::kInputs["exponents"] ? 22
-                                                                                     : 19;
+           const std::size_t length = s.input == ParseDouble::kInputs["short"]         ? 5
+                                      : s.input == ParseDouble::kInputs["coordinates"] ? 10
+                                      : s.input == ParseDouble::kInputs["decimals"]    ? 7
+                                      : s.input == ParseDouble::kInputs["exponents"]   ? 22
+                                                                                       : 19;
            const std::size_t line = length + 1 + 4;
            return Demand{.items = n,
                          .bytes = (static_cast<double>(line) + 9) * n,

@@ -1,16 +1,20 @@
 // computation/string_split: the fields of a text, between commas.
 //
-// In: a text of n fields, 0 to 15 letters each, at random (2^20 fields rotate, for where they end
-// is what branches depend on). Out: the fields in order. How they are kept is the subject: as
+// In: a text of n fields; those of consecutive calls differ, for where fields end is what branches
+// depend on. Out: the fields in order. How they are kept is the subject: as
 // strings, as views of the text, or as the offsets where they end (a field begins one behind the
 // end of the last). Agreement is exact, field by field; a result is made anew in every call,
 // allocation included.
 //
+// Inputs: short has fields of 0 to 15 letters, as tables have; prose has what is between the commas
+// of a text, a comma after every eleventh word: 64 letters and blanks on average, in words as long
+// as Norvig counted (support/words.h).
+//
 // A std::string for each field copies it, and allocates for those of more than 15 bytes; a view
 // does neither. Then finding the commas is what takes time: a call and a mispredicted branch per
-// field. A comparison of a whole vector finds all commas in 64 bytes at once, as a mask, and
-// its set bits are read off without a branch for each (Langdale and Lemire, "Parsing gigabytes of
-// JSON per second", 2019).
+// field, which matter less the longer fields are. A comparison of a whole vector finds all commas
+// in 64 bytes at once, as a mask, and its set bits are read off without a branch for each (Langdale
+// and Lemire, "Parsing gigabytes of JSON per second", 2019).
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -20,15 +24,16 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "core/kernel.h"
+#include "support/words.h"
 
 namespace headroom {
 namespace {
 
-constexpr std::size_t kFields = std::size_t{1} << 20;  // carried
+constexpr std::size_t kFields = std::size_t{1} << 20;  // carried, of short ones
 constexpr std::size_t kSpare = 64;
 
 struct StringSplit {
-  static constexpr auto kInputs = inputs("short").for_tests("empty");
+  static constexpr auto kInputs = inputs("short", "prose").for_tests("empty");
   struct Call {
     const std::string& text;
     std::size_t n;  // fields
@@ -80,14 +85,22 @@ struct StringSplit {
   static Input make(const Setting& setting, Rng& rng) {
     Input in;
     in.n = setting.n;
+    const bool prose = setting.input == kInputs["prose"];
+    const std::size_t carried = prose ? kFields / 8 : kFields;
     const std::size_t slices = in.n == 0     ? 1
                                : in.n < 1000 ? 4
-                                             : std::max<std::size_t>(1, kFields / in.n);
+                                             : std::max<std::size_t>(1, carried / in.n);
     FastRng fast(rng());
     for (std::size_t slice = 0; slice < slices; ++slice) {
       std::string text;
-      text.reserve(in.n * 9);
+      text.reserve(in.n * (prose ? 67 : 9));
       for (std::size_t i = 0; i < in.n; ++i) {
+        if (prose) {
+          do append_word(text += ' ', fast);
+          while (bounded(fast, 11) != 0);
+          if (i + 1 != in.n) text += ',';
+          continue;
+        }
         // Letters, and what a careless comparison takes for a comma.
         std::uint64_t bits = fast();
         const std::size_t length =
@@ -177,7 +190,7 @@ void absl_lazy(const Call& in, Output& out) {
   out.form = Output::kEnds;
 }
 
-// A byte at a time: for fields this short a call of memchr costs more.
+// A byte at a time: for short fields a call of memchr costs more. For long ones the loop does.
 void loop(const Call& in, Output& out) {
   const char* const text = in.text.data();
   const std::size_t size = in.text.size();
@@ -272,12 +285,15 @@ const Registrar kRegistrar(
      .demand =
          [](const Setting& s) {
            const double n = static_cast<double>(s.n);
-           const std::size_t strings = 3 * sizeof(std::string) * s.n;  // while growing, old and new
-           return Demand{
-               .items = n,
-               .bytes = (8.5 + 4) * n,
-               .working_set = 13 * s.n,
-               .memory = 9 * (kFields + s.n) + 2 * strings + 3 * 48 * s.n + 8 * 4 * (s.n + kSpare)};
+           const bool prose = s.input == StringSplit::kInputs["prose"];
+           const double field = prose ? 65 : 8.5;
+           const std::size_t carried = 9 * kFields + (prose ? 67 : 9) * s.n;
+           // While growing, old and new; of the long ones also what they allocate.
+           const std::size_t strings = (3 * sizeof(std::string) + (prose ? 160 : 0)) * s.n;
+           return Demand{.items = n,
+                         .bytes = (field + 4) * n,
+                         .working_set = (prose ? 69 : 13) * s.n,
+                         .memory = carried + 2 * strings + 3 * 48 * s.n + 8 * 4 * (s.n + kSpare)};
          },
      .test_sizes = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 1001}},
     kVariants);

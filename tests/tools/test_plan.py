@@ -247,6 +247,32 @@ def test_quick_takes_the_first_size_of_what_is_not_named():
     assert _taken(plan.select(tree, "quick", None, None), probe["name"]) == [1, 2]
 
 
+def test_every_input_in_the_sizes_of_the_default_one():
+    def taken(profile, **how):
+        tree = copy.deepcopy(CATALOGUE)
+        (sort,) = [kernel for kernel in tree["kernels"] if kernel["name"] == "algorithm/sort"]
+        sort["headline"] = [1000]
+        for ladder in sort["ladders"]:
+            ladder["headline"] = ladder["n"] == 1000 and ladder["input"] == "random"
+        found = plan.select(tree, profile, "^algorithm/sort$", None, **how)
+        return [(ladder["n"], ladder["input"]) for ladder in found.ladders["algorithm/sort"]]
+
+    for profile in ("smoke", "quick", "standard"):
+        assert taken(profile) == [(1000, "random")]
+        assert taken(profile, every_input=True) == [(1000, "random"), (1000, "sorted")]
+    assert taken("thorough", every_input=True) == taken("thorough")
+    assert len(taken("thorough")) == 4
+    # Further coordinates are kept apart: what the default input has only with one thread, or one
+    # value of a param, others have so too.
+    tree = copy.deepcopy(CATALOGUE)
+    (sort,) = [kernel for kernel in tree["kernels"] if kernel["name"] == "algorithm/sort"]
+    sort["ladders"] += [
+        {**ladder, "threads": 2, "headline": False} for ladder in sort["ladders"]
+    ]
+    found = plan.select(tree, "standard", "^algorithm/sort$", None, every_input=True)
+    assert {ladder["threads"] for ladder in found.ladders["algorithm/sort"]} == {1}
+
+
 def test_the_estimate():
     """Before anything is measured: what the catalogue and the profile say."""
     chosen = plan.select(CATALOGUE, "quick", "^(io/write_records|simd/sum)$", None)

@@ -467,6 +467,15 @@ def test_dry_run_measures_nothing(headroom):
     assert "time" in printed and "bytes written" in printed
 
 
+def test_all_inputs(headroom):
+    cells = {}
+    for inputs in ("default", "all"):
+        asked = ("run", "--dry-run", "--json", "--filter", "^algorithm/sort$", "--inputs", inputs)
+        cells[inputs] = json.loads(headroom(*asked).stdout)["cells"]
+    assert cells["all"] > cells["default"]
+    assert "--inputs" in headroom("run", "--inputs", "some").stderr
+
+
 def test_raw(headroom):
     assert headroom(*QUICK, "--raw").returncode == 0
     folder = headroom.results()[0].parent

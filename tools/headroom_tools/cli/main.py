@@ -134,6 +134,12 @@ def _parser() -> argparse.ArgumentParser:
         "thorough: everything",
     )
     add.add_argument("--filter", metavar="RE", help="only kernels whose group/name matches")
+    add.add_argument(
+        "--inputs",
+        choices=("default", "all"),
+        help="of each kernel: the default one (what thorough doesn't leave out), or all, in the "
+        "profile's sizes",
+    )
     add.add_argument("--machine", type=_name, metavar="NAME", help="instead of the generated name")
     add.add_argument(
         "--label", type=_label, help="of this run: before, after-ram (default: the compiler)"

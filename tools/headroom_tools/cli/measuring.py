@@ -173,6 +173,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = {
         "--profile": arguments.profile,
         "--filter": arguments.filter,
+        "--inputs": arguments.inputs,
         "--machine": arguments.machine,
         "--label": arguments.label,
         "--changed": arguments.changed,
@@ -211,8 +212,9 @@ def run(arguments: argparse.Namespace) -> int:
             f"{', '.join(tree['simd_targets']) or 'none'}"
         )
     kernels = plan.matching(tree, arguments.filter)
+    every_input = arguments.inputs == "all"
     if arguments.dry_run:
-        selection = plan.select(tree, profile, arguments.filter, memory_available())
+        selection = plan.select(tree, profile, arguments.filter, memory_available(), every_input)
         return _dry_run(profile, selection, kernels, arguments.json, to)
     options = unfinished.Options(
         profile,
@@ -231,7 +233,7 @@ def run(arguments: argparse.Namespace) -> int:
         _serve(servers, kernels, options.scratch, reporter)
         if servers.environment:
             tree, _ = bench.catalogue(servers.environment, scratch=scratch_folder)
-        selection = plan.select(tree, profile, arguments.filter, memory_available())
+        selection = plan.select(tree, profile, arguments.filter, memory_available(), every_input)
         _check_any(selection)
         estimate = plan.estimate(selection, profile)
         subject = Subject(tree, selection.ladders, selection.missing)

@@ -111,10 +111,15 @@ def selfcheck_kernels(catalogue: Catalogue) -> dict[str, list[CatalogueLadder]]:
 
 
 def select(
-    catalogue: Catalogue, profile: str, pattern: str | None, memory: int | None
+    catalogue: Catalogue,
+    profile: str,
+    pattern: str | None,
+    memory: int | None,
+    every_input: bool = False,
 ) -> Selection:
     """What `profile` measures of the kernels that `pattern` finds.
 
+    every_input: each of a kernel's inputs in the sizes in which the profile takes the default one.
     memory: bytes available, None where unknown. A filtered run takes along the placebos of its
     kernels' noise classes: without them it would have no noise floor.
     """
@@ -150,7 +155,9 @@ def select(
         wanted = [
             ladder
             for ladder in kernel["ladders"]
-            if _in_profile(kernel, ladder, profile, few)
+            if _in_profile(
+                kernel, _of_default_input(kernel, ladder) if every_input else ladder, profile, few
+            )
         ]
         kept = []
         for ladder in wanted:
@@ -183,6 +190,13 @@ def missing_ladder(kernel: str, ladder: Coordinates, needs: str, cure: str) -> M
 
 def _bare(reason: str) -> str:
     return reason[len("needs ") :] if reason.startswith("needs ") else reason
+
+
+def _of_default_input(kernel: CatalogueKernel, ladder: CatalogueLadder) -> CatalogueLadder:
+    """The ladder with the same coordinates but for its input, which is the kernel's default."""
+    wanted = where(ladder)
+    wanted["input"] = kernel["inputs"][0]
+    return next((other for other in kernel["ladders"] if where(other) == wanted), ladder)
 
 
 def _in_profile(
