@@ -3,11 +3,12 @@
 //
 // No include guard: it must be read again for every target.
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
-#include "support/simd.h"
+#include "support/mask_bits-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -130,31 +131,70 @@ size_t IntersectSmall(const uint32_t* a, size_t a_size, const uint32_t* b, size_
   return count;
 }
 
+// Which of `count` words of x & y have ones, 64 at most, the first in the lowest bit.
+HWY_INLINE uint64_t WordsWithOnes(const uint64_t* HWY_RESTRICT x, const uint64_t* HWY_RESTRICT y,
+                                  size_t count) {
+  uint64_t with_ones = 0;
+  size_t w = 0;
+#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
+  const hn::ScalableTag<uint64_t> d;
+  for (; w + hn::Lanes(d) <= count; w += hn::Lanes(d)) {
+    const auto both = hn::And(hn::LoadU(d, x + w), hn::LoadU(d, y + w));
+    with_ones |= MaskBits(d, hn::Ne(both, hn::Zero(d))) << w;
+  }
+#endif
+  for (; w < count; ++w) with_ones |= uint64_t{(x[w] & y[w]) != 0} << w;
+  return with_ones;
+}
+
 // The places of all ones of the words of x & y, counted from `first`, in order, to `out`; returns
-// how many. With AVX-512 a compress instruction for 16 bits, else one after the other.
+// how many. Words without any, which most are where sets are sparse or in runs, are passed over by
+// a mask of 64 of them. With AVX-512 compress instructions write the places of a word, 64 at once
+// where bytes can be compressed, else they are written one after the other.
 size_t IntersectBits(const uint64_t* HWY_RESTRICT x, const uint64_t* HWY_RESTRICT y, size_t words,
                      uint32_t first, uint32_t* HWY_RESTRICT out) {
   size_t count = 0;
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 && HWY_TARGET > HWY_AVX3_DL
   const hn::ScalableTag<uint32_t> d;
-  const auto iota = hn::Iota(d, first);
-  (void)iota;
-  for (size_t w = 0; w < words; ++w) {
-    const uint64_t bits = x[w] & y[w];
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-    // One store of all bits: two of a byte each, and a load of both, would wait for one another.
-    uint8_t mask_bits[16] = {};
-    std::memcpy(mask_bits, &bits, 8);
-    for (size_t k = 0; k < 4; ++k) {
-      const auto mask = hn::LoadMaskBits(d, mask_bits + 2 * k);
-      const auto places = hn::Add(iota, hn::Set(d, static_cast<uint32_t>(64 * w + 16 * k)));
-      hn::StoreU(hn::Compress(places, mask), d, out + count);
-      count += hn::CountTrue(d, mask);
-    }
-#else
-    for (uint64_t rest = bits; rest != 0; rest &= rest - 1)
-      out[count++] = static_cast<uint32_t>(first + 64 * w) +
-                     static_cast<uint32_t>(hwy::Num0BitsBelowLS1Bit_Nonzero64(rest));
+  const __m512i iota =
+      _mm512_add_epi32(hn::Iota(d, 0).raw, _mm512_set1_epi32(static_cast<int>(first)));
 #endif
+  for (size_t from = 0; from < words; from += 64) {
+    const size_t left = HWY_MIN(words - from, size_t{64});
+    for (uint64_t rest = WordsWithOnes(x + from, y + from, left); rest != 0; rest &= rest - 1) {
+      const size_t w = from + hwy::Num0BitsBelowLS1Bit_Nonzero64(rest);
+      const uint64_t bits = x[w] & y[w];
+      const uint32_t base = first + static_cast<uint32_t>(64 * w);
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
+      const hn::ScalableTag<uint8_t> d8;
+      const __m512i places = _mm512_maskz_compress_epi8(bits, hn::Iota(d8, 0).raw);
+      const size_t ones = static_cast<size_t>(std::popcount(bits));
+      const __m512i bases = _mm512_set1_epi32(static_cast<int>(base));
+      const auto store = [&](size_t k, __m128i bytes) HWY_ATTR {
+        _mm512_storeu_si512(out + count + k, _mm512_add_epi32(_mm512_cvtepu8_epi32(bytes), bases));
+      };
+      store(0, _mm512_castsi512_si128(places));
+      if (HWY_UNLIKELY(ones > 16)) {
+        store(16, _mm512_extracti32x4_epi32(places, 1));
+        if (ones > 32) {
+          store(32, _mm512_extracti32x4_epi32(places, 2));
+          if (ones > 48) store(48, _mm512_extracti32x4_epi32(places, 3));
+        }
+      }
+      count += ones;
+#elif HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+      for (size_t k = 0; k < 4; ++k) {
+        const __mmask16 mask = static_cast<__mmask16>(bits >> 16 * k);
+        const __m512i places =
+            _mm512_add_epi32(iota, _mm512_set1_epi32(static_cast<int>(64 * w + 16 * k)));
+        _mm512_storeu_si512(out + count, _mm512_maskz_compress_epi32(mask, places));
+        count += static_cast<size_t>(std::popcount(static_cast<uint32_t>(mask)));
+      }
+#else
+      for (uint64_t ones = bits; ones != 0; ones &= ones - 1)
+        out[count++] = base + static_cast<uint32_t>(hwy::Num0BitsBelowLS1Bit_Nonzero64(ones));
+#endif
+    }
   }
   return count;
 }

@@ -425,8 +425,7 @@ constexpr Variant<SetIntersection> kVariants[] = {
      .needs = kNeedsVp2intersect},
     {.name = "bitmap",
      .run = run<bitmap>,
-     .what =
-         "sets kept as bits: an AND of words, then the positions of ones; a loss on sparse sets"},
+     .what = "sets kept as bits: an AND of words, then the positions of ones where there are any"},
     {.name = "bit_probe",
      .run = run<bit_probe>,
      .what = "the larger set kept as bits: one load for each number of the smaller"},

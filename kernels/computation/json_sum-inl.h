@@ -16,16 +16,18 @@ namespace {
 Totals Scan(const char* text, size_t) { return scan_by_hand(text); }
 #else
 
-// What stands at each of 64 bytes, the first in the lowest bit.
+// What stands at each of 64 bytes, the first in the lowest bit. `names`: a colon here would be
+// behind the last letters of one of the three names, if the character before it is a quote.
 struct Masks {
-  uint64_t quotes = 0, escapes = 0, colons = 0, opens = 0, closes = 0;
+  uint64_t quotes = 0, escapes = 0, colons = 0, opens = 0, closes = 0, names = 0;
 };
 
 HWY_INLINE Masks Classify(const char* text) {
   const hn::CappedTag<uint8_t, 64> d;
   Masks masks;
   for (size_t i = 0; i < 64; i += hn::Lanes(d)) {
-    const auto bytes = hn::LoadU(d, reinterpret_cast<const uint8_t*>(text) + i);
+    const uint8_t* const at = reinterpret_cast<const uint8_t*>(text) + i;
+    const auto bytes = hn::LoadU(d, at);
     // Brackets and braces differ in one bit.
     const auto folded = hn::Or(bytes, hn::Set(d, 0x20));
     masks.quotes |= MaskBits(d, hn::Eq(bytes, hn::Set(d, '"'))) << i;
@@ -33,6 +35,18 @@ HWY_INLINE Masks Classify(const char* text) {
     masks.colons |= MaskBits(d, hn::Eq(bytes, hn::Set(d, ':'))) << i;
     masks.opens |= MaskBits(d, hn::Eq(folded, hn::Set(d, '{'))) << i;
     masks.closes |= MaskBits(d, hn::Eq(folded, hn::Set(d, '}'))) << i;
+    // The last three letters of price and quantity, and of id with its quote: zero where they are.
+    const auto third = hn::LoadU(d, at - 4), second = hn::LoadU(d, at - 3),
+               last = hn::LoadU(d, at - 2);
+    const auto from_i = hn::Xor(third, hn::Set(d, 'i'));
+    const auto differs = [d](auto a, auto b, char c) HWY_ATTR {
+      return hn::Or(a, hn::Xor(b, hn::Set(d, static_cast<uint8_t>(c))));
+    };
+    const auto id = differs(differs(hn::Xor(third, hn::Set(d, '"')), second, 'i'), last, 'd');
+    const auto price = differs(differs(from_i, second, 'c'), last, 'e');
+    const auto quantity = differs(differs(from_i, second, 't'), last, 'y');
+    const auto least = hn::Min(hn::Min(id, price), quantity);
+    masks.names |= MaskBits(d, hn::Eq(least, hn::Zero(d))) << i;
   }
   return masks;
 }
@@ -66,22 +80,24 @@ HWY_INLINE uint64_t Escaped(uint64_t backslashes, uint64_t& carry) {
   return escaped;
 }
 
-// `size` bytes of text, 64 a step: a block's masks say where its strings are, how deep each colon
-// lies, and so which colons end the name of a record's member. Only those are visited. Like
-// scan_by_hand it trusts the text.
+// `size` bytes of text, 64 a step: a block's masks say where its strings are, which colons are
+// behind the last letters of a name that is asked for, and how deep each lies. Only those are
+// visited, and those that have a blank before them. Like scan_by_hand it trusts the text.
 Totals Scan(const char* text, size_t size) {
   Totals totals;
-  uint64_t in_string = 0, carry = 0;
+  uint64_t in_string = 0, carry = 0, quote_before = 0;
   int64_t depth = 0;
   uint64_t id = 0, quantity = 0;
   double price = 0;
   int seen = 0;
   for (size_t begin = 0; begin < size; begin += 64) {
     Masks masks = Classify(text + begin);
+    const uint64_t behind_quote = masks.quotes << 1 | quote_before;
+    quote_before = masks.quotes >> 63;
     masks.quotes &= ~Escaped(masks.escapes, carry);
     const uint64_t strings = PrefixXor(masks.quotes) ^ in_string;
     in_string = 0 - (strings >> 63);
-    uint64_t colons = masks.colons & ~strings;
+    uint64_t colons = masks.colons & ~strings & (masks.names | ~behind_quote);
     const uint64_t opens = masks.opens & ~strings, closes = masks.closes & ~strings;
     for (; colons != 0; colons &= colons - 1) {
       const uint64_t before = (colons & (0 - colons)) - 1;

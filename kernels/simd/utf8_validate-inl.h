@@ -4,11 +4,12 @@
 //
 // No include guard: it must be read again for every target.
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
-#include "support/prefetch-inl.h"
+#include "support/mask_bits-inl.h"
 #include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -17,7 +18,7 @@ namespace {
 
 #if HWY_TARGET == HWY_SCALAR
 template <bool>
-bool ValidUtf8(const uint8_t* text, size_t n, size_t) {
+bool ValidUtf8(const uint8_t* text, size_t n) {
   return automaton_accepts(text, n);
 }
 #else
@@ -102,33 +103,67 @@ HWY_INLINE bool AllAscii(Vector bytes) {
   return hn::AllFalse(di, hn::Lt(hn::BitCast(di, bytes), hn::Zero(di)));
 }
 
-// All bits that any of four vectors has. One after the other: nested, GCC reads them out of order,
-// and lines come from L2 more slowly where they aren't asked for from the first to the last.
-HWY_INLINE Vector AnyOfFour(Bytes d, const uint8_t* HWY_RESTRICT at) {
+// Which of `count` vectors, kChunk at most, have to be examined, the first in the lowest bit: a
+// vector of ASCII behind three bytes of ASCII is right. No branch: which ones they are is as random
+// as the text is.
+constexpr size_t kChunk = 64;
+HWY_INLINE uint64_t NotAscii(Bytes d, const uint8_t* HWY_RESTRICT at, size_t count) {
   const size_t lanes = hn::Lanes(d);
-  auto any = hn::LoadU(d, at);
-  any = hn::Or(any, hn::LoadU(d, at + lanes));
-  any = hn::Or(any, hn::LoadU(d, at + 2 * lanes));
-  return hn::Or(any, hn::LoadU(d, at + 3 * lanes));
+  uint64_t before = static_cast<uint64_t>((at[-1] | at[-2] | at[-3]) & 0x80);
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  // A bit for each eight bytes goes to memory as it is: two instructions per vector. What is behind
+  // the last eight of a vector is examined, whether or not it is behind the last three.
+  alignas(64) uint8_t eights[kChunk] = {};
+  const __m512i top = _mm512_set1_epi8(static_cast<char>(0x80));
+  for (size_t i = 0; i < count; ++i)
+    eights[i] = _mm512_test_epi64_mask(_mm512_loadu_si512(at + i * lanes), top);
+  const __m512i all = _mm512_load_si512(eights);
+  const uint64_t open = _mm512_movepi8_mask(all);
+  const uint64_t examine = _mm512_test_epi8_mask(all, all) | open << 1 | before >> 7;
+  return count == kChunk ? examine : examine & ((uint64_t{1} << count) - 1);
+#else
+  uint64_t examine = 0;
+  for (size_t i = 0; i < count; ++i, at += lanes) {
+#if HWY_HAVE_SCALABLE
+    examine |= uint64_t{!AllAscii(hn::LoadU(d, at)) || before != 0} << i;
+    before = static_cast<uint64_t>(at[lanes - 1] | at[lanes - 2] | at[lanes - 3]) & 0x80;
+#else
+    const hn::RebindToSigned<Bytes> di;
+    const uint64_t bits = MaskBits(di, hn::Lt(hn::BitCast(di, hn::LoadU(d, at)), hn::Zero(di)));
+    examine |= uint64_t{(bits | before) != 0} << i;
+    before = bits >> (lanes - 3);
+#endif
+  }
+  return examine;
+#endif
 }
 
-// Nonzero where something is wrong with four vectors. Where all are ASCII, all that can be is that
-// the last character before them was cut off, and that shows in the first vector.
-HWY_INLINE Vector ErrorsOfFour(Bytes d, const uint8_t* HWY_RESTRICT at) {
+// Nonzero where something is wrong with `count` vectors. Only those are examined that have to be,
+// by a loop over the bits of their mask, whose end is the only branch that is mispredicted. Where
+// that is most of them, all are, in the next three chunks too (`whole`, which counts them).
+HWY_INLINE Vector ErrorsOfChunk(Bytes d, const uint8_t* HWY_RESTRICT at, size_t count,
+                                size_t& whole) {
   const size_t lanes = hn::Lanes(d);
-  const auto any = AnyOfFour(d, at);
-  const auto first = Errors(d, at);
-  if (AllAscii(any)) return first;
-  return hn::Or(hn::Or(first, Errors(d, at + lanes)),
-                hn::Or(Errors(d, at + 2 * lanes), Errors(d, at + 3 * lanes)));
+  uint64_t examine = 0;
+  Vector errors = hn::Zero(d);
+  if (whole == 0) {
+    examine = NotAscii(d, at, count);
+    if (static_cast<size_t>(std::popcount(examine)) > count - count / 4) whole = 4;
+  }
+  if (whole != 0) {
+    --whole;
+    for (size_t i = 0; i < count; ++i, at += lanes) errors = hn::Or(errors, Errors(d, at));
+    return errors;
+  }
+  for (; examine != 0; examine &= examine - 1)
+    errors = hn::Or(errors, Errors(d, at + lanes * static_cast<size_t>(std::countr_zero(examine))));
+  return errors;
 }
 
-// Whether the n bytes at `text` are well-formed. If kShortcuts: a text of `large` bytes or more is
-// read in four places at once; and four vectors at a time, so that where all four are ASCII, only
-// whether the last character before them was complete needs a look, and that only where it was none
-// of ASCII.
+// Whether the n bytes at `text` are well-formed. If kShortcuts, ASCII is passed over, kChunk
+// vectors at a time.
 template <bool kShortcuts>
-bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n, [[maybe_unused]] size_t large) {
+bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n) {
   if (n == 0) return true;  // whose text may be a null pointer, which memcpy must not see
   const Bytes d;
   const size_t lanes = hn::Lanes(d);
@@ -141,34 +176,11 @@ bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n, [[maybe_unused]] size
   memcpy(edge + kBefore, text, i);
   auto errors = Errors(d, edge + kBefore);
   if (n >= lanes) {
-    if (kShortcuts && n >= large) {
-      // From memory, parts of the text side by side, which keeps more of the hardware's prefetchers
-      // busy, and lines asked for ahead: with four loads a vector, the queue of loads is full of
-      // those that wait for memory before it reaches far enough. A vector's errors depend on the
-      // bytes before it alone, so that parts may start anywhere.
-      constexpr size_t kParts = 4, kAhead = 4096;
-      const size_t part = (n - i) / kParts / (4 * lanes) * (4 * lanes);
-      for (const size_t end = i + part; i < end; i += 4 * lanes) {
-        for (size_t p = 0; p < kParts; ++p) {
-          const uint8_t* const at = text + i + p * part;
-          prefetch_lines(at, kAhead, 4 * lanes);
-          errors = hn::Or(errors, ErrorsOfFour(d, at));
-        }
-      }
-      i += (kParts - 1) * part;
-    }
-    bool open = true;
-    for (; kShortcuts && n - i >= 4 * lanes; i += 4 * lanes) {
-      const uint8_t* const at = text + i;
-      if (HWY_LIKELY(AllAscii(AnyOfFour(d, at)))) {
-        if (open && (at[-1] >= 0xc0 || at[-2] >= 0xe0 || at[-3] >= 0xf0)) return false;
-        open = false;
-      } else {
-        const auto e01 = hn::Or(Errors(d, at), Errors(d, at + lanes));
-        const auto e23 = hn::Or(Errors(d, at + 2 * lanes), Errors(d, at + 3 * lanes));
-        errors = hn::Or(errors, hn::Or(e01, e23));
-        open = true;
-      }
+    size_t whole = 0;
+    while (kShortcuts && n - i >= lanes) {
+      const size_t count = HWY_MIN(kChunk, (n - i) / lanes);
+      errors = hn::Or(errors, ErrorsOfChunk(d, text + i, count, whole));
+      i += count * lanes;
     }
     for (; n - i >= lanes; i += lanes) errors = hn::Or(errors, Errors(d, text + i));
     memset(edge + kBefore, 0, lanes);
@@ -181,10 +193,8 @@ bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n, [[maybe_unused]] size
 
 }  // namespace
 
-uint8_t LookUpUtf8(const uint8_t* text, size_t n) { return ValidUtf8<false>(text, n, 0); }
-uint8_t ValidateUtf8(const uint8_t* text, size_t n, size_t large) {
-  return ValidUtf8<true>(text, n, large);
-}
+uint8_t LookUpUtf8(const uint8_t* text, size_t n) { return ValidUtf8<false>(text, n); }
+uint8_t ValidateUtf8(const uint8_t* text, size_t n) { return ValidUtf8<true>(text, n); }
 
 }  // namespace headroom::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -167,10 +167,10 @@ void lookup(const Call& in, std::uint8_t& out) {
   out = HWY_DYNAMIC_DISPATCH(LookUpUtf8)(in.data(), in.size());
 }
 
-// The same with two shortcuts: four vectors of ASCII need no lookups; and a text that comes from
-// beyond L2 is read in four places at once.
+// The same with a shortcut: vectors of ASCII need no lookups, and which ones have to be examined is
+// a mask, not a branch for each.
 void highway(const Call& in, std::uint8_t& out) {
-  out = HWY_DYNAMIC_DISPATCH(ValidateUtf8)(in.data(), in.size(), l2_bytes());
+  out = HWY_DYNAMIC_DISPATCH(ValidateUtf8)(in.data(), in.size());
 }
 
 // The texts.
@@ -310,8 +310,7 @@ constexpr Variant<Utf8Validate> kVariants[] = {
      .what = "three table look-ups find the bad pairs in a vector of bytes: no branch on data"},
     {.name = "highway",
      .run = run<highway>,
-     .what =
-         "lookup, passing over ASCII by four vectors; beyond L2 four places at once, prefetched"},
+     .what = "lookup of those vectors alone that a mask names as not ASCII: no branch on data"},
     {.name = "simdjson",
      .run = kSimdjsonValidate,
      .what = "simdjson::validate_utf8",
