@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "computation/mul_high-inl.h"
 #include "scaling/shard_tables.h"
 #include "support/mask_bits-inl.h"
+#include "support/mul_high-inl.h"
 
 #if defined(HEADROOM_SCALING_SHARD_LOOKUP_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEADROOM_SCALING_SHARD_LOOKUP_INL_H_
@@ -67,11 +67,11 @@ HWY_INLINE void StoreShards(D /*d*/, hn::Vec<D> owners, Shard* HWY_RESTRICT out)
 // Maglev: hashes and slots of a vector of keys at once, then one load for each.
 inline void ByMaglev(const shards::Maglev& maglev, const uint64_t* HWY_RESTRICT keys, size_t n,
                      Shard* HWY_RESTRICT out) {
-  const Shard* HWY_RESTRICT table = maglev.table().data();
   size_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
   const hn::ScalableTag<uint32_t> d;
   const size_t lanes = hn::Lanes(d);
+  const Shard* HWY_RESTRICT table = maglev.table().data();
   const auto slots = hn::Set(d, maglev.slots());
   HWY_ALIGN uint32_t at[hn::MaxLanes(d)];
   for (; i + lanes <= n; i += lanes) {
