@@ -187,6 +187,9 @@ TEST_CASE("simulator: beyond the validated range is known") {
   CHECK(validated(0.5, 100) == 1);
   CHECK(validated(kValidated.utilisation, kValidated.servers) == 1);
   CHECK(validated(0.91, 100) == 0);
+  CHECK(validated(0.9, 100, 500'000) == 1);
+  CHECK(validated(0.9, 100, 20'000) == 0);
+  CHECK(validated(0.3, 100, 20'000) == 1);
   CHECK(validated(0.9, kValidated.servers + 1) == 0);
 }
 

@@ -14,7 +14,6 @@
 // beforehand, the same for all variants.
 #include "core/kernel.h"
 #include "scaling/outcome.h"
-#include "support/queueing.h"
 #include "support/simulator.h"
 
 namespace headroom {
@@ -112,8 +111,8 @@ using Input = Hedging::Input;
 using Output = Hedging::Output;
 
 struct Event {
-  enum Kind : std::uint32_t { kArrival, kSecond, kJoins, kFinish, kCancel };
-  std::uint32_t at;  // a request, or of the last three a try
+  enum Kind : std::uint32_t { kArrival, kSecond, kFinish, kCancel };
+  std::uint32_t at;  // a request, or of the last two a try
   Kind kind;
 };
 
@@ -193,8 +192,6 @@ void ask(const Input& in, Output& out) {
       case Event::kCancel:
         // Both may have been begun before the message came: then both are served.
         if (out.begun[at] == kNever) dropped[at] = true;
-        break;
-      case Event::kJoins:
         break;
     }
   }

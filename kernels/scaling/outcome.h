@@ -38,7 +38,7 @@ inline Quantities latency_figures(std::span<const SimTime> latency, double utili
       {"p99_error", {std::sqrt(std::max(squares - sum * sum, 0.0) / (kBatches - 1)), "ratio"}},
       {"p50", {in_services(static_cast<double>(exact_percentile(counted, 50))), "service times"}},
       {"mean", {in_services(exact_mean(counted)), "service times"}},
-      {"validated", {validated(utilisation, servers), "0 or 1"}}};
+      {"validated", {validated(utilisation, servers, latency.size()), "0 or 1"}}};
 }
 
 }  // namespace headroom

@@ -63,6 +63,10 @@ def test_what_the_pilot_is_told():
     # A probe has one figure to give.
     assert plan.pilot_plan("machine/read", ladders, STANDARD, False)["budget_s"] == 0.05
     assert plan.pilot_plan("simd/sum", ladders, plan.PROFILES["smoke"], True)["rounds"] == 5
+    once = plan.pilot_plan("scaling/x", ladders, plan.PROFILES["standard"], False, True)
+    assert (once["rounds_min"], once["rounds_max"]) == (1, 1), "a simulation comes to the same"
+    checked = plan.pilot_plan("scaling/x", ladders, plan.PROFILES["smoke"], True, True)
+    assert checked["rounds"] == 1
 
 
 def test_launches_by_profile():

@@ -392,6 +392,7 @@ class Comparison:
             "technique": kernel["technique"],
             "placebo": kernel["placebo"],
             "measure": kernel["measure"],
+            "simulated": kernel.get("simulated", False),
             "inputs": kernel["inputs"],
             "threads": kernel["threads"],
             "source_hash": {"base": self._hash(0, name), "new": self._hash(1, name)},

@@ -245,7 +245,10 @@ class Run:
             self._tell(tree)
 
     def _one_pilot(self, name: str, left: float | None) -> Launch:
-        plan = planning.pilot_plan(name, self._selection[name], self._profile, self._smoke)
+        simulated = self._kernels[name].get("simulated", False)
+        plan = planning.pilot_plan(
+            name, self._selection[name], self._profile, self._smoke, simulated
+        )
         return self._launch(name, 0, plan, PILOT_LIMIT_S, lambda: self._report.tick(left))
 
     def _repeat_pilots(self) -> None:
