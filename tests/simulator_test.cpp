@@ -129,7 +129,7 @@ TEST_CASE("simulator: events and Lindley's recursion come to the same times, to 
     const auto departures = fifo_departures(all.arrivals, all.chosen, all.service, lines);
     for (std::size_t i = 0; i < departures.size(); ++i)
       REQUIRE(departures[i] == all.arrivals[i] + all.latency[i]);
-    CHECK(all.events == 2 * 20'000);
+    CHECK(all.events == 40'000);
   }
 }
 

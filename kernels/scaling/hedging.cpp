@@ -166,7 +166,7 @@ void ask(const Input& in, Output& out) {
     const auto [at, kind] = events.next();
     switch (kind) {
       case Event::kArrival:
-        once += in.tries[2 * at].service;
+        once += in.tries[std::size_t{2} * at].service;
         send(2 * at);
         if (kRules.second == Rules::kAtOnce) events.after(2 * kMessage, {at, Event::kSecond});
         if (kRules.second == Rules::kWhenLate) events.after(late.limit(), {at, Event::kSecond});

@@ -53,8 +53,7 @@ struct Decision {
   // The loads are those that the choices before left; and who claims the least found it.
   static absl::Status same(const Call& call, const Output& want, const Output& got) {
     if (!want.least) return differ("the baseline: ", "the least loaded", "another rule");
-    const absl::Status right = follows(call, want);
-    if (!right.ok()) return right;
+    if (absl::Status right = follows(call, want); !right.ok()) return right;
     if (got.least)
       if (absl::Status status = exact(want.chosen, got.chosen); !status.ok()) return status;
     return follows(call, got);

@@ -225,7 +225,7 @@ struct ByQueueLength {
 struct ByRate {
   static std::uint32_t first() { return kMeanWorkers; }
   std::uint32_t want(const Seen& seen) {
-    const auto rate = static_cast<std::int64_t>(seen.came * 1024 * kService / kLook);
+    const auto rate = static_cast<std::int64_t>(std::uint64_t{seen.came} * 1024 * kService / kLook);
     // Up at once, down slowly: a lull of one look says little.
     average = rate > average ? rate : average + (rate - average) / 8;
     return static_cast<std::uint32_t>((average * 5 / 4 + seen.waiting * 1024 / 50) / 1024) + 3;

@@ -38,11 +38,11 @@ def test_show_json(headroom):
     tree = json.loads(result.stdout)
     for row in tree["rows"]:
         assert list(row) == [
-            *CELL, "ladder_threads", "role", "lacks", "baseline", "measure", "unit", "value",
-            "ns_per_item", "bytes_per_second", "flops_per_second", "intensity", "speedup", "lo",
-            "hi", "alone", "standard", "over_standard", "over_standard_lo", "over_standard_hi",
-            "detected", "verdict", "ceiling", "of_ceiling", "of_ceiling_lo", "of_ceiling_hi",
-            "probe", "build_ns", "break_even_calls",
+            *CELL, "ladder_threads", "role", "lacks", "baseline", "measure", "unit", "simulated",
+            "validated", "value", "ns_per_item", "bytes_per_second", "flops_per_second",
+            "intensity", "speedup", "lo", "hi", "alone", "standard", "over_standard",
+            "over_standard_lo", "over_standard_hi", "detected", "verdict", "ceiling", "of_ceiling",
+            "of_ceiling_lo", "of_ceiling_hi", "probe", "build_ns", "break_even_calls",
         ]  # fmt: skip
         if row["kernel"] != "simd/sum":
             assert row["ceiling"] is None and row["of_ceiling"] is None and row["probe"] is None
@@ -222,7 +222,7 @@ def test_compare_json(headroom):
     tree = json.loads(headroom("compare", golden_run(BASE), golden_run(NEW), "--json").stdout)
     assert list(tree) == [
         "rows", "axes", "changed", "warnings", "ladders", "sides", "clock", "sweeps",
-        "only_base", "only_new",
+        "simulated", "only_base", "only_new",
     ]  # fmt: skip
     for row in tree["rows"]:
         assert list(row) == [
