@@ -1,11 +1,11 @@
 // Which of n shards a key is on (scaling/shard_rules.h): each rule against what its paper says,
 // written another way; how many keys move when a shard is added, and how evenly they are dealt out,
 // against theory; the tables that answer for a rule (scaling/shard_tables.h) at the edges.
-#include "catch.h"
 #include <cmath>
 #include <map>
 #include <set>
 #include <string>
+#include "catch.h"
 
 #include "core/random.h"
 #include "scaling/shard_rules.h"
