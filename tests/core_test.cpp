@@ -555,6 +555,8 @@ TEST_CASE("promises: the stronger contain the weaker, and are told in words") {
   CHECK(words(without(Promise::kDurable, Promise::kConsistent)) == Words{"durable"});
   CHECK(words(Promise::kExactlyOnce | Promise::kValidating | Promise::kOrdered | Promise::kFresh) ==
         Words{"ordered", "validating", "fresh", "exactly-once"});
+  CHECK(words(Promise::kFewMoves) == Words{"few-moves"});
+  CHECK_FALSE(keeps(Promise::kExact, Promise::kFewMoves));
   CHECK(words(Promise::kNone).empty());
 }
 

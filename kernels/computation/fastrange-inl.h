@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "computation/mul_high-inl.h"
+#include "support/mul_high-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {

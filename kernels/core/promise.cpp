@@ -14,7 +14,8 @@ std::vector<std::string_view> words(Promise promise) {
       {Promise::kConsistent, "consistent"},
       {Promise::kFresh, "fresh"},
       {Promise::kExactlyOnce, "exactly-once"},
-      {Promise::kAtLeastOnce, "at-least-once"}};
+      {Promise::kAtLeastOnce, "at-least-once"},
+      {Promise::kFewMoves, "few-moves"}};
   std::vector<std::string_view> all;
   Promise left = promise;
   for (const auto& [guarantee, word] : kWords) {

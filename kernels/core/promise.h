@@ -13,10 +13,11 @@ enum class Promise : unsigned {
   kOrdered = 1 << 1,     // results come in a stated order
   kValidating = 1 << 2,  // input that is malformed is found, not trusted
   kConsistent = 1 << 3,  // after a crash the data are those before or after an operation
-  kDurable = 1 << 4 | kConsistent,      // what was acknowledged is there after a crash
-  kFresh = 1 << 5,                      // answers see every change that was acknowledged before
-  kAtLeastOnce = 1 << 6,                // nothing accepted is lost
-  kExactlyOnce = 1 << 7 | kAtLeastOnce  // nor done twice
+  kDurable = 1 << 4 | kConsistent,       // what was acknowledged is there after a crash
+  kFresh = 1 << 5,                       // answers see every change that was acknowledged before
+  kAtLeastOnce = 1 << 6,                 // nothing accepted is lost
+  kExactlyOnce = 1 << 7 | kAtLeastOnce,  // nor done twice
+  kFewMoves = 1 << 8  // a place more or less changes the place of few keys, not of nearly all
 };
 
 constexpr Promise operator|(Promise a, Promise b) {

@@ -3,11 +3,11 @@
 // No plain include guard: it must be read again for every target.
 #include "support/simd.h"
 
-#if defined(HEADROOM_COMPUTATION_MUL_HIGH_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef HEADROOM_COMPUTATION_MUL_HIGH_INL_H_
-#undef HEADROOM_COMPUTATION_MUL_HIGH_INL_H_
+#if defined(HEADROOM_SUPPORT_MUL_HIGH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HEADROOM_SUPPORT_MUL_HIGH_INL_H_
+#undef HEADROOM_SUPPORT_MUL_HIGH_INL_H_
 #else
-#define HEADROOM_COMPUTATION_MUL_HIGH_INL_H_
+#define HEADROOM_SUPPORT_MUL_HIGH_INL_H_
 #endif
 
 HWY_BEFORE_NAMESPACE();
