@@ -169,8 +169,10 @@ struct Found {
 // All devices of all platforms, in their order. A platform that fails has none.
 Found look() {
   // Drivers keep compiled programs below the user's home, if they aren't told another place.
+  // NOLINTBEGIN(concurrency-mt-unsafe): before any kernel of OpenCL's runs, by the main thread
   setenv("POCL_CACHE_DIR", HEADROOM_PROGRAM_CACHE "/pocl", 0);
   setenv("CUDA_CACHE_PATH", HEADROOM_PROGRAM_CACHE "/nvidia", 0);
+  // NOLINTEND(concurrency-mt-unsafe)
   // A driver that computes on the CPU starts its threads now, and they stay where this thread may
   // run: on all cores.
   const OnAnyCore anywhere;
@@ -190,6 +192,7 @@ Found look() {
       ids.push_back(id);
     }
   }
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it any more
   const char* const wanted = std::getenv("HEADROOM_OPENCL_DEVICE");
   const std::optional<std::size_t> at = chosen(devices, wanted != nullptr ? wanted : "");
   if (!at) return {};

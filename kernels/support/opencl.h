@@ -225,7 +225,7 @@ class Kernel {
   template <class T>
   void set(cl_uint index, const Array<T>& array) const {
     const cl_mem memory = array.get();
-    set(index, sizeof(memory), &memory);
+    set(index, sizeof(cl_mem), &memory);
   }
   void set(cl_uint index, const Local& local) const { set(index, local.bytes, nullptr); }
   template <class T>
