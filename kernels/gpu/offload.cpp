@@ -236,7 +236,7 @@ const Registrar kRegistrar(
                          .working_set = 8 * s.n,
                          .memory = 4 * s.n * (1 + 5 * std::size(kVariants))};
          },
-     .test_sizes = {0, 1, 2, 15, 16, 17, 255, 257, 1000, 4097, 70'001}},
+     .test_sizes = {0, 1, 15, 17, 257, 1000, 4097, 70'001}},
     kVariants);
 
 }  // namespace
