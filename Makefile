@@ -60,7 +60,7 @@ export ARG_RESULTS := $(value RESULTS)
 unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
 unexport KERNELS INPUTS SUBSET RESULTS KIND OUT ALLOW_MISSING PRICE
 # tools/deps.sh reads them: auto, off or unset; 1 or unset.
-export DEPS SERVICES
+export DEPS SERVICES GPU
 
 JOBS ?= $(shell tools/jobs 2>/dev/null || echo 2)
 # The program that the tools run, and a Python that has all that a command needs.
@@ -107,7 +107,7 @@ TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$(
 export ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
 .PHONY: help bench check-bench test build deps list ab check-ab compare fleet report plot cite lint format fuzz mutate
-.PHONY: check-all fio-check wrk-check simulator-check
+.PHONY: check-all fio-check wrk-check simulator-check clpeak-check
 .PHONY: clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
@@ -132,13 +132,14 @@ help:
 	@echo 'make list       every kernel and its variants, and what the missing variants need'
 	@echo 'make deps       only set up what is missing (retries what could not be installed before);'
 	@echo '                SERVICES=1: also PostgreSQL, PgBouncer, Redis, nginx and RabbitMQ, for kernels that'
-	@echo '                need a server'
+	@echo '                need a server; GPU=1: also OpenCL, and PoCL, which runs it on the CPU'
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
 	@echo 'make check-all  every compiler, sanitizer and architecture, without each optional library'
 	@echo 'make fuzz       random bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
 	@echo 'make fio-check  random and sequential reads beside fio, in the same minute'
 	@echo 'make wrk-check  the HTTP servers of network/server as wrk sees them, beside our own clients'
 	@echo 'make simulator-check  the simulator of scaling/ beside 16 servers that sleep (half a minute)'
+	@echo 'make clpeak-check  the probes of an OpenCL device beside clpeak, in the same minute'
 	@echo 'make mutate     bugs put into a copy of the tree, one at a time: a test must fail for each'
 	@echo '                (FILTER=REGEX: some of them, LIST=1: only print them)'
 	@echo 'make lint       shellcheck, flake8, mypy, clang-tidy (FULL=1: of kernels and tests too)'
@@ -293,7 +294,7 @@ test-asan-ubsan test-tsan test-clang test-aarch64: test-%:
 	@$(call ctest,$*) $(if $(LESS),--exclude-regex '^catch2-bench$$')
 
 # Each optional library left out alone, then all at once: still builds, still right.
-WITHOUT ?= openmp liburing sqlite peers services openmp;liburing;sqlite;peers;services
+WITHOUT ?= openmp liburing sqlite peers services gpu openmp;liburing;sqlite;peers;services;gpu
 test-without:
 	@tools/deps.sh test
 	@set -e; for without in $(foreach one,$(WITHOUT),'$(one)'); do \
@@ -341,6 +342,12 @@ simulator-check:
 	@python=$$(tools/deps.sh bench --python) || exit 2; \
 	exec "$$python" tests/simulator_check.py build/$(PRESET)/tests/headroom-simulator-check \
 	  -o "build/simulator-check.svg"
+
+# What an OpenCL device gives our probes and what it gives clpeak, in the same minute.
+clpeak-check: build
+	@tools/deps.sh clpeak
+	@python=$$(tools/deps.sh bench --python) || exit 2; \
+	exec "$$python" tests/clpeak_check.py build/$(PRESET)/bench/headroom-bench
 
 # Bugs put into copies of the tree, one at a time: each must make its test fail (tests/mutate).
 mutate:

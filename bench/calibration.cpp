@@ -106,8 +106,9 @@ bool waits(const Kernel& kernel) {
 }
 
 Reported usual_clock(const Kernel& kernel, bool several) {
+  const bool device = kernel.meta.axis == Axis::kGpu;
   const bool wall = kernel.meta.clock == Clock::kWall ||
-                    (kernel.meta.clock == Clock::kAuto && (several || waits(kernel)));
+                    (kernel.meta.clock == Clock::kAuto && (several || device || waits(kernel)));
   return wall ? Reported::kWall : Reported::kCpu;
 }
 

@@ -2,6 +2,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "bench/simd_target.h"
 #include "core/cpu.h"
 #include "nlohmann/json.hpp"
+#include "support/opencl_device.h"
 
 namespace headroom {
 namespace {
@@ -127,6 +129,29 @@ ordered_json describe_kernel(const Kernel& kernel) {
           {"ladders", std::move(all_ladders)}};
 }
 
+// The device on which variants that need OpenCL run; null where there is none, or no such variant.
+// Drivers take a while to look for devices: nobody else is to wait for them.
+ordered_json describe_device() {
+  const auto needs = [](const VariantInfo& v) {
+    return std::any_of(v.needs.begin(), v.needs.end(),
+                       [](const Need& need) { return need.name == opencl::kOpenCl.name; });
+  };
+  const bool asked = std::any_of(kernels().begin(), kernels().end(), [&](const Kernel& kernel) {
+    return std::any_of(kernel.variants.begin(), kernel.variants.end(), needs);
+  });
+  const opencl::Device* const device = asked ? opencl::device() : nullptr;
+  if (device == nullptr) return nullptr;
+  return {{"name", device->name},
+          {"vendor", device->vendor},
+          {"type", device->type},
+          {"platform", device->platform},
+          {"driver", device->driver},
+          {"version", device->version},
+          {"compute_units", device->compute_units},
+          {"memory_bytes", device->memory_bytes},
+          {"shares_memory", device->shares_memory}};
+}
+
 }  // namespace
 
 ordered_json catalogue() {
@@ -143,6 +168,7 @@ ordered_json catalogue() {
           {"libraries", libraries()},
           {"simd_targets", simd_targets()},
           {"threads_available", core_count()},
+          {"device", describe_device()},
           {"kernels", std::move(all)}};
 }
 

@@ -189,12 +189,13 @@ TEST_CASE("each axis has its word, and the placebo whose spread is its noise") {
                                                                  {"cores", "threads"},
                                                                  {"coherence", "threads"},
                                                                  {"network", "threads"},
+                                                                 {"gpu", "threads"},
                                                                  {"storage-sequential", "storage"},
                                                                  {"storage-random", "storage"},
                                                                  {"storage-sync", "storage"},
                                                                  {"syscall", "storage"}};
   std::map<std::string_view, std::string_view> found;
-  for (int axis = 0; axis <= static_cast<int>(Axis::kCoherence); ++axis)
+  for (int axis = 0; axis <= static_cast<int>(Axis::kGpu); ++axis)
     found[name(static_cast<Axis>(axis))] = name(noise_class(static_cast<Axis>(axis)));
   CHECK(found == expected);
 }

@@ -8,6 +8,7 @@
 
 #include "bench/counters.h"
 #include "faulty.h"
+#include "support/opencl.h"
 
 namespace headroom::faulty {
 namespace {
@@ -69,6 +70,25 @@ constexpr Variant<Totals> kThrowingBaseline[] = {
 };
 const Registrar kThrows(metadata("faulty/throws"), kThrowing);
 const Registrar kBaselineThrows(metadata("faulty/baseline_throws"), kThrowingBaseline);
+#if HEADROOM_HAVE_OPENCL
+// A variant whose program the device's compiler refuses.
+struct NoProgram {
+  explicit NoProgram(const Totals::Input&)
+      : kernel("__kernel void totals() { nonsense; }", "totals") {}
+  opencl::Kernel kernel;
+};
+void on_device(NoProgram&, const Totals::Input& in, Totals::Output& out) { naive(in, out); }
+constexpr Variant<Totals> kBuildingFails[] = {
+    {.name = "naive", .run = run<naive>, .what = "the reference"},
+    {.name = "opencl",
+     .run = run<on_device>,
+     .what = "broken on purpose",
+     .needs = opencl::kNeedsDevice},
+    {.name = "sound", .run = run<naive>, .what = "the same as the reference"},
+};
+const Registrar kNoProgram(metadata("faulty/no_program"), kBuildingFails);
+#endif
+
 // Right, but all that it measures is refused, but for each kGood-th run (0: none).
 template <int kGood>
 class RefusedArm final : public ArmOf<Totals> {

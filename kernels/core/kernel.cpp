@@ -81,6 +81,8 @@ std::string_view name(Axis axis) {
       return "network";
     case Axis::kCoherence:
       return "coherence";
+    case Axis::kGpu:
+      return "gpu";
   }
   std::abort();
 }
@@ -109,6 +111,7 @@ NoiseClass noise_class(Axis axis) {
     case Axis::kMemoryLatency:
       return NoiseClass::kDram;
     case Axis::kCores:
+    case Axis::kGpu:
     case Axis::kCoherence:
     case Axis::kNetwork:
       return NoiseClass::kThreads;

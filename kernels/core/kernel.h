@@ -84,7 +84,8 @@ enum class Axis {
   kStorageSync,
   kSyscall,
   kNetwork,
-  kCoherence
+  kCoherence,
+  kGpu
 };
 std::string_view name(Axis axis);
 
@@ -94,7 +95,7 @@ std::string_view name(NoiseClass noise_class);
 NoiseClass noise_class(Axis axis);
 
 // The clock that is reported. kAuto: thread CPU time for one-thread compute, wall time for I/O,
-// network, several threads, and epochs under 50 us.
+// network, several threads, a device, and epochs under 50 us.
 enum class Clock { kAuto, kCpu, kWall };
 
 // What runs untimed before each epoch. kAuto: one call, or a whole epoch where the working set fits

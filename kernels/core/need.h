@@ -44,6 +44,8 @@ bool built_with_hiredis();
 bool built_with_rabbitmq();
 bool built_with_libuv();
 bool built_with_asio();
+bool built_with_opencl();
+bool built_with_clblast();
 }  // namespace internal
 
 // Libraries found when the program was configured. A kernel that uses one names it in a line
@@ -100,6 +102,8 @@ inline constexpr Need kHiredis{"hiredis", internal::built_with_hiredis,
                                "make deps SERVICES=1, rebuild"};
 inline constexpr Need kRabbitMq{"rabbitmq-c", internal::built_with_rabbitmq,
                                 "make deps SERVICES=1, rebuild"};
+
+// OpenCL's needs, with that of a device, are in support/opencl_device.h.
 
 // Features of the host, asked of the running system by doing what a variant would do. (io_uring's
 // are in support/ring.h, since what to try depends on the variant.)

@@ -45,14 +45,16 @@ Reported clock_of(Metadata meta, int threads = 1) {
   return chosen;
 }
 
-TEST_CASE("one-thread compute reports CPU time; what waits, for a disk or a network, the wall's") {
+TEST_CASE(
+    "one-thread compute reports CPU time; what waits, for a disk, a network or a device, the "
+    "wall's") {
   for (Axis axis : {Axis::kScalar, Axis::kSimd, Axis::kCache, Axis::kMemoryBandwidth,
                     Axis::kMemoryLatency, Axis::kCores, Axis::kCoherence}) {
     INFO(name(axis));
     CHECK(clock_of(of_axis(axis)) == Reported::kCpu);
   }
   for (Axis axis : {Axis::kNetwork, Axis::kStorageSequential, Axis::kStorageRandom,
-                    Axis::kStorageSync, Axis::kSyscall}) {
+                    Axis::kStorageSync, Axis::kSyscall, Axis::kGpu}) {
     INFO(name(axis));
     CHECK(clock_of(of_axis(axis)) == Reported::kWall);
   }
@@ -76,7 +78,8 @@ TEST_CASE("which noise a kernel has goes by its axis") {
   const auto of = [](Axis axis) { return name(noise_class(axis)); };
   for (Axis axis : {Axis::kScalar, Axis::kSimd, Axis::kCache}) CHECK(of(axis) == "cpu");
   for (Axis axis : {Axis::kMemoryBandwidth, Axis::kMemoryLatency}) CHECK(of(axis) == "dram");
-  for (Axis axis : {Axis::kCores, Axis::kCoherence, Axis::kNetwork}) CHECK(of(axis) == "threads");
+  for (Axis axis : {Axis::kCores, Axis::kCoherence, Axis::kNetwork, Axis::kGpu})
+    CHECK(of(axis) == "threads");
   for (Axis axis :
        {Axis::kStorageSequential, Axis::kStorageRandom, Axis::kStorageSync, Axis::kSyscall})
     CHECK(of(axis) == "storage");

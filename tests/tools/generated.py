@@ -154,6 +154,45 @@ def sweep(threads: list[int], time_of, noise: float = 0.005, seed: int = 1, laun
     return [run, machine]
 
 
+POCL = {"name": "pthread-skylake", "vendor": "AuthenticAMD", "type": "cpu",
+        "platform": "Portable Computing Language", "driver": "3.1", "version": "OpenCL 3.0 PoCL",
+        "compute_units": 2, "memory_bytes": 1 << 34, "shares_memory": True}  # fmt: skip
+GPU = {"name": "NVIDIA H200", "vendor": "NVIDIA Corporation", "type": "gpu",
+       "platform": "NVIDIA CUDA", "driver": "550.1", "version": "OpenCL 3.0 CUDA",
+       "compute_units": 132, "memory_bytes": 1 << 37, "shares_memory": False}  # fmt: skip
+
+
+def of_device(device: dict | None, gains: dict[int, float], name: str, seed: int = 1) -> list[dict]:
+    """A record of gpu/saxpy, whose variant on the device is gains[n] times as fast as `cores`,
+    which is twice as fast as `naive`. The ceiling is half of what naive takes."""
+    draw = random.Random(seed)
+    run, machine = golden_pair()
+    like = next(kernel for kernel in run["kernels"] if kernel["name"] == "simd/sum")
+    launches = run["plan"]["launches"]
+    _empty(run)
+    run["machine"] = machine["slug"] = name
+    run["name"] = f"20260101T000000Z-0123abcd-{name}"
+    machine["cpu"]["model_name"] = f"CPU of {name}"
+    variants = [_variant("naive", "baseline"), _variant("cores", "optimized"),
+                {**_variant("opencl", "optimized"), "needs": ["opencl", "an OpenCL device"]}]
+    kernel = _add_kernel(run, like, name="gpu/saxpy", group="gpu", axis="gpu", variants=variants,
+                         noise_class="threads", sizes=sorted(gains), headline=sorted(gains))
+    run["device"] = device
+    for n, gain in sorted(gains.items()):
+        ladder = _add_ladder(run, kernel, n, 1, "wall")
+        for number, factor in enumerate((1.0, 2.0, 2.0 * gain)):
+            ratios = [math.log(factor) + draw.gauss(0, 0.005) * (number > 0)
+                      for _ in range(launches)]  # fmt: skip
+            if number < 2 or device:
+                _add_cell(run, ladder, number, 1, [n * math.exp(-r) for r in ratios], ratios)
+        if device:
+            for column, value in (("ladder", ladder), ("probe", "machine/device_read/words"),
+                                  ("threads", 1), ("median", [n / 1.5] * launches),
+                                  ("log_ratio", [math.log(1.5)] * launches)):  # fmt: skip
+                run["ceilings"][column].append(value)
+    return [run, machine]
+
+
 # How the axes of a made-up comparison come out.
 OUTCOMES = ("up", "down", "small", "open", "wide", "unknown")
 

@@ -37,6 +37,7 @@ OPTIONAL = [
     "libmimalloc2.0", "util-linux", "dmidecode",
 ]  # fmt: skip
 SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev", "librabbitmq-dev"]
+GPU = ["opencl-c-headers", "ocl-icd-opencl-dev", "pocl-opencl-icd", "libclblast-dev", "clinfo"]
 PYTHON = [f"python3-{name}" for name in MODULES]
 EVERYTHING = [*TOOLS.values(), "python3", *LIBRARIES, *PYTHON, *OPTIONAL]
 
@@ -515,6 +516,26 @@ def test_services_are_only_for_those_who_ask(machine: Machine) -> None:
     assert machine.run(SERVICES="1").stderr == ""
 
 
+def test_opencl_is_only_for_those_who_ask(machine: Machine) -> None:
+    machine.offered([*EVERYTHING, *GPU])
+    assert machine.run().stderr == "" and machine.run(GPU="0").stderr == ""
+    done = machine.run(GPU="1")
+    assert done.returncode == 0, done.stderr
+    missing = "opencl-headers opencl-loader pocl clblast clinfo"
+    assert f"deps: missing, optional: {missing}\n" in done.stderr
+    assert all(machine.has(name) for name in GPU)
+    assert machine.run(GPU="1").stderr == ""
+    assert machine.run("report", GPU="1").stderr == "", "reading a record needs no device"
+
+
+def test_clpeak_is_asked_for_by_its_own_goal_alone(machine: Machine) -> None:
+    machine.offered([*EVERYTHING, *GPU, "clpeak"])
+    assert machine.run("check-all", DEPS="off").stderr.find("clpeak") < 0
+    done = machine.run("clpeak")
+    assert done.returncode == 0, done.stderr
+    assert machine.has("clpeak") and machine.has("pocl-opencl-icd")
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_no_cluster_of_the_systems_is_made(machine: Machine, fails: bool) -> None:
     """Debian's postgresql makes one while it is installed, unless a file says otherwise then."""
@@ -558,7 +579,8 @@ def test_servers_that_are_there_by_another_name_will_do(machine: Machine) -> Non
 
 
 @pytest.mark.parametrize(
-    "arguments, more", [(["bogus"], {}), ([], {"DEPS": "banana"}), ([], {"SERVICES": "yes"})]
+    "arguments, more",
+    [(["bogus"], {}), ([], {"DEPS": "banana"}), ([], {"SERVICES": "yes"}), ([], {"GPU": "yes"})],
 )
 def test_bad_usage(machine: Machine, arguments: list[str], more: dict[str, str]) -> None:
     done = machine.run(*arguments, **more)

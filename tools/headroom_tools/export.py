@@ -15,6 +15,7 @@ from typing import Any, Callable, NamedTuple
 from headroom_tools import stats
 from headroom_tools.base.text import cell_name, csv_text, five, params_text, safe
 from headroom_tools.machine.types import Machine
+from headroom_tools.record import device as devices
 from headroom_tools.record.cells import Cell, cells_of
 from headroom_tools.record.types import Run
 from headroom_tools.show.rows import share_of
@@ -35,6 +36,10 @@ _AGGREGATES: dict[str, tuple[Callable[[list[float]], float], bool]] = {
     "stddev": (stdev, False),
     "cv": (lambda values: stdev(values) / fmean(values) if fmean(values) else 0.0, True),
 }
+
+
+def _device(cell: Cell) -> str:
+    return devices.told(cell.device) if cell.device else ""
 
 
 def _withheld(cell: Cell) -> bool:
@@ -99,7 +104,7 @@ def _entries(cell: Cell, family: int, member: int) -> list[dict[str, Any]]:
             "real_time": ns,
             "cpu_time": ns,
             "time_unit": "ns",
-            "label": f"{cell.clock} clock" + (f", {cell.mark}" if cell.mark else ""),
+            "label": ", ".join(filter(None, (f"{cell.clock} clock", cell.mark, _device(cell)))),
             "items_per_second": five(cell.items / ns * 1e9),
         }
         if not cell.by_time and value is not None:
@@ -261,6 +266,8 @@ DICTIONARY = (
     Column("placebo", "text", "", "noise class, where the kernel is a placebo"),
     Column("build_ns", "number", "ns", "what making the variant's State took, if it has one"),
     Column("alone_ns", "number", "ns", "time of a call of the variant run alone; no launch's own"),
+    Column("device", "text", "", "what OpenCL ran it on, empty for the CPU's own code; a CPU that "
+           "OpenCL runs on is told as one"),
 )  # fmt: skip
 
 
@@ -275,7 +282,7 @@ def csv_rows(run: Run) -> list[dict[str, object]]:
             "machine": run["machine"],
             "label": run["label"],
             "kernel": cell.kernel["name"],
-            "axis": cell.kernel["axis"],
+            "axis": cell.axis,
             "variant": cell.variant,
             "role": cell.role,
             "lacks": " ".join(cell.lacks),
@@ -312,6 +319,7 @@ def csv_rows(run: Run) -> list[dict[str, object]]:
                     "placebo": cell.kernel["placebo"],
                     "build_ns": cell.build_ns[at] if cell.build_ns else None,
                     "alone_ns": cell.alone_ns,
+                    "device": _device(cell),
                 }
             )
     return rows

@@ -18,8 +18,9 @@ from headroom_tools.cite.records import Kept, Loaded, Records, Unbacked, link_to
 from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.forms import axes_table, escaped, kernel_tables, markdown_table
 from headroom_tools.compare.sides import Side, read_sides
+from headroom_tools.record import device as devices
 from headroom_tools.record.cells import of_launches
-from headroom_tools.record.types import LadderKey, Launched
+from headroom_tools.record.types import Device, LadderKey, Launched
 from headroom_tools.show import probes
 from headroom_tools.show.rows import BAND, Row, best_rows
 from headroom_tools.show.terminal import print_ladders
@@ -141,6 +142,11 @@ def _measured_figure(quantity: str, row: Row, brief: bool) -> str:
         return with_interval(told, scale(row.ns), None, None, brief)
     least, most = sorted((scale(lo), scale(hi)))
     return with_interval(told, scale(row.ns), least, most, brief)
+
+
+def with_device(text: str, device: Device | None) -> str:
+    """A figure with the device that it is of: none is a GPU's that isn't, and none is nobody's."""
+    return f"{text} ({escaped(devices.told(device))})" if device else text
 
 
 def probe_figure(probe: probes.Probe, brief: bool) -> str:
@@ -337,7 +343,8 @@ def figure_of(request: Request, records: Records, document: Path) -> Figure:
         raise HeadroomError(f"{subject.text}: {quantity} takes GROUP/KERNEL/...", 1)
     if quantity == "probe":
         loaded, probe = records.probe(machine, subject)
-        return Figure(probe_figure(probe, brief), [(loaded, {subject.kernel})])
+        text = with_device(probe_figure(probe, brief), probe.device)
+        return Figure(text, [(loaded, {subject.kernel})])
     if not subject.variant or subject.n is None:
         raise HeadroomError(
             f"{subject.text}: {quantity} takes a cell: GROUP/KERNEL/VARIANT/n:N", 1
@@ -346,6 +353,7 @@ def figure_of(request: Request, records: Records, document: Path) -> Figure:
         return _ab_ratio(records, request)
     loaded, row = records.cell(machine, subject)
     try:
-        return Figure(cell_figure(quantity, row, brief), [(loaded, {subject.kernel})])
+        text = with_device(cell_figure(quantity, row, brief), row.cell.device)
+        return Figure(text, [(loaded, {subject.kernel})])
     except Unbacked as error:
         raise Unbacked(f"{subject.text} in {loaded.name}: {error}") from None

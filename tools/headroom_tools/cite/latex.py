@@ -17,7 +17,9 @@ from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.sides import read_sides
 from headroom_tools.compare.types import Axis, Row
 from headroom_tools.export import name_of
+from headroom_tools.record import device as devices
 from headroom_tools.record.cells import cells_of
+from headroom_tools.record.types import Device
 from headroom_tools.show import probes as probes_
 
 # No character may be markup, count as a brace where BibTeX pairs them, be another glyph in the old
@@ -80,6 +82,7 @@ def macros(loaded: Loaded) -> str:
                     told = cell_figure(quantity, row, brief)
                 except Unbacked:
                     continue
+                told = _with_device(told, row.cell.device)
                 lines.append(_define(f"{name} {quantity}{' brief' if brief else ''}", told))
     kernels = {kernel["name"]: kernel for kernel in run["kernels"]}
     for probe in loaded.probes:
@@ -90,7 +93,8 @@ def macros(loaded: Loaded) -> str:
         name += f"/threads:{probe.threads}" if len(kernels[probe.probe]["threads"]) > 1 else ""
         for brief in (False, True):
             more = " brief" if brief else ""
-            lines.append(_define(f"{name} probe{more}", probe_figure(probe, brief)))
+            told = _with_device(probe_figure(probe, brief), probe.device)
+            lines.append(_define(f"{name} probe{more}", told))
     lines.append(r"\makeatother")
     return "\n".join(lines) + "\n"
 
@@ -121,6 +125,11 @@ def comparison(base_folder: Path, new_folder: Path) -> str:
         lines += _compared(axis["axis"], axis, None)
     lines.append(r"\makeatother")
     return "\n".join(lines) + "\n"
+
+
+def _with_device(text: str, device: Device | None) -> str:
+    """A figure with the device that it is of."""
+    return f"{text} ({devices.told(device)})" if device else text
 
 
 def _compared(name: str, row: Row | Axis, verdict: str | None) -> list[str]:

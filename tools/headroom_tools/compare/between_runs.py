@@ -66,6 +66,7 @@ CELLS = {
     "storage-sync": Prior(0.030, 1.3, 3.0),
     "syscall": Prior(0.010, 1.1, 3.5),
     "network": Prior(0.010, 1.9, 3.0),
+    "gpu": Prior(0.010, 1.9, 3.0),  # no record of a GPU yet: as wide as the network's
 }
 LADDERS = {
     "scalar": Prior(0.012, 1.1, 1.8),
@@ -80,6 +81,7 @@ LADDERS = {
     "storage-sync": Prior(0.012, 1.5, 1.8),
     "syscall": Prior(0.012, 1.4, 2.2),
     "network": Prior(0.020, 2.0, 1.8),
+    "gpu": Prior(0.020, 2.0, 1.8),
 }
 SHARED = {
     "scalar": 0.010,
@@ -94,6 +96,7 @@ SHARED = {
     "storage-sync": 0.040,
     "syscall": 0.008,
     "network": 0.040,
+    "gpu": 0.040,
 }
 # Of a kernel's own part, what the mean of its cells keeps: they err together, but not wholly.
 KEPT = 0.5

@@ -11,6 +11,7 @@ from headroom_tools.compare.types import Axis, AxisIndex, Difference, FactRow, I
 from headroom_tools.machine.allowance import allowed_told
 from headroom_tools.machine.cores import in_words
 from headroom_tools.machine.types import Machine
+from headroom_tools.record import device as devices
 from headroom_tools.record.types import Run
 
 STORAGE = ("storage-sequential", "storage-random", "storage-sync")
@@ -19,12 +20,14 @@ TOUCHES = {
     "disk": {*STORAGE},
     "ram": {"memory-bandwidth", "memory-latency", "cache", "coherence", "cores"},
     "network": {"network"},
+    "device": {"gpu"},
 }
-PARTS = ("cpu", "ram", "disk")
+PARTS = ("cpu", "ram", "disk", "device")
 # Facts of the fingerprint that software sets: no part of the hardware.
 _SYSTEM = ("cpu.microcode", "cpu.governor", "cpu.boost", "cpu.mitigations", "kernel", "system",
            "virtualization", "allowed", "transparent_huge_pages", "disk.file_system",
-           "disk.scheduler", "disk.write_cache")  # fmt: skip
+           "disk.scheduler", "disk.write_cache", "device.driver", "device.version",
+           "device.platform")  # fmt: skip
 _NO_FACT = ("slug", "format", "version")
 _UNKNOWN = "unknown"
 
@@ -99,6 +102,11 @@ def _mitigations(machine: Machine) -> str:
     return ", ".join(active) or ("none" if found else _UNKNOWN)
 
 
+def _device(run: Run) -> str:
+    device = run.get("device")
+    return devices.told(device) if device else _UNKNOWN
+
+
 def _commit(run: Run) -> str:
     return _or(run["commit"])[:12] + (" + changes" if run["dirty"] else "")
 
@@ -128,6 +136,7 @@ FACTS = (
     Fact("disk", lambda side: _disk(side.machine)),
     Fact("file system", lambda side: _or(side.machine["disk"]["file_system"])),
     Fact("disk scheduler", lambda side: _or(side.machine["disk"]["scheduler"])),
+    Fact("OpenCL device", lambda side: _device(side.run)),
     Fact("virtualization", lambda side: side.machine["virtualization"] or "none seen"),
     Fact("kernel", lambda side: _system(side.machine)),
     Fact("mitigations", lambda side: _mitigations(side.machine)),
@@ -222,10 +231,19 @@ def _choices(run: Run) -> dict[str, str | None]:
     }
 
 
+def _hardware(side: Side, other: Side) -> dict[str, object]:
+    """The facts of a side's machine, and of the device that it ran OpenCL on where both have
+    one: what a side didn't use isn't known to differ."""
+    facts_, device = flat(side.machine), side.run.get("device")
+    if device and other.run.get("device"):
+        facts_.update({f"device.{name}": v for name, v in devices.facts_of(device).items()})
+    return facts_
+
+
 def changed(base: Side, new: Side) -> list[Difference]:
     """Every field that differs between two sides: [{"field", "base", "new"}]."""
     found: list[Difference] = []
-    old, now = flat(base.machine), flat(new.machine)
+    old, now = _hardware(base, new), _hardware(new, base)
     for field in [f for f in dict.fromkeys([*old, *now]) if f not in _NO_FACT]:
         if not _same(field, old.get(field), now.get(field)):
             found.append(
@@ -398,6 +416,7 @@ def warnings(
     """What a reader must know before believing the numbers, one line each."""
     fields = {entry["field"]: entry for entry in differences}
     lines = _of_configuration(base, new, fields, bool(parts_of(differences)))
+    lines += _of_devices(base, new)
     lines += _of_sources(base, new, fields)
     lines += _of_declared(base, new, fields)
     can_touch, what = touched(new, differences)
@@ -416,6 +435,17 @@ def warnings(
             )
     lines += _of_machines(base, new) + _of_runs(base, new)
     return lines
+
+
+def _of_devices(base: Side, new: Side) -> list[str]:
+    """What OpenCL ran on, where that isn't the same kind of device."""
+    old, now = base.run.get("device"), new.run.get("device")
+    if old is None or now is None or devices.kind_of(old) == devices.kind_of(now):
+        return []
+    return [
+        f"OpenCL ran {devices.told(old)} in {base.name}, {devices.told(now)} in {new.name}: what "
+        "was measured there isn't compared, and counts for no axis"
+    ]
 
 
 def _of_machines(base: Side, new: Side) -> list[str]:

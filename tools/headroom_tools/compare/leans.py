@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headroom_tools.machine.types import Machine
+from headroom_tools.record import device as devices
 from headroom_tools.record.cells import Cell
 
 # Axes of kernels whose cells may lie in a cache or in memory, as their size has it.
@@ -35,7 +36,9 @@ class Caches:
 
     def axis_of(self, cell: Cell) -> str:
         """What the cell leans on: a sum over 64 MiB on memory, the same sum in L1 on SIMD."""
-        own = cell.kernel["axis"]
+        own = cell.axis
+        if cell.kernel["axis"] == devices.AXIS:
+            return own
         if own not in BY_SIZE or self._least is None or self._most is None or not cell.working_set:
             return own
         if cell.working_set > self._most:

@@ -56,6 +56,7 @@ def configuration(run: Run) -> dict[str, object]:
         "libraries": tuple(sorted(run["libraries"].items())),
         "kernels": tuple(sorted(kernel["name"] for kernel in run["kernels"])),
         "source": tuple(sorted((k["name"], k["source_hash"]) for k in run["kernels"])),
+        "device": run.get("device"),
         "commit": run["commit"],
         "uncommitted changes": bool(run["dirty"]),
     }

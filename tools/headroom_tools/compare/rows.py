@@ -15,6 +15,7 @@ from headroom_tools.compare.loaded import columns, key_of
 from headroom_tools.compare.sides import Side, by_run, launches_of
 from headroom_tools.compare.standard import over_standard
 from headroom_tools.compare.types import CellKey, LadderRow, Row
+from headroom_tools.record import device as devices
 from headroom_tools.record.cells import Cell, of_launches
 from headroom_tools.record.types import LadderKey, key_of as params_key
 from headroom_tools.show.rows import BAND
@@ -64,14 +65,21 @@ def judged(found: Differences, band: float) -> Judged:
     return made
 
 
+def comparable(one: Cell, other: Cell) -> bool:
+    """Whether two figures of one CELL are of one thing: by the same measure, on the same kind of
+    device. OpenCL on a CPU is not held against a GPU."""
+    kinds = devices.kind_of(one.device), devices.kind_of(other.device)
+    return one.measure == other.measure and kinds[0] == kinds[1]
+
+
 def shared_cells(base: Side, new: Side) -> list[CellKey]:
-    """The cells that both sides measured by the same measure."""
+    """The cells that both sides measured by the same measure, on the same kind of device."""
     there = [~numpy.isnan(side.numbers.value) for side in (base, new)]
     return [
         key
         for key in base.cells
         if key in new.cells
-        and base.cells[key].measure == new.cells[key].measure
+        and comparable(base.cells[key], new.cells[key])
         and there[0][base.numbers.index[key]]
         and there[1][new.numbers.index[key]]
     ]
@@ -203,13 +211,18 @@ def ladders_of(base: Side, new: Side, band: float = BAND) -> list[LadderRow]:
     found: list[_Pair] = []
     for where, rungs in base.rungs.items():
         others = {(cell.variant, cell.threads): cell for cell in new.rungs.get(where, ())}
-        both = {key_of(cell) for cell in rungs if (cell.variant, cell.threads) in others}
+        both = {
+            key_of(cell)
+            for cell in rungs
+            if (cell.variant, cell.threads) in others
+            and comparable(cell, others[cell.variant, cell.threads])
+        }
         best = [best_of(side, where, both) for side in (base, new)]
         for cell in rungs:
             other = others.get((cell.variant, cell.threads))
             if other is None or not _has_speedup(cell) or not _has_speedup(other):
                 continue
-            if cell.baseline != other.baseline:
+            if cell.baseline != other.baseline or not comparable(cell, other):
                 continue
             key = key_of(cell)
             is_best = [one is not None and key == key_of(one) for one in best]

@@ -18,10 +18,11 @@ from headroom_tools.measure.types import (
     RunPlan,
     State,
 )
-from headroom_tools.record import counters, source
+from headroom_tools.record import counters, device as devices, source
 from headroom_tools.record.types import (
     Ceilings,
     Cells,
+    Device,
     Failed,
     Failure,
     Fixture,
@@ -87,6 +88,17 @@ def _kernels(catalogue: Catalogue, names: Collection[str]) -> list[Kernel]:
         if kernel.get("simulated"):
             kept[-1]["simulated"] = True
     return kept
+
+
+def _device(catalogue: Catalogue, kernels: list[Kernel]) -> dict[str, Device | None]:
+    """What a record says of OpenCL's device, where any of these kernels has a use for one."""
+    if not any(devices.on_device(v) for kernel in kernels for v in kernel["variants"]):
+        return {}
+    found = catalogue.get("device")
+    if found is None:
+        return {"device": None}
+    texts = {name: safe(value) for name, value in found.items() if isinstance(value, str)}
+    return {"device": cast(Device, {**found, **texts})}
 
 
 def _log(value: float | None) -> float | None:
@@ -296,7 +308,7 @@ def run_json(
         "cause": [None] * len(launches),
     }
     columns = disturbance.columns({k["name"]: k for k in catalogue["kernels"]}, launches)
-    return {
+    made: Run = {
         "format": "headroom-run",
         "version": VERSION,
         "name": state["name"],
@@ -345,6 +357,7 @@ def run_json(
         "noise_floor": {},
         "notes": end.notes,
     }
+    return cast(Run, {**made, **_device(catalogue, kernels)})
 
 
 def _alone(

@@ -6,10 +6,10 @@ read it as anyone's, and make of it what is kept.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, Optional, TypedDict
 
 from headroom_tools.machine.types import Machine
-from headroom_tools.record.types import Build, Fixture, LeftOut, Measure, Missing, Params
+from headroom_tools.record.types import Build, Device, Fixture, LeftOut, Measure, Missing, Params
 
 INTERFACE = 2  # version of the program's catalogue, of its plans and of its output
 
@@ -93,9 +93,7 @@ class CatalogueKernel(TypedDict):
     ladders: list[CatalogueLadder]
 
 
-class Catalogue(TypedDict):
-    """`--headroom_catalogue`."""
-
+class _CatalogueOfAll(TypedDict):
     version: int
     build: Build
     libraries: dict[str, str]
@@ -104,6 +102,12 @@ class Catalogue(TypedDict):
     kernels: list[CatalogueKernel]
     environment: dict[str, str | None]
     pinned: bool
+
+
+class Catalogue(_CatalogueOfAll, total=False):
+    """`--headroom_catalogue`. device: the one that OpenCL's variants run on."""
+
+    device: Optional[Device]
 
 
 # --- what the program is told

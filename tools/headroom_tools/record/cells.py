@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from headroom_tools.base.text import ladder_label
-from headroom_tools.record import counters
+from headroom_tools.record import counters, device as devices
 from headroom_tools.record.types import (
     Ceilings,
     CellKey,
+    Device,
     Kernel,
     LadderKey,
     Launched,
@@ -53,6 +54,7 @@ class Cell(NamedTuple):
     counters: dict[str, float]  # what a call counted, by hardware counter; {} where there were none
     beside: bool  # the one-thread row of a variant that the ladder also runs on all its threads
     validated: bool | None  # of a simulated figure: within the range its model was held against
+    device: Device | None = None  # that it ran on; None where that is the CPU, by its own code
 
     def is_baseline(self, baseline: str | None) -> bool:
         """Whether this is the row that `baseline`, a variant, means in its ladder."""
@@ -103,9 +105,18 @@ class Cell(NamedTuple):
 
     @property
     def remark(self) -> str:
-        """What of its variant a reader should know: `peer`, `peer, weaker: not durable`."""
+        """What of its variant a reader should know: `peer`, `peer, weaker: not durable`, `on a GPU:
+        its name`."""
         role = self.role if self.role in ("peer", "standard") else ""
-        return ", ".join(filter(None, (role, self.weaker)))
+        device = devices.told(self.device) if self.device else ""
+        return ", ".join(filter(None, (role, self.weaker, device)))
+
+    @property
+    def axis(self) -> str:
+        """What it leans on: its kernel's axis; but only a GPU's figures are of axis gpu, and what
+        stands beside them, or is computed on the CPU in its place, is of its cores."""
+        own = self.kernel["axis"]
+        return "cores" if own == devices.AXIS and devices.kind_of(self.device) != "gpu" else own
 
     @property
     def name(self) -> str:
@@ -180,6 +191,10 @@ def cells_of(run: Run) -> list[Cell]:
         baseline = kernel["variants"][ladders["baseline"][at]]["name"]
         # A ceiling is a time: it bounds no other measure.
         bound = above.get(at) if kernel["measure"]["name"] == "time" else None
+        device = devices.device_of(run, variant)
+        if bound is not None and device is None:
+            # What a device can't pass, a CPU may.
+            bound = None if run["ceilings"]["probe"][bound].startswith(devices.PROBES) else bound
         probe, ceiling, shares = _ceiling_of(run["ceilings"], bound, cells["log_ratio"][index])
         if held_down and variant["role"] == "peer":
             shares = []
@@ -198,6 +213,7 @@ def cells_of(run: Run) -> list[Cell]:
                 counters.of_cell(cells, index),
                 cells["threads"][index] < most[key[index]],
                 within.get(index),
+                device,
             )
         )  # fmt: skip
     order = {id(kernel): index for index, kernel in enumerate(run["kernels"])}

@@ -268,14 +268,26 @@ class Fixture(TypedDict):
     settings: dict[str, str]
 
 
+class Device(TypedDict):
+    """A device of OpenCL's. type: "gpu", "accelerator", "cpu" or "other". version: of OpenCL."""
+
+    name: str
+    vendor: str
+    type: str
+    platform: str
+    driver: str
+    version: str
+    compute_units: int
+    memory_bytes: int
+    shares_memory: bool
+
+
 def key_of(params: Params) -> ParamsKey:
     """`params` as part of a key."""
     return tuple(sorted(params.items()))
 
 
-class Run(TypedDict):
-    """A run.json."""
-
+class _RunOfAll(TypedDict):
     format: str
     version: int
     name: str
@@ -306,3 +318,10 @@ class Run(TypedDict):
     fixtures: list[Fixture]
     noise_floor: dict[str, float]
     notes: list[str]
+
+
+class Run(_RunOfAll, total=False):
+    """A run.json. device: on which variants that need OpenCL ran; None without one. It isn't there
+    where nothing that was measured needs OpenCL."""
+
+    device: Optional[Device]

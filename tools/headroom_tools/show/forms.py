@@ -6,7 +6,7 @@ from headroom_tools.record import counters, sentinel
 from headroom_tools.record.cells import cells_of
 from headroom_tools.record.noise import noise_floors
 from headroom_tools.record.types import Run
-from headroom_tools.show import disturbance
+from headroom_tools.show import break_even, disturbance
 from headroom_tools.show.remarks import alone_differs, needs_of, short_calls
 from headroom_tools.show.rows import Row
 
@@ -56,6 +56,8 @@ def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
                 "of_ceiling_lo": row.share.lo if row.share else None,
                 "of_ceiling_hi": row.share.hi if row.share else None,
                 "probe": row.cell.probe,
+                **({"device": row.cell.device["name"], "device_type": row.cell.device["type"]}
+                   if row.cell.device else {}),
                 "build_ns": row.build_ns,
                 "break_even_calls": None if row.impossible else row.break_even_calls,
                 **(
@@ -83,5 +85,7 @@ def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
         "disturbed": disturbance.totals(run),
         "sentinel": told._asdict() if (told := sentinel.over_run(run)) else None,
         "fixtures": run["fixtures"],
+        "device": run.get("device"),
+        "break_even": [one._asdict() for one in break_even.break_evens(rows)],
         "notes": run["notes"],
     }

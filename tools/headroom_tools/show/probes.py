@@ -12,8 +12,9 @@ from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import rate_of, size, three_digits, time_of
 from headroom_tools.machine.types import Machine
+from headroom_tools.record import device as devices
 from headroom_tools.record.cells import Cell, cells_of, of_launches
-from headroom_tools.record.types import Run
+from headroom_tools.record.types import Device, Run
 from headroom_tools.record.validate import load
 
 RUNS_READ = 20  # the newest runs that are looked through for probes of this machine
@@ -34,6 +35,7 @@ class Probe(NamedTuple):
     value: float
     lo: float | None
     hi: float | None
+    device: Device | None = None
 
 
 def _figure(cell: Cell, ns: float) -> float:
@@ -58,7 +60,7 @@ def probes_of(run: Run) -> list[Probe]:
         probe = Probe(
             name, cell.variant, cell.n, cell.input, cell.threads, cell.kernel["unit"],
             stats.median(figures), interval.lo if interval else None,
-            interval.hi if interval else None,
+            interval.hi if interval else None, cell.device,
         )  # fmt: skip
         key = (name, cell.n, cell.input, cell.threads, cell.variant if name in APART else "")
         known = best.get(key)
@@ -114,6 +116,10 @@ _WORDS = {
     "machine/disk_sequential": "disk, 1 MiB at a time",
     "machine/disk_random": "disk, random 4 KiB reads",
     "machine/disk_sync": "disk, 4 KiB and sync",
+    "machine/device_launch": "device, a launch",
+    "machine/device_copy": "device, copies",
+    "machine/device_read": "device memory, read",
+    "machine/device_fma": "device, multiply-adds",
 }
 
 
@@ -159,6 +165,8 @@ def print_probes(probes: list[Probe], machine: Machine, name: str, to: Console) 
     in_memory = {probe for _, probe, _ in _MEMORY}
     table = terminal.Table("<<<>>")
     last = ""
+    for told in dict.fromkeys(devices.told(probe.device) for probe in probes if probe.device):
+        table.heading((f"device: what OpenCL runs {told}", "magenta"))
     for probe in probes:
         if probe.probe in in_memory:
             continue
@@ -166,7 +174,7 @@ def print_probes(probes: list[Probe], machine: Machine, name: str, to: Console) 
         label = [] if probe.input == "default" else [probe.input]
         if probe.probe == "machine/first_touch":
             label.append(f"of {size(probe.n)}")
-        if probe.probe == "machine/page_cache_read":
+        if probe.probe in ("machine/page_cache_read", "machine/device_copy", "machine/device_read"):
             label.append(size(probe.n))
         sweeps = {other.threads for other in probes if other.probe == probe.probe}
         if len(sweeps) > 1:

@@ -16,6 +16,7 @@ from headroom_tools.base import paths, terminal
 from headroom_tools.base.text import counted, duration, safe, shortened, three_digits
 from headroom_tools.machine.terminal import in_one_line
 from headroom_tools.machine.types import Machine
+from headroom_tools.record import device as devices
 from headroom_tools.record.noise import noise_floors
 from headroom_tools.record.types import Kernel, Run
 from headroom_tools.show import disturbance
@@ -88,6 +89,8 @@ def _print_head(run: Run, machine: Machine, to: Console) -> None:
     commit += " + changes" if run["dirty"] else ""
     build = run["build"]
     _line(to, f"{build['compiler']} · {build['preset']} · SIMD {simd} · {commit}", "dim")
+    if device := run.get("device"):
+        _line(to, f"OpenCL {devices.told(device)}", "dim")
 
 
 def _factor(value: float | None) -> str:

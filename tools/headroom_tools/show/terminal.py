@@ -22,9 +22,10 @@ from headroom_tools.base.text import (
     three_digits,
     time_of,
 )
+from headroom_tools.record import device as devices
 from headroom_tools.record.noise import noise_floors
 from headroom_tools.record.types import Kernel, Run
-from headroom_tools.show import counters, disturbance
+from headroom_tools.show import break_even, counters, disturbance
 from headroom_tools.show.remarks import (
     OVERHEAD_TIMES,
     alone_checked,
@@ -72,6 +73,8 @@ def _head(run: Run, rows: list[Row], band: float, to: Console) -> None:
     simd = ", ".join(run["simd"]["taken"]) or "none"
     line = f"{build['compiler']} {build['flags']} · {build['preset']} · SIMD {simd} · {commit}"
     to.print(Text(safe(line), style="dim"), soft_wrap=True)
+    if device := run.get("device"):
+        to.print(Text(devices.in_full(device), style="dim"), soft_wrap=True)
     to.print(Text(how_told(plan["launches"], _judged(rows), band), style="dim"), soft_wrap=True)
 
 
@@ -117,6 +120,8 @@ def print_ladders(rows: list[Row], to: Console) -> None:
                 (kernel["name"], "bold"),
                 ("  " + shortened(about, 98 - len(kernel["name"])), "dim"),
             )
+            if told := _devices(shown, kernel):
+                table.heading((shortened(f"  {told}", 100), "magenta"))
             if not cell.by_time:
                 table.heading((f"  judged by {cell.measure_told}", "dim"))
         table.row((cell.label, "cyan"), *((name, "dim") for name in header))
@@ -132,6 +137,14 @@ def print_ladders(rows: list[Row], to: Console) -> None:
         _ceiling(table, rungs[-1], most, width)
         _builds(table, rungs)
     table.print(to)
+
+
+def _devices(rows: list[Row], kernel: Kernel) -> str:
+    """Which variants of a kernel ran on a device, and on which: `opencl_naive on a CPU: PoCL`."""
+    cells = [row.cell for row in rows if row.cell.kernel is kernel and row.cell.device]
+    names = dict.fromkeys(cell.variant for cell in cells)
+    on = dict.fromkeys(devices.told(cell.device) for cell in cells if cell.device)
+    return f"{', '.join(on)}: {', '.join(names)}" if cells else ""
 
 
 def _header(rungs: list[Row], width: int) -> list[str]:
@@ -227,6 +240,22 @@ def _withheld(rows: list[Row], to: Console) -> None:
             "bold red",
             0,
         )
+
+
+def _break_even(rows: list[Row], to: Console) -> None:
+    """From which size on a device is worth it, kernel by kernel."""
+    found = break_even.break_evens(rows)
+    if not found:
+        return
+    to.print()
+    on = ", ".join(dict.fromkeys(one.device for one in found))
+    terminal.title(to, "break-even", f"what OpenCL runs {on}, over the CPU's fastest variant")
+    table = terminal.Table("<<<", limits={2: 100})
+    last = ""
+    for one in found:
+        table.row("" if one.kernel == last else one.kernel, (one.label, "cyan"), one.told)
+        last = one.kernel
+    table.print(to)
 
 
 def _noise(run: Run, rows: list[Row], to: Console) -> None:
@@ -352,6 +381,7 @@ def print_run(
     rows = rows_of(run, baseline, band)
     _head(run, rows, band, to)
     print_ladders(rows, to)
+    _break_even(rows, to)
     _withheld(rows, to)
     if with_counters:
         counters.print_table(rows, to)
