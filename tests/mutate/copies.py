@@ -17,7 +17,7 @@ from verdicts import Proof, by_test, passed, tail
 KERNELS = (
     "^(simd/(sum|count_byte|filter|popcount|find_byte|crc32)|concurrency/counter|machine/overhead"
     "|algorithm/(top_k|priority_queue|substring|set_intersection)"
-    "|database/(insert|aggregate|sharded_write)"
+    "|database/(insert|aggregate|sharded_write)|scenario/(bank_transaction|timeline_fanout)"
     "|scaling/(load_balancer|hedging|replication|work_queue|edge_cache|sharding))$"
 )
 # Fast to compile. With NDEBUG, as what is measured: an assertion is no test.
