@@ -5,8 +5,11 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -440,6 +443,173 @@ TEST_CASE("the largest rate within a limit is found on the grid") {
     return load;
   });
   CHECK(overloaded.per_second == grid_rate(100, 64));
+}
+
+// A service of one thread, which answers what was posted to it in order.
+class OneServer {
+ public:
+  // How long a request takes; one that takes kNever is not answered.
+  static constexpr std::uint64_t kNever = ~std::uint64_t{0};
+  explicit OneServer(std::function<std::uint64_t(std::size_t)> takes)
+      : takes_(std::move(takes)), thread_([this] { serve(); }) {}
+  ~OneServer() {
+    post(kEnd, {});
+    thread_.join();
+  }
+  void post(std::size_t request, Answered answered) {
+    {
+      const std::lock_guard lock(mutex_);
+      posted_.emplace_back(request, answered);
+    }
+    somebody_.notify_one();
+  }
+
+ private:
+  static constexpr std::size_t kEnd = ~std::size_t{0};
+  void serve() {
+    if (core_count() > 1) pin_to_core(1);
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      somebody_.wait(lock, [&] { return !posted_.empty(); });
+      const auto [request, answered] = posted_.front();
+      posted_.pop_front();
+      lock.unlock();
+      if (request == kEnd) return;
+      const std::uint64_t takes = takes_(request);
+      if (takes == kNever) continue;
+      std::this_thread::sleep_for(std::chrono::nanoseconds(takes));
+      answered(request % 10 == 9 ? Answer::kShed : Answer::kServed);
+    }
+  }
+  const std::function<std::uint64_t(std::size_t)> takes_;
+  std::mutex mutex_;
+  std::condition_variable somebody_;
+  std::deque<std::pair<std::size_t, Answered>> posted_;
+  std::thread thread_;
+};
+
+Load post_to(OneServer& server, const LoadPlan& plan) {
+  return run_load_posted(
+      plan, [&](std::size_t request, Answered answered) { server.post(request, answered); });
+}
+
+TEST_CASE("posted requests are answered later, and wait for each other as users do") {
+  // 100 at once, of 2 ms each: they are served in turn, and no client waits meanwhile.
+  const Arrivals arrivals(100, kMillisecond);
+  OneServer server([](std::size_t) { return 2 * kMillisecond; });
+  const Load load = post_to(server, {.arrivals = arrivals, .limit_ns = 101 * kMillisecond});
+  CHECK((load.refusal == Refusal::kNone || load.refusal == Refusal::kLate ||
+         load.refusal == Refusal::kBusy));
+  CHECK(load.sent == 100);
+  CHECK(load.served == 90);
+  CHECK(load.shed == 10);
+  CHECK(load.latency.max() >= 198 * kMillisecond);
+  CHECK(load.p50() >= 98 * kMillisecond);
+  CHECK(load.latency.percentile(0) >= 2 * kMillisecond);
+  CHECK(load.lateness.count() == 100);
+  CHECK(load.seconds >= 0.2);
+  CHECK(near(load.throughput, 90 / load.seconds));
+  CHECK(load.goodput < load.throughput * 0.6);
+}
+
+TEST_CASE("a posted latency counts from the intended time") {
+  const Arrivals arrivals = constant_arrivals(50, 1'000);
+  OneServer server([](std::size_t) { return kMicrosecond; });
+  // Whoever takes the request is slow: its post is late for those that follow, and that is seen.
+  const Load load =
+      run_load_posted({.arrivals = arrivals}, [&](std::size_t request, Answered answered) {
+        if (request == 10) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        server.post(request, answered);
+      });
+  CHECK(load.sent == 50);
+  CHECK(load.latency.max() >= 20 * kMillisecond);
+  CHECK(load.p50() < 20 * kMillisecond);
+  CHECK(load.lateness.max() >= 18 * kMillisecond);
+  CHECK(load.refusal == Refusal::kLate);
+}
+
+TEST_CASE("a generator that can't make the load is refused") {
+  // Each post takes 100 us, and 20,000 per second are asked for.
+  const Arrivals arrivals = constant_arrivals(200, 20'000);
+  OneServer server([](std::size_t) { return kMicrosecond; });
+  const Load load =
+      run_load_posted({.arrivals = arrivals}, [&](std::size_t request, Answered answered) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(100);
+        while (std::chrono::steady_clock::now() < end) {
+        }
+        server.post(request, answered);
+      });
+  CHECK((load.refusal == Refusal::kLate || load.refusal == Refusal::kBusy));
+  CHECK(load.client_cpu_share > 0.8);
+}
+
+TEST_CASE("posted requests that are never answered hang, and may be answered after all") {
+  const Arrivals arrivals = constant_arrivals(20, 10'000);
+  std::vector<Answered> late;
+  const Load load = run_load_posted(
+      {.arrivals = arrivals, .deadline_ns = 50 * kMillisecond, .grace_ns = 50 * kMillisecond},
+      [&](std::size_t request, Answered answered) {
+        if (request % 5 == 0)
+          late.push_back(answered);
+        else
+          answered();
+      });
+  CHECK(load.refusal == Refusal::kHangs);
+  CHECK(load.why.find("4 of 20 requests had no answer 0.05 s after the deadline") !=
+        std::string::npos);
+  for (const Answered& answered : late) answered();
+}
+
+TEST_CASE("nothing is posted after the deadline") {
+  const Arrivals arrivals = constant_arrivals(1'000, 1'000);
+  const Load load = run_load_posted({.arrivals = arrivals, .deadline_ns = 50 * kMillisecond},
+                                    [](std::size_t, Answered answered) { answered(); });
+  CHECK(load.refusal == Refusal::kDeadline);
+  CHECK(load.sent >= 10);
+  CHECK(load.sent <= 51);
+}
+
+TEST_CASE("posting makes sense or is refused") {
+  const Arrivals arrivals = {0, 0, 0};
+  const Post twice = [](std::size_t, Answered answered) {
+    answered();
+    answered();
+  };
+  CHECK_THROWS_AS(run_load_posted({.arrivals = arrivals}, twice), std::logic_error);
+  CHECK_THROWS_AS(run_load_posted({.requests = 3}, twice), std::invalid_argument);
+  CHECK_THROWS_AS(run_load_posted({.arrivals = arrivals, .clients = 2}, twice),
+                  std::invalid_argument);
+  CHECK(run_load_posted({}, twice).sent == 0);
+  const Load spinning =
+      run_load_posted({.arrivals = arrivals, .service_spinners = core_count()}, twice);
+  CHECK(spinning.refusal == Refusal::kSpinners);
+}
+
+TEST_CASE("a wider stride finds a rate of the same grid, in fewer trials") {
+  const auto below = [](double limit) {
+    return [limit](double rate) {
+      Load load;
+      load.shed = rate > limit ? 1 : 0;
+      return load;
+    };
+  };
+  for (const double limit : {120.0, 777.0, 5'000.0, 23'000.0}) {
+    const MaxRate fine = max_rate(100, 8, kMillisecond, below(limit));
+    const MaxRate wide = max_rate(100, 8, kMillisecond, below(limit), 4);
+    CHECK(wide.per_second <= fine.per_second);
+    CHECK(wide.per_second > fine.per_second / std::pow(2, 1.0 / 8));
+    CHECK(wide.trials <= 7);
+    CHECK(fine.trials >= 8);
+  }
+  double first = 0;
+  max_rate(
+      100, 8, kMillisecond,
+      [&](double rate) {
+        if (first == 0) first = rate;
+        return Load{};
+      },
+      4);
+  CHECK(first == first_rate(100, 8, 4));
 }
 
 TEST_CASE("plans that make no sense are refused") {

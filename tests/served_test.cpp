@@ -3,7 +3,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -221,6 +224,192 @@ TEST_CASE("a served variant may take all requests that are there") {
     CHECK(arm->quantities().at("calls").value < 60);
     CHECK(arm->quantities().at("p50").value > 300'000);
   }
+}
+
+// Its requests are answered by a thread of the service.
+struct Posted {
+  using Request = int;
+  using Reply = std::int64_t;
+  struct Input {
+    std::vector<int> requests;
+    Arrivals arrivals;
+  };
+  using Output = std::vector<Reply>;
+  static Input make(const Setting& setting, Rng&) {
+    Input in;
+    for (std::size_t i = 0; i < setting.n; ++i) in.requests.push_back(static_cast<int>(i) + 1);
+    in.arrivals = constant_arrivals(setting.n, 10'000);
+    return in;
+  }
+  static LoadPlan plan(const Input& in, const Setting&) { return {.arrivals = in.arrivals}; }
+  // Of 1,000 rates of 2,000 per second and more: a trial is 20 ms.
+  static RateSearch search(const Input&, const Setting&) {
+    return {.lowest = 500, .octaves = 4, .p99_ns = 5'000'000, .stride = 16};
+  }
+  static Arrivals arrivals(const Input& in, const Setting&, double per_second) {
+    return constant_arrivals(
+        std::min(in.requests.size(), static_cast<std::size_t>(per_second / 50)), per_second);
+  }
+  static absl::Status right(const Input& in, std::span<const Reply> replies) {
+    for (std::size_t i = 0; i < replies.size(); ++i)
+      if (replies[i] != 2 * in.requests[i]) return absl::InternalError("not the double");
+    return absl::OkStatus();
+  }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+};
+// Sheds request `kSheds`, and answers wrongly beyond `kRight`.
+template <int kTakesUs, int kSheds = 0, int kRight = 1'000'000>
+class Worker {
+ public:
+  explicit Worker(const Posted::Input&) : thread_([this] { work(); }) {}
+  ~Worker() {
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+  }
+  void post(const int& request, Posted::Reply& reply, Answered answered) {
+    {
+      const std::lock_guard lock(mutex_);
+      jobs_.push_back({&request, &reply, answered});
+    }
+    changed_.notify_one();
+  }
+
+ private:
+  struct Job {
+    const int* request;
+    Posted::Reply* reply;
+    Answered answered;
+  };
+  void work() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [&] { return closed_ || !jobs_.empty(); });
+      if (jobs_.empty()) return;
+      const Job job = jobs_.front();
+      jobs_.pop_front();
+      lock.unlock();
+      std::this_thread::sleep_for(std::chrono::microseconds(kTakesUs));
+      *job.reply = 2 * *job.request + (*job.request > kRight ? 1 : 0);
+      job.answered(*job.request == kSheds ? Answer::kShed : Answer::kServed);
+      lock.lock();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Job> jobs_;
+  bool closed_ = false;
+  std::thread thread_;
+};
+template <class AnyWorker>
+void hand_over(AnyWorker& worker, const int& request, Posted::Reply& reply, Answered answered) {
+  worker.post(request, reply, answered);
+}
+struct AtOnce {
+  explicit AtOnce(const Posted::Input&) {}
+};
+void at_once(AtOnce&, const int& request, Posted::Reply& reply, Answered answered) {
+  reply = 2 * request;
+  answered();
+}
+constexpr Variant<Posted> kPostedVariants[] = {
+    {.name = "at_once", .run = serve<at_once>, .what = "right"},
+    {.name = "later", .run = serve<hand_over<Worker<200, 7>>>, .what = "right, and sheds one"},
+    {.name = "wrong", .run = serve<hand_over<Worker<1, 0, 100>>>, .what = "wrong beyond 100"},
+    {.name = "slow", .run = largest_rate<hand_over<Worker<500>>>, .what = "1,700 per second"},
+    {.name = "sheds", .run = largest_rate<hand_over<Worker<20, 9>>>, .what = "passes nowhere"},
+    {.name = "off_grid", .run = largest_rate<hand_over<Worker<20>>>, .what = "12,000 per second"},
+    {.name = "wrong_later",
+     .run = largest_rate<hand_over<Worker<20, 0, 100>>>,
+     .what = "wrong, but not at the first rate of a search"},
+};
+enum PostedRow : std::size_t { kAtOnce, kLater, kWrong, kSlow, kSheds, kOffTheGrid, kWrongLater };
+
+std::unique_ptr<Instance> posted(std::size_t n) {
+  static const Kernel kernel =
+      describe({.name = "faulty/posted", .sizes = {100}, .headline = {100}}, kPostedVariants);
+  CHECK(kernel.variants[kLater].shape == Shape::kServed);
+  CHECK(kernel.variants[kSlow].shape == Shape::kServed);
+  return kernel.bind({.n = n});
+}
+
+TEST_CASE("a served variant may answer later, from a thread of its own") {
+  for (const std::size_t n : {0, 1, 101}) {
+    const auto bound = posted(n);
+    const auto baseline = bound->arm(kAtOnce, 1), arm = bound->arm(kLater, 1),
+               wrong = bound->arm(kWrong, 1);
+    CHECK(check_turn(*arm, *baseline, 0).ok());
+    CHECK(check_turn(*wrong, *baseline, 0).ok() == (n != 101));
+    if (n != 101) continue;
+    run_untimed(*arm, 1);
+    CHECK(arm->quantities().at("p50").value > 200'000);
+    CHECK(arm->quantities().at("shed").value == 1);
+  }
+}
+
+// What a search came to: a rate, or why there is none.
+struct Found {
+  std::string why;
+  double rate = -1;
+  double trials = 0;
+};
+Found search(PostedRow row) {
+  const auto bound = posted(1'000);
+  Found found;
+  for (int i = 0; i < 10; ++i) {
+    const auto arm = bound->arm(row, 1);
+    CHECK(arm->quantities().empty());
+    try {
+      run_untimed(*arm, 1);
+    } catch (const std::runtime_error& error) {
+      found.why = error.what();
+      return found;
+    }
+    found.why = arm->refused();
+    found.rate = arm->quantities().at("max_rate").value;
+    found.trials = arm->quantities().at("trials").value;
+    CHECK(arm->turn() == 1);
+    if (found.why.empty()) break;
+  }
+  return found;
+}
+// On a busy machine a trial may be refused each time: then that is said, and there is no rate.
+bool refused(const Found& found) {
+  if (found.why.find("requests per second: the load generator was ") == std::string::npos)
+    return false;
+  CHECK(found.rate == 0);
+  WARN(found.why);
+  return true;
+}
+
+TEST_CASE("a search reports the largest rate within a latency") {
+  const Found slow = search(kSlow);
+  if (!refused(slow)) {
+    CHECK(slow.why.empty());
+    CHECK(slow.trials >= 3);
+    // It serves fewer than 2,000 per second, and 5 ms may build up in 20.
+    CHECK(slow.rate < 4'000);
+  }
+  // A ninth request comes at every rate.
+  const Found sheds = search(kSheds);
+  if (!refused(sheds)) CHECK(sheds.rate == 0);
+}
+
+TEST_CASE("a search without an end is no figure, nor one with a wrong reply in any trial") {
+  const Found wrong = search(kWrongLater);
+  // Where the machine is too slow for it to pass the first rates, it never comes to the wrong ones.
+  if (!refused(wrong) && wrong.rate != 0 && wrong.rate < 4'000) return;
+  if (wrong.rate == 0) return;
+  CHECK(wrong.why.find("not the double") != std::string::npos);
+  CHECK(wrong.why.find("wrong at ") != std::string::npos);
+  const Found off = search(kOffTheGrid);
+  if (!refused(off) && off.rate < 0)
+    CHECK(off.why.find("the highest rate tried, passed; add octaves") != std::string::npos);
 }
 
 TEST_CASE("a served arm throws where its service can't answer all in time") {

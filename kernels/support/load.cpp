@@ -144,8 +144,22 @@ void refuse(Load& load, Refusal refusal, const std::string& why) {
   load.why = why;
 }
 
+void refuse_spinners(Load& load, int spinners) {
+  refuse(load, Refusal::kSpinners,
+         absl::StrCat(spinners, " threads would spin on ", core_count(),
+                      " cores; use fewer clients, or spin_ns = 0 for clients that sleep"));
+}
+
 std::string microseconds(std::uint64_t ns) {
   return absl::StrCat(static_cast<double>(ns) / 1000, " us");
+}
+
+void judge(const LoadPlan& plan, Load& load);
+
+void rates(Load& load, std::uint64_t ns, std::uint64_t within_limit) {
+  load.seconds = static_cast<double>(ns) * 1e-9;
+  load.throughput = static_cast<double>(load.served) / load.seconds;
+  load.goodput = static_cast<double>(within_limit) / load.seconds;
 }
 
 // Adds the clients up and judges. Client i was on core i modulo `cores`.
@@ -166,17 +180,20 @@ Load sum_up(const LoadPlan& plan, std::uint64_t start, int cores,
   }
   load.served = load.latency.count();
   load.sent = load.served + load.shed;
-  const bool all_sent = load.sent == requests(plan);
-  if (all_sent && !plan.arrivals.empty()) end = std::max(end, start + plan.arrivals.back());
+  if (load.sent == requests(plan) && !plan.arrivals.empty())
+    end = std::max(end, start + plan.arrivals.back());
   if (end != start) {
-    const double ns = static_cast<double>(end - start);
-    load.seconds = ns * 1e-9;
-    load.throughput = static_cast<double>(load.served) / load.seconds;
-    load.goodput = static_cast<double>(within_limit) / load.seconds;
-    load.client_cpu_share = static_cast<double>(*std::max_element(own.begin(), own.end())) / ns;
+    rates(load, end - start, within_limit);
+    load.client_cpu_share = static_cast<double>(*std::max_element(own.begin(), own.end())) /
+                            static_cast<double>(end - start);
   }
+  judge(plan, load);
+  return load;
+}
 
-  if (!all_sent)
+// What of a run must not be used.
+void judge(const LoadPlan& plan, Load& load) {
+  if (load.sent != requests(plan))
     refuse(load, Refusal::kDeadline,
            absl::StrCat("only ", load.sent, " of ", requests(plan), " requests were sent within ",
                         static_cast<double>(plan.deadline_ns) * 1e-9,
@@ -201,7 +218,14 @@ Load sum_up(const LoadPlan& plan, std::uint64_t start, int cores,
                         std::lround(load.client_cpu_share * 100),
                         "% of its core for itself (at most 80%); lower the rate, or spread it "
                         "over more clients on cores of their own"));
-  return load;
+}
+
+void be_a_client(int self) {
+  pin_to_core(self);
+#ifdef __linux__
+  // A sleep may end up to this much late so that the kernel can gather timers: 50 us by default.
+  prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+#endif
 }
 
 // What the threads of a run share. They keep it alive, so that one whose request never returns can
@@ -215,11 +239,7 @@ struct Run {
   }
 
   void work(int self) {
-    pin_to_core(self);
-#ifdef __linux__
-    // A sleep may end up to this much late so that the kernel can gather timers: 50 us by default.
-    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-#endif
+    be_a_client(self);
     Client& client = *clients[static_cast<std::size_t>(self)];
     {
       std::unique_lock lock(mutex);
@@ -278,9 +298,7 @@ Load run_load(const LoadPlan& plan, ServeBatch serve, bool batches) {
   const bool clients_spin = !plan.arrivals.empty() && plan.spin_ns != 0;
   const int spinners = (clients_spin ? plan.clients : 0) + plan.service_spinners;
   if (spinners > core_count()) {
-    refuse(load, Refusal::kSpinners,
-           absl::StrCat(spinners, " threads would spin on ", core_count(),
-                        " cores; use fewer clients, or spin_ns = 0 for clients that sleep"));
+    refuse_spinners(load, spinners);
     return load;
   }
   const auto run = std::make_shared<Run>(plan, std::move(serve), batches);
@@ -330,8 +348,155 @@ Load run_load_in_turn(const LoadPlan& plan, std::span<ClientClock* const> clocks
   return sum_up(plan, 0, static_cast<int>(clients.size()), clients);
 }
 
+// A run of posted requests.
+class PostedRun {
+ public:
+  PostedRun(const LoadPlan& plan, Post post)
+      : plan_(plan),
+        post_(std::move(post)),
+        clock_(plan.spin_ns),
+        answers_(plan.arrivals.size()),
+        left_(plan.arrivals.size()) {}
+
+  void post_all() {
+    be_a_client(0);
+    start_ = clock_.now() + 1'000'000;
+    const std::uint64_t began = clock_.wait_until(start_);
+    std::uint64_t waited = 0, sent_at = began;
+    std::size_t sent = 0;
+    for (; sent < plan_.arrivals.size(); ++sent) {
+      const std::uint64_t intended = start_ + plan_.arrivals[sent];
+      const std::uint64_t free = clock_.now();
+      if (std::max(free, intended) > start_ + plan_.deadline_ns) break;
+      sent_at = free;
+      if (intended > free) {
+        sent_at = clock_.wait_until(intended);
+        waited += sent_at - free;
+      }
+      lateness_.record(sent_at - intended);
+      post_(sent, Answered(&take, this, sent));
+    }
+    const std::uint64_t end = clock_.now();
+    own_share_ = end == began
+                     ? 0
+                     : static_cast<double>(end - began - waited) / static_cast<double>(end - began);
+    const std::lock_guard lock(mutex_);
+    posted_ = sent;
+    posting_ended_ = true;
+    const std::size_t unsent = plan_.arrivals.size() - sent;
+    if (unsent != 0 && left_.fetch_sub(unsent, std::memory_order_acq_rel) == unsent)
+      all_answered_ = true;
+    changed_.notify_all();
+  }
+  // False where the last answers don't come.
+  bool wait() {
+    std::unique_lock lock(mutex_);
+    const auto long_enough = std::chrono::nanoseconds(plan_.deadline_ns + plan_.grace_ns);
+    return changed_.wait_for(lock, long_enough, [&] { return posting_ended_ && all_answered_; });
+  }
+  std::size_t unanswered() const { return left_; }
+  // After the last answer.
+  Load result() const {
+    Load load;
+    std::uint64_t end = start_, within_limit = 0;
+    for (std::size_t i = 0; i < posted_; ++i) {
+      const OneAnswer& answer = answers_[i];
+      if (answer.times != 1)
+        throw std::logic_error(absl::StrCat("load: request ", i, " was answered twice"));
+      end = std::max(end, answer.at);
+      if (answer.answer == Answer::kShed) {
+        ++load.shed;
+        continue;
+      }
+      const std::uint64_t took = answer.at - start_ - plan_.arrivals[i];
+      load.latency.record(took);
+      within_limit += took <= plan_.limit_ns ? 1 : 0;
+    }
+    load.lateness = lateness_;
+    load.served = load.latency.count();
+    load.sent = posted_;
+    if (posted_ == plan_.arrivals.size() && posted_ != 0)
+      end = std::max(end, start_ + plan_.arrivals.back());
+    if (end != start_) rates(load, end - start_, within_limit);
+    load.client_cpu_share = own_share_;
+    judge(plan_, load);
+    return load;
+  }
+
+ private:
+  struct OneAnswer {
+    std::uint64_t at = 0;
+    Answer answer = Answer::kServed;
+    std::atomic<int> times{0};
+  };
+  static void take(void* run, std::size_t request, Answer answer) {
+    static_cast<PostedRun*>(run)->take(request, answer);
+  }
+  void take(std::size_t request, Answer answer) {
+    OneAnswer& one = answers_[request];
+    if (one.times.fetch_add(1, std::memory_order_relaxed) != 0) return;
+    one.at = MachineClock(0).now();
+    one.answer = answer;
+    if (left_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    // Told under the lock: once it is known, all this is gone.
+    const std::lock_guard lock(mutex_);
+    all_answered_ = true;
+    changed_.notify_all();
+  }
+
+  const LoadPlan plan_;
+  const Post post_;
+  MachineClock clock_;
+  std::vector<OneAnswer> answers_;
+  std::atomic<std::size_t> left_;
+  LatencyRecorder lateness_;
+  std::uint64_t start_ = 0;
+  double own_share_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t posted_ = 0;
+  bool posting_ended_ = false;
+  bool all_answered_ = false;
+};
+
+// Runs that were given up live on, as their requests may be answered after all.
+void keep_for_ever(PostedRun* run) {
+  static std::mutex mutex;
+  static auto& kept = *new std::vector<PostedRun*>;
+  const std::lock_guard lock(mutex);
+  kept.push_back(run);
+}
+
 }  // namespace
 
+Load run_load_posted(const LoadPlan& plan, Post post) {
+  check(plan);
+  if (plan.clients != 1) throw std::invalid_argument("load: requests are posted by one client");
+  if (plan.arrivals.empty() && plan.requests != 0)
+    throw std::invalid_argument("load: requests that are posted need arrivals");
+  Load load;
+  if (plan.arrivals.empty()) return load;
+  const int spinners = (plan.spin_ns != 0 ? 1 : 0) + plan.service_spinners;
+  if (spinners > core_count()) {
+    refuse_spinners(load, spinners);
+    return load;
+  }
+  auto* const run = new PostedRun(plan, std::move(post));
+  std::thread thread([run] { run->post_all(); });
+  if (!run->wait()) {
+    thread.detach();
+    keep_for_ever(run);
+    refuse(load, Refusal::kHangs,
+           absl::StrCat("the service hangs: ", run->unanswered(), " of ", plan.arrivals.size(),
+                        " requests had no answer ", static_cast<double>(plan.grace_ns) * 1e-9,
+                        " s after the deadline of ", static_cast<double>(plan.deadline_ns) * 1e-9,
+                        " s"));
+    return load;
+  }
+  thread.join();
+  const std::unique_ptr<PostedRun> ended(run);
+  return ended->result();
+}
 Load run_load(const LoadPlan& plan, Serve serve) {
   return run_load(plan, one_by_one(std::move(serve)), false);
 }
@@ -350,6 +515,7 @@ Load run_batches_in_turn(const LoadPlan& plan, std::span<ClientClock* const> clo
 double grid_rate(double lowest, int step) {
   // 2^(step / 32) by square roots, which are rounded the same everywhere, as powers need not be.
   constexpr int kFraction = 5;
+  static_assert(kRatesPerOctave == 1 << kFraction);
   double rate = std::ldexp(lowest, step >> kFraction);
   double root = 2;
   for (int bit = kFraction - 1; bit >= 0; --bit) {
@@ -359,31 +525,37 @@ double grid_rate(double lowest, int step) {
   return rate;
 }
 
+double first_rate(double lowest, int octaves, int stride) {
+  return grid_rate(lowest, (octaves * kRatesPerOctave / stride - 1) / 2 * stride);
+}
+
 MaxRate max_rate(double lowest, int octaves, std::uint64_t p99_ns,
-                 const std::function<Load(double per_second)>& trial) {
+                 const std::function<Load(double per_second)>& trial, int stride) {
   MaxRate result;
+  const auto rate = [&](int step) { return grid_rate(lowest, step * stride); };
+  const int steps = octaves * kRatesPerOctave / stride;
   int passed = -1;
-  int failed = octaves * 32;
+  int failed = steps;
   while (failed - passed > 1) {
     const int step = passed + (failed - passed) / 2;
-    const Load load = trial(grid_rate(lowest, step));
+    const Load load = trial(rate(step));
     ++result.trials;
     if (load.refusal != Refusal::kNone && load.refusal != Refusal::kDeadline &&
         load.refusal != Refusal::kNoAnswers) {
       result.refusal = load.refusal;
-      result.why = absl::StrCat("at ", grid_rate(lowest, step), " requests per second: ", load.why);
+      result.why = absl::StrCat("at ", rate(step), " requests per second: ", load.why);
       return result;
     }
     const bool pass = load.refusal == Refusal::kNone && load.shed == 0 && load.p99() <= p99_ns;
     (pass ? passed : failed) = step;
   }
-  if (passed == octaves * 32 - 1) {
+  if (passed == steps - 1) {
     result.refusal = Refusal::kOffGrid;
-    result.why = absl::StrCat("even ", grid_rate(lowest, passed),
+    result.why = absl::StrCat("even ", rate(passed),
                               " requests per second, the highest rate tried, passed; add octaves");
     return result;
   }
-  if (passed >= 0) result.per_second = grid_rate(lowest, passed);
+  if (passed >= 0) result.per_second = rate(passed);
   return result;
 }
 

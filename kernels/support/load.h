@@ -110,6 +110,33 @@ Load run_load(const LoadPlan& plan, Serve serve);
 // loop that is one request at a time.
 Load run_load_in_batches(const LoadPlan& plan, ServeBatch serve);
 
+// How a service answers a request that was posted to it: once, from whichever of its threads has
+// written the reply.
+class Answered {
+ public:
+  using Take = void(void* run, std::size_t request, Answer answer);
+  Answered() = default;
+  Answered(Take* take, void* run, std::size_t request)
+      : take_(take), run_(run), request_(request) {}
+  void operator()(Answer answer = Answer::kServed) const { take_(run_, request_, answer); }
+
+ private:
+  Take* take_ = nullptr;
+  void* run_ = nullptr;
+  std::size_t request_ = 0;
+};
+
+// Hands request `request` to the service, which answers later. It must neither throw nor wait.
+using Post = std::function<void(std::size_t request, Answered answered)>;
+
+// Runs an open loop of any number of users with one thread, client 0, that posts each request at
+// its time and doesn't wait for the answer: whoever waits costs no thread. Whatever makes it late
+// is its own fault (or that of a service whose intake waits), so that all lateness counts; and all
+// of its time but for waiting is its own, up to the last request. Where a request is never
+// answered, the run is given up once the deadline and the grace are over (Refusal::kHangs); what a
+// service still answers then is ignored. Throws std::logic_error where one is answered twice.
+Load run_load_posted(const LoadPlan& plan, Post post);
+
 // What a client knows of time. The machine's own is run_load's; tests and simulations have others.
 class ClientClock {
  public:
@@ -129,6 +156,7 @@ Load run_batches_in_turn(const LoadPlan& plan, std::span<ClientClock* const> clo
                          const ServeBatch& serve);
 
 // Rates on a fixed grid, 32 to an octave (2.2% apart), so that machines compare.
+inline constexpr int kRatesPerOctave = 32;
 double grid_rate(double lowest, int step);
 
 struct MaxRate {
@@ -141,8 +169,12 @@ struct MaxRate {
 // The largest rate of the grid from `lowest` over `octaves` octaves at which `trial`, run once at
 // each rate that a bisection asks for (at most 6 + log2(octaves), rounded up, of them), has its p99
 // within `p99_ns` and nothing shed. A trial past its deadline counts as failed. Refused where a
-// trial was refused for any other reason, or where the highest rate passed as well.
+// trial was refused for any other reason, or where the highest rate passed as well. Every
+// `stride`th rate of the grid, 1, 2, 4 ... 32: a doubled stride saves a trial.
 MaxRate max_rate(double lowest, int octaves, std::uint64_t p99_ns,
-                 const std::function<Load(double per_second)>& trial);
+                 const std::function<Load(double per_second)>& trial, int stride = 1);
+
+// The rate that its first trial has.
+double first_rate(double lowest, int octaves, int stride = 1);
 
 }  // namespace headroom

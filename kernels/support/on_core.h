@@ -77,6 +77,16 @@ inline const CpuMask& cpus_of_all_cores() {
   return all;
 }
 
+// All but the first, on which a load generator is; of one core that one.
+inline const CpuMask& cpus_of_other_cores() {
+  static const CpuMask others = [] {
+    CpuMask sum = cpus_of_core(1);
+    for (int slot = 2; slot < core_count(); ++slot) sum.add(cpus_of_core(slot));
+    return sum;
+  }();
+  return others;
+}
+
 // Keeps the calling thread on a core while it lives. The bench program pins its thread to core 0 at
 // the start, so there this costs one system call; a test's thread, which is free, gets its freedom
 // back.
@@ -104,7 +114,14 @@ inline void move_to_any_core() {
 #endif
 }
 
-// The same while it lives.
+// Lets the calling thread run on every core but the first from now on.
+inline void move_to_other_cores() {
+#ifdef __linux__
+  cpus_of_other_cores().apply();
+#endif
+}
+
+// The same as move_to_any_core() while it lives.
 class OnAnyCore {
 #ifdef __linux__
   OnCore cores_{cpus_of_all_cores()};

@@ -24,8 +24,13 @@ void naive(Service&, const int& request, int& reply) { reply = request; }
 void batched(Service&, std::span<const int> requests, std::span<int> replies) {
   for (std::size_t i = 0; i < requests.size(); ++i) replies[i] = requests[i];
 }
+void posted(Service&, const int& request, int& reply, Answered answered) {
+  reply = request;
+  answered();
+}
 constexpr Variant<P> kVariants[] = {{.name = "naive", .run = serve<naive>, .what = "w"},
-                                    {.name = "batched", .run = serve<batched>, .what = "w"}};
+                                    {.name = "batched", .run = serve<batched>, .what = "w"},
+                                    {.name = "posted", .run = serve<posted>, .what = "w"}};
 const Registrar kRegistrar({.name = "contract/served"}, kVariants);
 
 }  // namespace

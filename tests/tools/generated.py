@@ -282,3 +282,73 @@ def mixed(draw: random.Random, machine: str, launches: int = 10) -> list[dict]:
                                 ("log_ratio", [top] * launches)):  # fmt: skip
                 ceilings[name].append(value)
     return [run, tree]
+
+
+# What a service that serves so many per second tells at a load.
+def _queue(capacity: float, alone_ns: float, load: float) -> dict[str, float]:
+    spare = max(0.02, 1 - load / capacity)
+    mean = alone_ns / spare
+    return {"p50": 0.7 * mean, "p99": 4.6 * mean, "p999": 6.9 * mean,
+            "goodput": min(load, capacity)}  # fmt: skip
+
+
+def loads(per_second=(500, 1000, 2000, 4000, 8000), sizes=(256, 1024), simulated=None,
+          variants=(("naive", 3000, 8e5), ("fast", 1500, 1e5), ("scalable", 50_000, 1e5)),
+          lacks=()) -> list[dict]:  # fmt: skip
+    """A record of a kernel that is judged by its p99 at several loads. variants: (name, requests
+    per second at most, ns alone). simulated: loads of a simulated sibling, of size 10,000."""
+    run, machine = golden_pair()
+    like = next(kernel for kernel in run["kernels"] if kernel["name"] == "simd/sum")
+    _empty(run)
+    launches = run["plan"]["launches"]
+    rows = [_variant(name, "optimized" if at else "baseline")
+            for at, (name, _, _) in enumerate(variants)]  # fmt: skip
+    for row in rows:
+        row["lacks"] = list(lacks) if row["name"] == variants[-1][0] else []
+    kinds = [("scenario/made", sizes, per_second)]
+    if simulated:
+        kinds.append(("scenario/made_simulated", (10_000,), simulated))
+    for name, all_n, at_loads in kinds:
+        kernel = _add_kernel(
+            run, like, name=name, group="scenario", axis="cores", variants=rows,
+            sizes=list(all_n), headline=list(all_n), params={"per_second": list(at_loads)},
+            measure={"name": "p99", "unit": "ns", "better": "less"},
+        )  # fmt: skip
+        for n in all_n:
+            for load in at_loads if n == max(all_n) else at_loads[:2]:
+                ladder = _add_ladder(run, kernel, n, 1, "wall")
+                run["ladders"]["params"][ladder] = {"per_second": load}
+                base = _queue(*variants[0][1:], load)["p99"]
+                for at, (_, capacity, alone) in enumerate(variants):
+                    told = _queue(capacity, alone, load)
+                    ratio = math.log(base / told["p99"])
+                    _add_cell(run, ladder, at, 1, [1e9] * launches, [ratio] * launches)
+                    cell = len(run["cells"]["ladder"]) - 1
+                    run["cells"]["value"][cell] = [float(f"{told['p99']:.5g}")] * launches
+                    for quantity, value in told.items():
+                        row = {"cell": cell, "name": quantity,
+                               "unit": "1/s" if quantity == "goodput" else "ns",
+                               "value": float(f"{value:.5g}")}  # fmt: skip
+                        for column, values in run["quantities"].items():
+                            values.append(row[column])
+    return [run, machine]
+
+
+def shares(sizes=(256, 1024, 4096)) -> list[dict]:
+    """A record of a kernel that is judged by a ratio, of two variants and several sizes."""
+    run, machine = golden_pair()
+    like = next(kernel for kernel in run["kernels"] if kernel["name"] == "simd/sum")
+    _empty(run)
+    launches = run["plan"]["launches"]
+    kernel = _add_kernel(
+        run, like, name="caching/made", group="caching", axis="cache", sizes=list(sizes),
+        headline=list(sizes), variants=[_variant("naive", "baseline"), _variant("v1", "optimized")],
+        measure={"name": "hit_ratio", "unit": "ratio", "better": "more"},
+    )  # fmt: skip
+    for at, n in enumerate(sizes):
+        ladder = _add_ladder(run, kernel, n, 1, "cpu")
+        for variant in (0, 1):
+            _add_cell(run, ladder, variant, 1, [1e6] * launches, [0.1 * variant] * launches)
+            share = 0.3 + 0.1 * at + 0.05 * variant
+            run["cells"]["value"][-1] = [round(share, 5)] * launches
+    return [run, machine]

@@ -9,11 +9,13 @@ from xml.etree import ElementTree
 
 import pytest
 from conftest import BASE, CHECKOUT, GOLDEN, NEW, golden_run
-from generated import golden_pair, large, sweep, written
+from generated import golden_pair, large, loads, shares, sweep, written
 
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.cli import main as cli
-from headroom_tools.plot import make, of_kernels, of_machine, paper, style
+from headroom_tools.plot import (
+    characters, make, of_kernels, of_load, of_machine, paper, style, svg,
+)
 from headroom_tools.plot.view import View, view_of
 from headroom_tools.plot.layout import bar_limits, limits_of
 
@@ -49,6 +51,8 @@ def test_kinds(headroom, kind):
         "memory": [probes_run()],
         "threads": [sweep_run(headroom.root)],
         "axes": [golden_run(BASE), golden_run(NEW)],
+        "load": [written(headroom.root / "r" / "loads", *loads())],
+        "measures": [written(headroom.root / "r" / "shares", *shares())],
     }.get(kind, [golden_run(BASE)])
     if kind == "roofline":  # probes and kernels that do floating-point work
         shutil.copytree(CHECKOUT / "results", headroom.root / "results")
@@ -270,3 +274,144 @@ def test_pictures_say_whose_they_are(tmp_path, kind):
     assert all("test-2c-8g" in title for title in alone), "a picture leaves its page"
     again = [panel.title for panel in make.panels_of(kind, [views[0], View(*golden_pair())], ANY)]
     assert len(again) == len(set(again)), "two runs of one label"
+
+
+def load_charts(run, machine, kernel="scenario/made"):
+    view = View(run, machine)
+    by_kernel = {}
+    for row in view.claims:
+        by_kernel.setdefault(row.cell.kernel["name"], []).append(row)
+    return of_load.load_of(kernel, by_kernel)
+
+
+def test_three_curves_and_their_percentiles_in_one_picture():
+    run, machine = loads()
+    latency, goodput = load_charts(run, machine)
+    assert latency.x.log and latency.y.log and latency.y.kind == "ns"
+    assert [s.name for s in latency.series] == [
+        f"{variant}, {percentile}" for percentile in ("p50", "p99", "p99.9")
+        for variant in ("naive", "fast", "scalable")
+    ]  # fmt: skip
+    # A variant keeps its colour, a percentile its line.
+    for percentile, dash in (("p50", 2), ("p99", 0), ("p99.9", 1)):
+        own = [s for s in latency.series if s.name.endswith(f" {percentile}")]
+        assert {s.dash for s in own} == {dash} and len({s.colour for s in own}) == 3
+    told = {(c, n): v for c, n, v in zip(run["quantities"]["cell"], run["quantities"]["name"],
+                                         run["quantities"]["value"])}  # fmt: skip
+    ladders, cells = run["ladders"], run["cells"]
+    for variant, name in enumerate(("naive", "fast", "scalable")):
+        for percentile, shown in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9")):
+            (series,) = [s for s in latency.series if s.name == f"{name}, {shown}"]
+            want = [
+                (ladders["params"][at]["per_second"], told[cell, percentile])
+                for cell, at in enumerate(cells["ladder"])
+                if cells["variant"][cell] == variant and ladders["n"][at] == 1024
+            ]  # fmt: skip
+            assert [(p.x, p.y) for p in series.points] == want and len(want) == 5
+    assert [s.name for s in goodput.series][-1] == "all that is offered"
+    assert all(p.x == p.y for p in goodput.series[-1].points)
+    assert "at 500 per second" in latency.about and "1,024" in latency.title
+
+
+def test_many_variants_have_a_picture_for_each_percentile():
+    variants = [(f"v{at}" if at else "naive", 1000 * 2**at, 1e5) for at in range(6)]
+    charts = load_charts(*loads(variants=variants, lacks=["exact"]))
+    assert [c.y.label for c in charts] == [
+        "p99 latency", "p50 latency", "p99.9 latency", "answers in time, per second"
+    ]  # fmt: skip
+    for chart in charts:
+        names = [s.name for s in chart.series]
+        assert names[:6] == ["naive", "v1", "v2", "v3", "v4", "v5 (weaker: not exact)"]
+
+
+def test_simulated_curves_are_dashed_and_said_to_be():
+    run, machine = loads(simulated=(4000, 16_000, 64_000))
+    charts = load_charts(run, machine)
+    for chart in charts:
+        real = [s for s in chart.series if "simulated" not in s.name and s.markers]
+        beside = [s for s in chart.series if "simulated" in s.name]
+        assert len(real) == len(beside) == 3
+        assert [s.colour for s in real] == [s.colour for s in beside]
+        assert {s.dash for s in beside} == {1} and {s.dash for s in real} == {0}
+        assert beside[0].points[-1].x == 64_000 and real[0].points[-1].x == 8000
+        assert "simulated: n 10,000" in chart.title
+    assert load_charts(run, machine, "scenario/made_simulated") == [], "it stands beside"
+
+
+def test_what_was_not_validated_is_dotted():
+    run, machine = loads(simulated=(4000, 16_000, 64_000))
+    cells, ladders, told = run["cells"], run["ladders"], run["quantities"]
+    for cell, at in enumerate(cells["ladder"]):
+        if run["kernels"][ladders["kernel"][at]]["name"].endswith("_simulated"):
+            load = ladders["params"][at]["per_second"]
+            # The first variant nowhere, the second up to 4,000, the third up to 16,000.
+            known = load <= (0, 4000, 16_000)[cells["variant"][cell]]
+            for column, value in zip(told.values(), (cell, "validated", "0 or 1", int(known))):
+                column.append(value)
+    for chart in load_charts(run, machine):
+        beside = [s for s in chart.series if s.colour >= -1 and s.dash in (1, 2) and s.markers]
+        shown = [(s.name, s.dash, [p.x for p in s.points]) for s in beside]
+        assert shown == [
+            ("naive, simulated, not validated", 2, [4000, 16_000, 64_000]),
+            ("fast, simulated", 1, [4000]), ("", 2, [4000, 16_000, 64_000]),
+            ("scalable, simulated", 1, [4000, 16_000]), ("", 2, [16_000, 64_000]),
+        ]  # fmt: skip
+
+
+def test_one_load_is_no_curve():
+    assert load_charts(*loads(per_second=(1000,))) == []
+
+
+def test_ratios_start_at_nothing_and_times_below_the_least():
+    view = View(*shares())
+    pictures = of_load.measures(view.claims)
+    assert [len(p.rows) for p in pictures] == [2, 2, 2]
+    for picture in pictures:
+        lo, hi = bar_limits(picture)
+        assert lo == 0 and hi >= max(bar.value for bar in picture.rows) and not picture.axis.log
+        assert picture.rows[0].told == f"{picture.rows[0].value:.3f}"
+    (chart,) = of_kernels.sizes(view.claims, view.machine)
+    assert not chart.y.log and chart.x.label == "n"
+    assert [p.x for p in chart.series[0].points] == [256, 1024, 4096]
+    times = of_load.measures(View(*loads()).claims)
+    assert all(p.axis.log and p.axis.kind == "ns" for p in times)
+    for picture in times:
+        lo, hi = bar_limits(picture)
+        assert 0 < lo <= picture.origin < min(bar.value for bar in picture.rows) <= hi
+    by_time = View(*sweep([1, 2], lambda n: 1 / n))
+    assert of_load.measures(by_time.claims) == []
+
+
+def test_characters_draw_what_the_picture_has(headroom):
+    run, machine = loads()
+    latency, _ = load_charts(run, machine)
+    lines = characters.drawn(latency).split("\n")
+    rows = [line.split("|", 1)[1] for line in lines if "|" in line]
+    assert len(rows) == characters.HEIGHT
+    assert all(len(row) <= characters.WIDTH for row in rows)
+    drawn = set("".join(rows)) - {" "}
+    assert drawn <= set("abcdefghi*") and len(drawn) >= 6
+    assert "  a  naive, p50" in lines and "  i  scalable, p99.9" in lines
+    # The highest latency stands in the highest row that has any, and to the right.
+    highest = max((p.y, s.name) for s in latency.series for p in s.points)[1]
+    letter = "abcdefghi"[[s.name for s in latency.series].index(highest)]
+    first = next(row for row in rows if row.strip())
+    assert first.rstrip()[-1] in (letter, "*")
+    bars = of_load.measures(View(*shares()).claims)[0]
+    text = characters.drawn(bars).split("\n")
+    assert len(text) == 4 and text[2].count("#") > text[1].count("#") > 0
+
+    folder = written(headroom.root / "r" / "loads", run, machine)
+    result = headroom("plot", "load", folder)
+    assert result.returncode == 0 and "  a  naive, p50" in result.stdout
+    told = json.loads(headroom("plot", "load", folder, "--json").stdout)
+    assert told["written"] == [] and len(told["pictures"]) == 2
+
+
+def test_load_pictures_are_drawn_for_pages_too():
+    for chart in load_charts(*loads(simulated=(4000, 16_000))):
+        root = ElementTree.fromstring(svg.chart(chart, 1))
+        paths = [e.get("class") for e in root.iter("path")]
+        assert sum("d1" in (c or "") for c in paths) == 3
+    for bars in of_load.measures(View(*shares()).claims):
+        assert svg.table(bars, "x").count("<tr>") == 2 + 2

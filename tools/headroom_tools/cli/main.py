@@ -346,18 +346,20 @@ def _parser() -> argparse.ArgumentParser:
         parents=[shared, records],
         help="one kind of picture of runs, for a document: SVG, PNG or PDF",
         description="memory: the memory mountain; roofline; ladders: speedups with intervals "
-        "against the ceiling; launches: how they are distributed; sizes and threads: sweeps; "
-        "axes: RUN (the base) against the others.",
+        "against the ceiling; launches: how they are distributed; sizes and threads: sweeps; load: "
+        "latency percentiles and goodput against the load that is offered; measures: hit ratios "
+        "and what else than time ladders are judged by; axes: RUN (the base) against the others. "
+        "Without -o it is drawn with characters, on the terminal.",
     )
     add.add_argument(
         "kind",
         metavar="KIND",
-        choices=("memory", "roofline", "ladders", "launches", "sizes", "threads", "axes"),
-        help="memory, roofline, ladders, launches, sizes, threads, axes",
+        choices=_PICTURES,
+        help=", ".join(_PICTURES),
     )
     add.add_argument("run", metavar="RUN", nargs="*", default=["latest"])
     add.add_argument("--filter", metavar="RE", default="", help="only kernels that match")
-    add.add_argument("-o", "--output", type=Path, metavar="FILE", required=True)
+    add.add_argument("-o", "--output", type=Path, metavar="FILE")
     add.add_argument(
         "--width",
         type=_inches,
@@ -454,6 +456,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 # Where each is, imported when it is the one asked for: half of a short command's time otherwise.
+# As in plot/make.py, which need not be imported to print help.
+_PICTURES = ("memory", "roofline", "ladders", "launches", "sizes", "threads", "load", "measures",
+             "axes")  # fmt: skip
 _COMMANDS = {
     "list": "reading.list_",
     "machine": "reading.machine_",

@@ -95,14 +95,18 @@ def plot(arguments: argparse.Namespace) -> int:
     from headroom_tools.base import files
     from headroom_tools.compare.comparison import compared
     from headroom_tools.compare.sides import read_sides
-    from headroom_tools.plot import make, paper
+    from headroom_tools.plot import characters, make, paper
     from headroom_tools.plot.spec import Bars, Chart
     from headroom_tools.plot.view import view_of
 
-    suffix = arguments.output.suffix[1:].lower()
-    if suffix not in paper.FORMATS:
-        raise HeadroomError(f"-o {paths.shown(arguments.output)}: ends with .svg, .png or .pdf")
-    _regular(arguments.output)
+    suffix = ""
+    if arguments.output is not None:
+        suffix = arguments.output.suffix[1:].lower()
+        if suffix not in paper.FORMATS:
+            raise HeadroomError(
+                f"-o {paths.shown(arguments.output)}: ends with .svg, .png or .pdf"
+            )
+        _regular(arguments.output)
     folders = [paths.find_run(name) for name in arguments.run]
     panels: list[Chart | Bars] = []
     if arguments.kind == "axes":
@@ -116,13 +120,17 @@ def plot(arguments: argparse.Namespace) -> int:
     else:
         pattern = expression_of(arguments.filter)
         panels += make.panels_of(arguments.kind, [view_of(f) for f in folders], pattern)
-    files.write_atomic(arguments.output, paper.drawn(panels, suffix, arguments.width))
-    told = paths.shown(arguments.output)
+    written = []
+    if arguments.output is not None:
+        files.write_atomic(arguments.output, paper.drawn(panels, suffix, arguments.width))
+        written = [paths.shown(arguments.output)]
     if arguments.json:
         pictures = [{"title": panel.title, "about": panel.about} for panel in panels]
-        terminal.print_json({"written": [told], "pictures": pictures})
+        terminal.print_json({"written": written, "pictures": pictures})
+    elif written:
+        print(written[0])
     else:
-        print(told)
+        print("\n\n".join(characters.drawn(panel) for panel in panels))
     return 0
 
 

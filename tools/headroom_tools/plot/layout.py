@@ -33,6 +33,8 @@ def bar_limits(bars: Bars) -> tuple[float, float]:
         values += [v for v in (row.value, row.lo, row.hi, row.mark, *row.dots) if v is not None]
     if not bars.axis.log:
         reach = max(1.0, *(abs(value - bars.origin) for value in values)) * 1.08
+        if bars.bars and min(values) >= bars.origin:
+            return bars.origin, bars.origin + reach
         return bars.origin - reach, bars.origin + reach
     values = [value for value in values if value > 0 and math.isfinite(value)]
     lo, hi = min(values), max(values)

@@ -9,6 +9,7 @@ from headroom_tools.base.text import safe
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.tables import factor as ratio_of, interval as interval_of
 from headroom_tools.compare.types import Comparison
+from headroom_tools.plot import of_load
 from headroom_tools.plot.of_kernels import ladder, ladders_of, launches, sizes, threads
 from headroom_tools.plot.of_machine import memory, roofline
 from headroom_tools.plot.spec import Axis, Bar, Bars, Chart
@@ -38,9 +39,12 @@ KINDS = {
     "launches": "how the launches of each variant lie around their median",
     "sizes": "time of an item by size",
     "threads": "thread sweeps, with Amdahl's or the Universal Scalability Law",
+    "load": "latency percentiles and goodput against the load that is offered",
+    "measures": "hit ratios, latencies and whatever else than time ladders are judged by",
     "axes": "axis indices of BASE against each NEW",
 }
 PANELS = 24
+_ANY = re.compile("")
 
 
 def _by_kernel(view: View, pattern: re.Pattern[str]) -> list[list[Row]]:
@@ -63,8 +67,13 @@ def panels_of(kind: str, views: list[View], pattern: re.Pattern[str]) -> list[Ch
             panels += memory(view)
         elif kind == "roofline":
             panels += roofline(view)
+        all_rows = {rows[0].cell.kernel["name"]: rows for rows in _by_kernel(view, _ANY)}
         for rows in _by_kernel(view, pattern) if kind not in ("memory", "roofline") else ():
-            if kind in ("ladders", "launches"):
+            if kind == "load":
+                panels += of_load.load_of(rows[0].cell.kernel["name"], all_rows)
+            elif kind == "measures":
+                panels += of_load.measures(rows)
+            elif kind in ("ladders", "launches"):
                 make = ladder if kind == "ladders" else launches
                 panels += [make(own) for own in ladders_of(rows)]
             elif kind == "sizes":
@@ -81,6 +90,8 @@ def panels_of(kind: str, views: list[View], pattern: re.Pattern[str]) -> list[Ch
             "memory": "measure probes: `headroom run --filter '^machine/'`",
             "roofline": "measure probes: `headroom run --filter '^machine/'`",
             "sizes": "measure more sizes, with --profile thorough",
+            "load": "measure a kernel with loads: --filter '^scenario/'",
+            "measures": "measure a kernel that is judged so: --filter '^caching/hit_ratio$'",
             "threads": "measure on two thread counts: --filter '^(parallel|concurrency)/'",
         }.get(kind, "see --filter")
         raise HeadroomError(f"{kind}: nothing to draw in {views[0].run['name']}; {cure}")

@@ -175,6 +175,10 @@ def sizes(rows: list[Row], machine: Machine) -> list[Chart]:
         sets = {row.cell.n: row.cell.working_set for row in own}
         in_order = [sets[n] for n in sorted(sets)]
         by_bytes = all(in_order) and all(a < b for a, b in zip(in_order, in_order[1:]))
+        measure, unit = own[0].cell.measure["name"], own[0].cell.measure["unit"]
+        # A hit ratio depends on how much fits, not on which cache that lies in.
+        share = unit == "ratio"
+        by_bytes = by_bytes and not share
         colours = colours_of(own)
         series = []
         for variant in dict.fromkeys(row.cell.variant for row in own):
@@ -201,14 +205,13 @@ def sizes(rows: list[Row], machine: Machine) -> list[Chart]:
         more = f", {input_}" if len(kernel["inputs"]) > 1 else ""
         more += ", simulated" if own[0].cell.simulated else ""
         more += "".join(f", {name} {value:,}" for name, value in params)
-        measure, unit = kernel["measure"]["name"], kernel["measure"]["unit"]
         what = "time of an item" if own[0].cell.by_time else measure
         axis = Axis("working set", "bytes", True) if by_bytes else Axis("n", "number", True)
         charts.append(Chart(
             f"{kernel['name']}{more}: by size",
             f"{what} by size: ".capitalize()
             + series_told(series, functools.partial(value_of, unit=unit)),
-            axis, Axis(what, "ns" if unit == "ns" else "number", True), series,
+            axis, Axis(what, "ns" if unit == "ns" else "number", not share), series,
             caches_of(machine) if by_bytes else [],
         ))  # fmt: skip
     return charts

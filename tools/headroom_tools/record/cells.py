@@ -52,6 +52,7 @@ class Cell(NamedTuple):
     ceiling: Launched  # ns a call that the ceiling leaves at least
     of_ceiling: Launched  # ln(ceiling / this variant) by launch, within its group; [] if unknown
     counters: dict[str, float]  # what a call counted, by hardware counter; {} where there were none
+    quantities: dict[str, float]  # what its variant told besides, medians over launches
     beside: bool  # the one-thread row of a variant that the ladder also runs on all its threads
     validated: bool | None  # of a simulated figure: within the range its model was held against
     device: Device | None = None  # that it ran on; None where that is the CPU, by its own code
@@ -185,6 +186,10 @@ def cells_of(run: Run) -> list[Cell]:
     above = {at: index for index, at in enumerate(run["ceilings"]["ladder"])}
     # A SIMD target that was asked for holds the probe down, but not a library.
     held_down = run["simd"]["asked"] is not None
+    besides: dict[int, dict[str, float]] = {}
+    table = run["quantities"]
+    for index, name, value in zip(table["cell"], table["name"], table["value"]):
+        besides.setdefault(index, {})[name] = value
     for index, at in enumerate(cells["ladder"]):
         kernel = run["kernels"][ladders["kernel"][at]]
         variant = kernel["variants"][cells["variant"][index]]
@@ -211,6 +216,7 @@ def cells_of(run: Run) -> list[Cell]:
                 cells["build_ns"][index] or [], cells["alone_ns"][index],
                 probe, ceiling, shares,
                 counters.of_cell(cells, index),
+                besides.get(index, {}),
                 cells["threads"][index] < most[key[index]],
                 within.get(index),
                 device,

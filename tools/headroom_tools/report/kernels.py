@@ -7,7 +7,7 @@ from html import escape
 from typing import Callable
 
 from headroom_tools.base.text import rate_of, safe, three_digits
-from headroom_tools.plot import of_kernels, svg
+from headroom_tools.plot import of_kernels, of_load, svg
 from headroom_tools.plot.spec import Chart
 from headroom_tools.plot.view import View
 from headroom_tools.report.runs import name_of
@@ -28,6 +28,7 @@ class KernelEntry:
     ladders: list[object] = field(default_factory=list)
     launches: list[object] = field(default_factory=list)
     charts: list[object] = field(default_factory=list)
+    curves: list[object] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -84,6 +85,15 @@ class Pictures:
                             caption = f"launches, {own[0].cell.label}{whose}"
                             entry.launches.append(markup(svg.table(bars, caption)))
                 if self._detailed(at):
+                    entry.curves += [
+                        markup(self.chart(chart._replace(title=chart.title + whose)))
+                        for chart in of_load.load_of(name, by_kernel)
+                    ]
+                    entry.ladders += [
+                        markup(svg.table(bars, f"{bars.title.partition(', ')[2]}{whose}"))
+                        for bars in of_load.measures(rows)
+                        if bars.rows and not of_load.has_load(rows[0])
+                    ]  # fmt: skip
                     charts = of_kernels.sizes(rows, view.machine)
                     charts += of_kernels.threads(view.fits, kernel)
                     entry.charts += [

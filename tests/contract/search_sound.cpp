@@ -1,0 +1,33 @@
+// Without a mistake: a kernel that searches for a rate.
+#include "support/served.h"
+
+namespace headroom {
+namespace {
+
+struct P {
+  using Request = int;
+  using Reply = int;
+  struct Input {
+    std::vector<int> requests;
+  };
+  using Output = std::vector<Reply>;
+  static Input make(const Setting&, Rng&) { return {}; }
+  static absl::Status same(const Input&, const Output& want, const Output& got) {
+    return exact(want, got);
+  }
+  static RateSearch search(const Input&, const Setting&) { return {}; }
+  static Arrivals arrivals(const Input&, const Setting&, double) { return {}; }
+  static absl::Status right(const Input&, std::span<const Reply>) { return absl::OkStatus(); }
+};
+struct Service {
+  explicit Service(const P::Input&) {}
+};
+void naive(Service&, const int& request, int& reply, Answered answered) {
+  reply = request;
+  answered();
+}
+constexpr Variant<P> kVariants[] = {{.name = "naive", .run = largest_rate<naive>, .what = "w"}};
+const Registrar kRegistrar({.name = "contract/search"}, kVariants);
+
+}  // namespace
+}  // namespace headroom
