@@ -223,7 +223,10 @@ def _tree(tree: Tree, text: _Text) -> Drawn:
         for branch in (tree.yes, tree.no)
     ]
     picture = text.markup(drawing.drawn(tree, target))
-    return Drawn(tree.key, tree.title, text.html(tree.about), tree.load, tree.ways, picture, questions, ends)
+    about = text.html(tree.about)
+    return Drawn(
+        tree.key, tree.title, about, tree.load, tree.ways, picture, questions, ends
+    )  # fmt: skip
 
 
 def part_of(views: list[View], linked: set[str], markup: Markup) -> GuidePart:
