@@ -106,7 +106,7 @@ TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$(
 export ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
 .PHONY: help bench check-bench test build deps list ab check-ab compare fleet report plot cite lint format fuzz mutate
-.PHONY: check-all fio-check wrk-check
+.PHONY: check-all fio-check wrk-check simulator-check
 .PHONY: clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
@@ -137,6 +137,7 @@ help:
 	@echo 'make fuzz       random bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
 	@echo 'make fio-check  random and sequential reads beside fio, in the same minute'
 	@echo 'make wrk-check  the HTTP servers of network/server as wrk sees them, beside our own clients'
+	@echo 'make simulator-check  the simulator of scaling/ beside 16 servers that sleep (half a minute)'
 	@echo 'make mutate     bugs put into a copy of the tree, one at a time: a test must fail for each'
 	@echo '                (FILTER=REGEX: some of them, LIST=1: only print them)'
 	@echo 'make lint       shellcheck, flake8, mypy, clang-tidy (FULL=1: of kernels and tests too)'
@@ -325,6 +326,16 @@ wrk-check: build
 	@$(call compile,$(PRESET),headroom-wrk-server)
 	@python=$$(tools/deps.sh bench --python) || exit 2; \
 	exec "$$python" tests/wrk_check.py build/$(PRESET)/bench/headroom-bench build/$(PRESET)/tests/headroom-wrk-server
+
+# The simulator beside servers that are there, half a minute: for a quiet machine. Status 3: refused,
+# the machine was busy.
+simulator-check:
+	@tools/deps.sh bench
+	@$(call configure,$(PRESET),$(PRESET))
+	@$(call compile,$(PRESET),headroom-simulator-check)
+	@python=$$(tools/deps.sh bench --python) || exit 2; \
+	exec "$$python" tests/simulator_check.py build/$(PRESET)/tests/headroom-simulator-check \
+	  -o "build/simulator-check.svg"
 
 # Bugs put into copies of the tree, one at a time: each must make its test fail (tests/mutate).
 mutate:

@@ -112,6 +112,7 @@ ordered_json describe_kernel(const Kernel& kernel) {
            {{"name", meta.measure.name},
             {"unit", meta.measure.unit},
             {"better", meta.measure.more_is_better ? "more" : "less"}}},
+          {"simulated", meta.simulated},
           {"promise", describe_promise(meta.promise)},
           {"fixtures", meta.fixtures},
           {"source", kernel.source},

@@ -39,6 +39,8 @@ std::string flaw(const Kernel& kernel) {
   if (meta.headline.empty()) return "no headline size";
   static const std::set<std::string> units = {"", "B/s", "FLOP/s", "Hz", "ns"};
   if (units.count(meta.unit) == 0) return "unknown unit " + meta.unit;
+  if (meta.simulated && meta.measure.name == "time")
+    return "it is simulated, and judged by the time that the simulation takes";
   std::set<std::string_view> names;
   std::size_t standards = 0;
   for (const VariantInfo& v : kernel.variants) {

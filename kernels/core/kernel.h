@@ -174,6 +174,7 @@ struct Metadata {
   Clock clock = Clock::kAuto;
   Warm warm = Warm::kAuto;
   Measure measure = {};
+  bool simulated = false;  // in simulated time: the same on every machine (support/simulator.h)
   Promise promise = Promise::kExact;       // what the baseline guarantees
   std::vector<std::string> fixtures = {};  // servers that `headroom run` starts: "postgresql"
   std::string placebo = {};                // noise class, where this kernel is a placebo

@@ -159,7 +159,14 @@ ScratchFile::~ScratchFile() {
   if (fd_ >= 0) close(fd_);
 }
 
-std::string ScratchFile::path() const { return "/dev/fd/" + std::to_string(fd_); }
+// On Linux not by /dev/fd, a link to there that small containers lack.
+std::string ScratchFile::path_of(int fd) {
+#ifdef __linux__
+  return "/proc/self/fd/" + std::to_string(fd);
+#else
+  return "/dev/fd/" + std::to_string(fd);
+#endif
+}
 
 int ScratchFile::reopen(int flags) const {
   const int opened = open(path().c_str(), flags | O_CLOEXEC);

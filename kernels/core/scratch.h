@@ -27,7 +27,9 @@ class ScratchFile {
 
   int fd() const { return fd_; }
   // A path that opens this file again (for a library that wants a name, or other flags).
-  std::string path() const;
+  std::string path() const { return path_of(fd_); }
+  // The same of any descriptor.
+  static std::string path_of(int fd);
   // Another descriptor of the same file, opened anew with `flags`; the caller closes it.
   int reopen(int flags) const;
 

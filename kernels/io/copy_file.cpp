@@ -105,7 +105,7 @@ template <bool kCold>
 void standard(Copy<kCold>& copy, typename CopyFile<kCold>::Output&) {
   const OnAnyCore anywhere;
   std::error_code error;
-  std::filesystem::copy_file("/dev/fd/" + std::to_string(copy.from), copy.file.path(),
+  std::filesystem::copy_file(ScratchFile::path_of(copy.from), copy.file.path(),
                              std::filesystem::copy_options::overwrite_existing, error);
   errno = error.value();
   files::require(!error, "copy_file");

@@ -22,7 +22,7 @@ constexpr FilterTable kFilterTable = [] {
 }();
 #endif
 
-#if HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_SSE4
+#if HWY_TARGET == HWY_SSE4
 // The same for four lanes, by bytes; and how many they are, for not all of these processors count
 // bits.
 struct alignas(16) FilterTable {
@@ -53,7 +53,7 @@ HWY_INLINE size_t Keep(D d, hn::Vec<D> v, hn::Mask<D> set, uint32_t* to) {
   const auto lanes = hn::PromoteTo(d, hn::LoadU(d8, kFilterTable.lane[bits]));
   hn::StoreU(hn::TableLookupLanes(v, hn::IndicesFromVec(d, lanes)), d, to);
   return hwy::PopCount(bits);
-#elif HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_SSE4
+#elif HWY_TARGET == HWY_SSE4
   uint8_t bits = 0;
   hn::StoreMaskBits(d, set, &bits);
   const hn::Repartition<uint8_t, D> d8;

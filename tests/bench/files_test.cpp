@@ -131,6 +131,7 @@ Metadata listed() {
   meta.ceiling = {"diary/bytes", "default"};
   meta.warm = Warm::kNone;
   meta.measure = {"score", "points", true};
+  meta.simulated = true;
   meta.demand = [](const Setting& s) {
     return Demand{.items = static_cast<double>(s.n),
                   .bytes = 2,
@@ -162,6 +163,7 @@ TEST_CASE("the catalogue tells all of a kernel that the tools go by") {
   CHECK(kernel["technique"] == "listing");
   CHECK(kernel["measure"] ==
         nlohmann::ordered_json({{"name", "score"}, {"unit", "points"}, {"better", "more"}}));
+  CHECK(kernel["simulated"] == true);
   CHECK(kernel["promise"] == nlohmann::ordered_json({"exact"}));
   CHECK(kernel["cache"] == "cold");
   CHECK(kernel["sizes"] == nlohmann::ordered_json({256, 1024}));

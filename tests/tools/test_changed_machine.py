@@ -88,6 +88,33 @@ def test_cpus_that_are_taken_away_end_a_run_in_one_line(headroom):
     assert headroom.run_json()["launches"]["status"] == ["ok"] * 12
 
 
+def test_another_share_of_the_cpus_ends_a_run_in_one_line(headroom, tmp_path):
+    """A control group's quota that changes under a run; as it was again, the run goes on."""
+    files = {
+        "proc/self/cgroup": "0::/box\n",
+        "proc/self/mountinfo": "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+        "sys/fs/cgroup/box/cpu.max": "150000 100000\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    headroom.env["HEADROOM_SYSTEM"] = str(tmp_path)
+    process = headroom.start(*RUN, FAKE_MODE="sleep:*")
+    deadline = time.monotonic() + 60
+    while len(headroom.starts()) < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    quota = tmp_path / "sys/fs/cgroup/box/cpu.max"
+    quota.write_text("50000 100000\n")
+    _, err = process.communicate(timeout=60)
+    said = [line for line in err.splitlines() if "warning" not in line]
+    assert process.returncode == 2 and len(said) == 1, err
+    assert "changed from 1.5 to 0.5" in said[0] and "are kept in" in said[0]
+    assert "not the machine that the run began on" in headroom("run", "--resume").stderr
+    quota.write_text("150000 100000\n")
+    assert headroom("run", "--resume").returncode == 0
+    assert headroom.run_json()["launches"]["status"] == ["ok"] * 12
+
+
 def test_a_clock_that_is_set_back(headroom):
     """A run whose start is still to come by the clock of its end: its record is sound."""
     folder = _stopped(headroom)

@@ -1,4 +1,4 @@
-"""Checkouts in odd places: names that are no UTF-8, another owner's, moved, without /dev/fd."""
+"""Checkouts in odd places: names that are no UTF-8, another owner's, or moved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from conftest import CHECKOUT, Headroom
 from headroom_tools.ab import builds
 from headroom_tools.base import files
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.measure import cautions
 from headroom_tools.record import source
 
 RUN = ("run", "--profile", "quick", "--filter", "simd/sum")
@@ -147,23 +146,3 @@ def test_ab_says_it_too(tmp_path, monkeypatch, told):
         builds._run(["sh", "-c", f"echo '{told}'; exit 1"], made, log, "configured", "worktree")
     assert "made where the checkout lay before; rm -r '" in str(error.value)
     assert "build/ab/worktree/release'" in str(error.value)
-
-
-def test_a_missing_dev_fd_is_told_where_files_are_measured(tmp_path, monkeypatch):
-    monkeypatch.setenv("HEADROOM_SYSTEM", str(tmp_path))
-    monkeypatch.setattr(cautions, "_sample", lambda: cautions.Sample(0.0, 0.0, 0.0))
-    build = {"build_type": "Release", "flags": ""}
-
-    def said(axis):
-        ladder = {"n": 1, "input": "x", "threads": 1, "memory_bytes": 1}
-        kernels = [{"name": "io/x", "axis": axis, "ladders": [ladder]}]
-        subject = cautions.Subject({"build": build, "kernels": kernels}, {"io/x": [ladder]}, [])
-        return [line for line in cautions.found(subject) if "/dev/fd" in line]
-
-    assert said("storage-sync") == []
-    (tmp_path / "dev").mkdir()
-    (line,) = said("storage-sync")
-    assert "ln -s /proc/self/fd /dev/fd" in line
-    assert said("scalar") == []
-    (tmp_path / "dev/fd").mkdir()
-    assert said("storage-sync") == []

@@ -63,6 +63,10 @@ def test_what_the_pilot_is_told():
     # A probe has one figure to give.
     assert plan.pilot_plan("machine/read", ladders, STANDARD, False)["budget_s"] == 0.05
     assert plan.pilot_plan("simd/sum", ladders, plan.PROFILES["smoke"], True)["rounds"] == 5
+    once = plan.pilot_plan("scaling/x", ladders, plan.PROFILES["standard"], False, True)
+    assert (once["rounds_min"], once["rounds_max"]) == (1, 1), "a simulation comes to the same"
+    checked = plan.pilot_plan("scaling/x", ladders, plan.PROFILES["smoke"], True, True)
+    assert checked["rounds"] == 1
 
 
 def test_launches_by_profile():
@@ -253,3 +257,8 @@ def test_the_estimate():
     assert found.seconds == pytest.approx(21 * 0.1 + 7 * ladders * 0.05 * 1.15 + 0.2 * 11)
     assert found.scratch_bytes == 4096 and found.written_bytes == 4096 * 60 * 7
     assert found.memory_bytes == 4 * 65536
+    assert found.most_seconds == found.seconds  # there is time enough
+    # What does not fit is cut, and takes longer where the machine is too slow for what is left.
+    many = {f"simd/sum{i}": chosen.ladders["simd/sum"] for i in range(500)}
+    full = plan.estimate(chosen._replace(ladders=many), "quick")
+    assert (full.seconds, full.most_seconds) == (240, 360)

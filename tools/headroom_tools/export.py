@@ -99,7 +99,7 @@ def _entries(cell: Cell, family: int, member: int) -> list[dict[str, Any]]:
             "real_time": ns,
             "cpu_time": ns,
             "time_unit": "ns",
-            "label": f"{cell.clock} clock",
+            "label": f"{cell.clock} clock" + (f", {cell.mark}" if cell.mark else ""),
             "items_per_second": five(cell.items / ns * 1e9),
         }
         if not cell.by_time and value is not None:
@@ -251,6 +251,9 @@ DICTIONARY = (
     Column("better", "text", "", "less or more: which of it is better"),
     Column("unit", "text", "", "the unit of value"),
     Column("value", "number", "unit", "what the launch came to by the measure"),
+    Column("simulated", "text", "", "empty where value was measured; simulated: in simulated time, "
+           "the same on every machine (times are then of the simulation itself); or simulated, "
+           "beyond the validated range"),
     Column("log_ratio", "number", "ln", "median over rounds of ln(baseline's time / this time), or "
            "of the measure, above 0 where this is better: its exponential is the launch's speedup"),
     Column("probe", "text", "", "probe that bounds the ladder, empty where there is none"),
@@ -302,6 +305,7 @@ def csv_rows(run: Run) -> list[dict[str, object]]:
                     "better": cell.measure["better"],
                     "unit": cell.measure["unit"],
                     "value": cell.measured[at],
+                    "simulated": cell.mark,
                     "log_ratio": cell.log_ratio[at],
                     "probe": cell.probe,
                     "ceiling_ns": cell.ceiling[at] if cell.ceiling else None,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from headroom_tools.ab import plan as planning, record
 from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.base.text import duration, flags_without_paths, safe
+from headroom_tools.base.text import counted, duration, flags_without_paths, safe
 from headroom_tools.machine.types import Machine
 from headroom_tools.measure import bench, disturbance, launched, plan as run_plan, scratch
 from headroom_tools.measure.progress import Reporter
@@ -195,7 +195,8 @@ class Comparison:
                 self._schedule = planning.schedule(costs, self._wanted.pairs, limited)
                 self._tree["pairs"] = self._schedule.pairs
                 self._report.line(
-                    f"{self._schedule.pairs} pairs of launches, {len(self._plans)} kernels, about "
+                    f"{counted(self._schedule.pairs, 'pair')} of launches, "
+                    f"{counted(len(self._plans), 'kernel')}, about "
                     f"{duration(self._schedule.seconds)}"
                 )
                 self._passes()
@@ -217,7 +218,7 @@ class Comparison:
         """Checks each side's answers and fits one plan; returns the seconds that a pair takes, by
         kernel and ladder."""
         names = list(self._selected)
-        self._report.stage(f"pilots: check and plan {len(names)} kernels on both sides")
+        self._report.stage(f"pilots: check and plan {counted(len(names), 'kernel')} on both sides")
         costs = {}
         for position, name in enumerate(names):
             self._report.update(f"pilots {name}", 0.1 * position / len(names), None)
@@ -392,6 +393,7 @@ class Comparison:
             "technique": kernel["technique"],
             "placebo": kernel["placebo"],
             "measure": kernel["measure"],
+            "simulated": kernel.get("simulated", False),
             "inputs": kernel["inputs"],
             "threads": kernel["threads"],
             "source_hash": {"base": self._hash(0, name), "new": self._hash(1, name)},

@@ -47,7 +47,8 @@ def _told(row: judge.Row, value: float | None) -> str:
     if value is None:
         return "-"
     if row.kernel["measure"]["name"] != "time":
-        return value_of(value, row.kernel["measure"]["unit"])
+        mark = " (simulated)" if row.kernel.get("simulated") else ""
+        return value_of(value, row.kernel["measure"]["unit"]) + mark
     return time_of(value / row.cell["items"])
 
 

@@ -73,8 +73,19 @@ def _bounds_of(values: Launched) -> tuple[float | None, float | None]:
     return (interval.lo, interval.hi) if interval else (None, None)
 
 
+# What of a simulated kernel is the machine's: how long the simulation takes, which is no result.
+_REAL = ("ns_per_item", "time", "rate", "flops", "of_ceiling", "alone")
+
+
 def cell_figure(quantity: str, row: Row, brief: bool) -> str:
-    """One quantity of a cell. Unbacked where the record lacks it."""
+    """One quantity of a cell, marked where it is simulated. Unbacked where the record lacks it."""
+    if row.cell.simulated and quantity in _REAL:
+        raise Unbacked("it is simulated: the only time it has is that of the simulation")
+    return _measured_figure(quantity, row, brief) + row.cell.marked
+
+
+def _measured_figure(quantity: str, row: Row, brief: bool) -> str:
+    """The same without the mark."""
     cell = row.cell
     if row.impossible and quantity != "of_ceiling":
         return "withheld (above its ceiling)"
@@ -156,7 +167,7 @@ def _speedup_cells(row: Row, with_standard: bool) -> list[str]:
 
 def _judged(row: Row) -> str:
     """The time of an item, or `p99 1.20 ms`."""
-    return row.told if row.cell.by_time else f"{row.cell.measure['name']} {row.told}"
+    return row.told if row.cell.by_time else f"{row.cell.measure['name']} {row.marked}"
 
 
 def _speedup_heads(rows: list[Row]) -> list[str]:
@@ -188,7 +199,7 @@ def _ladder_tables(rows: list[Row]) -> str:
                 told = "-" if row.value is None else "withheld"
                 table.append([name, told, "", *("" for _ in heads)])
                 continue
-            table.append([name, row.told, _rate(row), *_speedup_cells(row, len(heads) > 2)])
+            table.append([name, row.marked, _rate(row), *_speedup_cells(row, len(heads) > 2)])
         lines += markdown_table("<>>" + ">" * len(heads), table)
     return "\n" + "\n".join(lines)
 

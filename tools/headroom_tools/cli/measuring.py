@@ -15,7 +15,7 @@ from rich.text import Text
 
 from headroom_tools.base import paths, terminal
 from headroom_tools.base.errors import FULL_DISK, HeadroomError
-from headroom_tools.base.text import duration, size
+from headroom_tools.base.text import counted, duration, size
 from headroom_tools.fixtures.held import Held, named, started_for, users_own
 from headroom_tools.machine import allowance
 from headroom_tools.machine.allowance import memory_available
@@ -25,7 +25,7 @@ from headroom_tools.measure.cautions import Subject, found as cautions_found
 if TYPE_CHECKING:
     from headroom_tools.ab.measure import Setting
     from headroom_tools.ab.sides import Side
-    from headroom_tools.measure.plan import Selection
+    from headroom_tools.measure.plan import Estimate, Selection
     from headroom_tools.measure.progress import Reporter
     from headroom_tools.measure.runner import Run
     from headroom_tools.measure.types import Catalogue, CatalogueKernel
@@ -241,7 +241,7 @@ def run(arguments: argparse.Namespace) -> int:
             reporter.line(f"riding along for the noise floor: {', '.join(selection.added)}")
         if profile == "thorough" or not to.is_terminal:
             reporter.line(
-                f"{profile}: {len(selection.ladders)} kernels, about {duration(estimate.seconds)}, "
+                f"{profile}: {counted(len(selection.ladders), 'kernel')}, {_time(estimate)}, "
                 f"up to {size(estimate.memory_bytes)} of memory and "
                 f"{size(estimate.scratch_bytes)} of scratch space"
             )
@@ -282,6 +282,14 @@ def _cautions(subject: Subject, reporter: Reporter, strict: bool) -> list[str]:
     return lines
 
 
+def _time(estimate: Estimate) -> str:
+    """How long a run takes, in words."""
+    told = f"about {duration(estimate.seconds)}"
+    if estimate.most_seconds > estimate.seconds:
+        told += f" (up to {duration(estimate.most_seconds)} on a slow machine)"
+    return told
+
+
 def _dry_run(
     profile: str, selection: Selection, kernels: list[CatalogueKernel], as_json: bool, to: Console
 ) -> int:
@@ -310,10 +318,11 @@ def _dry_run(
     from headroom_tools.show.remarks import needs_of
 
     table = terminal.Table("<<")
-    table.heading((f"{profile}", "bold"), f"  would measure {len(selection.ladders)} kernels")
+    would = f"  would measure {counted(len(selection.ladders), 'kernel')}"
+    table.heading((f"{profile}", "bold"), would)
     table.row("ladders", f"{ladders}, {estimate.cells} cells")
     table.row("launches", f"{estimate.launches}")
-    table.row("time", f"about {duration(estimate.seconds)}")
+    table.row("time", _time(estimate))
     table.row("memory", f"up to {size(estimate.memory_bytes)}")
     table.row("scratch space", f"up to {size(estimate.scratch_bytes)}")
     table.row("bytes written", f"at most about {size(estimate.written_bytes)} in all")
@@ -561,8 +570,10 @@ def _print_ab(arguments: argparse.Namespace, path: Path) -> int:
         told = []
         if found:
             worst = min(found, key=lambda row: row.ratio or 1.0)
+            verb = "is" if len(found) == 1 else "are"
             told.append(
-                f"{len(found)} of {len(rows)} cells are {arguments.fail_on}, the worst is "
+                f"{len(found)} of {counted(len(rows), 'cell')} {verb} {arguments.fail_on}, "
+                "the worst is "
                 f"{worst.kernel['name']}/{worst.cell['variant']}/n:{worst.cell['n']} at "
                 f"{output.ratio_of(worst)}"
             )

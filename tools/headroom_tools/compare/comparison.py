@@ -14,6 +14,7 @@ from headroom_tools.compare.clock import clock_of
 from headroom_tools.compare.differs import changed, controls, touched, warnings
 from headroom_tools.compare.rows import key_of_row, ladders_of, rows_of
 from headroom_tools.compare.sides import Side
+from headroom_tools.compare.simulated import simulated_of
 from headroom_tools.compare.sweeps import fastest_of, sweeps_of
 from headroom_tools.compare.types import Axis, Comparison, Row, SideOf
 from headroom_tools.show.rows import BAND
@@ -22,7 +23,8 @@ from headroom_tools.show.rows import BAND
 def compared(base: Side, new: Side, band: float = BAND) -> Comparison:
     """`compare --json` for one NEW. HeadroomError where the runs share no cell."""
     rows = rows_of(base, new, band)
-    if not rows:
+    simulated = simulated_of(base, new)
+    if not rows and not simulated:
         raise HeadroomError(
             f"{base.name} and {new.name} have no cell in common: measure both with one profile"
         )
@@ -39,6 +41,7 @@ def compared(base: Side, new: Side, band: float = BAND) -> Comparison:
         "sides": [_told(base, rows, axes), _told(new, rows, axes)],
         "clock": clock_of(base, new),
         "sweeps": sweeps_of(base, new, swept, band),
+        "simulated": simulated,
         "only_base": absent_of(base, new, shared),
         "only_new": absent_of(new, base, shared),
     }

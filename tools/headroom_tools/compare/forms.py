@@ -8,7 +8,7 @@ import re
 from typing import Mapping, cast
 
 from headroom_tools.base.text import csv_text, params_text, safe, three_digits
-from headroom_tools.compare import absent, clock, prose, tables
+from headroom_tools.compare import absent, clock, prose, simulated, tables
 from headroom_tools.compare.price import Prices, per_price, priced
 from headroom_tools.compare.differs import moved_of
 from headroom_tools.compare.rows import CELL
@@ -149,7 +149,8 @@ def _notes(trees: list[Comparison], names: list[str]) -> list[str]:
     """What the clock has to do with it, and what would resolve what is open."""
     clocks = [tree["clock"] for tree in trees]
     one = clock.told(clocks[0]) if len(trees) == 1 else clock.told_of_many(clocks, names)
-    return [text for text in (one, tables.needed(trees)) if text]
+    other = dict.fromkeys(simulated.told(tree) for tree in trees)
+    return [text for text in (one, tables.needed(trees), *other) if text]
 
 
 def axes_table(tree: Comparison) -> list[str]:

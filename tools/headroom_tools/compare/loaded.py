@@ -55,8 +55,13 @@ class Loaded:
 
     @cached_property
     def rows(self) -> list[Cell]:
-        """All cells, as often as they stand in a ladder."""
-        return cells_of(self.run)
+        """All measured cells, as often as they stand in a ladder; what is simulated is apart."""
+        return [cell for cell in cells_of(self.run) if not cell.simulated]
+
+    @cached_property
+    def simulated(self) -> dict[CellKey, Cell]:
+        """The simulated ones, by CELL: they are no figures of the machine."""
+        return {key_of(cell): cell for cell in cells_of(self.run) if cell.simulated}
 
     @cached_property
     def cells(self) -> dict[CellKey, Cell]:

@@ -54,7 +54,8 @@ class Side(NamedTuple):
     runs. rungs: by ladder (kernel, n, input, threads) the cells that stand in it. repeats: the
     names of further runs of the same code, that only tell how far runs lie apart. not_pooled: runs
     of its label that are neither; older: how many more there may be, not read. withheld: cells left
-    out, as they lie above their ceiling.
+    out, as they lie above their ceiling. simulated: what was not measured (compare/simulated.py),
+    of the run that was named first: runs of the same code have the same.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Side(NamedTuple):
     older: int
     withheld: list[CellKey]
     numbers: Numbers
+    simulated: dict[CellKey, Cell]
 
     @property
     def run(self) -> Run:
@@ -178,6 +180,7 @@ def _side(pool: Pool) -> Side:
         pool.older,
         out,
         _numbers(kept, launches, pool.beside),
+        pool.runs[0].simulated,
     )
 
 

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from headroom_tools.base import terminal
 from headroom_tools.base.text import safe, shortened, three_digits
-from headroom_tools.compare import absent, clock, prose, tables
+from headroom_tools.compare import absent, clock, prose, simulated, tables
 from headroom_tools.compare.price import Prices, priced
 from headroom_tools.compare.sides import Side, label_of, pooling_of
 from headroom_tools.compare.types import Axis, CellKey, Comparison, Row
@@ -100,6 +100,20 @@ def _absent(trees: list[Comparison], to: Console) -> None:
     for (text, names), letters in whose.items():
         told = f"{', '.join(letters)}: " if many else ""
         terminal.paragraph(to, f"{told}{text}: {names}")
+
+
+def _simulated(trees: list[Comparison], to: Console) -> None:
+    """What is said of simulated figures, once for all NEWs alike."""
+    whose: dict[str, list[str]] = {}
+    for at, tree in enumerate(trees):
+        if text := simulated.told(tree):
+            whose.setdefault(text, []).append(tables.letters(at))
+    if not whose:
+        return
+    to.print()
+    terminal.title(to, "simulated", "not compared: the same on every machine")
+    for text, letters in whose.items():
+        terminal.paragraph(to, f"{', '.join(letters)}: {text}" if len(trees) > 1 else text)
 
 
 def _axis_pair(tree: Comparison, to: Console) -> None:
@@ -301,6 +315,7 @@ def print_all(
     _facts(base, news, to)
     _warnings(news, trees, to)
     _absent(trees, to)
+    _simulated(trees, to)
     if len(news) == 1:
         _axis_pair(trees[0], to)
         _sweeps(trees, everything, to)

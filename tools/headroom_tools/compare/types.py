@@ -187,6 +187,19 @@ class SweepRow(TypedDict):
     adjusted: float | None
 
 
+class SimulatedRow(_Cell):
+    """A simulated cell on both sides, in the unit of its measure. same_code: whether both records
+    have one hash of its source; None where one has none."""
+
+    measure: str
+    unit: str
+    base_value: float
+    new_value: float
+    validated: bool | None
+    same: bool
+    same_code: bool | None
+
+
 class Absent(TypedDict):
     """What only one side measured: a kernel, or all of it with the coordinates that aren't None.
     cells: how many. reason: why the other has no figure, one of absent.REASONS; detail: more of it,
@@ -206,7 +219,7 @@ class Absent(TypedDict):
 
 class Comparison(TypedDict):
     """`compare --json` of one NEW. only_base, only_new: what isn't in rows, as the other lacks
-    it."""
+    it. simulated: figures that no machine has a part in, without a verdict."""
 
     rows: list[Row]
     axes: list[Axis]
@@ -216,5 +229,6 @@ class Comparison(TypedDict):
     sides: list[SideOf]
     clock: Clock | None
     sweeps: list[SweepRow]
+    simulated: list[SimulatedRow]
     only_base: list[Absent]
     only_new: list[Absent]

@@ -16,6 +16,7 @@ from statistics import median
 from typing import Callable, Iterator, cast
 
 from headroom_tools.base import files
+from headroom_tools.base.text import counted
 from headroom_tools.measure import bench, plan as planning, scratch as scratch_space
 from headroom_tools.measure.bench import Ended, TakenAlone
 from headroom_tools.measure.disturbance import Judge
@@ -143,7 +144,8 @@ class Runner:
         names = [n for n in plans if not (kernels[n]["placebo"] or kernels[n]["probe"])]
         unmeasured = [name for name in names if not path_of(folder, name).exists()]
         if unmeasured:
-            self._report.stage(f"alone: the variants of {len(unmeasured)} kernels, one by one")
+            of = counted(len(unmeasured), "kernel")
+            self._report.stage(f"alone: the variants of {of}, one by one")
         self._left = budget
         for name in names:
             if path_of(folder, name).exists():

@@ -84,6 +84,8 @@ def _kernels(catalogue: Catalogue, names: Collection[str]) -> list[Kernel]:
                 ],
             }
         )
+        if kernel.get("simulated"):
+            kept[-1]["simulated"] = True
     return kept
 
 

@@ -21,6 +21,7 @@ class Listed(TypedDict):
     axis: str
     technique: str
     measure: Measure
+    simulated: bool
     promise: list[str]
     fixtures: list[str]
     sizes: list[int]
@@ -41,6 +42,7 @@ def listed(catalogue: Catalogue) -> list[Listed]:
             "axis": kernel["axis"],
             "technique": kernel["technique"],
             "measure": kernel["measure"],
+            "simulated": kernel.get("simulated", False),
             "promise": kernel["promise"],
             "fixtures": kernel["fixtures"],
             "sizes": kernel["sizes"],
@@ -87,6 +89,8 @@ def print_list(kernels: list[Listed], to: Console) -> None:
         measure = kernel["measure"]
         if measure["name"] != "time":
             above += f" · judged by {measure['name']}, {measure['better']} is better"
+        if kernel["simulated"]:
+            above += " · simulated"
         if kernel["fixtures"]:
             above += f" · with {', '.join(kernel['fixtures'])}"
         table.heading((f"  n {sizes}{more}{above}", "cyan"))

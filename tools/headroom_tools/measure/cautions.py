@@ -247,15 +247,6 @@ def _space(subject: Subject) -> Iterator[str]:
         )
 
 
-def _descriptors(subject: Subject) -> Iterator[str]:
-    device = root() / "dev"
-    if subject.storage and device.is_dir() and not (device / "fd").exists():
-        yield (
-            "/dev/fd, by which files of I/O kernels are opened anew, is missing; "
-            "sudo ln -s /proc/self/fd /dev/fd"
-        )
-
-
 def _checkout(_: Subject) -> Iterator[str]:
     line = source.why_no_commit(paths.root())
     if line is not None:
@@ -303,7 +294,6 @@ def found(subject: Subject) -> list[str]:
     lines = [
         *_build(subject),
         *_checkout(subject),
-        *_descriptors(subject),
         *_allowed(subject),
         *_power(subject),
         *_heat(subject),

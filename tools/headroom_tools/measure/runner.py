@@ -61,7 +61,7 @@ class Run:
         self._selection = self._state["selection"]
         self._held = held
         self._environment = {**bench.environment(self._state["catalogue"]), **held.environment}
-        self._cpus = allowance.cpus()
+        self._cpus, self._quota = allowance.cpus(), allowance.quota()
         self._work.mkdir(exist_ok=True)
         scratch_space.prepare(self._scratch)
         self._launches = unfinished.read_launches(folder)
@@ -117,7 +117,7 @@ class Run:
                 f"{paths.shown(self._scratch)}: {kernel} {lacking}: free some, then "
                 f"`headroom run --resume`; {self.kept()}"
             )
-        self._check_cpus()
+        self._check_allowance()
         start = self._since_start()
         out: Output | None = None
         without = self._without(kernel)
@@ -172,13 +172,21 @@ class Run:
         """Seconds since the run was started, pauses included."""
         return self._passed + time.monotonic() - self._began
 
-    def _check_cpus(self) -> None:
-        """HeadroomError where CPUs were taken away since this process began."""
+    def _check_allowance(self) -> None:
+        """HeadroomError where CPUs were taken away since this process began, or a control group
+        gives it another share of their time: launches before and after could not be compared."""
         lost = self._cpus - allowance.cpus()
         if lost and lost != self._cpus:
             raise HeadroomError(
                 f"{counted(len(lost), 'CPU')} of {len(self._cpus)} may not be used any more: "
                 f"`headroom run --resume` when they may; {self.kept()}"
+            )
+        quota = allowance.quota()
+        if quota != self._quota:
+            told = ["no limit" if q is None else f"{q:.3g}" for q in (self._quota, quota)]
+            raise HeadroomError(
+                f"a control group's limit of CPU time changed from {told[0]} to {told[1]}: "
+                f"`headroom run --resume` when it is as it was; {self.kept()}"
             )
 
     # --- the phases
@@ -218,7 +226,7 @@ class Run:
         fresh = 0
         unchecked = [name for name in names if (name, 0) not in self._launches]
         if unchecked:
-            self._report.stage(f"pilot: checks and plans {len(unchecked)} kernels")
+            self._report.stage(f"pilot: checks and plans {counted(len(unchecked), 'kernel')}")
         for position, name in enumerate(names):
             if (name, 0) in self._launches:
                 continue
@@ -245,7 +253,10 @@ class Run:
             self._tell(tree)
 
     def _one_pilot(self, name: str, left: float | None) -> Launch:
-        plan = planning.pilot_plan(name, self._selection[name], self._profile, self._smoke)
+        simulated = self._kernels[name].get("simulated", False)
+        plan = planning.pilot_plan(
+            name, self._selection[name], self._profile, self._smoke, simulated
+        )
         return self._launch(name, 0, plan, PILOT_LIMIT_S, lambda: self._report.tick(left))
 
     def _repeat_pilots(self) -> None:

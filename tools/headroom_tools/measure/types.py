@@ -79,6 +79,7 @@ class CatalogueKernel(TypedDict):
     ceiling: str
     technique: str
     measure: Measure
+    simulated: bool
     promise: list[str]
     fixtures: list[str]
     source: str

@@ -85,7 +85,7 @@ def ladder(rows: list[Row]) -> Bars:
         over = row.over_standard
         note = f"{three_digits(over.speedup)}x over {over.standard}, " if over else ""
         by = row.cell.measure["name"]
-        note += f"{row.told} an item" if row.cell.by_time else f"{by} {row.told}"
+        note += f"{row.told} an item" if row.cell.by_time else f"{by} {row.marked}"
         if row.share:
             note += f", {share_told(row.share.of_ceiling)} of its ceiling"
         bars.append(Bar(row.cell.name, row.speedup, row.lo, row.hi, speedup_told(row),
@@ -124,10 +124,36 @@ def launches(rows: list[Row]) -> Bars:
                         note=own if base else ""))  # fmt: skip
     words = "; ".join(f"{bar.label} {bar.told}" for bar in bars)
     kernel = rows[0].cell.kernel["name"]
-    return Bars(f"{kernel}, {rows[0].cell.label}: launches",
+    return Bars(f"{kernel}, {rows[0].cell.label}: launches{rows[0].cell.marked}",
                 f"Speedups of single launches around their median: {words}.",
                 Axis("launch against the median of launches", "percent", False), 0.0, bars,
                 bars=False)  # fmt: skip
+
+
+def dashed_beyond(series: Series, beyond: set[float]) -> list[Series]:
+    """A simulated series, dashed from and to points beyond the validated range, which have these
+    x."""
+    if not any(point.x in beyond for point in series.points):
+        return [series]
+    beyond_named = f"{series.name}, beyond the validated range"
+    if len(series.points) == 1:
+        return [series._replace(name=beyond_named)]
+    parts: list[tuple[int, list[Point]]] = []
+    for one, next_ in zip(series.points, series.points[1:]):
+        dash = int(one.x in beyond or next_.x in beyond)
+        if parts and parts[-1][0] == dash:
+            parts[-1][1].append(next_)
+        else:
+            parts.append((dash, [one, next_]))
+    names = [series.name, beyond_named]  # each once in the legend
+    return [
+        series._replace(
+            name=names[dash] if dash not in [other for other, _ in parts[:at]] else "",
+            points=points,
+            dash=dash,
+        )
+        for at, (dash, points) in enumerate(parts)
+    ]
 
 
 def _choice(row: Row) -> tuple[str, ParamsKey]:
@@ -160,12 +186,20 @@ def sizes(rows: list[Row], machine: Machine) -> list[Chart]:
                     points.append(Point(x, y, name=f"{variant} n {row.cell.n:,}: {row.told}"))
             points = usable(sorted(points))
             index = colours[variant]
-            if points:
+            if points and own[0].cell.simulated:
+                beyond = {
+                    float(sets[row.cell.n] if by_bytes else row.cell.n)
+                    for row in own
+                    if row.cell.variant == variant and row.cell.validated is False
+                }
+                series += dashed_beyond(Series(variant, points, index), beyond)
+            elif points:
                 series.append(Series(variant, points, index, max(0, index) // 7 % 4))
         if not series:
             continue
         kernel = own[0].cell.kernel
         more = f", {input_}" if len(kernel["inputs"]) > 1 else ""
+        more += ", simulated" if own[0].cell.simulated else ""
         more += "".join(f", {name} {value:,}" for name, value in params)
         measure, unit = kernel["measure"]["name"], kernel["measure"]["unit"]
         what = "time of an item" if own[0].cell.by_time else measure

@@ -30,9 +30,7 @@ class Hashes(TypedDict):
     new: str | None
 
 
-class Kernel(TypedDict):
-    """What is kept of a kernel that both sides have."""
-
+class _KernelOfAll(TypedDict):
     name: str
     axis: str
     technique: str
@@ -41,6 +39,12 @@ class Kernel(TypedDict):
     inputs: list[str]
     threads: list[int]
     source_hash: Hashes
+
+
+class Kernel(_KernelOfAll, total=False):
+    """What is kept of a kernel that both sides have."""
+
+    simulated: bool
 
 
 class Cell(TypedDict):

@@ -52,6 +52,7 @@ class Cell(NamedTuple):
     of_ceiling: Launched  # ln(ceiling / this variant) by launch, within its group; [] if unknown
     counters: dict[str, float]  # what a call counted, by hardware counter; {} where there were none
     beside: bool  # the one-thread row of a variant that the ladder also runs on all its threads
+    validated: bool | None  # of a simulated figure: within the range its model was held against
 
     def is_baseline(self, baseline: str | None) -> bool:
         """Whether this is the row that `baseline`, a variant, means in its ladder."""
@@ -65,12 +66,31 @@ class Cell(NamedTuple):
     @property
     def measure_told(self) -> str:
         """`p99, less is better`."""
-        return f"{self.measure['name']}, {self.measure['better']} is better"
+        told = f"{self.measure['name']}, {self.measure['better']} is better"
+        return f"{told}, simulated" if self.simulated else told
 
     @property
     def by_time(self) -> bool:
         """Whether that is time."""
         return self.measure["name"] == "time"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether its figures are of a simulation: the same on every machine."""
+        return self.kernel.get("simulated", False)
+
+    @property
+    def mark(self) -> str:
+        """What stands with each of its figures: `simulated`, and whether beyond the range."""
+        if not self.simulated:
+            return ""
+        beyond = self.validated is False
+        return "simulated, beyond the validated range" if beyond else "simulated"
+
+    @property
+    def marked(self) -> str:
+        """The same after a figure: ` (simulated)`."""
+        return f" ({self.mark})" if self.mark else ""
 
     @property
     def measured(self) -> Launched:
@@ -145,6 +165,12 @@ def cells_of(run: Run) -> list[Cell]:
     ]
     for where, threads in zip(key, cells["threads"]):
         most[where] = max(most.get(where, 0), threads)
+    told = run["quantities"]
+    within = {
+        at: value != 0
+        for at, name, value in zip(told["cell"], told["name"], told["value"])
+        if name == "validated"
+    }
     above = {at: index for index, at in enumerate(run["ceilings"]["ladder"])}
     # A SIMD target that was asked for holds the probe down, but not a library.
     held_down = run["simd"]["asked"] is not None
@@ -171,6 +197,7 @@ def cells_of(run: Run) -> list[Cell]:
                 probe, ceiling, shares,
                 counters.of_cell(cells, index),
                 cells["threads"][index] < most[key[index]],
+                within.get(index),
             )
         )  # fmt: skip
     order = {id(kernel): index for index, kernel in enumerate(run["kernels"])}

@@ -109,9 +109,11 @@ class _KernelOfAll(TypedDict):
 
 
 class Kernel(_KernelOfAll, total=False):
-    """What was measured of a kernel."""
+    """What was measured of a kernel. simulated: in simulated time, so that its figures are the
+    same on every machine; not there in records of older tools, which knew no such kernel."""
 
     unit: str
+    simulated: bool
 
 
 class Ladders(TypedDict):

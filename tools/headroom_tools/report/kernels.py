@@ -71,9 +71,10 @@ class Pictures:
             whose = f" · {name_of(view, self.views)}" if several else ""
             for name, rows in by_kernel.items():
                 kernel = rows[0].cell.kernel
-                entry = found.setdefault(
-                    name, KernelEntry(name, kernel["axis"], kernel["technique"])
-                )
+                simulated = rows[0].cell.simulated
+                technique = kernel["technique"] + (" · simulated" if simulated else "")
+                axis = "simulated" if simulated else kernel["axis"]
+                entry = found.setdefault(name, KernelEntry(name, axis, technique))
                 for own in of_kernels.ladders_of(rows):
                     bars = of_kernels.ladder(own)
                     entry.ladders.append(markup(svg.table(bars, own[0].cell.label + whose)))
@@ -120,7 +121,7 @@ def _judged(row: Row) -> str:
     """The time of an item, or what else the row's ladder is judged by."""
     if row.cell.by_time:
         return "<td></td>" if row.ns_per_item is None else _cell(row.told, row.ns_per_item)
-    return _cell(f"{row.cell.measure['name']} {row.told}")
+    return _cell(f"{row.cell.measure['name']} {row.marked}")
 
 
 def _row(row: Row, run: str | None, linked: bool, with_standard: bool) -> str:

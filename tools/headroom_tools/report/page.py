@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headroom_tools.base.errors import HeadroomError
-from headroom_tools.compare import clock, tables
+from headroom_tools.compare import clock, simulated, tables
 from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.pooling import Measured
 from headroom_tools.compare.sides import Side, label_of, read_sides
@@ -85,7 +85,8 @@ def _comparison(
             for row in moved[:_MOST_MOVED]
         ]  # fmt: skip
         about = f"{name} against {label_of(base)}"
-        parts.append(Part(about, tree["warnings"], markup(table), facts, told))
+        notes = [*tree["warnings"], *filter(None, [simulated.told(tree)])]
+        parts.append(Part(about, notes, markup(table), facts, told))
     return Section(parts, lines), trees
 
 

@@ -37,6 +37,8 @@ def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
                 "baseline": row.baseline,
                 "measure": row.cell.measure["name"],
                 "unit": row.cell.measure["unit"],
+                "simulated": row.cell.simulated,
+                "validated": row.cell.validated,
                 "value": None if row.impossible else row.value,
                 "ns_per_item": None if row.impossible else row.ns_per_item,
                 "bytes_per_second": None if row.impossible else row.bytes_per_second,

@@ -86,6 +86,11 @@ class Row(NamedTuple):
         return "-" if self.ns_per_item is None else time_of(self.ns_per_item)
 
     @property
+    def marked(self) -> str:
+        """`told`, and where it is simulated, that it is."""
+        return self.told + self.cell.marked
+
+    @property
     def build_ns(self) -> float | None:
         """What making its State takes; None where it has none."""
         times = of_launches(self.cell.build_ns)

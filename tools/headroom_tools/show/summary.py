@@ -109,14 +109,17 @@ def _print_groups(best: list[Row], to: Console) -> None:
     """By group what the best variants of its ladders come to in the middle, and the largest."""
     groups: dict[str, list[Row]] = {}
     for row in best:
-        groups.setdefault(row.cell.kernel["group"], []).append(row)
+        mark = ", sim." if row.cell.simulated else ""
+        groups.setdefault(row.cell.kernel["group"] + mark, []).append(row)
     for text in (
         "the best variant of each ladder: the median speedup over std (the standard way,",
         "in ladders with one) and over naive, the median share of the ceiling; most: the",
-        "largest speedup, over std or else naive",
+        "largest speedup, over std or else naive" + (
+            "; sim.: simulated" if any(row.cell.simulated for row in best) else ""
+        ),
     ):
         _line(to, text, "dim")
-    table = terminal.Table("<>>>>><", limits={0: 12, 6: 22})
+    table = terminal.Table("<>>>>><", limits={0: 17, 6: 22})
     names = ("", "kernels", "std", "naive", "ceiling", "most", "")
     table.row(*((name, "dim") for name in names))
     for group, rungs in list(groups.items())[:GROUPS]:

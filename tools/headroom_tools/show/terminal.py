@@ -37,6 +37,10 @@ from headroom_tools.show.remarks import (
 from headroom_tools.show.rows import BAND, MOVED, Row, rows_of
 
 
+# After a simulated figure that its model was asked for beyond what it was held against.
+BEYOND = "†"
+
+
 def _factor(value: float) -> str:
     return f"{three_digits(value)}x"
 
@@ -123,6 +127,8 @@ def print_ladders(rows: list[Row], to: Console) -> None:
                 weaker = row.cell.weaker
                 table.heading((f"    {weaker}", "yellow"))
             _rung(table, row, most, width)
+        if any(row.cell.validated is False for row in rungs):
+            table.heading((f"    {BEYOND} beyond the validated range of the simulation", "yellow"))
         _ceiling(table, rungs[-1], most, width)
         _builds(table, rungs)
     table.print(to)
@@ -132,6 +138,7 @@ def _header(rungs: list[Row], width: int) -> list[str]:
     """What the columns of a kernel's ladders are called. width: of the bars."""
     cell = rungs[0].cell
     measure = "per item" if cell.by_time else cell.measure["name"]
+    measure = f"{measure}, simulated" if cell.simulated else measure
     standard = "over std" if any(row.over_standard for row in rungs) else ""
     ceiling = "ceiling" if any(cell.ceiling) else ""
     rate = "rate" if cell.by_time else ""
@@ -176,7 +183,7 @@ def _rung(table: terminal.Table, row: Row, most: float, width: int) -> None:
     table.row(
         (name, "" if is_base else "bold"),
         (terminal.bar(row.value / most, width) if most and width else "", "blue"),
-        row.told,
+        row.told + (f" {BEYOND}" if cell.validated is False else ""),
         rate_of(rate) if rate else "",
         (_factor(over.speedup) if over else "", "" if is_base else "bold"),
         (_factor(row.speedup) if row.speedup else "", "" if is_base else "bold"),
