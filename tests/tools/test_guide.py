@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from conftest import BASE, CHECKOUT, golden_run, long_test
+from conftest import BASE, CHECKOUT, NEW, golden_run, long_test
 from generated import large, written
 from test_report import CHROMIUM, browser
 
@@ -25,6 +25,7 @@ from headroom_tools.cite import markers
 from headroom_tools.guide import document, drawing, text
 from headroom_tools.guide.techniques import BY_KEY, EXCLUDED, TECHNIQUES
 from headroom_tools.guide.trees import SETUP, TREES
+from headroom_tools.plot.view import view_of
 from headroom_tools.report import guide as section
 
 BENCH = CHECKOUT / "build" / "release" / "bench" / "headroom-bench"
@@ -65,9 +66,11 @@ def _cells() -> list[tuple[str, str, str]]:
 def test_every_kernel_is_in_the_guide():
     kernels = _kernels(CHECKOUT)
     assert len(kernels) > 150
-    assert not _unnamed(kernels), "name them in tools/headroom_tools/guide/techniques.py"
+    unnamed = _unnamed(kernels)
+    assert not unnamed, "name them in tools/headroom_tools/guide/techniques.py"
     named = {kernel for one in TECHNIQUES for kernel in one.kernels}
-    assert not named - kernels, "no such kernels"
+    unknown = named - kernels
+    assert not unknown, "no such kernels"
 
 
 def test_a_kernel_that_the_guide_lacks_is_found(tmp_path):
@@ -359,9 +362,10 @@ def test_a_techniques_figure_is_the_best_of_its_ladders_as_show_has_them(headroo
         own = [row for row in own if row["variant"] != row["baseline"]]
         part = html.unescape(sections[one.key])
         told = re.findall(r"Best ladder: <strong>([\d.,]+)x</strong> \((?:<a [^>]*>)?"
-                          r"([a-z0-9_/]+)(?:</a>)?, (\w+), n ([\d,]+)", part)  # fmt: skip
-        if not own:
-            assert not told
+                          r"([a-z0-9_/]+)(?:</a>)?, (\w+)(?: \(peer\))?, n ([\d,]+)",
+                          part)  # fmt: skip
+        if not own or one.only:
+            assert not told, "what ran on the CPU is no figure of a GPU"
             assert (section.UNMEASURED in part) == bool(one.kernels)
             continue
         best = max(own, key=lambda row: row["speedup"])
@@ -370,6 +374,30 @@ def test_a_techniques_figure_is_the_best_of_its_ladders_as_show_has_them(headroo
         (shown,) = [row for row in own if (row["kernel"], row["variant"], row["n"])
                     == (kernel, variant, int(n.replace(",", "")))]  # fmt: skip
         assert three_digits(shown["speedup"]) == speedup
+
+
+def test_several_runs_have_a_figure_each_and_all_are_counted(headroom):
+    page = _page(headroom, golden_run(BASE), golden_run(NEW))
+    sections = _sections(page)
+    gains = re.findall(r"<p>Best ladder on (.*?): <strong>", sections["simd"])
+    assert gains == ["base", "new"]
+    measured = sum("<p>Best ladder on" in part and "<strong>" in part.partition("<ul>")[0]
+                   for part in sections.values())  # fmt: skip
+    (told,) = re.findall(r"(\d+ of \d+ techniques (?:was|were) measured)", page)
+    assert told == f"{measured} of {len(TECHNIQUES)} techniques were measured"
+
+
+def test_a_techniques_own_rows_are_held_against_its_variant(headroom):
+    """As those of a GPU are against all cores of the CPU; here peers, against `v1`."""
+    folder = _of_guide(headroom.root, 0)
+    one = BY_KEY["simd"]._replace(only="peer", over="v1")
+    row = section.best_over(view_of(folder), one)
+    told = json.loads(headroom("show", folder, "--baseline", "v1", "--json").stdout)["rows"]
+    own = [r for r in told if r["kernel"] in one.kernels and r["variant"] == "v3" and r["speedup"]]
+    best = max(own, key=lambda r: r["speedup"])
+    assert row.cell.role == "peer" and row.cell.kernel["name"] == best["kernel"]
+    assert three_digits(row.speedup) == three_digits(best["speedup"])
+    assert not section.best_over(view_of(folder), one._replace(only="on a GPU"))
 
 
 def test_a_figure_in_a_text_is_the_runs_own(headroom):
@@ -382,8 +410,10 @@ def test_a_figure_in_a_text_is_the_runs_own(headroom):
     kernel["variants"][1]["name"] = want.variant
     own = run["kernels"].index(kernel)
     ladders = run["ladders"]
-    at = ladders["kernel"].index(own)
-    ladders["n"][at] = want.n
+    others = [at for at, one in enumerate(ladders["kernel"]) if one == own]
+    for at, n in enumerate(others[:-1]):
+        ladders["n"][n] = want.n // (2 + at)
+    ladders["n"][others[-1]] = want.n
     kernel["sizes"] = kernel["headline"] = sorted(
         {n for n, k in zip(ladders["n"], ladders["kernel"]) if k == own}
     )

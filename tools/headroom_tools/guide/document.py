@@ -11,7 +11,7 @@ from pathlib import Path
 
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.guide import drawing
-from headroom_tools.guide.techniques import BY_KEY, TECHNIQUES, Technique
+from headroom_tools.guide.techniques import BY_KEY, INTRO, TECHNIQUES, Technique
 from headroom_tools.guide.text import filled, wanted
 from headroom_tools.guide.trees import SETUP, TREES, Step, Tree
 
@@ -25,11 +25,7 @@ _HEAD = """\
 # Which technique, and when
 
 <!-- Made by `tools/headroom guide` from tools/headroom_tools/guide/: change it there. -->
-**Performance** is how fast one request is. **Scalability** is how that holds as load and hardware
-grow. They are different things: what makes one request fast (a better algorithm, an index, a
-buffer) leaves the service with a limit, and what moves the limit (more cores, more machines,
-queues) makes no single request faster, mostly a little slower. Do the first first: it is cheaper,
-and everything that is scaled afterwards is scaled from there.
+INTRO
 
 Is [a request slow](#a-request-is-slow), or does [a service collapse under
 load](#a-service-collapses-under-load)? Answer the questions of that tree by measuring, and read
@@ -158,7 +154,8 @@ def _measuring() -> str:
 def guide(root: Path, old: str) -> str:
     """GUIDE.md. old: as it is, for its figures."""
     writer = _Writer(root, old)
-    parts = [_HEAD, _measuring(), *map(_tree, TREES), *map(writer.technique, TECHNIQUES)]
+    head = _HEAD.replace("INTRO\n", writer.prose(INTRO))
+    parts = [head, _measuring(), *map(_tree, TREES), *map(writer.technique, TECHNIQUES)]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 

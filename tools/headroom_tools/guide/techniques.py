@@ -24,7 +24,8 @@ class Show(NamedTuple):
 
 class Technique(NamedTuple):
     """key: of links to it. axes: the resource that it leans on. no_gain: when it does not help.
-    lacks: what has no kernel, or no figure, here."""
+    lacks: what has no kernel, or no figure, here. only: a remark without which a row is no figure
+    of it; over: the variant that it is then held against, instead of the baseline."""
 
     key: str
     title: str
@@ -35,11 +36,26 @@ class Technique(NamedTuple):
     no_gain: str
     kernels: tuple[str, ...]
     lacks: str = ""
+    only: str = ""
+    over: str = ""
 
 
 def _of(group: str, names: str) -> tuple[str, ...]:
     return tuple(f"{group}/{name}" for name in names.split())
 
+
+# The guide's first sentences about its subject.
+INTRO = (
+    "**Performance** is how fast one request is. **Scalability** is how that holds as load and "
+    "hardware grow. They are different things: what makes one request fast (a better algorithm, an "
+    "index, a buffer) leaves the service with a limit, and what moves the limit (more cores, more "
+    "machines, queues) makes no single request faster, mostly a little slower. Do the first first: "
+    "it is cheaper, and everything that is scaled afterwards is scaled from there. "
+    "`scenario/fast_then_scalable` shows both: p99 at 4,000 requests per second gains "
+    "{scenario/fast_then_scalable/fast/n:64/per_second:4000} from what makes it fast for one user; "
+    "at 16,000 that gives {scenario/fast_then_scalable/fast/n:64/per_second:16000}, and sharing "
+    "what users wait for {scenario/fast_then_scalable/scalable/n:64/per_second:16000}."
+)
 
 # Groups whose kernels are no technique's: the machine's own probes, placebos, differences of known
 # size.
@@ -56,13 +72,22 @@ TECHNIQUES = (
         "`tools/headroom show latest` the share of them that each variant reaches, "
         "`tools/headroom show latest --counters` misses and instructions per cycle, and "
         "`tools/headroom scale latest` what stops more threads.",
-        (),
+        (
+            Show("a bank's transfer mended fault by fault, as a profile asks for it; SQLite, as "
+                 "durable",
+                 "scenario/bank_transaction/memory/n:1"),
+            Show("the same with PostgreSQL", "scenario/pg_bank_transaction/function/n:1"),
+            Show("timelines: work moved from the many reads to the few writes",
+                 "scenario/timeline_fanout/hybrid/n:16"),
+        ),
         "Where the answer is to be had by thinking (a query per row, a file opened per line), "
         "read the code first. A profile shows where the CPU is, not what a sleeping thread waits "
         "for; a mean hides the slow hundredth of the requests. A figure near its ceiling leaves "
         "nothing to gain by the same means: `simd/sum` from DRAM is as fast as the DRAM, whatever "
-        "the code.",
-        (),
+        "the code. The order matters: a fix gains what the ones before it have left.",
+        _of("scenario",
+            "bank_transaction pg_bank_transaction timeline_fanout flash_sale flash_sale_load "
+            "flash_sale_simulated flash_sale_load_simulated fast_then_scalable"),
     ),
     Technique(
         "algorithms", "Algorithms and data structures", BOTH,
@@ -373,12 +398,20 @@ TECHNIQUES = (
     Technique(
         "gpus", "GPUs", PERFORMANCE,
         "gpu",
-        "Thousands of slow threads and ten times the memory bandwidth, behind a bus.",
+        "Thousands of slow threads and ten times the memory bandwidth, behind a bus. They pay "
+        "where each byte that travels is worth many operations, or where the data stay on the "
+        "device between the steps of a longer computation (`transfer:0` against `transfer:1`).",
         (),
-        "Few data, or few operations per byte: the transfer takes longer than the CPU needs. "
-        "Branches that differ between neighbours.",
-        (),
-        "No kernel.",
+        "Few data: a launch takes as long as tens of thousands of a core's instructions. Few "
+        "operations per byte: the way there and back takes longer than all cores need, at any "
+        "size (`gpu/saxpy`, `gpu/reduction` and `gpu/histogram` with `transfer:1`). Neighbours "
+        "that take different branches wait for each other. Compare with all cores and SIMD, not "
+        "with one plain thread.",
+        _of("gpu", "offload saxpy reduction matmul mandelbrot histogram"),
+        "No GPU was measured for this document. PoCL, which runs the tests on a CPU, says nothing "
+        "about a GPU. `make bench FILTER='^(gpu|machine)/'` measures yours, and `tools/headroom "
+        "show latest` then says from which size on it pays.",
+        "on a GPU", "cores",
     ),
     Technique(
         "scaling-up", "Scaling up", SCALABILITY,
@@ -432,23 +465,41 @@ TECHNIQUES = (
         "Many machines: no limit by the largest one on sale, and no single one that must not "
         "fail. It needs work or data that can be split (sharding), copied (replication) and "
         "handed out (load balancing).",
-        (),
+        (
+            Show("users who overlap share a round trip: p99 at 16,000 requests per second",
+                 "scenario/fast_then_scalable/scalable/n:64/per_second:16000"),
+        ),
         "One machine is enough, more often than not: make one request fast first. What is on one "
         "machine a function call becomes a round trip, and what was a lock becomes a protocol. A "
         "thousand times the speed by an index is cheaper than a thousand machines.",
-        (),
-        "No kernel.",
+        _of("cluster", "pingpong allreduce halo sample_sort word_count")
+        + _of("scenario", "fast_then_scalable"),
+        "Ranks of MPI, which `make bench-cluster NP=2` measures: on one host ranks share its "
+        "cores, and only several hosts show what a network costs (`HOSTS=`). Nothing here was "
+        "measured on several.",
     ),
     Technique(
         "load-balancing", "Load balancing", SCALABILITY,
         "cores, network",
         "Send each request to a machine that has time for it, so that no queue grows while "
-        "another is empty.",
-        (),
-        "With one server, or far below the limit, all ways are alike. A balancer that knows the "
-        "load of some time ago sends all requests to the one that was idle then.",
-        (),
-        "No kernel.",
+        "another is empty. Hedging is its second chance: ask another machine where the first is "
+        "late.",
+        (
+            Show("the better of two at random: p99, over round robin",
+                 "scaling/load_balancer/two_choices/n:500000", "over_standard"),
+            Show("the one with the fewest requests: p99, over round robin",
+                 "scaling/load_balancer/least_loaded/n:500000", "over_standard"),
+            Show("a second try for the latest 5%: p99", "scaling/hedging/hedge_p95/n:500000"),
+            Show("the least loaded of 1,000 found without a walk over all",
+                 "scaling/load_balancer_decision/bitmaps/n:1000"),
+        ),
+        "With one server, or far below the limit, all ways are alike. With old news the least "
+        "loaded is the worst choice: all requests go to the one that was idle then (input `stale` "
+        "of `scaling/load_balancer`; two choices bear it better). Asking everything twice doubles "
+        "the load: p99 {scaling/hedging/twice/n:500000}. A balancer is one more hop.",
+        _of("scaling", "load_balancer load_balancer_decision hedging"),
+        "What is simulated is in units of a service time, and the same on every machine. A "
+        "balancer's own network has no kernel.",
     ),
     Technique(
         "sharding", "Sharding", SCALABILITY,
@@ -462,12 +513,21 @@ TECHNIQUES = (
                  "database/sharded_write/group_commit/n:16/writers:8"),
             Show("a cache in 64 parts with a lock each",
                  "concurrency/sharded_cache/clock_shards/n:65536/threads:2"),
+            Show("16 shards by hash, hot keys copied: throughput over one shard",
+                 "scaling/sharding/hot_split/n:200000"),
+            Show("how many times fewer keys move when a shard is added to 100",
+                 "scaling/resharding/jump/n:100"),
+            Show("where a key is among 1,000 shards, over a sorted ring",
+                 "scaling/shard_lookup/jump_simd/n:1000", "over_standard"),
         ),
         "Before batching: a group commit on one file may gain as much as files for each writer "
         "(see above). A question about all keys asks all shards, a transaction over two is no "
-        "longer one, and a hot key stays in one shard.",
+        "longer one, and a hot key stays in one shard: 16 shards give "
+        "{scaling/sharding/by_range/n:200000} by ranges of keys and "
+        "{scaling/sharding/by_hash/n:200000} by hash, not 16.",
         _of("database", "sharded_write")
-        + _of("concurrency", "sharded_cache map"),
+        + _of("concurrency", "sharded_cache map")
+        + _of("scaling", "sharding resharding shard_lookup"),
     ),
     Technique(
         "replication", "Replication", SCALABILITY,
@@ -477,13 +537,17 @@ TECHNIQUES = (
         (
             Show("readers beside a writer, SQLite",
                  "database/replica_read/wal_readers/n:256/threads:2"),
+            Show("seven replicas: p99 (weaker promise: stale by a message)",
+                 "scaling/replication/replicas_8/n:500000"),
+            Show("two of three nodes, never stale: p99", "scaling/replication/quorum_3/n:500000"),
         ),
         "Writes: they become dearer with each copy. A reader may see an old state unless it asks "
         "the one that was written to, or a majority. Readers with connections of their own wait "
         "for the writer all the same without a write-ahead log: "
         "{database/replica_read/own_connections/n:256/threads:2}.",
         _of("database", "replica_read")
-        + _of("concurrency", "snapshot"),
+        + _of("concurrency", "snapshot")
+        + _of("scaling", "replication"),
     ),
     Technique(
         "queues", "Background work and queues", BOTH,
@@ -497,12 +561,16 @@ TECHNIQUES = (
             Show("log lines written in the background: p99 (weaker promise)",
                  "io/log_sink/queue/n:100"),
             Show("messages taken ahead, RabbitMQ", "database/broker_consume/ack_many/n:100"),
+            Show("as many workers as the jobs that came lately need: p99",
+                 "scaling/work_queue/by_rate/n:500000"),
         ),
         "The work is not less. Where workers are slower than requests come, a bounded queue fills "
         "and the wait is back; an unbounded one fills the memory. Whoever reads right after the "
         "reply may not see the result. At least once means that some work comes twice.",
         _of("concurrency", "async_request queue thread_per_task")
         + _of("io", "log_sink")
+        + _of("scaling", "work_queue")
+        + _of("scenario", "flash_sale")
         + _of("database", "broker_publish broker_consume redis_stream_add redis_stream_read"),
     ),
     Technique(
@@ -514,23 +582,33 @@ TECHNIQUES = (
             Show("requests answered in time at twice the capacity (weaker promise: some are "
                  "refused)",
                  "concurrency/admission/adaptive_lifo/n:64"),
+            Show("the load that a shop bears within its limit, by a queue and workers",
+                 "scenario/flash_sale_load/workers/n:8"),
             Show("waiting longer after each failed try, over std::mutex",
                  "concurrency/backoff/exponential/n:4096/threads:2", "over_standard"),
         ),
         "Without overload it changes nothing. It adds no capacity: if the load stays, scale. "
         "Clients that come back at once make it worse.",
-        _of("concurrency", "admission backoff"),
+        _of("concurrency", "admission backoff")
+        + _of("scenario", "flash_sale flash_sale_load"),
     ),
     Technique(
         "edge-caching", "Edge caching", BOTH,
         "network",
         "Copies near the users: the round trip becomes short, and the origin sees only what "
         "misses.",
-        (),
+        (
+            Show("each edge keeps what its own clients asked for: p99 (may be stale by 5 s)",
+                 "scaling/edge_cache/nearest_edge/n:1000000"),
+            Show("an object has one edge, so that all have room for ten times as much: p99",
+                 "scaling/edge_cache/hashed_edges/n:1000000"),
+            Show("and a miss that is under way is waited for, not asked for again: p99",
+                 "scaling/edge_cache/collapsed/n:1000000"),
+        ),
         "Answers that differ per user, writes, and content that nobody asks for twice from the "
         "same place.",
-        (),
-        "No kernel.",
+        _of("scaling", "edge_cache"),
+        "It is simulated: no distance was travelled.",
     ),
 )  # fmt: skip
 

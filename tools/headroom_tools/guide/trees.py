@@ -186,7 +186,8 @@ COLLAPSE = Tree(
                  ("contention", "scaling-up")),
             Step("9", "Are the database's connections used up?",
                  "psql -Atc \"SELECT count(*), current_setting('max_connections') "
-                 'FROM pg_stat_activity"', "the first is over 0.9 of the second", ("pooling",)),
+                 "FROM pg_stat_activity WHERE backend_type = 'client backend'\"",
+                 "the first is over 0.9 of the second", ("pooling",)),
             Step("10", "Is a disk busy for over 90%?", "iostat -dx 5 2",
                  "%util, in the last lines, is over 90",
                  ("batching", "io", "ssd")),

@@ -8,18 +8,19 @@ from typing import Callable, NamedTuple, Sequence
 
 from headroom_tools.base.text import counted, three_digits
 from headroom_tools.guide import drawing
-from headroom_tools.guide.techniques import TECHNIQUES, Technique
+from headroom_tools.guide.techniques import INTRO, TECHNIQUES, Technique
 from headroom_tools.guide.text import filled, wanted
 from headroom_tools.guide.trees import SETUP, TREES, Tree
 from headroom_tools.plot.view import View
 from headroom_tools.report.runs import name_of
 from headroom_tools.report.sentences import best_of
-from headroom_tools.show.rows import Row
+from headroom_tools.show.rows import Row, rows_of
 
 UNMEASURED = "not measured in this run"
 Markup = Callable[[str], object]
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _CODE = re.compile(r"`([^`]*)`")
+_STRONG = re.compile(r"\*\*([^*]*)\*\*")
 _NAMED = 3  # kernels of a command, where no figure names any
 
 
@@ -83,6 +84,7 @@ class Drawn(NamedTuple):
 class GuidePart(NamedTuple):
     """The section."""
 
+    intro: object
     setup: str
     trees: list[Drawn]
     entries: list[Entry]
@@ -116,6 +118,20 @@ def best_gain(rows: Sequence[Row], best: Sequence[Row], kernels: Sequence[str]) 
     return max(found, key=fair) if found else None
 
 
+def best_over(view: View, technique: Technique) -> Row | None:
+    """Of the rows that are figures of the technique the one that gains most over a variant that is
+    not the baseline; None without any."""
+    own = {
+        (row.cell.variant, row.cell.ladder()) for row in view.claims
+        if row.cell.kernel["name"] in technique.kernels and technique.only in row.cell.remark
+    }  # fmt: skip
+    again = [
+        row for row in (rows_of(view.run, technique.over) if own else [])
+        if (row.cell.variant, row.cell.ladder()) in own and row.speedup and not row.impossible
+    ]  # fmt: skip
+    return max(again, key=fair) if again else None
+
+
 def told_of(row: Row) -> str:
     """`4.12x over standard, 58.1x over the baseline`, `4.12x (unresolved)`, as `show` has them."""
     told = f"{three_digits(row.speedup or 0)}x"
@@ -123,7 +139,7 @@ def told_of(row: Row) -> str:
         told = f"{three_digits(row.over_standard.speedup)}x over standard, {told} over the baseline"
     if row.verdict in ("unresolved", "equivalent", "slower"):
         told += f" ({row.verdict})"
-    return told + (", with a weaker promise" if row.cell.lacks else "")
+    return told + row.cell.marked
 
 
 def command_of(technique: Technique) -> str:
@@ -156,7 +172,7 @@ def figure_of(rows: Sequence[Row], cell: str, quantity: str) -> str | None:
         return None
     verdict = row.verdict if quantity == "speedup" else None
     open_ = f" ({verdict})" if verdict in ("unresolved", "equivalent") else ""
-    return f"{three_digits(value)}x{open_}"
+    return f"{three_digits(value)}x{open_}{row.cell.marked}"
 
 
 def _examples(technique: Technique, rows: Sequence[Row]) -> list[Example]:
@@ -177,11 +193,15 @@ def _gains(technique: Technique, views: list[View]) -> list[Gain]:
     gains = []
     for view in views:
         run = name_of(view, views) if len(views) > 1 else ""
-        row = best_gain(view.claims, best_of(view), technique.kernels)
+        if technique.only:
+            row = best_over(view, technique)
+        else:
+            row = best_gain(view.claims, best_of(view), technique.kernels)
         if row:
             name = row.cell.kernel["name"]
-            where = f"{row.cell.variant}, {row.cell.label}"
-            gains.append(Gain(run, told_of(row), name, where, ""))
+            where = f"{row.cell.name}, {row.cell.label}"
+            over = f" over {technique.over}" if technique.over else ""
+            gains.append(Gain(run, told_of(row) + over, name, where, ""))
         elif technique.kernels:
             gains.append(Gain(run, UNMEASURED, "", "", command_of(technique)))
     return gains
@@ -203,6 +223,7 @@ class _Text:
 
     def html(self, text: str) -> object:
         text = filled(_LINK.sub(r"\1", escape(text, quote=False)), self._figure, self.kernel)
+        text = _STRONG.sub(r"<strong>\1</strong>", text)
         return self.markup(_CODE.sub(r"<code>\1</code>", text))
 
     def kernels(self, names: Sequence[str]) -> object:
@@ -242,7 +263,8 @@ def part_of(views: list[View], linked: set[str], markup: Markup) -> GuidePart:
         for one in TECHNIQUES
     ]  # fmt: skip
     measured = sum(any(gain.kernel for gain in one.gains) for one in entries)
-    of = f"{measured} of {counted(len(entries), 'technique')} were measured"
+    was = "was" if measured == 1 else "were"
+    of = f"{measured} of {counted(len(entries), 'technique')} {was} measured"
     if len(views) > 1:
         of += f"; figures within a text are those of {name_of(views[0], views)}"
-    return GuidePart(SETUP, [_tree(tree, text) for tree in TREES], entries, of)
+    return GuidePart(text.html(INTRO), SETUP, [_tree(tree, text) for tree in TREES], entries, of)
