@@ -25,12 +25,13 @@ MAY_IMPORT = {
     "scale": "base stats machine record",
     "export": "base stats machine record show",
     "plot": "base stats machine record show compare scale",
-    "report": "base stats record show compare fleet plot",
+    "guide": "base",
+    "report": "base stats record show compare fleet plot guide",
     "ab": "base stats machine record measure compare",
     "cite": "base stats record show compare export ab",
     "selfcheck": "base stats record measure show compare ab",
-    "cli": "base machine record fixtures measure show compare fleet scale export plot report cite"
-    " selfcheck ab",
+    "cli": "base machine record fixtures measure show compare fleet scale export plot guide"
+    " report cite selfcheck ab",
 }
 
 

@@ -397,6 +397,16 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add = commands.add_parser(
+        "guide",
+        parents=[shared],
+        help="write GUIDE.md and its pictures, from tools/headroom_tools/guide/",
+        description="The figures stay as they are: `headroom cite` fills them.",
+    )
+    add.add_argument(
+        "--check", action="store_true", help="write nothing; status 1 where a file is not current"
+    )
+
+    add = commands.add_parser(
         "selfcheck", parents=[shared], help="measure how far the verdicts can be trusted here"
     )
     how = add.add_mutually_exclusive_group()
@@ -473,6 +483,7 @@ _COMMANDS = {
     "report": "writing.report",
     "plot": "writing.plot",
     "cite": "writing.cite",
+    "guide": "writing.guide",
     "validate": "reading.validate",
 }
 

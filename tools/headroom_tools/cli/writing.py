@@ -134,6 +134,27 @@ def plot(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def guide(arguments: argparse.Namespace) -> int:
+    from headroom_tools.base import files
+    from headroom_tools.guide import document
+
+    stale = []
+    for path, text in document.files(paths.root()).items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            stale.append(paths.shown(path))
+            if not arguments.check:
+                files.write_atomic(path, text)
+    if arguments.json:
+        terminal.print_json({"stale": stale, "written": [] if arguments.check else stale})
+    elif arguments.check:
+        for name in stale:
+            print(f"headroom: {name}: is not current: `tools/headroom guide` writes it",
+                  file=sys.stderr)  # fmt: skip
+    else:
+        print("\n".join(stale) or "nothing to write: GUIDE.md and its pictures are current")
+    return 1 if arguments.check and stale else 0
+
+
 def cite(arguments: argparse.Namespace) -> int:
     from headroom_tools.cite import documents, latex, records
 

@@ -18,9 +18,11 @@ from headroom_tools.compare.comparison import compared
 from headroom_tools.compare.pooling import Measured
 from headroom_tools.compare.sides import Side, label_of, read_sides
 from headroom_tools.compare.types import Comparison
+from headroom_tools.guide import drawing
 from headroom_tools.plot import make, of_machine, svg
 from headroom_tools.plot.view import View, view_of
 from headroom_tools.report import fleet as fleets
+from headroom_tools.report import guide
 from headroom_tools.report.kernels import Markup, Pictures
 from headroom_tools.report.runs import figures_of, machines_of, name_of, provenance_of
 from headroom_tools.report.sentences import summary
@@ -119,6 +121,7 @@ def page(folders: list[Path]) -> str:
         sides = read_sides(folders) if len(folders) > 1 else []
     comparison, trees = _comparison(sides, markup)
     style, script = ((_HERE / name).read_text("utf-8") for name in ("style.css", "script.js"))
+    style += drawing.RULES
     title = f"Headroom: {views[0].run['machine']}"
     machines = len({view.run["machine"] for view in views})
     if fleet:
@@ -139,18 +142,22 @@ def page(folders: list[Path]) -> str:
         ]  # fmt: skip
         roofs = [markup(pictures.chart(c)) for view in views for c in of_machine.roofline(view)]
         columns, rows = pictures.rows()
+        by_axis = pictures.kernels(markup)
+        linked = {kernel.name for _, kernels in by_axis for kernel in kernels}
         sections = [("fleet", "Fleet")] if fleet else []
         sections += [("machines", "Machines"), ("memory", "The machine itself")]
         sections += [("roofline", "Roofline")]
         sections += [("compare", "Comparison")] if comparison else []
-        sections += [("kernels", "Ladders"), ("all", "All rows"), ("method", "Method")]
+        sections += [("guide", "Guide"), ("kernels", "Ladders"), ("all", "All rows")]
+        sections += [("method", "Method")]
         notices = [fleet.notice] if fleet else []
         notices += [f"To keep this page small it leaves out {DETAIL[level]}."] if level else []
         text = template.render(
             title=title, summary=lead, sections=sections, notices=notices, fleet=fleet,
             fleet_picture=markup(fleet.picture) if fleet else "",
             machines=machines_of(measured), mountain=mountain, roofs=roofs, comparison=comparison,
-            by_axis=pictures.kernels(markup), columns=columns, rows=markup(rows),
+            guide=guide.part_of(views, linked, markup), linked=linked,
+            by_axis=by_axis, columns=columns, rows=markup(rows),
             verdicts=("faster", "slower", "equivalent", "unresolved", "withheld"),
             provenance=[provenance_of(view, name_of(view, views)) for view in views],
             style=markup(style), script=markup(script), style_hash=_hash(style),
