@@ -472,11 +472,9 @@ TECHNIQUES = (
         "One machine is enough, more often than not: make one request fast first. What is on one "
         "machine a function call becomes a round trip, and what was a lock becomes a protocol. A "
         "thousand times the speed by an index is cheaper than a thousand machines.",
-        _of("cluster", "pingpong allreduce halo sample_sort word_count")
-        + _of("scenario", "fast_then_scalable"),
-        "Ranks of MPI, which `make bench-cluster NP=2` measures: on one host ranks share its "
-        "cores, and only several hosts show what a network costs (`HOSTS=`). Nothing here was "
-        "measured on several.",
+        _of("scenario", "fast_then_scalable"),
+        "Nothing here was measured on several machines: what they would do is simulated "
+        "(load balancing, sharding, replication).",
     ),
     Technique(
         "load-balancing", "Load balancing", SCALABILITY,
