@@ -264,27 +264,26 @@ constexpr Variant<TransferMoney> kVariants[] = {
      .needs = kNeeds},
 };
 
-const Registrar kRegistrar(
-    {.name = "scenario/bank_transaction",
-     .axis = Axis::kStorageSync,
-     .technique = "a slow transaction mended one fault at a time",
-     .sizes = {1, 64},
-     .headline = {1, 64},
-     .params = {{.name = "history", .values = {100, 400}, .headline = {100}}},
-     .one_group = true,
-     .clock = Clock::kWall,
-     .warm = Warm::kNone,
-     .promise = Promise::kExact | Promise::kDurable,
-     .demand =
-         [](const Setting& s) {
-           return Demand{.items = static_cast<double>(s.n),
-                         .working_set = std::size_t{4} << 20,
-                         .memory = std::size_t{64} << 20,
-                         .scratch = std::size_t{256} << 20,
-                         .written = 16384 * s.n};
-         },
-     .test_sizes = {0, 1, 3, 40}},
-    kVariants);
+const Registrar kRegistrar({.name = "scenario/bank_transaction",
+                            .axis = Axis::kStorageSync,
+                            .technique = "a slow transaction mended one fault at a time",
+                            .sizes = {1, 64},
+                            .headline = {1, 64},
+                            .params = {{.name = "history", .values = {64, 256}, .headline = {64}}},
+                            .one_group = true,
+                            .clock = Clock::kWall,
+                            .warm = Warm::kNone,
+                            .promise = Promise::kExact | Promise::kDurable,
+                            .demand =
+                                [](const Setting& s) {
+                                  return Demand{.items = static_cast<double>(s.n),
+                                                .working_set = std::size_t{4} << 20,
+                                                .memory = std::size_t{64} << 20,
+                                                .scratch = std::size_t{256} << 20,
+                                                .written = 16384 * s.n};
+                                },
+                            .test_sizes = {0, 1, 3, 40}},
+                           kVariants);
 
 }  // namespace
 }  // namespace headroom
