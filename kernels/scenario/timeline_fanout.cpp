@@ -325,19 +325,18 @@ class Service {
     while (rows.step()) append_line(page, rows.number(0), rows.number(1), rows.text(2));
     rows.reset();
   }
-  // All timelines from what everybody has posted and whom everybody follows.
-  Timelines pulled() const {
+  // All timelines, from the posts that a statement has (id, author; the newest first) and whom
+  // everybody follows, which no call changes.
+  Timelines pulled(
+      const char* sql = "SELECT id, author FROM posts NOT INDEXED ORDER BY id DESC") const {
     const Connection reader(path_);
-    std::vector<std::vector<std::size_t>> followers(kUsers);
-    Statement follows(reader, "SELECT follower, followee FROM follows NOT INDEXED");
-    while (follows.step())
-      followers.at(static_cast<std::size_t>(follows.number(1)))
-          .push_back(static_cast<std::size_t>(follows.number(0)));
     Timelines all(kUsers);
-    Statement posts(reader, "SELECT id, author FROM posts NOT INDEXED ORDER BY id DESC");
+    Statement posts(reader, sql);
     while (posts.step())
-      for (const std::size_t user : followers.at(static_cast<std::size_t>(posts.number(1))))
-        if (all[user].size() < kPage) all[user].push_back(posts.number(0));
+      for (const std::int64_t follower : past.followers_of(posts.number(1))) {
+        auto& timeline = all[static_cast<std::size_t>(follower)];
+        if (timeline.size() < kPage) timeline.push_back(posts.number(0));
+      }
     return all;
   }
   const std::string& path() const { return path_; }
@@ -489,15 +488,11 @@ struct Hybrid : Service<Kind::kHybrid> {
     add_star = Statement(connection, "INSERT INTO star_posts VALUES (?, ?)");
   }
   void answer(Output& out) const {
+    Timelines all = pulled("SELECT id, author FROM star_posts ORDER BY id DESC");
     const Connection reader(path());
-    Timelines all(kUsers);
     Statement entries(reader, "SELECT user, post FROM timelines");
     while (entries.step())
       all.at(static_cast<std::size_t>(entries.number(0))).push_back(entries.number(1));
-    Statement stars(reader,
-                    "SELECT follower, id FROM star_posts JOIN follows ON followee = author");
-    while (stars.step())
-      all.at(static_cast<std::size_t>(stars.number(0))).push_back(stars.number(1));
     for (auto& timeline : all) {
       std::sort(timeline.begin(), timeline.end(), std::greater<>());
       timeline.resize(std::min(timeline.size(), kPage));
