@@ -645,7 +645,7 @@ const Registrar kRegistrar({.name = "scenario/timeline_fanout",
                                                 .scratch = std::size_t{256} << 20,
                                                 .written = 4096 * s.n};
                                 },
-                            .test_sizes = {0, 1, 17}},
+                            .test_sizes = {0, 1, 5}},
                            kVariants);
 
 }  // namespace
