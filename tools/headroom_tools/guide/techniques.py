@@ -51,8 +51,8 @@ INTRO = (
     "index, a buffer) leaves the service with a limit, and what moves the limit (more cores, more "
     "machines, queues) makes no single request faster, mostly a little slower. Do the first first: "
     "it is cheaper, and everything that is scaled afterwards is scaled from there. "
-    "`scenario/fast_then_scalable` shows both: p99 at 4,000 requests per second gains "
-    "{scenario/fast_then_scalable/fast/n:64/per_second:4000} from what makes it fast for one user; "
+    "`scenario/fast_then_scalable` shows both: p99 at 2,000 requests per second gains "
+    "{scenario/fast_then_scalable/fast/n:64/per_second:2000} from what makes it fast for one user; "
     "at 16,000 that gives {scenario/fast_then_scalable/fast/n:64/per_second:16000}, and sharing "
     "what users wait for {scenario/fast_then_scalable/scalable/n:64/per_second:16000}."
 )
@@ -108,8 +108,8 @@ TECHNIQUES = (
         "Small data: constants decide there, and the simple loop is often the fastest. Where the "
         "access pattern does not fit: a sorted vector that is filled one by one reaches "
         "{algorithm/ordered_map_insert/sorted_vector/n:10000} of the speed of a std::map, "
-        "galloping {algorithm/set_intersection/galloping/n:65536/input:ratio_1} of that of a "
-        "merge of equally long sets, a branchless search beyond the caches "
+        "galloping {algorithm/set_intersection/galloping/n:65536} of that of a merge where sets "
+        "are of similar size, a branchless search beyond the caches "
         "{algorithm/lower_bound_dependent/branchless/n:16777216} of that of one whose branches "
         "the processor predicts.",
         _of("algorithm",
@@ -174,12 +174,12 @@ TECHNIQUES = (
         (
             Show("a sum in L1", "simd/sum/highway/n:4096"),
             Show("the next newline", "simd/find_byte/highway/n:16384/input:last"),
-            Show("UTF-8 checked", "simd/utf8_validate/highway/n:32768/input:mixed"),
+            Show("UTF-8 checked", "simd/utf8_validate/highway/n:32768"),
             Show("heads of HTTP requests parsed, over string views",
                  "network/http_parse/highway/n:1024", "over_standard"),
         ),
-        "Where memory is the limit: the same sum from DRAM has {simd/sum/highway/n:16777216}, "
-        "saxpy {simd/saxpy/highway/n:8388608}. Where each item goes to a place of its own: a "
+        "Where memory is the limit: the same sum from DRAM has {simd/sum/highway/n:16777216}. "
+        "Where each item goes to a place of its own: a "
         "histogram in four tables, so that counters do not wait for each other, has "
         "{simd/histogram/tables_4/n:16384/input:random}. Where what follows takes a microsecond "
         "per item, and where the compiler has done it.",
@@ -368,13 +368,12 @@ TECHNIQUES = (
         "beyond the caches. Before buying, use what is there: large pages, and several misses at "
         "once.",
         (
-            Show("huge pages, chains of pointers through 64 MiB", "layout/pages/huge/n:67108864"),
             Show("first use of memory with huge pages", "layout/pages_first_touch/huge/n:16777216"),
         ),
         "Data that fit the caches: huge pages give {layout/pages/huge/n:3145728} for 3 MiB. A "
         "second thread gains only the bandwidth that one leaves unused: "
-        "{parallel/sum/openmp_highway/n:8388608/threads:2} against "
-        "{parallel/sum/simd/n:8388608/threads:2} with one for a sum from DRAM.",
+        "{parallel/dot/openmp_simd/n:4194304/threads:2} against "
+        "{parallel/dot/simd/n:4194304/threads:2} with one for a dot product from DRAM.",
         _of("layout", "pages pages_first_touch chase_parallel gather"),
         "How much more memory would spare the disk has no kernel: `vmstat 5` and the hit ratio of "
         "your cache tell it (`caching/hit_ratio` shows how hits grow with room).",
@@ -581,7 +580,7 @@ TECHNIQUES = (
                  "refused)",
                  "concurrency/admission/adaptive_lifo/n:64"),
             Show("the load that a shop bears within its limit, by a queue and workers",
-                 "scenario/flash_sale_load/workers/n:8"),
+                 "scenario/flash_sale_load_simulated/workers/n:20000"),
             Show("waiting longer after each failed try, over std::mutex",
                  "concurrency/backoff/exponential/n:4096/threads:2", "over_standard"),
         ),
