@@ -103,6 +103,8 @@ TEST_CASE("variants agree on every SIMD target of this host") {
         INFO(hwy::TargetName(target));
         hwy::DisableTargets(target - 1);
         for (std::size_t n : kernel.meta.test_sizes) check_all(kernel, n, 6);
+        // No variant has asked which target to take: with another all would be the same again.
+        if (!hwy::GetChosenTarget().IsInitialized()) break;
       }
     }
   }

@@ -28,7 +28,7 @@ from headroom_tools.report.runs import figures_of, machines_of, name_of, provena
 from headroom_tools.report.sentences import summary
 from headroom_tools.show.rows import MOVED
 
-LIMIT = 2_000_000  # bytes of a page
+LIMIT = 4_000_000  # bytes of a page
 _HERE = Path(__file__).resolve().parent
 # What is left out, in this order, of a page that would be larger than LIMIT.
 DETAIL = ("", "the launches and sweeps of all runs but the first",
