@@ -44,8 +44,10 @@ std::vector<int> thread_counts(const Kernel& kernel) {
 // Kernels that wait for a disk, the network or the next request rather than compute: what can go
 // wrong with memory and SIMD can't go wrong in them, and they take long.
 bool waits(const Kernel& kernel) {
+  const Demand demand = kernel.meta.demand(
+      {kernel.meta.sizes.front(), kernel.meta.inputs.front(), 1, 1, every_params(kernel).front()});
   return kernel.meta.axis == Axis::kNetwork || kernel.variants.front().shape == Shape::kServed ||
-         noise_class(kernel.meta.axis) == NoiseClass::kStorage;
+         noise_class(kernel.meta.axis) == NoiseClass::kStorage || demand.scratch != 0;
 }
 
 void check_all(const Kernel& kernel, std::size_t n, std::uint64_t seed) {

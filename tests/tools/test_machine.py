@@ -118,8 +118,8 @@ def test_list(headroom: Headroom):
     tree = json.loads(headroom("list", "--json").stdout)
     kernel = next(k for k in tree["kernels"] if k["name"] == "simd/sum")
     assert list(kernel) == [
-        "name", "group", "axis", "technique", "measure", "promise", "fixtures", "sizes", "headline",
-        "inputs", "threads", "params", "ceiling", "variants",
+        "name", "group", "axis", "technique", "measure", "simulated", "promise", "fixtures",
+        "sizes", "headline", "inputs", "threads", "params", "ceiling", "variants",
     ]  # fmt: skip
     assert kernel["variants"][3] == {
         "name": "wide", "role": "optimized", "what": "less work", "promise": ["exact"],

@@ -179,7 +179,7 @@ def test_a_hundred_kernels_stay_small_and_fast(headroom, record_property):
 def test_several_large_runs_leave_out_detail(headroom):
     folders = [
         written(headroom.root / "r" / f"m{at}", *large(1000, at, 1 + at, f"m{at}"))
-        for at in range(3)
+        for at in range(6)
     ]
     text = _run(headroom, *folders).read_text()
     _checked(text)

@@ -166,7 +166,8 @@ def test_each_run_draws_its_own_chance(tmp_path, monkeypatch, bare_run):
     bare_run._selection = {name: [{**COORDINATES, "scratch_bytes": 0}] for name in ("a/k", "a/j")}
     bare_run._kernels = {name: {**KERNEL, "name": name} for name in ("a/k", "a/j")}
     bare_run._environment = {}
-    bare_run._cpus, bare_run._passed, bare_run._began = set(), 0.0, 0.0
+    bare_run._cpus, bare_run._quota = set(), None
+    bare_run._passed, bare_run._began = 0.0, 0.0
     monkeypatch.setattr(Run, "_without", lambda self, kernel: None)
     for started in ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"):
         bare_run._state = {"started": started, "simd_target": None, "raw": False}
