@@ -10,7 +10,8 @@ FORM ?=
 FAIL_ON ?=
 ALLOW_MISSING ?=
 PYTEST ?=
-# 1: sanitizers without the checks that others of them make up for, and the kernels' tests alone.
+# 1: sanitizers without the checks that others of them make up for, without OpenCL, and the kernels' tests
+# alone.
 LESS ?=
 # Of `make fuzz`: seconds per kernel.
 SECONDS ?= $(if $(HEADROOM_LONG),60,5)
@@ -285,7 +286,7 @@ packages-aarch64 = aarch64
 
 # clang without precompiled headers: there, what a file doesn't include itself is missing.
 options-clang = -DHEADROOM_PRECOMPILE=OFF
-options-asan-ubsan = -DHEADROOM_SANITIZE_LESS=$(if $(LESS),ON,OFF)
+options-asan-ubsan = -DHEADROOM_SANITIZE_LESS=$(if $(LESS),ON -DHEADROOM_WITHOUT=gpu,OFF)
 
 test-asan-ubsan test-tsan test-clang test-aarch64: test-%:
 	@tools/deps.sh $(or $(packages-$*),check-all)

@@ -61,6 +61,11 @@ class MachineClock final : public ClientClock {
   std::uint64_t spun_ = 0;
 };
 
+// 1 for an answer that counts as goodput.
+std::uint64_t in_time(const LoadPlan& plan, std::uint64_t took) {
+  return took <= plan.limit_ns ? 1 : 0;
+}
+
 // One client: what it does with a request, and what it has seen.
 class alignas(kApart) Client {
  public:
@@ -103,7 +108,7 @@ class alignas(kApart) Client {
     for (std::size_t request = first; request < first + count; ++request) {
       const std::uint64_t took = last_answer - intended_time(request, sent_);
       latency.record(took);
-      within_limit += took <= plan_.limit_ns ? 1 : 0;
+      within_limit += in_time(plan_, took);
     }
   }
   // Once, after the last request.
@@ -410,7 +415,7 @@ class PostedRun {
       }
       const std::uint64_t took = answer.at - start_ - plan_.arrivals[i];
       load.latency.record(took);
-      within_limit += took <= plan_.limit_ns ? 1 : 0;
+      within_limit += in_time(plan_, took);
     }
     load.lateness = lateness_;
     load.served = load.latency.count();
@@ -497,6 +502,7 @@ Load run_load_posted(const LoadPlan& plan, Post post) {
   const std::unique_ptr<PostedRun> ended(run);
   return ended->result();
 }
+
 Load run_load(const LoadPlan& plan, Serve serve) {
   return run_load(plan, one_by_one(std::move(serve)), false);
 }
