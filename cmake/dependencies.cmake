@@ -193,4 +193,5 @@ headroom_optional(libpq services LIBRARY pq HEADER libpq-fe.h FOLDER postgresql)
 headroom_optional(hiredis services LIBRARY hiredis HEADER hiredis/hiredis.h)
 headroom_optional(rabbitmq services LIBRARY rabbitmq HEADER amqp_tcp_socket.h FOLDER rabbitmq-c)
 headroom_optional(opencl gpu LIBRARY OpenCL HEADER CL/cl.h)
-headroom_optional(clblast gpu LIBRARY clblast OpenCL HEADER clblast_c.h)
+# Loaded at run time (kernels/gpu/clblast.h): here only whether it may be.
+headroom_optional(clblast gpu)

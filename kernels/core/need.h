@@ -45,7 +45,6 @@ bool built_with_rabbitmq();
 bool built_with_libuv();
 bool built_with_asio();
 bool built_with_opencl();
-bool built_with_clblast();
 }  // namespace internal
 
 // Libraries found when the program was configured. A kernel that uses one names it in a line

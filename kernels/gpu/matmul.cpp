@@ -19,11 +19,9 @@
 
 #include "core/kernel.h"
 #include "gpu/all_cores.h"
+#include "gpu/clblast.h"
 #include "support/matmul.h"
 #include "support/opencl.h"
-#if HEADROOM_HAVE_CLBLAST
-#include <clblast_c.h>
-#endif
 
 namespace headroom {
 namespace {
@@ -302,18 +300,18 @@ constexpr auto kNaive = kNotBuilt, kLocal = kNotBuilt, kRegisters = kNotBuilt,
 #endif
 
 #if HEADROOM_HAVE_OPENCL && HEADROOM_HAVE_CLBLAST
-void clblast(Matrices& state, const GpuMatmul::Input& in, Buffer<float>& c) {
+void clblast_sgemm(Matrices& state, const GpuMatmul::Input& in, Buffer<float>& c) {
   state.call(in, c, [&] {
     cl_command_queue queue = opencl::queue();
     const std::size_t n = state.n;
-    const CLBlastStatusCode status = CLBlastSgemm(
-        CLBlastLayoutRowMajor, CLBlastTransposeNo, CLBlastTransposeNo, n, n, n, 1, state.a.get(), 0,
-        n, state.b.get(), 0, n, 0, state.c.array().get(), 0, n, &queue, nullptr);
-    if (status != CLBlastSuccess)
+    const int status = clblast::sgemm()(
+        clblast::kRowMajor, clblast::kTransposeNo, clblast::kTransposeNo, n, n, n, 1, state.a.get(),
+        0, n, state.b.get(), 0, n, 0, state.c.array().get(), 0, n, &queue, nullptr);
+    if (status != clblast::kSuccess)
       throw std::runtime_error("CLBlast: sgemm: status " + std::to_string(status));
   });
 }
-constexpr auto kClBlast = run<clblast>;
+constexpr auto kClBlast = run<clblast_sgemm>;
 #else
 constexpr auto kClBlast = kNotBuilt;
 #endif
@@ -345,7 +343,7 @@ constexpr Variant<GpuMatmul> kVariants[] = {
      .run = kClBlast,
      .what = "on the device, CLBlast's sgemm, with what its tuning database has for the device",
      .role = Role::kPeer,
-     .needs = opencl::kNeedsClBlast},
+     .needs = clblast::kNeeds},
 };
 
 const Registrar kRegistrar(

@@ -50,8 +50,6 @@ inline constexpr Need kDevice{
     "an OpenCL device", has_device,
     "install the GPU's driver with its OpenCL (clinfo -l lists what is there), or pocl-opencl-icd, "
     "which runs OpenCL on the CPU (make deps GPU=1); HEADROOM_OPENCL_DEVICE chooses one"};
-inline constexpr Need kClBlast{"clblast", internal::built_with_clblast, "make deps GPU=1, rebuild"};
 inline constexpr Need kNeedsDevice[] = {kOpenCl, kDevice};
-inline constexpr Need kNeedsClBlast[] = {kOpenCl, kDevice, kClBlast};
 
 }  // namespace headroom::opencl

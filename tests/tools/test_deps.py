@@ -37,7 +37,7 @@ OPTIONAL = [
     "libmimalloc2.0", "util-linux", "dmidecode",
 ]  # fmt: skip
 SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev", "librabbitmq-dev"]
-GPU = ["opencl-c-headers", "ocl-icd-opencl-dev", "pocl-opencl-icd", "libclblast-dev", "clinfo"]
+GPU = ["opencl-c-headers", "ocl-icd-opencl-dev", "pocl-opencl-icd", "libclblast1", "clinfo"]
 PYTHON = [f"python3-{name}" for name in MODULES]
 EVERYTHING = [*TOOLS.values(), "python3", *LIBRARIES, *PYTHON, *OPTIONAL]
 
