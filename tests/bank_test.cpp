@@ -166,7 +166,7 @@ void kill_bank(const Kernel& kernel, int times, const Left& left) {
 TEST_CASE("a bank that is killed has booked what it answered, wholly and in order (SQLite)") {
   const Kernel* const kernel = built_kernel("scenario/bank_transaction");
   if (kernel == nullptr) return;
-  kill_bank(*kernel, 8, [](const std::string& folder) {
+  kill_bank(*kernel, tries(3, 8), [](const std::string& folder) {
     bank::recover(folder);
     const sqlite::Connection ledger(folder + "/bank.db");
     sqlite::Statement check(ledger, "PRAGMA integrity_check");

@@ -16,3 +16,14 @@ using Catch::Approx;  // version 2 has it here too
 #else
 #include <catch2/catch.hpp>
 #endif
+
+#include <cstdlib>
+
+namespace headroom {
+
+// How often what takes long and depends on luck is tried: `few` times, or as `make check-all` does.
+inline int tries(int few, int in_check_all) {
+  return std::getenv("HEADROOM_LONG") == nullptr ? few : in_check_all;
+}
+
+}  // namespace headroom

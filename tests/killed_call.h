@@ -68,7 +68,7 @@ inline Killed kill_a_call(const Kernel& kernel, std::size_t variant, const Setti
 // little after its end: inspect(folder, killed).
 template <class Inspect>
 void kill_often(const Kernel& kernel, std::size_t variant, const Setting& setting,
-                std::size_t calls, const Inspect& inspect, int times = 8) {
+                std::size_t calls, const Inspect& inspect, int times = tries(4, 8)) {
   Rng rng(variant + 1);
   Microseconds whole{};
   for (int kills = 0; kills <= times; ++kills) {

@@ -475,15 +475,19 @@ class Writer {
   bool pretty_;
 };
 
+// Here, for clang 14 takes no look-up at compile time within a template.
+constexpr InputName kDocuments = JsonSum::kInputs["documents"], kOdd = JsonSum::kInputs["odd"],
+                    kPretty = JsonSum::kInputs["pretty"];
+
 template <class Choose>
 std::string array_of(std::size_t n, Choose choose, InputName input) {
-  const bool odd = input == JsonSum::kInputs["odd"];
-  Writer<Choose> writer(choose, input == JsonSum::kInputs["pretty"]);
+  const bool odd = input == kOdd;
+  Writer<Choose> writer(choose, input == kPretty);
   std::string text = "[";
   for (std::size_t i = 0; i < n; ++i) {
     if (i != 0) text += ',';
     writer.blanks(text, 1);
-    if (input == JsonSum::kInputs["documents"] || (odd && choose(8) == 0))
+    if (input == kDocuments || (odd && choose(8) == 0))
       writer.document(text);
     else
       writer.record(text, odd);
