@@ -263,9 +263,10 @@ cite:
 	HEADROOM_PYTHON=$$(tools/deps.sh bench --python) || exit 2; export HEADROOM_PYTHON; \
 	git ls-files -z -- '*.md' | xargs -0 tools/headroom cite "$$@"
 
-# The C++ tests, several programs at once; ctest knows an emulator where one is needed.
+# The C++ tests, several programs at once, one more than there are cores, for many wait for a disk; ctest
+# knows an emulator where one is needed.
 # $(call ctest,FOLDER)
-ctest = ctest --test-dir build/$(1) --parallel $(JOBS) --verbose --no-tests=error
+ctest = ctest --test-dir build/$(1) --parallel $$(($(JOBS) + 1)) --verbose --no-tests=error
 
 # Both test suites always run, so that one report has everything that is wrong. Python's waits for
 # the processes that it starts a third of its time, so one more of it runs.

@@ -282,7 +282,7 @@ const Registrar kRegistrar({.name = "scenario/bank_transaction",
                                                 .scratch = std::size_t{256} << 20,
                                                 .written = 16384 * s.n};
                                 },
-                            .test_sizes = {0, 1, 40}},
+                            .test_sizes = {0, 1, 24}},
                            kVariants);
 
 }  // namespace

@@ -347,7 +347,7 @@ const Registrar kRegistrar(
                          .scratch = std::size_t{512} << 20,
                          .written = 16384 * s.n};
          },
-     .test_sizes = {0, 1, 40}},
+     .test_sizes = {0, 1, 24}},
     kVariants);
 
 }  // namespace
