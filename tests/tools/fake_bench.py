@@ -12,6 +12,7 @@ waits (for a quiet core, whose reading the plan tells), nosentinel (as programs 
 one), throws (variant `better` fails, the others go on).
 FAKE_LOG names a file to which each start is appended. FAKE_MORE adds the kernels of MORE: a
 standard rung and what is built, promises, and what is judged by another measure than time.
+FAKE_SIMULATED names kernels (commas) that are simulations: what a launch gives is the same in each.
 FAKE_SERVED adds a kernel that needs the fixture redis (`peer`: its peer alone does); the mode
 `shutdown` ends that server.
 FAKE_TIMES, as `KERNEL/VARIANT:FACTOR` (commas), makes variants take longer, and its text draws
@@ -153,9 +154,11 @@ if "FAKE_MORE" in os.environ:
     KERNELS += MORE
 if "FAKE_SERVED" in os.environ:
     KERNELS.append(served())
+SIMULATED = os.environ.get("FAKE_SIMULATED", "").split(",")
 WITHOUT = os.environ.get("FAKE_WITHOUT", "").split(",")
 KERNELS = [entry for entry in KERNELS if entry["name"] not in WITHOUT]
 for entry in KERNELS:
+    entry["simulated"] = entry["name"] in SIMULATED
     entry["variants"] = [one for one in entry["variants"]
                          if f"{entry['name']}/{one['name']}" not in WITHOUT]  # fmt: skip
 CATALOGUE = {

@@ -112,7 +112,7 @@ def test_nothing_comes_before_a_call_that_takes_long():
     assert found == pytest.approx((0.21, 5 * (0.2 + 0.02)))
 
 
-def _fit(pilots, profile="standard", spent_s=0.0, alone_s=0.0):
+def _fit(pilots, profile="standard", spent_s=0.0, alone_s=0.0, once=()):
     trees = {
         name: {"plan": {"ladders": [planned for planned, _ in found]},
                "measured": [measured for _, measured in found]}
@@ -120,7 +120,7 @@ def _fit(pilots, profile="standard", spent_s=0.0, alone_s=0.0):
     }  # fmt: skip
     # Each with a plan of its own, as read from its file: fit() cuts their rounds in place.
     read = {name: json.loads(json.dumps(tree)) for name, tree in trees.items()}
-    return plan.fit(read, list(read), profile, spent_s, alone_s)
+    return plan.fit(read, list(read), profile, spent_s, alone_s, once)
 
 
 LIGHT = (_planned(100, {"a": 1}), _measured({"a": [1e5]}))
@@ -146,6 +146,17 @@ def test_time_that_is_spent_is_not_there_any_more():
         assert set(tree["rounds"].values()) == {49}
         assert "cut to 0.50 of the plan" in tree["notes"][0]
         assert 10 * sum(tree["seconds"].values()) == pytest.approx(495, rel=0.01)
+
+
+def test_what_is_launched_once_takes_its_time_once_and_keeps_its_rounds():
+    heavy = (_planned(5, {"a": 1}), _measured({"a": [8e9]}))  # a launch of 88 s, or 56 s
+    many = {"a/k": [heavy], "b/k": [heavy]}
+    assert _fit(many)["launches"] < 10
+    assert _fit(many, once={"b/k"})["launches"] == 10
+    # Rounds that have to give way are others'.
+    rounds = (_planned(100, {"a": 1}), _measured({"a": [5e6]}))
+    cut = _fit({f"{name}/k": [rounds] for name in range(600)} | {"b/k": [rounds]}, once={"b/k"})
+    assert cut["scale"] < 1 and cut["rounds"]["b/k/1/x/1/0"] == 100 > cut["rounds"]["0/k/1/x/1/0"]
 
 
 def test_what_comes_before_an_epoch_costs_too():

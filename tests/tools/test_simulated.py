@@ -247,3 +247,22 @@ def test_two_runs_of_simulations_alone(headroom, tmp_path):
         result = headroom("compare", *folders, *form)
         assert result.returncode == 0 and MARK in result.stdout, result.stderr
     assert json.loads(result.stdout)["rows"] == []
+
+
+def test_a_simulation_is_launched_once_and_its_figures_stand_for_all_launches(headroom):
+    result = headroom("run", "--profile", "quick", "--filter", "serve|evict|simd", FAKE_MORE="1",
+                      FAKE_SIMULATED=f"{KERNEL},caching/evict")  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    run = headroom.run_json()
+    names = [run["kernels"][at]["name"] for at in run["launches"]["kernel"]]
+    assert (names.count(KERNEL), names.count("caching/evict"), names.count("simd/sum")) == (1, 1, 6)
+    for cell in (cell for cell in cells_of(run) if cell.simulated):
+        assert len(cell.value) == 6 and len(set(cell.value)) == 1 and cell.value[0] is not None
+        assert len(set(cell.log_ratio)) == 1
+    # What stands in the record is what was measured: one launch.
+    at = [run["kernels"][run["ladders"]["kernel"][where]]["name"] == KERNEL
+          for where in run["cells"]["ladder"]]  # fmt: skip
+    for values in (values for values, own in zip(run["cells"]["value"], at) if own):
+        assert values[0] is not None and values[1:] == [None] * 5
+    best = [row for row in rows(run) if row.cell.variant == "better"]
+    assert best and all(row.lo == row.hi == row.speedup for row in best)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Iterable, NamedTuple, cast
+from typing import Collection, Iterable, NamedTuple, cast
 
 from headroom_tools.base.errors import HeadroomError, expression_of
 from headroom_tools.base.text import duration, ladder_label, safe, size
@@ -307,6 +307,12 @@ def cost_of_ladder(
     return float(measured.get("setup_s") or 0.0) + checks, seconds
 
 
+def launches_of(kernel: CatalogueKernel, launches: int) -> int:
+    """How many of a run's launches, after the pilot, a kernel has: a simulation comes to the same
+    in each."""
+    return min(1, launches) if kernel.get("simulated", False) else launches
+
+
 def kept_rounds(rounds: int, scale: float, fewest: int) -> int:
     """`scale` of a ladder's rounds, at least `fewest`."""
     return min(rounds, max(fewest, int(rounds * scale)))
@@ -417,11 +423,13 @@ def fit(
     profile: str,
     spent_s: float,
     alone_s: float,
+    once: Collection[str] = (),
 ) -> RunPlan:
     """plan.json: what every later launch does, fitted into the profile's time.
 
     pilots: the first launch of each kernel. selection: their names. spent_s: seconds that went
-    already. alone_s: seconds kept for the variants run alone.
+    already. alone_s: seconds kept for the variants run alone. once: the kernels that have one
+    launch, whatever the profile says.
     """
     own = PROFILES[profile]
     plans: dict[str, KernelPlan] = {}
@@ -442,15 +450,17 @@ def fit(
             setup += made
             ladders.append((planned["rounds"], seconds))
         costs[name] = Cost(setup, ladders)
+    many = {name: cost for name, cost in costs.items() if name not in once}
+    spent_s += sum(cost.seconds(1.0, 1) for name, cost in costs.items() if name in once)
     scale, fewest, notes = 1.0, own.rounds_min, list[str]()
     launches, time_s = own.launches, own.time_s
     if time_s is not None:
-        time_s, launches, fewest, alone_s, note = room_for(own, costs.values(), spent_s, alone_s)
+        time_s, launches, fewest, alone_s, note = room_for(own, many.values(), spent_s, alone_s)
         notes += [note] if note else []
         room = (1 - REPEAT_RESERVE) * time_s - spent_s - alone_s
-        scale = scale_for(costs.values(), fewest, room / launches)
+        scale = scale_for(many.values(), fewest, room / launches)
         if scale < 1:
-            shrink(plans, scale, fewest)
+            shrink({name: plans[name] for name in many}, scale, fewest)
             notes.append(
                 f"rounds were cut to {scale:.2f} of the plan, to end within {duration(time_s)}"
             )
@@ -462,7 +472,10 @@ def fit(
         "seed": SEED,
         "scale": scale,
         "plans": plans,
-        "seconds": {name: cost.seconds(scale, fewest) for name, cost in costs.items()},
+        "seconds": {
+            name: cost.seconds(1.0 if name in once else scale, fewest)
+            for name, cost in costs.items()
+        },
         "left_out": [],
         "notes": notes,
         "rounds": {

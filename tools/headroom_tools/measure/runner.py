@@ -330,6 +330,7 @@ class Run:
             self._state["profile"],
             self._spent_s(),
             self._alone_budget_s(),
+            {name for name in self._selection if self._launches_of(name, 2) == 1},
         )
         note = disturbance.pilots_note(self._kernels, self._launches)
         if note:
@@ -356,8 +357,12 @@ class Run:
         for name, guess in self._plan["seconds"].items():
             seen = [self._launches[key]["seconds"] for key in done if key[0] == name and key[1] > 0]
             each = sum(seen) / len(seen) if seen else guess
-            total += each * (self._plan["launches"] - len(seen))
+            total += each * (self._launches_of(name, self._plan["launches"]) - len(seen))
         return total
+
+    def _launches_of(self, name: str, launches: int) -> int:
+        """How many of so many launches a kernel has."""
+        return planning.launches_of(self._kernels[name], launches)
 
     def _passes(self) -> None:
         """All launches, one pass through the kernels after the other."""
@@ -369,6 +374,8 @@ class Run:
             order = list(names)
             random.Random(f"{self._state['started']} pass {index}").shuffle(order)
             for name in order:
+                if index > self._launches_of(name, count):
+                    continue
                 if (name, index) in self._launches or self._given_up(name, index):
                     continue
                 tree = self._timed(name, index, "")

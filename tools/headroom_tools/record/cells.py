@@ -165,6 +165,16 @@ def _ceiling_of(
     return ceilings["probe"][index], ceilings["median"][index], shares
 
 
+def _of_simulation(values: Launched) -> Launched:
+    """What a simulation came to in one launch, for all: it would have come to the same in each."""
+    known = next((value for value in values if value is not None), None)
+    return values if None not in values else [known] * len(values)
+
+
+def _as_measured(values: Launched) -> Launched:
+    return values
+
+
 def cells_of(run: Run) -> list[Cell]:
     """The rows of a (valid) run.json: by kernel and ladder, the baseline first."""
     ladders, cells = run["ladders"], run["cells"]
@@ -197,6 +207,7 @@ def cells_of(run: Run) -> list[Cell]:
         # A ceiling is a time: it bounds no other measure.
         bound = above.get(at) if kernel["measure"]["name"] == "time" else None
         device = devices.device_of(run, variant)
+        told_by = _of_simulation if kernel.get("simulated", False) else _as_measured
         if bound is not None and device is None:
             # What a device can't pass, a CPU may.
             bound = None if run["ceilings"]["probe"][bound].startswith(devices.PROBES) else bound
@@ -212,7 +223,7 @@ def cells_of(run: Run) -> list[Cell]:
                 ladders["items"][at], ladders["bytes"][at], ladders["flops"][at],
                 ladders["working_set"][at],
                 cells["median"][index], cells["p10"][index], cells["min"][index],
-                cells["value"][index] or [], cells["log_ratio"][index],
+                told_by(cells["value"][index] or []), told_by(cells["log_ratio"][index]),
                 cells["build_ns"][index] or [], cells["alone_ns"][index],
                 probe, ceiling, shares,
                 counters.of_cell(cells, index),

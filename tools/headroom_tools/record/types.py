@@ -110,7 +110,8 @@ class _KernelOfAll(TypedDict):
 
 class Kernel(_KernelOfAll, total=False):
     """What was measured of a kernel. simulated: in simulated time, so that its figures are the
-    same on every machine; not there in records of older tools, which knew no such kernel."""
+    same on every machine, and in each launch: such a kernel has one, and null for the others; not
+    there in records of older tools, which knew no such kernel."""
 
     unit: str
     simulated: bool
