@@ -74,6 +74,7 @@ class _Quiet:
 
 def _passes(bare_run, monkeypatch, names, status=lambda name, index: "ok"):
     """The launches of all passes, in order; `status` says how each ends."""
+    bare_run._kernels = {name: {**KERNEL, "name": name} for name in names}
     made = []
 
     def timed(name, index, again):
