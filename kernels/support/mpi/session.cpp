@@ -110,7 +110,32 @@ Reply attempted(const std::function<absl::Status()>& step) {
   }
 }
 
+// The epoch that the others are ready for, if any: of its arm the calls, and where they wait.
+struct Awaited {
+  std::size_t* calls = nullptr;
+  MPI_Comm control = MPI_COMM_NULL;
+};
+Awaited awaited;
+
+constexpr std::uint64_t kPoisonFirst = ~std::uint64_t{0};
+
+// Rank 0 says how many calls to make, and the others wait until it does. 0: none, it has changed its
+// mind; kPoisonFirst: overwrite the output, and wait again.
+std::uint64_t say_or_wait_for_go(MPI_Comm control, std::uint64_t go) {
+  MPI_Bcast(&go, 1, MPI_UINT64_T, 0, control);
+  return go;
+}
+
+// They take no order while they wait for an epoch.
+void call_off() {
+  if (awaited.calls == nullptr) return;
+  *awaited.calls = 0;
+  say_or_wait_for_go(awaited.control, 0);
+  awaited = {};
+}
+
 void tell(const Order& order, int ranks) {
+  call_off();
   for (int rank = 1; rank < ranks; ++rank)
     MPI_Send(&order, sizeof order, MPI_BYTE, rank, kOrder, orders);
 }
@@ -137,15 +162,6 @@ void require(const absl::Status& status) {
 }
 
 // --- an epoch, on all ranks
-
-constexpr std::uint64_t kPoisonFirst = ~std::uint64_t{0};
-
-// Rank 0 says how many calls to make, and the others wait until it does. 0: none, it has changed its
-// mind; kPoisonFirst: overwrite the output, and wait again.
-std::uint64_t say_or_wait_for_go(MPI_Comm control, std::uint64_t go) {
-  MPI_Bcast(&go, 1, MPI_UINT64_T, 0, control);
-  return go;
-}
 
 void tell_done(MPI_Comm control) {
   const int own = 1;
@@ -187,7 +203,6 @@ class LeadingArm final : public Arm {
 
   // An epoch without calls is none: rank 0's own overhead is measured by it.
   void refill(std::size_t calls) override {
-    call_off();
     own_->refill(calls);
     if (calls == 0) return;
     Order order = about(Do::kEpoch);
@@ -195,12 +210,14 @@ class LeadingArm final : public Arm {
     order.turn = own_->turn();
     tell(order, ranks_);
     ready_ = calls;
+    awaited = {&ready_, control_};
     require(hear({}, ranks_));
   }
   void run(std::size_t calls) override {
     if (calls == 0) return own_->run(0);
     if (calls != ready_) throw std::logic_error("an epoch that its refill() was not for");
     ready_ = 0;
+    awaited = {};
     say_or_wait_for_go(control_, calls);
     run_or_abort(*own_, calls);
     tell_done(control_);
@@ -239,6 +256,7 @@ class LeadingArm final : public Arm {
   // On the rank that spoil_on() names, or the last; where it has nothing to change, on one before.
   bool spoil(Spoil how) override {
     const int first = spoiled_rank < 0 ? ranks_ - 1 : std::min(spoiled_rank, ranks_ - 1);
+    call_off();
     for (int rank = first; rank > 0; --rank) {
       Order order = about(Do::kSpoil);
       order.how = how;
@@ -267,14 +285,8 @@ class LeadingArm final : public Arm {
     order.id = id_;
     return order;
   }
-  // The others wait for a go that won't come.
-  void call_off() {
-    if (ready_ != 0) say_or_wait_for_go(control_, 0);
-    ready_ = 0;
-  }
   void drop() {
     if (!session_lasts) return;
-    call_off();
     tell(about(Do::kDropArm), ranks_);
     own_.reset();
   }
