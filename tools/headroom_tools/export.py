@@ -268,6 +268,8 @@ DICTIONARY = (
     Column("alone_ns", "number", "ns", "time of a call of the variant run alone; no launch's own"),
     Column("device", "text", "", "what OpenCL ran it on, empty for the CPU's own code; a CPU that "
            "OpenCL runs on is told as one"),
+    Column("hosts", "integer", "hosts", "on how many hosts the ranks of an MPI job were, empty "
+           "where it was none; on one host messages went through memory"),
 )  # fmt: skip
 
 
@@ -312,7 +314,7 @@ def csv_rows(run: Run) -> list[dict[str, object]]:
                     "better": cell.measure["better"],
                     "unit": cell.measure["unit"],
                     "value": cell.measured[at],
-                    "simulated": cell.mark,
+                    "simulated": cell.mark if cell.simulated else "",
                     "log_ratio": cell.log_ratio[at],
                     "probe": cell.probe,
                     "ceiling_ns": cell.ceiling[at] if cell.ceiling else None,
@@ -320,6 +322,7 @@ def csv_rows(run: Run) -> list[dict[str, object]]:
                     "build_ns": cell.build_ns[at] if cell.build_ns else None,
                     "alone_ns": cell.alone_ns,
                     "device": _device(cell),
+                    "hosts": cell.hosts,
                 }
             )
     return rows

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #endif
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -537,6 +538,27 @@ bool yields() {
   return asked != nullptr && std::strcmp(asked, "0") != 0 && std::strcmp(asked, "false") != 0;
 }
 
+// Throws on all ranks alike where a host has more of them than CPUs: ranks that wait look for
+// messages all the time, and would keep each other from working for whole time slices.
+void require_cpus(const std::vector<int>& host_of, int rank) {
+  const auto host = host_of[static_cast<std::size_t>(rank)];
+  const auto here = std::count(host_of.begin(), host_of.end(), host);
+  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  // So that the largest excess is told, with its two numbers.
+  struct {
+    long more;
+    int rank;
+  } own{here > cpus ? here - cpus : 0, rank}, worst{};
+  MPI_Allreduce(&own, &worst, 1, MPI_LONG_INT, MPI_MAXLOC, MPI_COMM_WORLD);
+  if (worst.more == 0) return;
+  long numbers[2] = {here, cpus};
+  MPI_Bcast(numbers, 2, MPI_LONG, worst.rank, MPI_COMM_WORLD);
+  throw std::runtime_error(std::to_string(numbers[0]) + " ranks on a host of " +
+                           std::to_string(numbers[1]) +
+                           " CPUs: ranks that wait spin; fewer ranks, or to test and not to measure "
+                           "OMPI_MCA_mpi_yield_when_idle=1");
+}
+
 // A rank must not outlive whoever started it, mpirun or its daemon, however that ends.
 void die_with_parent() {
 #ifdef __linux__
@@ -556,6 +578,15 @@ Session::Session(int* argc, char*** argv) {
   job.host_of = host_of_each();
   job.library = library();
   job.yields = yields();
+  const bool tells = job.rank == 0;
+  try {
+    if (!job.yields) require_cpus(job.host_of, job.rank);
+  } catch (const std::runtime_error& error) {
+    if (tells) std::fprintf(stderr, "headroom-bench: %s\n", error.what());
+    std::fflush(stderr);
+    MPI_Finalize();
+    std::exit(2);  // NOLINT(concurrency-mt-unsafe): by the one thread that there is
+  }
   set_job(std::move(job));
   MPI_Comm_dup(MPI_COMM_WORLD, &orders);
   if (leads())

@@ -22,6 +22,7 @@ from headroom_tools.record import counters, device as devices, source
 from headroom_tools.record.types import (
     Ceilings,
     Cells,
+    Cluster,
     Device,
     Failed,
     Failure,
@@ -99,6 +100,12 @@ def _device(catalogue: Catalogue, kernels: list[Kernel]) -> dict[str, Device | N
         return {"device": None}
     texts = {name: safe(value) for name, value in found.items() if isinstance(value, str)}
     return {"device": cast(Device, {**found, **texts})}
+
+
+def _cluster(catalogue: Catalogue) -> dict[str, Cluster]:
+    """What a record says of the MPI job that its launches were."""
+    job = catalogue.get("cluster")
+    return {} if job is None else {"cluster": {**job, "library": safe(job["library"], 60)}}
 
 
 def _log(value: float | None) -> float | None:
@@ -357,7 +364,7 @@ def run_json(
         "noise_floor": {},
         "notes": end.notes,
     }
-    return cast(Run, {**made, **_device(catalogue, kernels)})
+    return cast(Run, {**made, **_device(catalogue, kernels), **_cluster(catalogue)})
 
 
 def _alone(

@@ -105,9 +105,11 @@ class _CatalogueOfAll(TypedDict):
 
 
 class Catalogue(_CatalogueOfAll, total=False):
-    """`--headroom_catalogue`. device: the one that OpenCL's variants run on."""
+    """`--headroom_catalogue`. device: the one that OpenCL's variants run on. cluster: the MPI job
+    that the program is the first rank of."""
 
     device: Optional[Device]
+    cluster: Optional[Cluster]
 
 
 # --- what the program is told
@@ -337,8 +339,14 @@ class RunPlan(TypedDict):
     rounds: dict[str, int]
 
 
-class State(TypedDict):
-    """state.json: what is fixed at the start of a run."""
+class Ranks(TypedDict):
+    """A run's MPI job, as it was asked for. hosts: the hostfile."""
+
+    ranks: int
+    hosts: str | None
+
+
+class _StateOfAll(TypedDict):
 
     version: int
     name: str
@@ -360,3 +368,9 @@ class State(TypedDict):
     out: str | None
     scratch: str
     raw: bool
+
+
+class State(_StateOfAll, total=False):
+    """state.json: what is fixed at the start of a run. job: where its launches are MPI jobs."""
+
+    job: Ranks | None

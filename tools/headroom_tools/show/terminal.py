@@ -22,7 +22,7 @@ from headroom_tools.base.text import (
     three_digits,
     time_of,
 )
-from headroom_tools.record import device as devices
+from headroom_tools.record import device as devices, hosts
 from headroom_tools.record.noise import noise_floors
 from headroom_tools.record.types import Kernel, Run
 from headroom_tools.show import break_even, counters, disturbance
@@ -75,6 +75,8 @@ def _head(run: Run, rows: list[Row], band: float, to: Console) -> None:
     to.print(Text(safe(line), style="dim"), soft_wrap=True)
     if device := run.get("device"):
         to.print(Text(devices.in_full(device), style="dim"), soft_wrap=True)
+    if job := run.get("cluster"):
+        to.print(Text(hosts.in_full(job), style="dim"), soft_wrap=True)
     to.print(Text(how_told(plan["launches"], _judged(rows), band), style="dim"), soft_wrap=True)
 
 
