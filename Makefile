@@ -149,6 +149,7 @@ help:
 	@echo 'make wrk-check  the HTTP servers of network/server as wrk sees them, beside our own clients'
 	@echo 'make simulator-check  the simulator of scaling/ beside 16 servers that sleep (half a minute)'
 	@echo 'make clpeak-check  the probes of an OpenCL device beside clpeak, in the same minute'
+	@echo 'make netpipe-check  messages between two MPI ranks beside NetPIPE, in the same minute'
 	@echo 'make mutate     bugs put into a copy of the tree, one at a time: a test must fail for each'
 	@echo '                (FILTER=REGEX: some of them, LIST=1: only print them)'
 	@echo 'make lint       shellcheck, flake8, mypy, clang-tidy (FULL=1: of kernels and tests too)'
@@ -302,7 +303,7 @@ ctest = ctest --test-dir build/$(1) --parallel $(JOBS) --verbose --no-tests=erro
 test:
 	@tools/deps.sh test
 	@$(call configure,$(PRESET),$(PRESET))
-	@$(call compile,$(PRESET),headroom-bench headroom-tests headroom-bench-tests headroom-bench-faulty)
+	@$(call compile,$(PRESET),headroom-bench headroom-tests headroom-bench-tests headroom-bench-faulty headroom-cluster)
 	@status=0; \
 	$(call ctest,$(PRESET)) || status=1; \
 	python=$$(tools/deps.sh test --python) || exit 2; \
@@ -321,18 +322,18 @@ options-asan-ubsan = -DHEADROOM_SANITIZE_LESS=$(if $(LESS),ON -DHEADROOM_WITHOUT
 test-asan-ubsan test-tsan test-clang test-aarch64: test-%:
 	@tools/deps.sh $(or $(packages-$*),check-all)
 	@$(call configure,$*,$*,$(options-$*))
-	@$(call compile,$*,headroom-tests $(if $(LESS),,headroom-bench-tests headroom-bench))
+	@$(call compile,$*,headroom-tests headroom-cluster $(if $(LESS),,headroom-bench-tests headroom-bench))
 	@$(call ctest,$*) $(if $(LESS),--exclude-regex '^catch2-bench$$')
 
 # Each optional library left out alone, then all at once: still builds, still right.
-WITHOUT ?= openmp liburing sqlite peers services gpu openmp;liburing;sqlite;peers;services;gpu
+WITHOUT ?= openmp liburing sqlite peers services gpu cluster openmp;liburing;sqlite;peers;services;gpu;cluster
 test-without:
 	@tools/deps.sh test
 	@set -e; for without in $(foreach one,$(WITHOUT),'$(one)'); do \
 	  folder=without-$$(printf '%s' "$$without" | tr ';' '-'); \
 	  echo "== without $$without"; \
 	  $(call configure,release,$$folder,-DHEADROOM_WITHOUT="$$without"); \
-	  $(call compile,$$folder,headroom-bench headroom-tests headroom-bench-tests); \
+	  $(call compile,$$folder,headroom-bench headroom-tests headroom-bench-tests headroom-cluster); \
 	  $(call ctest,$$folder); \
 	done
 
@@ -341,7 +342,7 @@ test-without:
 test-catch2:
 	@if [ -z "$(CATCH2)" ]; then echo 'make test-catch2: say which: CATCH2=FOLDER' >&2; exit 2; fi
 	@$(call configure,release,catch2,-DCMAKE_PREFIX_PATH="$(CATCH2)")
-	@$(call compile,catch2,headroom-tests headroom-bench-tests)
+	@$(call compile,catch2,headroom-tests headroom-bench-tests headroom-cluster)
 	@$(call ctest,catch2)
 
 # Every kernel that takes bytes, or those with KERNEL in their name.
@@ -379,6 +380,14 @@ clpeak-check: build
 	@tools/deps.sh clpeak
 	@python=$$(tools/deps.sh bench --python) || exit 2; \
 	exec "$$python" tests/clpeak_check.py build/$(PRESET)/bench/headroom-bench
+
+# Messages between two ranks as our pingpong and as NetPIPE see them, in the same minute.
+netpipe-check: CLUSTER = 1
+netpipe-check:
+	@tools/deps.sh netpipe
+	@$(MAKE) --no-print-directory build-cluster
+	@python=$$(tools/deps.sh bench --python) || exit 2; \
+	exec "$$python" tests/netpipe_check.py build/$(PRESET)/bench/headroom-bench-cluster
 
 # Bugs put into copies of the tree, one at a time: each must make its test fail (tests/mutate).
 mutate:

@@ -176,7 +176,7 @@ const Registrar kRegistrar(
                          .bytes = static_cast<double>(moved),
                          .memory = moved * (1 + std::size(kVariants))};
          },
-     .test_sizes = {0, 1, 3, 8, 1000, 4097, 65536}},
+     .test_sizes = {0, 1, 8, 4097, 65536}},
     kVariants);
 
 }  // namespace

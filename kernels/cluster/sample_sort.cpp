@@ -280,7 +280,7 @@ const Registrar kRegistrar(
                          .working_set = 16 * s.n / ranks,
                          .memory = 8 * s.n * (2 + 4 * std::size(kVariants))};
          },
-     .test_sizes = {0, 1, 2, 3, 4, 5, 15, 16, 17, 100, 1000, 4097, 20000}},
+     .test_sizes = {0, 1, 3, 4, 5, 17, 1000, 4097, 20000}},
     kVariants);
 
 }  // namespace

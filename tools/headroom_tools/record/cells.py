@@ -143,8 +143,12 @@ class Cell(NamedTuple):
         """Its ladder as people read it: `n 4,096 · sorted · 2 threads`."""
         inputs, sweep = len(self.kernel["inputs"]), len(self.kernel["threads"]) > 1
         threads = self.ladder_threads
-        label = ladder_label(self.n, self.input, threads, self.params, inputs, sweep)
-        return " · ".join(filter(None, (label, hosts_.told(self.hosts))))
+        return ladder_label(self.n, self.input, threads, self.params, inputs, sweep)
+
+    @property
+    def place(self) -> str:
+        """The same, of an MPI job's with its hosts: `n 8 · ranks 2 · one host`."""
+        return " · ".join(filter(None, (self.label, hosts_.told(self.hosts))))
 
     def ladder(self) -> LadderKey:
         """The ladder's key."""

@@ -5,6 +5,8 @@ Ranks of one host pass messages through its memory. Such a figure is no cluster'
 
 from __future__ import annotations
 
+from typing import Iterable
+
 from headroom_tools.base.text import safe
 from headroom_tools.record.types import Cluster
 
@@ -15,6 +17,20 @@ QUANTITY = "hosts"  # which their variants tell
 def told(hosts: int | None) -> str:
     """`one host`, `4 hosts`; nothing for what needs no ranks."""
     return "" if hosts is None else "one host" if hosts == 1 else f"{hosts} hosts"
+
+
+def by_ranks(pairs: Iterable[tuple[int | None, int]]) -> str:
+    """Of a kernel's (hosts, ranks): `one host`, or `one host: ranks 1; 4 hosts: ranks 2, 4`."""
+    ranks: dict[int, set[int]] = {}
+    for hosts, count in pairs:
+        if hosts is not None:
+            ranks.setdefault(hosts, set()).add(count)
+    if len(ranks) < 2:
+        return told(next(iter(ranks), None))
+    return "; ".join(
+        f"{told(hosts)}: ranks {', '.join(map(str, sorted(ranks[hosts])))}"
+        for hosts in sorted(ranks)
+    )
 
 
 def in_full(job: Cluster) -> str:

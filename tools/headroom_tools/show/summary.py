@@ -182,7 +182,7 @@ def _print_headroom(best: list[Row], to: Console) -> None:
                 (title, "bold"),
                 _factor(1 / share),
                 f"{row.cell.kernel['name']}/{row.cell.variant}",
-                (row.cell.label, "dim"),
+                (row.cell.place, "dim"),
             )
             title = ""
     to.print()
