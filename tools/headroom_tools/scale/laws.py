@@ -343,8 +343,6 @@ def fits(run: Run, machine: Machine) -> list[Fit]:
         fastest = min(points, key=lambda point: point["ns_per_item"])
         entries.append(
             {
-                "over": sweep.over,
-                "hosts": sweep.hosts,
                 "kernel": sweep.kernel["name"],
                 "variant": sweep.variant,
                 "n": sweep.n,
@@ -358,6 +356,8 @@ def fits(run: Run, machine: Machine) -> list[Fit]:
                 "usl": _usl(usl, sweep.threads[-1], counts - 3),
                 "predicted_best": _predicted(usl, sweep.threads[-1]),
                 "notes": _words(sweep, amdahl, usl, machine),
+                "over": sweep.over,
+                "hosts": sweep.hosts,
             }
         )
     return entries
