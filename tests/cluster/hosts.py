@@ -6,7 +6,7 @@
 runs COMMAND in a network of its own, with environment variables by which Open MPI reaches the hosts:
 HEADROOM_HOSTFILE names a hostfile for `mpirun --hostfile`, and Open MPI's remote agent (plm_rsh_agent)
 is a script that enters a host's namespaces in place of ssh. Each host has its own host name, its own
-loopback and one interface; a frame takes --delay-ms from one to another. There is one set of CPUs for
+loopback, one interface and its own processes, which end with it as when one is switched off; a frame takes --delay-ms from one to another. There is one set of CPUs for
 all of them, so ranks yield when they wait, and throughput is the wire's, a process of Python's.
 
 It needs root (or CAP_NET_ADMIN and CAP_SYS_ADMIN), /dev/net/tun, `ip` and `nsenter`. A namespace is
@@ -30,9 +30,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Iterator, NoReturn
+from typing import NoReturn
 
-CLONE_NEWUTS, CLONE_NEWNET = 0x04000000, 0x40000000
+CLONE_NEWUTS, CLONE_NEWPID, CLONE_NEWNET = 0x04000000, 0x20000000, 0x40000000
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 PR_SET_PDEATHSIG = 1
 FRAME = 65536  # bytes of the longest frame, and more
@@ -82,28 +82,35 @@ def _tap(name: str) -> int:
     return descriptor
 
 
-def _holder(name: str) -> int:
-    """A process in network and UTS namespaces of its own, which does nothing; its id."""
+def _holder(name: str) -> tuple[int, int]:
+    """The first process of a host, in namespaces of its own, which does nothing. What is
+    started there ends with it. Its parent is a child of ours that only waits for it; both numbers."""
     parent = os.getpid()
     ready, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             _die_with(parent)
-            _unshare(CLONE_NEWNET | CLONE_NEWUTS)
+            _unshare(CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWPID)
             socket.sethostname(name)
-            os.write(tell, b"1")
-            while True:
-                signal.pause()
+            first = os.fork()  # the first one that is in the namespace of processes
+            if first == 0:
+                _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+                os.close(tell)
+                while True:
+                    signal.pause()
+            os.write(tell, str(first).encode())
+            os.close(tell)
+            os.waitpid(first, 0)
         finally:
             os._exit(1)
     os.close(tell)
-    good = os.read(ready, 1)
+    first_told = os.read(ready, 32)
     os.close(ready)
-    if not good:
+    if not first_told:
         os.waitpid(pid, 0)
-        raise Unable("no network namespace: unshare was refused")
-    return pid
+        raise Unable("no namespaces: unshare was refused")
+    return pid, int(first_told)
 
 
 def _carry(ports: list[int], delay: float) -> NoReturn:
@@ -175,8 +182,8 @@ class Hosts:
             ports.append(_tap(name))
             inside = None
             if number > 1:
-                inside = _holder(f"headroom-host-{number - 1}")
-                self._processes.append(inside)
+                child, inside = _holder(f"headroom-host-{number - 1}")
+                self._processes.append(child)
                 holders.append(inside)
                 _ip("link", "set", name, "netns", str(inside))
                 _ip("link", "set", "lo", "up", inside=inside)
@@ -209,7 +216,7 @@ class Hosts:
         agent.write_text(
             "#!/bin/sh\n"
             f'case $1 in\n{cases}  *) echo "no host $1" >&2; exit 1 ;;\nesac\n'
-            'shift\nexec nsenter -t "$inside" -n -u sh -c "$*"\n'
+            'shift\nexec nsenter -t "$inside" -n -u -p sh -c "$*"\n'
         )
         agent.chmod(0o755)
         self.environment = {
@@ -231,18 +238,6 @@ class Hosts:
         self._processes.clear()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def holders_alive() -> Iterator[int]:
-    """The processes of this program that are there, of whomever."""
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                command = Path(entry.path, "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"cluster/hosts.py" in command:
-                yield int(entry.name)
 
 
 def main() -> int:
