@@ -1,5 +1,5 @@
-// headroom-bench-cluster: the kernels of group cluster on the ranks of an MPI job, started by mpirun.
-// The first rank is the benchmark program, as headroom-bench is; the others follow it
+// headroom-bench-cluster: the kernels of group cluster on the ranks of an MPI job, started by
+// mpirun. The first rank is the benchmark program, as headroom-bench is; the others follow it
 // (support/mpi/session.h).
 #include <cstdio>
 #include <exception>

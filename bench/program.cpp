@@ -201,9 +201,7 @@ int run_planned() {
 }
 
 // The ranks of a job are where mpirun bound them: a core each, on whichever host.
-bool pinned_to_core() {
-  return cluster::in_job() ? affinity().size() == 1 : pin_to_core(0);
-}
+bool pinned_to_core() { return cluster::in_job() ? affinity().size() == 1 : pin_to_core(0); }
 
 int run_or_follow(int argc, char** argv, const std::function<void()>& follow) {
   // Google Benchmark takes its own flags out of argv, Abseil reads the rest.

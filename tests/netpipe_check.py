@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """`make netpipe-check`: messages between two MPI ranks as cluster/pingpong and as NetPIPE see them.
 
-NetPIPE is another program's ping-pong (Snell, Mikler and Gustafson, 1996). Both run in turn, a few
-times, on this machine's two cores or, with --hosts, on the first two hosts of a hostfile; of each the
-best counts, as a neighbour only ever makes a message slower. What is held against each other is half
-a round trip of `naive`, MPI_Send and MPI_Recv. Needs a quiet machine.
+NetPIPE is another program's ping-pong (Snell, Mikler and Gustafson, 1996). Both run in turn, a
+few times, on two cores of this machine or, with --hosts, on the first two hosts of a hostfile; of
+each the best counts, as a neighbour only ever makes a message slower. What is held against each
+other is half a round trip of `naive`, MPI_Send and MPI_Recv. Needs a quiet machine.
 
 Status 1 where ours is over 1.25 times NetPIPE's, or under 0.8 times.
 """

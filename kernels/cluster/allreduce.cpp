@@ -2,9 +2,10 @@
 // in a step of data-parallel training, where they are gradients.
 //
 // Out: the n sums, whole, on every rank. Numbers are 64-bit integers and sums are modulo 2^64, so
-// that they are exact in any order; a number is mixed kMixes times from the rank's own data, some 30
-// operations: what there is to compute while numbers travel. n is per rank: with more ranks there is
-// more work in all, and the question is what each further one costs all others (weak scaling).
+// that they are exact in any order; a number is mixed kMixes times from the rank's own data, some
+// 30 operations: what there is to compute while numbers travel. n is per rank: with more ranks
+// there is more work in all, and the question is what each further one costs all others (weak
+// scaling).
 //
 // Each rank has to send and to receive 2 (p - 1) / p numbers for each sum at least (Patarasuk and
 // Yuan, 2009), whatever p is; through one root, that one has 2 (p - 1).
@@ -77,8 +78,7 @@ void naive(const Setting& setting, const Allreduce::Input& in, Buffer<std::uint6
 
 // The library's: it knows several algorithms, and chooses by length and number of ranks. Short ones
 // go in log2(p) steps (Rabenseifner, "Optimization of Collective Reduction Operations", 2004).
-void mpi_allreduce(const Setting& setting, const Allreduce::Input& in,
-                   Buffer<std::uint64_t>& out) {
+void mpi_allreduce(const Setting& setting, const Allreduce::Input& in, Buffer<std::uint64_t>& out) {
   compute(in, 0, out.size(), out);
   MPI_Allreduce(MPI_IN_PLACE, out.data(), static_cast<int>(out.size()), MPI_UINT64_T, MPI_SUM,
                 cluster::comm_of(setting));
@@ -113,9 +113,9 @@ void ring(Ring& state, const Allreduce::Input& in, Buffer<std::uint64_t>& out) {
   }
 }
 
-// In eight pieces: what is computed already is summed while the next piece is computed (as PyTorch's
-// DistributedDataParallel does with gradients: Li and others, 2020). MPI moves data only within its
-// calls, where no thread of its own does: so it is asked between pieces.
+// In eight pieces: what is computed already is summed while the next piece is computed (as
+// PyTorch's DistributedDataParallel does with gradients: Li and others, 2020). MPI moves data only
+// within its calls, where no thread of its own does: so it is asked between pieces.
 void overlapped(const Setting& setting, const Allreduce::Input& in, Buffer<std::uint64_t>& out) {
   constexpr int kPieces = 8;
   MPI_Comm comm = cluster::comm_of(setting);
@@ -124,8 +124,8 @@ void overlapped(const Setting& setting, const Allreduce::Input& in, Buffer<std::
   for (int piece = 0; piece < kPieces; ++piece) {
     const Share own = share(out.size(), 1, piece, kPieces);
     compute(in, own.begin, own.end, out);
-    MPI_Iallreduce(MPI_IN_PLACE, out.data() + own.begin, static_cast<int>(own.size()),
-                   MPI_UINT64_T, MPI_SUM, comm, &requests[piece]);
+    MPI_Iallreduce(MPI_IN_PLACE, out.data() + own.begin, static_cast<int>(own.size()), MPI_UINT64_T,
+                   MPI_SUM, comm, &requests[piece]);
     int done = 0;
     MPI_Testall(piece + 1, requests, &done, MPI_STATUSES_IGNORE);
   }

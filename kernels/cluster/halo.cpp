@@ -1,10 +1,11 @@
 // cluster/halo: kSteps steps of a five-point stencil on a grid of n by n cells that the ranks share
-// out in rectangles; before a step each needs the cells beyond its edges, which are its neighbours'.
+// out in rectangles; before a step each needs the cells beyond its edges, which are its
+// neighbours'.
 //
-// Out: this rank's rectangle after the last step, whole, row by row. Cells are integers, and outside
-// of the grid all are 0: a cell becomes (4 * itself + its four neighbours) / 8, rounded down, the
-// same for any rectangles. n is the whole grid's side: with more ranks each has less to do (strong
-// scaling), and more of it lies at an edge.
+// Out: this rank's rectangle after the last step, whole, row by row. Cells are integers, and
+// outside of the grid all are 0: a cell becomes (4 * itself + its four neighbours) / 8, rounded
+// down, the same for any rectangles. n is the whole grid's side: with more ranks each has less to
+// do (strong scaling), and more of it lies at an edge.
 //
 // Links: mpi
 #include "core/kernel.h"

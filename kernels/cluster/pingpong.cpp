@@ -1,13 +1,13 @@
 // cluster/pingpong: 32 messages of n bytes from the first rank to the last, and an answer to each.
 //
 // Out: on both ends all bytes that came; nothing on the ranks between. Each end sends data of its
-// own, so that an echo is no answer. An answer doesn't depend on the answers before it: whoever asks
-// is free to ask all at once.
+// own, so that an echo is no answer. An answer doesn't depend on the answers before it: whoever
+// asks is free to ask all at once.
 //
 // What a round trip costs is the network's latency (L of LogP, Culler and others, 1993) and what
-// both ends do for each message (o); what a byte costs (G of LogGP, Alexandrov and others, 1995) only
-// counts in long ones. `ranks` says between which: the first and the last of so many, which lie on
-// two hosts where the job has two.
+// both ends do for each message (o); what a byte costs (G of LogGP, Alexandrov and others, 1995)
+// only counts in long ones. `ranks` says between which: the first and the last of so many, which
+// lie on two hosts where the job has two.
 //
 // Links: mpi
 #include "core/kernel.h"
@@ -26,7 +26,7 @@ constexpr std::size_t kMessages = 32;
 struct PingPong {
   struct Input {
     cluster::Place place;
-    std::size_t n = 0;  // bytes per message
+    std::size_t n = 0;         // bytes per message
     Buffer<std::uint8_t> own;  // all that this end sends, one message after the other
 
     bool first() const { return place.rank == 0; }
@@ -70,8 +70,8 @@ void naive(const Setting& setting, const PingPong::Input& in, Buffer<std::uint8_
   }
 }
 
-// What a message is (where from, how long, whom to) is told to MPI once, and each is only started: as
-// many round trips, with less work at both ends. What comes has a fixed place to go to.
+// What a message is (where from, how long, whom to) is told to MPI once, and each is only started:
+// as many round trips, with less work at both ends. What comes has a fixed place to go to.
 struct Persistent {
   Persistent(const PingPong::Input& in, const Setting& setting) : came(in.own.size()) {
     if (!in.first() && !in.last()) return;
@@ -123,8 +123,8 @@ void pipelined(const Setting& setting, const PingPong::Input& in, Buffer<std::ui
   if (in.first()) MPI_Waitall(kMessages, receives, MPI_STATUSES_IGNORE);
 }
 
-// One message has them all, and one answer: one round trip, and the ends' work for one. They lie side
-// by side already; elsewhere a copy comes before, which is cheap beside a message.
+// One message has them all, and one answer: one round trip, and the ends' work for one. They lie
+// side by side already; elsewhere a copy comes before, which is cheap beside a message.
 void aggregated(const Setting& setting, const PingPong::Input& in, Buffer<std::uint8_t>& out) {
   if (!in.first() && !in.last()) return;
   MPI_Comm comm = cluster::comm_of(setting);

@@ -1,9 +1,9 @@
 // cluster/sample_sort: n numbers that lie on all ranks are sorted, so that they lie on all ranks.
 //
-// Out: every rank has a part, sorted, and nothing in it is larger than anything on the next rank. How
-// large the parts are is up to the variant; after the clock has stopped they are cut into equal ones,
-// whole, for the comparison. `imbalance` tells the largest part as a multiple of the mean. n is the
-// number of all: with more ranks each has fewer (strong scaling).
+// Out: every rank has a part, sorted, and nothing in it is larger than anything on the next rank.
+// How large the parts are is up to the variant; after the clock has stopped they are cut into equal
+// ones, whole, for the comparison. `imbalance` tells the largest part as a multiple of the mean. n
+// is the number of all: with more ranks each has fewer (strong scaling).
 //
 // Inputs: random; skewed, half of all numbers are one of 16; equal, all are one number. Where equal
 // numbers all had to be on one rank, that rank would have them all, its memory and its time: so a
@@ -144,8 +144,7 @@ std::vector<Placed> splitters(const std::vector<Placed>& own, int ranks, MPI_Com
   std::vector<int> counts(static_cast<std::size_t>(ranks));
   MPI_Allgather(&bytes, 1, MPI_INT, counts.data(), 1, MPI_INT, comm);
   const std::vector<int> starts = starts_of(counts);
-  std::vector<Placed> all(static_cast<std::size_t>(starts.back() + counts.back()) /
-                          sizeof(Placed));
+  std::vector<Placed> all(static_cast<std::size_t>(starts.back() + counts.back()) / sizeof(Placed));
   MPI_Allgatherv(own.data(), bytes, MPI_BYTE, all.data(), counts.data(), starts.data(), MPI_BYTE,
                  comm);
   std::sort(all.begin(), all.end());
@@ -176,8 +175,9 @@ struct Exchanged : Sorted {
   std::vector<std::uint32_t> bucket;
 };
 
-// Frazer and McKellar, "Samplesort" (1970): splitters from a sample, each number straight to the rank
-// that its bucket is of, and each bucket sorted there. A number travels once, and all ranks sort.
+// Frazer and McKellar, "Samplesort" (1970): splitters from a sample, each number straight to the
+// rank that its bucket is of, and each bucket sorted there. A number travels once, and all ranks
+// sort.
 void sample_sort(Exchanged& of, const SampleSort::Input& in, Buffer<Number>&) {
   const std::size_t size = in.numbers.size();
   std::vector<Placed> sample(std::min(kSamples, size));
@@ -192,8 +192,8 @@ void sample_sort(Exchanged& of, const SampleSort::Input& in, Buffer<Number>&) {
   of.bucket.resize(size);
   for (std::size_t i = 0; i < size; ++i) {
     const Placed one{in.numbers[i], of.first + i};
-    of.bucket[i] = static_cast<std::uint32_t>(
-        std::upper_bound(split.begin(), split.end(), one) - split.begin());
+    of.bucket[i] = static_cast<std::uint32_t>(std::upper_bound(split.begin(), split.end(), one) -
+                                              split.begin());
     ++counts[of.bucket[i]];
   }
   std::vector<int> next = starts_of(counts);
@@ -236,7 +236,8 @@ void regular_sampling(Exchanged& of, const SampleSort::Input& in, Buffer<Number>
   for (const int count : came)
     ends.push_back((ends.empty() ? 0 : ends.back()) + static_cast<std::size_t>(count));
   const auto at = [&](std::size_t i) {
-    return of.part.begin() + static_cast<std::ptrdiff_t>(i == 0 ? 0 : ends[std::min(i, ends.size()) - 1]);
+    return of.part.begin() +
+           static_cast<std::ptrdiff_t>(i == 0 ? 0 : ends[std::min(i, ends.size()) - 1]);
   };
   for (std::size_t width = 1; width < ends.size(); width *= 2)
     for (std::size_t run = 0; run + width < ends.size(); run += 2 * width)
@@ -256,7 +257,8 @@ constexpr Variant<SampleSort> kVariants[] = {
      .needs = cluster::kNeedsRanks},
     {.name = "sample_sort",
      .run = kSampleSort,
-     .what = "splitters from a sample, each number straight to its rank by MPI_Alltoallv, sorted there",
+     .what =
+         "splitters from a sample, each number straight to its rank by MPI_Alltoallv, sorted there",
      .needs = cluster::kNeedsRanks},
     {.name = "regular_sampling",
      .run = kRegular,

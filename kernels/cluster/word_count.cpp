@@ -1,9 +1,9 @@
 // cluster/word_count: how often each word occurs in a text of n words that lies on all ranks.
 //
-// Out: on the first rank all words with their counts, by word; nothing on the others. Words occur as
-// in a text (Zipf's law with exponent 1, 20,000 different ones): some very often, so that a count for
-// each word is far shorter than the text. n is the number of all words: with more ranks each has
-// fewer (strong scaling).
+// Out: on the first rank all words with their counts, by word; nothing on the others. Words occur
+// as in a text (Zipf's law with exponent 1, 20,000 different ones): some very often, so that a
+// count for each word is far shorter than the text. n is the number of all words: with more ranks
+// each has fewer (strong scaling).
 //
 // Links: mpi
 #include <string>
@@ -127,8 +127,8 @@ std::string_view text_of(const WordCount::Input& in) { return {in.text.data(), i
 
 // The text goes where it is counted: every word of it travels.
 void naive(const Setting& setting, const WordCount::Input& in, Output& out) {
-  const std::vector<char> all = gathered(in.text.data(), in.text.size(), in.place.ranks,
-                                         cluster::comm_of(setting));
+  const std::vector<char> all =
+      gathered(in.text.data(), in.text.size(), in.place.ranks, cluster::comm_of(setting));
   if (in.place.rank != 0) return;
   Counts counts;
   count_words({all.data(), all.size()}, counts);
@@ -145,8 +145,7 @@ void combine_first(const Setting& setting, const WordCount::Input& in, Output& o
     gathered(own.data(), own.size(), in.place.ranks, cluster::comm_of(setting));
     return;
   }
-  const std::vector<char> all =
-      gathered(nullptr, 0, in.place.ranks, cluster::comm_of(setting));
+  const std::vector<char> all = gathered(nullptr, 0, in.place.ranks, cluster::comm_of(setting));
   add({all.data(), all.size()}, counts);
   list(counts, out);
 }
@@ -197,23 +196,23 @@ constexpr Variant<WordCount> kVariants[] = {
      .needs = cluster::kNeedsRanks},
 };
 
-const Registrar kRegistrar(
-    {.name = "cluster/word_count",
-     .axis = Axis::kNetwork,
-     .technique = "send results and not data: combine where the data are",
-     .sizes = {1 << 12, 1 << 16, 1 << 17, 1 << 18, 1 << 19},
-     .headline = {1 << 16, 1 << 18},
-     .params = {{cluster::kRanks, cluster::rank_counts(1)}},
-     .one_group = true,
-     .demand =
-         [](const Setting& s) {
-           return Demand{.items = static_cast<double>(s.n),
-                         .bytes = 6 * static_cast<double>(s.n),
-                         .working_set = 6 * s.n,
-                         .memory = 6 * s.n * (2 + 2 * std::size(kVariants)) + (4 << 20)};
-         },
-     .test_sizes = {0, 1, 2, 3, 5, 100, 1000, 4097, 20000}},
-    kVariants);
+const Registrar kRegistrar({.name = "cluster/word_count",
+                            .axis = Axis::kNetwork,
+                            .technique = "send results and not data: combine where the data are",
+                            .sizes = {1 << 12, 1 << 16, 1 << 17, 1 << 18, 1 << 19},
+                            .headline = {1 << 16, 1 << 18},
+                            .params = {{cluster::kRanks, cluster::rank_counts(1)}},
+                            .one_group = true,
+                            .demand =
+                                [](const Setting& s) {
+                                  return Demand{.items = static_cast<double>(s.n),
+                                                .bytes = 6 * static_cast<double>(s.n),
+                                                .working_set = 6 * s.n,
+                                                .memory = 6 * s.n * (2 + 2 * std::size(kVariants)) +
+                                                          (4 << 20)};
+                                },
+                            .test_sizes = {0, 1, 2, 3, 5, 100, 1000, 4097, 20000}},
+                           kVariants);
 
 }  // namespace
 }  // namespace headroom

@@ -3,11 +3,12 @@
 
     tests/cluster/hosts.py [--hosts 4] [--delay-ms 1] -- COMMAND...
 
-runs COMMAND in a network of its own, with environment variables by which Open MPI reaches the hosts:
-HEADROOM_HOSTFILE names a hostfile for `mpirun --hostfile`, and Open MPI's remote agent (plm_rsh_agent)
-is a script that enters a host's namespaces in place of ssh. Each host has its own host name, its own
-loopback, one interface and its own processes, which end with it as when one is switched off; a frame takes --delay-ms from one to another. There is one set of CPUs for
-all of them, so ranks yield when they wait, and throughput is the wire's, a process of Python's.
+runs COMMAND in a network of its own, with environment variables by which Open MPI reaches the
+hosts: HEADROOM_HOSTFILE names a hostfile for `mpirun --hostfile`, and Open MPI's remote agent
+(plm_rsh_agent) is a script that enters a host's namespaces in place of ssh. Each host has its own
+host name, its own loopback, one interface and its own processes, which end with it as when one is
+switched off; a frame takes --delay-ms from one to another. There is one set of CPUs for all of
+them, so ranks yield when they wait, and throughput is the wire's, a process of Python's.
 
 It needs root (or CAP_NET_ADMIN and CAP_SYS_ADMIN), /dev/net/tun, `ip` and `nsenter`. A namespace is
 held by a process that dies with this one, and by nothing else: whatever is killed, none is left.
@@ -76,15 +77,15 @@ def _ip(*arguments: str, inside: int | None = None) -> None:
 
 
 def _tap(name: str) -> int:
-    """A new interface; what is written to the descriptor arrives on it, and what it sends is read."""
+    """A new interface: what is written to the descriptor arrives on it, what it sends is read."""
     descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH", name.encode(), IFF_TAP | IFF_NO_PI))
     return descriptor
 
 
 def _holder(name: str) -> tuple[int, int]:
-    """The first process of a host, in namespaces of its own, which does nothing. What is
-    started there ends with it. Its parent is a child of ours that only waits for it; both numbers."""
+    """The first process of a host, in namespaces of its own, which does nothing. What is started
+    there ends with it. Its parent is a child of ours that only waits for it: both numbers."""
     parent = os.getpid()
     ready, tell = os.pipe()
     pid = os.fork()

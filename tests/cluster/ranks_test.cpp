@@ -1,5 +1,5 @@
-// What several ranks do together: who is wrong is told, epochs that are called off, work that is not
-// shared.
+// What several ranks do together: who is wrong is told, epochs that are called off, work that is
+// not shared.
 #include "support/ranks.h"
 
 #include <mpi.h>

@@ -147,7 +147,9 @@ def test_without_mpirun(monkeypatch: pytest.MonkeyPatch) -> None:
         ranks.asked(2, None)
 
 
-def test_root_is_told_what_mpirun_would_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_root_is_told_what_mpirun_would_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     headroom = _with_mpirun(tmp_path, "echo 'mpirun (Open MPI) 4.1.4'")
     monkeypatch.setenv("PATH", headroom.env["PATH"])
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -359,7 +361,7 @@ def test_four_hosts_give_right_answers_on_every_rank(cluster: Headroom) -> None:
     assert {kernel["name"] for kernel in run["kernels"]} == {f"cluster/{name}" for name in KERNELS}
     assert all(params == {"ranks": 4} for params in run["ladders"]["params"])
     assert not run["failures"] and not run["failed"]
-    # A round trip is two milliseconds at least, and messages that are sent one by one wait for each.
+    # A round trip is two milliseconds at least, and messages sent one by one wait for each.
     told = run["quantities"]
     at = {c for c, name in zip(told["cell"], told["name"]) if name == "hosts"}
     assert at == set(range(len(run["cells"]["variant"])))

@@ -120,8 +120,8 @@ Awaited awaited;
 
 constexpr std::uint64_t kPoisonFirst = ~std::uint64_t{0};
 
-// Rank 0 says how many calls to make, and the others wait until it does. 0: none, it has changed its
-// mind; kPoisonFirst: overwrite the output, and wait again.
+// Rank 0 says how many calls to make, and the others wait until it does. 0: none, it has changed
+// its mind; kPoisonFirst: overwrite the output, and wait again.
 std::uint64_t say_or_wait_for_go(MPI_Comm control, std::uint64_t go) {
   MPI_Bcast(&go, 1, MPI_UINT64_T, 0, control);
   return go;
@@ -325,8 +325,7 @@ class LeadingInstance final : public Instance {
     order.other = id_;
     order.variant = variant;
     order.threads = threads;
-    return std::make_unique<LeadingArm>(order, ranks_,
-                                        [&] { return own_->arm(variant, threads); });
+    return std::make_unique<LeadingArm>(order, ranks_, [&] { return own_->arm(variant, threads); });
   }
 
  private:
@@ -553,10 +552,10 @@ void require_cpus(const std::vector<int>& host_of, int rank) {
   if (worst.more == 0) return;
   long numbers[2] = {here, cpus};
   MPI_Bcast(numbers, 2, MPI_LONG, worst.rank, MPI_COMM_WORLD);
-  throw std::runtime_error(std::to_string(numbers[0]) + " ranks on a host of " +
-                           std::to_string(numbers[1]) +
-                           " CPUs: ranks that wait spin; fewer ranks, or to test and not to measure "
-                           "OMPI_MCA_mpi_yield_when_idle=1");
+  throw std::runtime_error(
+      std::to_string(numbers[0]) + " ranks on a host of " + std::to_string(numbers[1]) +
+      " CPUs: ranks that wait spin; fewer ranks, or to test and not to measure "
+      "OMPI_MCA_mpi_yield_when_idle=1");
 }
 
 // A rank must not outlive whoever started it, mpirun or its daemon, however that ends.

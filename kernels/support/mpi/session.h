@@ -1,9 +1,9 @@
 // One process of an MPI job: its start and end, and the ranks that follow the first one.
 //
-// The first rank (0) runs an ordinary program: ladders, a test. Every instance and arm that it makes
-// is made on all ranks that take part, and every epoch is run by all of them at once; so a kernel is
-// written as any other, and its variants call MPI. The other ranks wait in follow() for what the
-// first one tells them, asleep: only within an epoch they wait awake, as MPI does.
+// The first rank (0) runs an ordinary program: ladders, a test. Every instance and arm that it
+// makes is made on all ranks that take part, and every epoch is run by all of them at once; so a
+// kernel is written as any other, and its variants call MPI. The other ranks wait in follow() for
+// what the first one tells them, asleep: only within an epoch they wait awake, as MPI does.
 //
 // What is timed: rank 0 says "go" (MPI_Bcast), all make their calls, and rank 0 hears from all that
 // they are done (MPI_Reduce). An epoch therefore ends when its slowest rank does, and its two
@@ -42,8 +42,8 @@ class Session {
 // instance is bound until the end of the session.
 MPI_Comm comm_of(const Setting& setting);
 
-// Which rank's output the next Arm::spoil() changes, where it has something to change; else the last
-// one's before it that has. For tests.
+// Which rank's output the next Arm::spoil() changes, where it has something to change; else the
+// last one's before it that has. For tests.
 void spoil_on(int rank);
 
 }  // namespace headroom::cluster

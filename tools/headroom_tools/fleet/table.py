@@ -17,7 +17,8 @@ from headroom_tools.compare.types import CellKey
 if TYPE_CHECKING:
     from headroom_tools.compare.between_runs import Floats
 
-# A cell, and what its ladder is judged by, on which kind of device or how many hosts: only like is held against like.
+# A cell, and what its ladder is judged by, on which kind of device or how many hosts: only like is
+# held against like.
 Key = tuple[CellKey, str]
 
 

@@ -105,7 +105,11 @@ def _device(catalogue: Catalogue, kernels: list[Kernel]) -> dict[str, Device | N
 def _cluster(catalogue: Catalogue) -> dict[str, Cluster]:
     """What a record says of the MPI job that its launches were."""
     job = catalogue.get("cluster")
-    return {} if job is None else {"cluster": {**job, "library": safe(job["library"], 60)}}
+    if job is None:
+        return {}
+    told = job.copy()
+    told["library"] = safe(job["library"], 60)
+    return {"cluster": told}
 
 
 def _log(value: float | None) -> float | None:

@@ -199,7 +199,8 @@ def start(
         status, message = "ok", ""
     elif _job is not None:
         said = (folder / "stderr").read_text("utf-8", "replace")[-65536:]
-        status, message = _of_job(process.returncode, without_paths(ranks.reason(said, process.returncode)))
+        told = without_paths(ranks.reason(said, process.returncode))
+        status, message = _of_job(process.returncode, told)
     elif process.returncode < 0:
         try:
             name = signal.Signals(-process.returncode).name

@@ -1,7 +1,7 @@
 """The MPI job that a run's launches are: how many ranks, on which hosts, and how mpirun is called.
 
-`headroom run --ranks N [--hosts FILE]` starts headroom-bench-cluster by Open MPI's mpirun: its first
-rank is the benchmark program, the others follow it. All that mpirun says is told in one line.
+`headroom run --ranks N [--hosts FILE]` starts headroom-bench-cluster by Open MPI's mpirun: its
+first rank is the benchmark program, the others follow it. What mpirun says is told in one line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _YIELD = "OMPI_MCA_mpi_yield_when_idle"
 _BIND = "OMPI_MCA_hwloc_base_binding_policy"
 # What Open MPI tells in a paragraph, and what it comes to.
 _SAID = (
-    (r"rank (\d+) with PID \d+ on node \S+ exited on\s+signal (\d+)", "rank {0} was killed (signal {1})"),
+    (r"rank (\d+) with PID \d+ on node \S+ exited on\s+signal (\d+)",
+     "rank {0} was killed (signal {1})"),
     (r"not enough slots available", "the hosts have fewer slots than that many ranks"),
     (r"binding more\s+processes than cpus", "more ranks than cores on a host"),
     (r"unable to reliably start one or more daemons|daemon[^.]*(?:died|failed)|lost "
@@ -72,7 +73,7 @@ def yields() -> bool:
 
 
 def asked(ranks: int | None, hosts: Path | None) -> Job | None:
-    """The job that was asked for, checked; None where none was. HeadroomError for one that can't be."""
+    """The job that was asked for, checked; None where none was. HeadroomError where it can't be."""
     if ranks is None:
         if hosts is not None:
             raise HeadroomError("--hosts goes with --ranks N: how many ranks there are")

@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import Any, Optional, TypedDict
 
 from headroom_tools.machine.types import Machine
-from headroom_tools.record.types import Build, Device, Fixture, LeftOut, Measure, Missing, Params
+from headroom_tools.record.types import (
+    Build,
+    Cluster,
+    Device,
+    Fixture,
+    LeftOut,
+    Measure,
+    Missing,
+    Params,
+)
 
 INTERFACE = 2  # version of the program's catalogue, of its plans and of its output
 

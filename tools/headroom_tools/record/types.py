@@ -283,8 +283,8 @@ class Device(TypedDict):
 
 
 class Cluster(TypedDict):
-    """The MPI job that a run's launches were. library: "Open MPI 4.1.4". yields: whether a rank that
-    waits gives its CPU away."""
+    """The MPI job that a run's launches were. library: "Open MPI 4.1.4". yields: whether a rank
+    that waits gives its CPU away."""
 
     ranks: int
     hosts: int

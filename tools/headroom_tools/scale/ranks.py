@@ -1,10 +1,10 @@
 """How kernels scale with the ranks of an MPI job: sweeps for the laws, and weak scaling.
 
-What grows with the ranks is told by a kernel's items per call. Strong scaling: as many items shared by
-more ranks (Amdahl's law and the Universal Scalability Law, laws.py). Weak scaling: as many items for
-each rank. There the efficiency on N ranks is t(1) / t(N), the speedup is N times that, and Gustafson's
-law has it as N - s (N - 1), with s the share of a rank's time that doesn't shrink (J. L. Gustafson,
-"Reevaluating Amdahl's Law", 1988): least squares through the points.
+What grows with the ranks is told by a kernel's items per call. Strong scaling: as many items shared
+by more ranks (Amdahl's law and the Universal Scalability Law, laws.py). Weak scaling: as many items
+for each rank. There the efficiency on N ranks is t(1) / t(N), the speedup is N times that, and
+Gustafson's law has it as N - s (N - 1), with s the share of a rank's time that doesn't shrink
+(J. L. Gustafson, "Reevaluating Amdahl's Law", 1988): least squares through the points.
 """
 
 from __future__ import annotations

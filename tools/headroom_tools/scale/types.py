@@ -46,7 +46,8 @@ class Usl(TypedDict):
 
 
 class WeakPoint(TypedDict):
-    """So many ranks with as many items each. ns: of a call. efficiency: time on one rank over it."""
+    """So many ranks with as many items each. ns: of a call. efficiency: time on one rank over
+    it."""
 
     ranks: int
     hosts: int
