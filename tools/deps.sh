@@ -124,7 +124,7 @@ TABLE
     if [ "$package" = - ]; then
       package=
       # Part of another package here, or not to be had: nothing to name or to install.
-      case $class in O | S | G | F | A | B) satisfied=yes ;; esac
+      case $class in O | S | G | C | F | A | B | N) satisfied=yes ;; esac
     fi
     IFS='|'
     for alternative in $package; do
@@ -136,8 +136,8 @@ TABLE
       I | R) missing_tools="$missing_tools $name=$package" ;;
       L) missing_libraries="$missing_libraries $name=$package" ;;
       P | J | M | T) missing_python="$missing_python $name=$package" ;;
-      O | S | G) missing_optional="$missing_optional $name=$package" ;;
-      F | A | B | X) missing_tools="$missing_tools $name=$package" ;; # asked for by name: required
+      O | S | G | C) missing_optional="$missing_optional $name=$package" ;;
+      F | A | B | N | X) missing_tools="$missing_tools $name=$package" ;; # asked for by name: required
     esac
   done <<TABLE
 $wanted

@@ -409,6 +409,7 @@ Order next_order() {
 
 Setting setting_of(const Order& order) {
   std::vector<Params::Entry> entries;
+  entries.reserve(static_cast<std::size_t>(order.params));
   for (int i = 0; i < order.params; ++i) entries.emplace_back(order.names[i], order.values[i]);
   return {order.n, std::string_view(order.input), order.seed, order.threads,
           Params(std::move(entries))};
@@ -525,6 +526,7 @@ std::vector<int> host_of_each() {
   MPI_Allgather(&least, 1, MPI_INT, first.data(), 1, MPI_INT, MPI_COMM_WORLD);
   std::map<int, int> number;
   std::vector<int> hosts;
+  hosts.reserve(first.size());
   for (const int one : first)
     hosts.push_back(number.try_emplace(one, static_cast<int>(number.size())).first->second);
   return hosts;
