@@ -32,6 +32,9 @@ WARNINGS ?=
 FULL ?=
 # Where the record goes, and where the documents' figures come from, if not results/.
 RESULTS ?=
+# Of `make bench-cluster`: how many ranks, and mpirun's hostfile where they are on several hosts.
+NP ?= 2
+HOSTS ?=
 
 # Passed to the recipes through the environment, verbatim: a FILTER is a regular expression, and
 # make or the shell would otherwise interpret its $, | and quotes.
@@ -58,10 +61,12 @@ export ARG_OUT := $(value OUT)
 export ARG_KERNELS := $(value KERNELS)
 export ARG_SUBSET := $(value SUBSET)
 export ARG_RESULTS := $(value RESULTS)
+export ARG_NP := $(value NP)
+export ARG_HOSTS := $(value HOSTS)
 unexport FILTER LABEL MACHINE CHANGED SCRATCH SIMD_TARGET PROFILE BASE NEW FORM FAIL_ON PYTEST KERNEL SECONDS RUNS
-unexport KERNELS INPUTS SUBSET RESULTS KIND OUT ALLOW_MISSING PRICE
+unexport KERNELS INPUTS SUBSET RESULTS KIND OUT ALLOW_MISSING PRICE NP HOSTS
 # tools/deps.sh reads them: auto, off or unset; 1 or unset.
-export DEPS SERVICES GPU
+export DEPS SERVICES GPU CLUSTER
 
 JOBS ?= $(shell tools/jobs 2>/dev/null || echo 2)
 # The program that the tools run, and a Python that has all that a command needs.
@@ -107,8 +112,8 @@ UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 TSAN_OPTIONS ?= ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
 export ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: help bench check-bench test build deps list ab check-ab compare fleet report plot cite lint format fuzz mutate
-.PHONY: check-all fio-check wrk-check simulator-check clpeak-check
+.PHONY: help bench bench-cluster build-cluster check-cluster check-bench test build deps list ab check-ab compare fleet report plot cite lint format fuzz mutate
+.PHONY: check-all fio-check wrk-check simulator-check clpeak-check netpipe-check
 .PHONY: clean clean-all
 .PHONY: test-asan-ubsan test-tsan test-clang test-aarch64 test-without test-catch2
 # The targets share build folders, and nothing may run beside a measurement.
@@ -130,10 +135,13 @@ help:
 	@echo 'make report     one page, report.html; RUNS="RUN RUN" (default: the newest of each machine)'
 	@echo 'make plot       KIND=ladders [RUNS="RUN RUN"] [FILTER=REGEX] [OUT=plot.svg]: one kind of picture'
 	@echo 'make cite       fill every figure of the documents from results/ (CHECK=1: only check them)'
+	@echo 'make bench-cluster  NP=4 [HOSTS=hostfile]: the kernels of group cluster on the ranks of an MPI'
+	@echo '                job, on this machine or on those of the hostfile; takes what bench takes'
 	@echo 'make list       every kernel and its variants, and what the missing variants need'
 	@echo 'make deps       only set up what is missing (retries what could not be installed before);'
 	@echo '                SERVICES=1: also PostgreSQL, PgBouncer, Redis, nginx and RabbitMQ, for kernels that'
-	@echo '                need a server; GPU=1: also OpenCL, and PoCL, which runs it on the CPU'
+	@echo '                need a server; GPU=1: also OpenCL, and PoCL, which runs it on the CPU;'
+	@echo '                CLUSTER=1: also Open MPI'
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
 	@echo 'make check-all  every compiler, sanitizer and architecture, without each optional library'
 	@echo 'make fuzz       random bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
@@ -141,6 +149,7 @@ help:
 	@echo 'make wrk-check  the HTTP servers of network/server as wrk sees them, beside our own clients'
 	@echo 'make simulator-check  the simulator of scaling/ beside 16 servers that sleep (half a minute)'
 	@echo 'make clpeak-check  the probes of an OpenCL device beside clpeak, in the same minute'
+	@echo 'make netpipe-check  messages between two MPI ranks beside NetPIPE, in the same minute'
 	@echo 'make mutate     bugs put into a copy of the tree, one at a time: a test must fail for each'
 	@echo '                (FILTER=REGEX: some of them, LIST=1: only print them)'
 	@echo 'make lint       shellcheck, flake8, mypy, clang-tidy (FULL=1: of kernels and tests too)'
@@ -172,9 +181,23 @@ check-bench:
 	@case "$$ARG_INPUTS" in ''|default|all) ;; *) \
 	  echo "make bench: INPUTS=$$ARG_INPUTS: default or all" >&2; exit 2;; esac
 
-# `exec`, so that Ctrl-C reaches the run alone, and its exit status is the recipe's.
-bench: check-bench build
-	@set -- --profile "$$ARG_PROFILE"; \
+# What NP and HOSTS have to be, before anything is built.
+check-cluster:
+	@case "$$ARG_NP" in ''|*[!0-9]*|0*) \
+	  echo "make bench-cluster: NP=$$ARG_NP: how many ranks, 1 or more" >&2; exit 2;; esac
+	@if [ -n "$$ARG_HOSTS" ] && [ ! -r "$$ARG_HOSTS" ]; then \
+	  echo "make bench-cluster: HOSTS=$$ARG_HOSTS: no such file" >&2; exit 2; fi
+
+# Only the program that mpirun starts.
+build-cluster:
+	@CLUSTER=1 tools/deps.sh bench
+	@$(call configure,$(PRESET),$(PRESET))
+	@if ! grep -q 'optional mpi: 1' build/$(PRESET)/configure.log; then \
+	  echo 'make bench-cluster: no MPI: `make deps CLUSTER=1` installs Open MPI' >&2; exit 2; fi
+	@$(call compile,$(PRESET),headroom-bench-cluster)
+
+# Its arguments. `exec`, so that Ctrl-C reaches the run alone, and its exit status is the recipe's.
+bench-words = set -- --profile "$$ARG_PROFILE"; \
 	if [ -n "$$ARG_FILTER" ]; then set -- "$$@" --filter "$$ARG_FILTER"; fi; \
 	if [ -n "$$ARG_INPUTS" ]; then set -- "$$@" --inputs "$$ARG_INPUTS"; fi; \
 	if [ -n "$$ARG_LABEL" ]; then set -- "$$@" --label "$$ARG_LABEL"; fi; \
@@ -182,7 +205,15 @@ bench: check-bench build
 	if [ -n "$$ARG_CHANGED" ]; then set -- "$$@" --changed "$$ARG_CHANGED"; fi; \
 	if [ -n "$$ARG_SCRATCH" ]; then set -- "$$@" --scratch "$$ARG_SCRATCH"; fi; \
 	if [ -n "$$ARG_SIMD_TARGET" ]; then set -- "$$@" --simd-target "$$ARG_SIMD_TARGET"; fi; \
-	if [ -n "$$ARG_RESULTS" ]; then set -- "$$@" --out "$$ARG_RESULTS"; fi; \
+	if [ -n "$$ARG_RESULTS" ]; then set -- "$$@" --out "$$ARG_RESULTS"; fi
+
+bench: check-bench build
+	@$(bench-words); \
+	$(call headroom,bench) run "$$@"
+
+bench-cluster: check-bench check-cluster build-cluster
+	@$(bench-words); set -- "$$@" --ranks "$$ARG_NP"; \
+	if [ -n "$$ARG_HOSTS" ]; then set -- "$$@" --hosts "$$ARG_HOSTS"; fi; \
 	$(call headroom,bench) run "$$@"
 
 list: build
@@ -273,7 +304,7 @@ ctest = ctest --test-dir build/$(1) --parallel $$(($(JOBS) + 1)) --verbose --no-
 test:
 	@tools/deps.sh test
 	@$(call configure,$(PRESET),$(PRESET))
-	@$(call compile,$(PRESET),headroom-bench headroom-tests headroom-bench-tests headroom-bench-faulty)
+	@$(call compile,$(PRESET),headroom-bench headroom-tests headroom-bench-tests headroom-bench-faulty headroom-cluster)
 	@status=0; \
 	$(call ctest,$(PRESET)) || status=1; \
 	python=$$(tools/deps.sh test --python) || exit 2; \
@@ -292,18 +323,18 @@ options-asan-ubsan = -DHEADROOM_SANITIZE_LESS=$(if $(LESS),ON -DHEADROOM_WITHOUT
 test-asan-ubsan test-tsan test-clang test-aarch64: test-%:
 	@tools/deps.sh $(or $(packages-$*),check-all)
 	@$(call configure,$*,$*,$(options-$*))
-	@$(call compile,$*,headroom-tests $(if $(LESS),,headroom-bench-tests headroom-bench))
+	@$(call compile,$*,headroom-tests headroom-cluster $(if $(LESS),,headroom-bench-tests headroom-bench))
 	@$(call ctest,$*) $(if $(LESS),--exclude-regex '^catch2-bench$$')
 
 # Each optional library left out alone, then all at once: still builds, still right.
-WITHOUT ?= openmp liburing sqlite peers services gpu openmp;liburing;sqlite;peers;services;gpu
+WITHOUT ?= openmp liburing sqlite peers services gpu cluster openmp;liburing;sqlite;peers;services;gpu;cluster
 test-without:
 	@tools/deps.sh test
 	@set -e; for without in $(foreach one,$(WITHOUT),'$(one)'); do \
 	  folder=without-$$(printf '%s' "$$without" | tr ';' '-'); \
 	  echo "== without $$without"; \
 	  $(call configure,release,$$folder,-DHEADROOM_WITHOUT="$$without"); \
-	  $(call compile,$$folder,headroom-bench headroom-tests headroom-bench-tests); \
+	  $(call compile,$$folder,headroom-bench headroom-tests headroom-bench-tests headroom-cluster); \
 	  $(call ctest,$$folder); \
 	done
 
@@ -312,7 +343,7 @@ test-without:
 test-catch2:
 	@if [ -z "$(CATCH2)" ]; then echo 'make test-catch2: say which: CATCH2=FOLDER' >&2; exit 2; fi
 	@$(call configure,release,catch2,-DCMAKE_PREFIX_PATH="$(CATCH2)")
-	@$(call compile,catch2,headroom-tests headroom-bench-tests)
+	@$(call compile,catch2,headroom-tests headroom-bench-tests headroom-cluster)
 	@$(call ctest,catch2)
 
 # Every kernel that takes bytes, or those with KERNEL in their name.
@@ -350,6 +381,14 @@ clpeak-check: build
 	@tools/deps.sh clpeak
 	@python=$$(tools/deps.sh bench --python) || exit 2; \
 	exec "$$python" tests/clpeak_check.py build/$(PRESET)/bench/headroom-bench
+
+# Messages between two ranks as our pingpong and as NetPIPE see them, in the same minute.
+netpipe-check: CLUSTER = 1
+netpipe-check:
+	@tools/deps.sh netpipe
+	@$(MAKE) --no-print-directory build-cluster
+	@python=$$(tools/deps.sh bench --python) || exit 2; \
+	exec "$$python" tests/netpipe_check.py build/$(PRESET)/bench/headroom-bench-cluster
 
 # Bugs put into copies of the tree, one at a time: each must make its test fail (tests/mutate).
 mutate:

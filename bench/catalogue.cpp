@@ -12,6 +12,7 @@
 #include "core/cpu.h"
 #include "nlohmann/json.hpp"
 #include "support/opencl_device.h"
+#include "support/ranks.h"
 
 namespace headroom {
 namespace {
@@ -152,6 +153,16 @@ ordered_json describe_device() {
           {"shares_memory", device->shares_memory}};
 }
 
+// The MPI job that this process is the first rank of; null where it is none.
+ordered_json describe_job() {
+  const cluster::Job* const job = cluster::job();
+  if (job == nullptr) return nullptr;
+  return {{"ranks", job->ranks()},
+          {"hosts", job->hosts(job->ranks())},
+          {"library", job->library},
+          {"yields", job->yields}};
+}
+
 }  // namespace
 
 ordered_json catalogue() {
@@ -169,6 +180,7 @@ ordered_json catalogue() {
           {"simd_targets", simd_targets()},
           {"threads_available", core_count()},
           {"device", describe_device()},
+          {"cluster", describe_job()},
           {"kernels", std::move(all)}};
 }
 

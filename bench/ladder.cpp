@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/cpu.h"
+#include "support/ranks.h"
 
 namespace headroom {
 namespace {
@@ -102,12 +103,22 @@ std::vector<Choice> choices(const std::vector<Param>& params) {
   return all;
 }
 
+// How many ranks of an MPI job take part; 1 where the kernel doesn't vary them.
+int ranks_of(const Params& params) {
+  for (const auto& [name, value] : params.entries())
+    if (name == cluster::kRanks) return static_cast<int>(value);
+  return 1;
+}
+
 // Fills in what runs side by side, or why nothing can.
 void choose_rungs(Ladder& ladder) {
   const Kernel& kernel = *ladder.kernel;
   const std::vector<Rung> every = rungs(kernel, ladder.n, ladder.threads);
   if (ladder.threads > core_count()) {
     ladder.blocked = "needs " + std::to_string(ladder.threads) + " cores";
+  } else if (const int ranks = ranks_of(ladder.params);
+             cluster::in_job() && ranks > cluster::job()->ranks()) {
+    ladder.blocked = "needs " + std::to_string(ranks) + " ranks";
   } else if (every.empty()) {
     ladder.blocked = "no variant can run here";
     for (const Need& need : kernel.variants.front().needs)

@@ -195,3 +195,11 @@ headroom_optional(rabbitmq services LIBRARY rabbitmq HEADER amqp_tcp_socket.h FO
 headroom_optional(opencl gpu LIBRARY OpenCL HEADER CL/cl.h)
 # Loaded at run time (kernels/gpu/clblast.h): here only whether it may be.
 headroom_optional(clblast gpu)
+# Only its C functions: the C++ ones are gone from the standard since 2012. Linked into the programs that
+# mpirun starts, and no others (kernels.cmake).
+if(NOT "cluster" IN_LIST HEADROOM_WITHOUT AND NOT CMAKE_CROSSCOMPILING)
+  set(MPI_CXX_SKIP_MPICXX ON)
+  find_package(MPI QUIET COMPONENTS CXX)
+endif()
+headroom_optional(mpi cluster TARGET MPI::MPI_CXX)
+get_target_property(HEADROOM_MPI_FOUND headroom_mpi INTERFACE_LINK_LIBRARIES)

@@ -35,6 +35,34 @@ function(headroom_generate target source library)
   set_source_files_properties(${files} PROPERTIES COMPILE_OPTIONS -w)
 endfunction()
 
+# headroom_kernel_objects(TARGET SOURCE FOLDER): a kernel's object library, compiled as all are, whoever
+# calls.
+function(headroom_kernel_objects target source folder)
+  add_library(${target} OBJECT "${source}")
+  set_target_properties(${target} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON
+                        CXX_EXTENSIONS OFF)
+  target_link_libraries(${target} PUBLIC headroom_flags headroom_dependencies)
+  if(TARGET headroom_contract)
+    target_link_libraries(${target} PRIVATE headroom_precompiled)
+    target_precompile_headers(${target} REUSE_FROM headroom_contract)
+  endif()
+  if(NOT "${folder}" STREQUAL "${headroom_SOURCE_DIR}/kernels")
+    target_include_directories(${target} PRIVATE "${folder}")
+  endif()
+endfunction()
+
+# headroom_add_ranks(TARGET SOURCE FOLDER): a kernel that calls MPI is compiled twice: without it for the
+# usual programs, in which its variants are missing, and with it for those that mpirun starts.
+function(headroom_add_ranks target source folder)
+  target_compile_definitions(${target} PRIVATE HEADROOM_HAVE_MPI=0)
+  if(TARGET headroom-bench-cluster)
+    headroom_kernel_objects(${target}_ranks "${source}" "${folder}")
+    target_link_libraries(${target}_ranks PUBLIC headroom_mpi)
+    target_link_libraries(headroom-bench-cluster PRIVATE ${target}_ranks)
+    target_link_libraries(headroom-tests-cluster PRIVATE ${target}_ranks)
+  endif()
+endfunction()
+
 # headroom_add_kernels(FOLDER): every .cpp file in the folders of FOLDER, which are groups, and in
 # FOLDER itself, is a kernel. Kernels that live in another repository come in by the same call. A file names the optional
 # libraries that it uses in a line of its own:
@@ -75,18 +103,7 @@ function(headroom_add_kernels folder)
     endif()
     # Configures anew when the line changes.
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
-    add_library(${target} OBJECT "${source}")
-    # Whoever calls: a kernel is compiled as Headroom's own are.
-    set_target_properties(${target} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON
-                          CXX_EXTENSIONS OFF)
-    target_link_libraries(${target} PUBLIC headroom_flags headroom_dependencies)
-    if(TARGET headroom_contract)
-      target_link_libraries(${target} PRIVATE headroom_precompiled)
-      target_precompile_headers(${target} REUSE_FROM headroom_contract)
-    endif()
-    if(NOT "${folder}" STREQUAL "${headroom_SOURCE_DIR}/kernels")
-      target_include_directories(${target} PRIVATE "${folder}")
-    endif()
+    headroom_kernel_objects(${target} "${source}" "${folder}")
     file(STRINGS "${source}" links REGEX "^// Links: ")
     string(REGEX REPLACE "^// Links: *" "" links "${links}")
     separate_arguments(links)
@@ -94,7 +111,11 @@ function(headroom_add_kernels folder)
       if(NOT TARGET headroom_${library})
         message(FATAL_ERROR "${source}: \"// Links: ${library}\": no such optional library")
       endif()
-      target_link_libraries(${target} PUBLIC headroom_${library})
+      if(library STREQUAL "mpi")
+        headroom_add_ranks(${target} "${source}" "${folder}")
+      else()
+        target_link_libraries(${target} PUBLIC headroom_${library})
+      endif()
       headroom_generate(${target} "${source}" ${library})
     endforeach()
     math(EXPR added "${added} + 1")

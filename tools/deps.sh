@@ -1,7 +1,7 @@
 #!/bin/sh
 # Names the packages that are missing, and the command that installs them; runs it where it may.
 #
-#   tools/deps.sh [bench|report|plot|test|ci|check-all|aarch64|clpeak] [--retry] [--python]
+#   tools/deps.sh [bench|report|plot|test|ci|check-all|aarch64|clpeak|netpipe] [--retry] [--python]
 #
 #   bench         what `make bench` needs
 #   report, plot  a Python for these commands, with jinja2 or matplotlib, and nothing to build with
@@ -10,6 +10,7 @@
 #   check-all     the same and clang with its OpenMP runtime
 #   aarch64       a cross compiler, an emulator, and in build/aarch64-root the libraries for Arm
 #   clpeak        what `make bench GPU=1` needs, and clpeak
+#   netpipe       what `make bench-cluster` needs, and NetPIPE
 #   --retry       try again what could not be had, or was declined, before (`make deps`)
 #   --python      print a Python 3 that has every module for this, and stop
 #
@@ -20,6 +21,7 @@
 # With SERVICES=1 it also sets up PostgreSQL, Redis and (but on Debian) nginx, PgBouncer and RabbitMQ, which runs
 # then start for themselves: no server of the system's is made or started.
 # With GPU=1 it also sets up OpenCL, and PoCL, which runs it on the CPU; a GPU's driver is its vendor's.
+# With CLUSTER=1 it also sets up Open MPI, for `make bench-cluster`.
 #
 # It assumes nothing but sh and the distribution's own package manager.
 # Word splitting is meant wherever a list is passed, and the table's columns are read by name.
@@ -122,7 +124,7 @@ TABLE
     if [ "$package" = - ]; then
       package=
       # Part of another package here, or not to be had: nothing to name or to install.
-      case $class in O | S | G | F | A | B) satisfied=yes ;; esac
+      case $class in O | S | G | C | F | A | B | N) satisfied=yes ;; esac
     fi
     IFS='|'
     for alternative in $package; do
@@ -134,8 +136,8 @@ TABLE
       I | R) missing_tools="$missing_tools $name=$package" ;;
       L) missing_libraries="$missing_libraries $name=$package" ;;
       P | J | M | T) missing_python="$missing_python $name=$package" ;;
-      O | S | G) missing_optional="$missing_optional $name=$package" ;;
-      F | A | B | X) missing_tools="$missing_tools $name=$package" ;; # asked for by name: required
+      O | S | G | C) missing_optional="$missing_optional $name=$package" ;;
+      F | A | B | N | X) missing_tools="$missing_tools $name=$package" ;; # asked for by name: required
     esac
   done <<TABLE
 $wanted
@@ -157,9 +159,11 @@ select_rows() {
     check-all) classes=IRLPJMTOFA ;;
     aarch64) classes=IRX ;;
     clpeak) classes=IRLPOB GPU=1 ;;
+    netpipe) classes=IRLPON CLUSTER=1 ;;
   esac
   [ "${SERVICES:-}" != 1 ] || [ "$classes" = "${classes%O*}" ] || classes=${classes}S
   [ "${GPU:-}" != 1 ] || [ "$classes" = "${classes%O*}" ] || classes=${classes}G
+  [ "${CLUSTER:-}" != 1 ] || [ "$classes" = "${classes%O*}" ] || classes=${classes}C
   wanted=$(echo "$table" | while read -r class rest; do
     case $classes in *"${class:-none}"*) echo "$class $rest" ;; esac
   done)
@@ -293,18 +297,19 @@ finish() {
 goal=test retry=no python=no
 for argument in "$@"; do
   case $argument in
-    bench | report | plot | test | ci | check-all | aarch64 | clpeak) goal=$argument ;;
+    bench | report | plot | test | ci | check-all | aarch64 | clpeak | netpipe) goal=$argument ;;
     --retry) retry=yes ;;
     --python) python=yes ;;
     -h | --help)
       sed -n '2,/^# It assumes/s/^# \{0,1\}//p' "$0"
       exit 0 ;;
-    *) die "unknown argument '$argument' (bench, report, plot, test, ci, check-all, aarch64, clpeak, --retry, --python)" ;;
+    *) die "unknown argument '$argument' (bench, report, plot, test, ci, check-all, aarch64, clpeak, netpipe, --retry, --python)" ;;
   esac
 done
 case ${DEPS:-} in '' | auto | off) ;; *) die "DEPS=$DEPS: it is auto, off or not set" ;; esac
 case ${SERVICES:-} in '' | 0 | 1) ;; *) die "SERVICES=$SERVICES: it is 1, 0 or not set" ;; esac
 case ${GPU:-} in '' | 0 | 1) ;; *) die "GPU=$GPU: it is 1, 0 or not set" ;; esac
+case ${CLUSTER:-} in '' | 0 | 1) ;; *) die "CLUSTER=$CLUSTER: it is 1, 0 or not set" ;; esac
 
 if has dpkg-query && has apt-get; then family=apt
 elif has rpm && has dnf; then family=dnf

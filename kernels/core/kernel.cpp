@@ -155,6 +155,10 @@ Setting with_known_input(const std::string& kernel, const std::vector<std::strin
 
 Registrar::Registrar(Kernel kernel) { registered().push_back(std::move(kernel)); }
 
+void adapt_kernels(void (*adapt)(Kernel&)) {
+  for (Kernel& kernel : registered()) adapt(kernel);
+}
+
 const std::vector<Kernel>& kernels() {
   static const bool checked = [] {
     std::vector<Kernel>& all = registered();

@@ -230,6 +230,9 @@ struct Kernel {
 // twice, a headline size that is not a size): a mistake of the kernel's author, found at the first
 // start.
 const std::vector<Kernel>& kernels();
+// Before the first kernels(): lets a program change how every kernel is bound.
+// headroom-bench-cluster does, so that what is bound on its first rank is bound on all.
+void adapt_kernels(void (*adapt)(Kernel&));
 // nullptr if there is none of that name.
 const Kernel* find_kernel(std::string_view name);
 

@@ -68,5 +68,6 @@ bool built_with_rabbitmq() { return HEADROOM_HAVE_RABBITMQ != 0; }
 bool built_with_libuv() { return HEADROOM_HAVE_LIBUV != 0; }
 bool built_with_asio() { return HEADROOM_HAVE_ASIO != 0; }
 bool built_with_opencl() { return HEADROOM_HAVE_OPENCL != 0; }
+bool built_with_mpi() { return HEADROOM_HAVE_MPI != 0; }
 
 }  // namespace headroom::internal

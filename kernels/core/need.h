@@ -45,6 +45,7 @@ bool built_with_rabbitmq();
 bool built_with_libuv();
 bool built_with_asio();
 bool built_with_opencl();
+bool built_with_mpi();
 }  // namespace internal
 
 // Libraries found when the program was configured. A kernel that uses one names it in a line
@@ -102,7 +103,8 @@ inline constexpr Need kHiredis{"hiredis", internal::built_with_hiredis,
 inline constexpr Need kRabbitMq{"rabbitmq-c", internal::built_with_rabbitmq,
                                 "make deps SERVICES=1, rebuild"};
 
-// OpenCL's needs, with that of a device, are in support/opencl_device.h.
+// OpenCL's needs, with that of a device, are in support/opencl_device.h; MPI's, with that of ranks,
+// in support/ranks.h.
 
 // Features of the host, asked of the running system by doing what a variant would do. (io_uring's
 // are in support/ring.h, since what to try depends on the variant.)

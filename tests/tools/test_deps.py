@@ -38,6 +38,7 @@ OPTIONAL = [
 ]  # fmt: skip
 SERVICES = ["postgresql", "libpq-dev", "redis-tools", "libhiredis-dev", "librabbitmq-dev"]
 GPU = ["opencl-c-headers", "ocl-icd-opencl-dev", "pocl-opencl-icd", "libclblast1", "clinfo"]
+CLUSTER = ["libopenmpi-dev", "openmpi-bin"]
 PYTHON = [f"python3-{name}" for name in MODULES]
 EVERYTHING = [*TOOLS.values(), "python3", *LIBRARIES, *PYTHON, *OPTIONAL]
 
@@ -536,6 +537,17 @@ def test_clpeak_is_asked_for_by_its_own_goal_alone(machine: Machine) -> None:
     assert machine.has("clpeak") and machine.has("pocl-opencl-icd")
 
 
+def test_open_mpi_is_only_for_those_who_ask(machine: Machine) -> None:
+    machine.offered([*EVERYTHING, *CLUSTER, "netpipe-openmpi"])
+    assert machine.run().stderr == "" and machine.run(CLUSTER="0").stderr == ""
+    done = machine.run(CLUSTER="1")
+    assert done.returncode == 0, done.stderr
+    assert "deps: missing, optional: open-mpi mpirun\n" in done.stderr
+    assert all(machine.has(name) for name in CLUSTER) and not machine.has("netpipe-openmpi")
+    assert machine.run(CLUSTER="1").stderr == ""
+    assert machine.run("netpipe").returncode == 0 and machine.has("netpipe-openmpi")
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_no_cluster_of_the_systems_is_made(machine: Machine, fails: bool) -> None:
     """Debian's postgresql makes one while it is installed, unless a file says otherwise then."""
@@ -580,7 +592,8 @@ def test_servers_that_are_there_by_another_name_will_do(machine: Machine) -> Non
 
 @pytest.mark.parametrize(
     "arguments, more",
-    [(["bogus"], {}), ([], {"DEPS": "banana"}), ([], {"SERVICES": "yes"}), ([], {"GPU": "yes"})],
+    [(["bogus"], {}), ([], {"DEPS": "banana"}), ([], {"SERVICES": "yes"}), ([], {"GPU": "yes"}),
+     ([], {"CLUSTER": "yes"})],
 )
 def test_bad_usage(machine: Machine, arguments: list[str], more: dict[str, str]) -> None:
     done = machine.run(*arguments, **more)

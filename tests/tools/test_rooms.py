@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "measure": "base machine record fixtures",
     "show": "base stats machine record",
     "compare": "base stats machine record show",
-    "fleet": "base stats record compare",
+    "fleet": "base stats compare",
     "scale": "base stats machine record",
     "export": "base stats machine record show",
     "plot": "base stats machine record show compare scale",

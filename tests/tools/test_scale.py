@@ -159,11 +159,11 @@ def test_launches_that_failed_are_left_out():
 def test_the_command(headroom):
     folder = written(headroom.root / "r" / "sweep", *sweep(MANY, usl_time(0.03, 0.001)))
     tree = json.loads(headroom("scale", folder, "--json").stdout)
-    assert list(tree) == ["run", "machine", "threads_available", "cores", "fits"]
+    assert list(tree) == ["run", "machine", "threads_available", "cores", "fits", "weak"]
     assert list(tree["fits"][0]) == [
         "kernel", "variant", "n", "input", "params", "role", "paired", "points", "fastest_measured",
         "amdahl",
-        "usl", "predicted_best", "notes",
+        "usl", "predicted_best", "notes", "over", "hosts",
     ]  # fmt: skip
     out = headroom("scale", folder).stdout
     told = " ".join(out.split())

@@ -15,7 +15,7 @@ from typing import Any, Callable, NamedTuple
 from headroom_tools import stats
 from headroom_tools.base.text import cell_name, csv_text, five, params_text, safe
 from headroom_tools.machine.types import Machine
-from headroom_tools.record import device as devices
+from headroom_tools.record import device as devices, hosts
 from headroom_tools.record.cells import Cell, cells_of
 from headroom_tools.record.types import Run
 from headroom_tools.show.rows import share_of
@@ -268,6 +268,8 @@ DICTIONARY = (
     Column("alone_ns", "number", "ns", "time of a call of the variant run alone; no launch's own"),
     Column("device", "text", "", "what OpenCL ran it on, empty for the CPU's own code; a CPU that "
            "OpenCL runs on is told as one"),
+    Column("hosts", "text", "", "on how many hosts the ranks of an MPI job were, empty where it "
+           "was none; on one host messages went through memory"),
 )  # fmt: skip
 
 
@@ -312,7 +314,7 @@ def csv_rows(run: Run) -> list[dict[str, object]]:
                     "better": cell.measure["better"],
                     "unit": cell.measure["unit"],
                     "value": cell.measured[at],
-                    "simulated": cell.mark,
+                    "simulated": cell.mark if cell.simulated else "",
                     "log_ratio": cell.log_ratio[at],
                     "probe": cell.probe,
                     "ceiling_ns": cell.ceiling[at] if cell.ceiling else None,
@@ -320,6 +322,7 @@ def csv_rows(run: Run) -> list[dict[str, object]]:
                     "build_ns": cell.build_ns[at] if cell.build_ns else None,
                     "alone_ns": cell.alone_ns,
                     "device": _device(cell),
+                    "hosts": hosts.told(cell.hosts),
                 }
             )
     return rows

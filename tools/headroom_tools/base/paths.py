@@ -19,11 +19,17 @@ def root() -> Path:
     return Path(override).absolute() if override else Path(__file__).resolve().parents[3]
 
 
+def bench_folder() -> Path:
+    """Where the benchmark programs of this build lie; HEADROOM_BENCH, one of them, overrides it."""
+    override = os.environ.get("HEADROOM_BENCH")
+    preset = os.environ.get("HEADROOM_PRESET", "release")
+    return Path(override).absolute().parent if override else root() / "build" / preset / "bench"
+
+
 def bench() -> Path:
     """The benchmark program; HEADROOM_BENCH overrides it. HeadroomError where there is none."""
     override = os.environ.get("HEADROOM_BENCH")
-    preset = os.environ.get("HEADROOM_PRESET", "release")
-    path = Path(override) if override else root() / "build" / preset / "bench" / "headroom-bench"
+    path = Path(override) if override else bench_folder() / "headroom-bench"
     if not path.is_file():
         raise HeadroomError(f"no benchmark program at {shown(path)}: build it with `make`")
     if not os.access(path, os.X_OK):

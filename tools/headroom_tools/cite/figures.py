@@ -197,7 +197,7 @@ def _ladder_tables(rows: list[Row]) -> str:
     for ladder in by_ladder.values():
         first, heads = ladder[0].cell, _speedup_heads(ladder)
         measured = "per item" if first.by_time else escaped(first.measure_told)
-        head = f"{escaped(first.kernel['name'])}, {escaped(first.label)}"
+        head = f"{escaped(first.kernel['name'])}, {escaped(first.place)}"
         table = [[head, measured, "rate", *heads]]
         for row in sorted(ladder, key=lambda row: row.cell.weaker):
             name = _name(row)
@@ -233,7 +233,7 @@ def _best(records: Records, request: Request, document: Path) -> Figure:
     table = [["kernel", "size", "best", "per item", *heads]]
     for name in sorted(chosen):
         for row in chosen[name][1]:
-            table.append([escaped(name), escaped(row.cell.label), _name(row),
+            table.append([escaped(name), escaped(row.cell.place), _name(row),
                           escaped(_judged(row)), *_speedup_cells(row, len(heads) > 2)])
     used = [(loaded, {name}) for name, (loaded, _) in chosen.items()]
     links = dict.fromkeys(link_to(loaded, document) for loaded, _ in chosen.values())

@@ -158,6 +158,15 @@ def _parser() -> argparse.ArgumentParser:
         help="folder for the files of I/O kernels (default build/scratch)",
     )
     add.add_argument("--simd-target", type=_name, metavar="T", help="at most this one, e.g. AVX2")
+    add.add_argument(
+        "--ranks",
+        type=int,
+        metavar="N",
+        help="measure group cluster on the N ranks of an MPI job (default: no job)",
+    )
+    add.add_argument(
+        "--hosts", type=Path, metavar="FILE", help="with --ranks: mpirun's hostfile, HOST slots=N"
+    )
     add.add_argument("--raw", action="store_true", help="keep every round, in raw.json")
     add.add_argument("--resume", action="store_true", help="continue the newest unfinished run")
     add.add_argument("--dry-run", action="store_true", help="only estimate time and space")

@@ -19,7 +19,7 @@ from headroom_tools.base.text import counted, duration, size
 from headroom_tools.fixtures.held import Held, named, started_for, users_own
 from headroom_tools.machine import allowance
 from headroom_tools.machine.allowance import memory_available
-from headroom_tools.measure import bench, lock, scratch
+from headroom_tools.measure import bench, lock, ranks, scratch
 from headroom_tools.measure.cautions import Subject, found as cautions_found
 
 if TYPE_CHECKING:
@@ -180,6 +180,8 @@ def run(arguments: argparse.Namespace) -> int:
         "--out": arguments.out,
         "--scratch": arguments.scratch,
         "--simd-target": arguments.simd_target,
+        "--ranks": arguments.ranks is not None,
+        "--hosts": arguments.hosts,
         "--raw": arguments.raw,
         "--dry-run": arguments.dry_run,
     }
@@ -192,6 +194,9 @@ def run(arguments: argparse.Namespace) -> int:
         folder = unfinished.newest()
         reporter = Reporter(to)
         state = unfinished.state_of(folder)
+        if kept := state.get("job"):
+            hosts = Path(kept["hosts"]) if kept["hosts"] else None
+            bench.use_job(ranks.asked(kept["ranks"], hosts))
         _stop_on_signals()
         with lock.measuring(), Held(Path(state["scratch"]), reporter.warn) as servers:
             unfinished.check_machine(folder, state)
@@ -204,6 +209,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     profile = arguments.profile or "standard"
     scratch_folder = (arguments.scratch or paths.scratch()).absolute()
+    bench.use_job(ranks.asked(arguments.ranks, arguments.hosts))
     tree, _ = bench.catalogue(scratch=scratch_folder)
     target = arguments.simd_target
     if target and target not in tree["simd_targets"]:

@@ -150,11 +150,12 @@ def fleet(arguments: argparse.Namespace) -> int:
 
 def scale(arguments: argparse.Namespace) -> int:
     from headroom_tools.record.validate import load
+    from headroom_tools.scale import ranks
     from headroom_tools.scale.laws import fits
 
     run, machine = load(paths.find_run(arguments.run))
-    found = fits(run, machine)
-    if not found:
+    found, weak = fits(run, machine), ranks.weak(run)
+    if not found and not weak:
         raise HeadroomError(
             f"{safe(run['name'], 80)}: no kernel was measured on two thread counts: on a machine "
             "of two cores or more, `headroom run --filter '^(parallel|concurrency)/'` does"
@@ -166,11 +167,15 @@ def scale(arguments: argparse.Namespace) -> int:
             "threads_available": run["threads_available"],
             "cores": machine["cpu"]["cores"],
             "fits": found,
+            "weak": weak,
         })  # fmt: skip
     else:
-        from headroom_tools.scale.terminal import print_fits
+        from headroom_tools.scale.terminal import print_fits, print_weak
 
-        print_fits(run, found, terminal.console())
+        if found:
+            print_fits(run, found, terminal.console())
+        if weak:
+            print_weak(run, weak, terminal.console())
     return 0
 
 

@@ -10,7 +10,7 @@ from headroom_tools.base.text import params_text, safe
 from headroom_tools.compare.loaded import key_of
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import Absent, CellKey, Comparison
-from headroom_tools.record import device as devices
+from headroom_tools.record import device as devices, hosts
 from headroom_tools.record.cells import Cell
 from headroom_tools.record.types import Failure, Kernel, LeftOut, Missing, Params, Variant
 from headroom_tools.record.types import key_of as params_key
@@ -33,6 +33,7 @@ REASONS = {
     "withheld": Reason("above its ceiling on {other}, and withheld", True),
     "gone": Reason("{other} has no such thing", True),
     "other measure": Reason("judged by another measure on {other}", True),
+    "other hosts": Reason("ran on another number of hosts on {other}", False),
     "other device": Reason("ran on another kind of device on {other}", False),
     "left out": Reason("left out on {other}, which took too long", True),
     "not measured": Reason("not measured on {other}", True),
@@ -75,7 +76,9 @@ class _Lacking:
             return "withheld", ""
         if own is not None and own.measure != cell.measure:
             return "other measure", own.measure["name"]
-        if own is not None and devices.kind_of(own.device) != devices.kind_of(cell.device):
+        if own is not None and own.hosts != cell.hosts:
+            return "other hosts", hosts.told(own.hosts)
+        if own is not None and own.kind != cell.kind:
             return "other device", devices.told(own.device) if own.device else ""
         kernel = self._kernels.get(name)
         variants = {v["name"]: v for v in kernel["variants"]} if kernel else {}

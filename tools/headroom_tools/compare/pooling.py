@@ -57,6 +57,7 @@ def configuration(run: Run) -> dict[str, object]:
         "kernels": tuple(sorted(kernel["name"] for kernel in run["kernels"])),
         "source": tuple(sorted((k["name"], k["source_hash"]) for k in run["kernels"])),
         "device": run.get("device"),
+        "MPI job": run.get("cluster"),
         "commit": run["commit"],
         "uncommitted changes": bool(run["dirty"]),
     }

@@ -15,7 +15,6 @@ from headroom_tools.compare.loaded import columns, key_of
 from headroom_tools.compare.sides import Side, by_run, launches_of
 from headroom_tools.compare.standard import over_standard
 from headroom_tools.compare.types import CellKey, LadderRow, Row
-from headroom_tools.record import device as devices
 from headroom_tools.record.cells import Cell, of_launches
 from headroom_tools.record.types import LadderKey, key_of as params_key
 from headroom_tools.show.rows import BAND
@@ -67,9 +66,9 @@ def judged(found: Differences, band: float) -> Judged:
 
 def comparable(one: Cell, other: Cell) -> bool:
     """Whether two figures of one CELL are of one thing: by the same measure, on the same kind of
-    device. OpenCL on a CPU is not held against a GPU."""
-    kinds = devices.kind_of(one.device), devices.kind_of(other.device)
-    return one.measure == other.measure and kinds[0] == kinds[1]
+    device, on as many hosts. OpenCL on a CPU is not held against a GPU, nor one host's memory
+    against a network."""
+    return one.measure == other.measure and one.kind == other.kind
 
 
 def shared_cells(base: Side, new: Side) -> list[CellKey]:

@@ -16,6 +16,7 @@ from headroom_tools.compare.loaded import key_of
 from headroom_tools.compare.rows import key_of_row
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import CellKey, Comparison, Index, LadderRow, Row, SweepRow
+from headroom_tools.record import hosts
 from headroom_tools.record.types import Kernel, LadderKey, key_of as params_key
 
 MARKS = {"faster": "▲", "slower": "▼", "equivalent": "=", "unresolved": "?"}
@@ -96,7 +97,11 @@ def ladder_views(base: Side, trees: list[Comparison], everything: bool) -> list[
                 keys.append(key)
         if keys:
             first = rungs[0]
-            measure = "" if first.by_time else f"judged by {first.measure_told}"
+            judged = "" if first.by_time else f"judged by {first.measure_told}"
+            # On a kernel's first ladder stands what holds for all of them.
+            of_kernel = (cells[0] for cells in base.rungs.values() if cells[0].kernel is kernel)
+            on = hosts.by_ranks((c.hosts, c.params.get(hosts.PARAM, 1)) for c in of_kernel)
+            measure = ", ".join(filter(None, (judged, on and f"on {on}")))
             views.append(LadderView(leans[keys[0]], kernel, first.label, measure, keys, pairs))
     return sorted(views, key=lambda view: view.axis)
 

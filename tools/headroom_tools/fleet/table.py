@@ -13,12 +13,12 @@ from headroom_tools.compare.between_runs import Runs
 from headroom_tools.compare.leans import Caches, last_cache
 from headroom_tools.compare.sides import Side
 from headroom_tools.compare.types import CellKey
-from headroom_tools.record import device as devices
 
 if TYPE_CHECKING:
     from headroom_tools.compare.between_runs import Floats
 
-# A cell, and what its ladder is judged by, on which kind of device: only like is held against like.
+# A cell, and what its ladder is judged by, on which kind of device or how many hosts: only like is
+# held against like.
 Key = tuple[CellKey, str]
 
 
@@ -39,7 +39,7 @@ def _measured(side: Side) -> dict[Key, int]:
     """The cells of a side that measured something, with their rows in its numbers."""
     known = ~numpy.isnan(side.numbers.value)
     return {
-        (key, f"{cell.measure['name']} {devices.kind_of(cell.device)}"): side.numbers.index[key]
+        (key, f"{cell.measure['name']} {cell.kind}"): side.numbers.index[key]
         for key, cell in side.cells.items()
         if known[side.numbers.index[key]]
         and not (cell.kernel["probe"] or cell.kernel["placebo"])

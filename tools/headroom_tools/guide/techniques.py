@@ -413,6 +413,24 @@ TECHNIQUES = (
         "on a GPU", "cores",
     ),
     Technique(
+        "clusters", "Clusters (MPI)", SCALABILITY,
+        "network",
+        "One program on many hosts, for work that one can't hold or is too slow for. Count what a "
+        "step waits for: messages one after the other first, then bytes. Send results and not "
+        "data, wait once for many messages, compute while they travel, and let no single rank see "
+        "everything.",
+        (),
+        "Whatever fits one host and one host is fast enough for. A round trip costs as much as "
+        "thousands of additions within a rack, and a million over a millisecond; small problems "
+        "get slower with each rank. `tools/headroom scale` compares all with one rank, which has "
+        "no message to send. The four questions to ask first are in "
+        "[kernels/cluster](kernels/cluster/README.md#when-a-cluster-does-not-pay).",
+        _of("cluster", "pingpong allreduce halo sample_sort word_count"),
+        "No cluster was measured for this document. `make bench-cluster NP=16 HOSTS=hostfile` "
+        "measures yours; a figure of ranks on one host, whose messages go through its memory, says "
+        "\"one host\".",
+    ),
+    Technique(
         "scaling-up", "Scaling up", SCALABILITY,
         "cores",
         "One larger machine: more cores, used. Split the work so that no thread waits for "

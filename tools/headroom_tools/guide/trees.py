@@ -204,7 +204,7 @@ COLLAPSE = Tree(
                  f'psql -Atc "SELECT 100 * sum(tup_returned) / greatest(1, {_ROWS}) '
                  'FROM pg_stat_database"', "it prints over 80", ("replication",)),
         ),
-        ("sharding",),
+        ("sharding", "clusters"),
     ),
 )  # fmt: skip
 

@@ -22,6 +22,7 @@ from headroom_tools.record import counters, device as devices, source
 from headroom_tools.record.types import (
     Ceilings,
     Cells,
+    Cluster,
     Device,
     Failed,
     Failure,
@@ -99,6 +100,16 @@ def _device(catalogue: Catalogue, kernels: list[Kernel]) -> dict[str, Device | N
         return {"device": None}
     texts = {name: safe(value) for name, value in found.items() if isinstance(value, str)}
     return {"device": cast(Device, {**found, **texts})}
+
+
+def _cluster(catalogue: Catalogue) -> dict[str, Cluster]:
+    """What a record says of the MPI job that its launches were."""
+    job = catalogue.get("cluster")
+    if job is None:
+        return {}
+    told = job.copy()
+    told["library"] = safe(job["library"], 60)
+    return {"cluster": told}
 
 
 def _log(value: float | None) -> float | None:
@@ -357,7 +368,7 @@ def run_json(
         "noise_floor": {},
         "notes": end.notes,
     }
-    return cast(Run, {**made, **_device(catalogue, kernels)})
+    return cast(Run, {**made, **_device(catalogue, kernels), **_cluster(catalogue)})
 
 
 def _alone(

@@ -22,6 +22,7 @@ from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe, without_paths
 from headroom_tools.machine import allowance
 from headroom_tools.machine.fingerprint import steal_ticks
+from headroom_tools.measure import ranks
 from headroom_tools.measure.types import INTERFACE, Catalogue, KernelPlan, Output, PilotPlan
 
 _REBUILD = "build it anew with `make`"
@@ -29,8 +30,35 @@ _REBUILD = "build it anew with `make`"
 _OF_LIBRARY = re.compile(
     r"\*\*\*WARNING\*\*\*|\d{4}-\d\d-\d\dT|Running |Run on \(|CPU Caches:|  L\d |Load Average:"
 )
+_MPIRUN_ENDS_S = 5.0
 _KERNEL_KEYS = ("name", "group", "axis", "variants", "ladders", "headline", "noise_class",
                 "measure", "params")  # fmt: skip
+
+
+_job: ranks.Job | None = None
+
+
+def use_job(job: ranks.Job | None) -> None:
+    """From here on the program is started on the ranks of `job`; None: as one process."""
+    global _job
+    _job = job
+
+
+def job() -> ranks.Job | None:
+    """The MPI job that launches are; None where each is one process."""
+    return _job
+
+
+def measured_program() -> Path:
+    """The benchmark program that is measured. HeadroomError where there is none."""
+    return ranks.program() if _job else paths.bench()
+
+
+def _command(other: Path | None, arguments: list[str]) -> list[str]:
+    """What to start for a launch with these arguments. other: a program of another build."""
+    if other is None and _job is not None:
+        return _job.command(arguments)
+    return [str(other or paths.bench()), *arguments]
 
 
 class Ended(NamedTuple):
@@ -80,6 +108,13 @@ def _wait(process: subprocess.Popen[bytes], limit: float, tick: Callable[[], Non
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kills `process` and all that it started (it leads a session of its own)."""
+    if _job is not None and process.poll() is None:
+        # mpirun ends what it has on other hosts, and takes away its files, if it is let.
+        process.terminate()
+        try:
+            process.wait(_MPIRUN_ENDS_S)
+        except subprocess.TimeoutExpired:
+            pass
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -119,7 +154,8 @@ def start(
     for what it must not have. tick: called about once a second meanwhile. program: another one than
     this build's.
     """
-    program = program or paths.bench()
+    command = _command(program, arguments)
+    program = program or measured_program()
     stolen, ticks = steal_ticks()
     kills = allowance.out_of_memory_kills()
     began = time.monotonic()
@@ -136,7 +172,7 @@ def start(
                     processes.die_with(parent, signal.SIGKILL)
 
                 process = subprocess.Popen(
-                    [str(program), *arguments],
+                    command,
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
@@ -161,6 +197,10 @@ def start(
         status, message = "hang", f"stopped after its time limit of {limit:.0f} s"
     elif process.returncode == 0:
         status, message = "ok", ""
+    elif _job is not None:
+        said = (folder / "stderr").read_text("utf-8", "replace")[-65536:]
+        told = without_paths(ranks.reason(said, process.returncode))
+        status, message = _of_job(process.returncode, told)
     elif process.returncode < 0:
         try:
             name = signal.Signals(-process.returncode).name
@@ -175,11 +215,21 @@ def start(
     return Ended(status, safe(message), seconds, os.getloadavg()[0], max(0.0, steal))
 
 
+def _of_job(exit_status: int, why: str) -> tuple[str, str]:
+    """(status, message) of an MPI job that failed: mpirun ends as its first failing rank did."""
+    if exit_status == 1:
+        return "mismatch", why
+    return ("crash" if exit_status < 0 or exit_status > 128 else "error"), why
+
+
 def environment(catalogue: Catalogue) -> dict[str, str | None]:
     """What the program would set and start itself a second time for, by its catalogue.
 
-    A start costs more than 10 ms, most of it for finding and linking libraries.
+    A start costs more than 10 ms, most of it for finding and linking libraries. The ranks of an MPI
+    job have CPUs of their own, maybe of another host: each looks for itself.
     """
+    if _job is not None:
+        return {}
     told = catalogue.get("environment")
     if not isinstance(told, dict) or not hasattr(os, "sched_getaffinity"):
         return {}
@@ -199,11 +249,12 @@ def catalogue(
     the folder that the kernels will use, for some need a disk there; None: the usual one, wherever
     the command was started.
     """
-    program = program or paths.bench()
+    command = _command(program, [])
+    program = program or measured_program()
     there = f"--headroom_scratch={(scratch or paths.scratch()).absolute()}"
     try:
         done = subprocess.run(
-            [str(program), "--headroom_catalogue", there],
+            [*command, "--headroom_catalogue", there],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -218,6 +269,9 @@ def catalogue(
         raise HeadroomError(
             f"{paths.shown(program)}: cannot be run: {error.strerror}; {_REBUILD}"
         ) from None
+    if done.returncode != 0 and _job is not None:
+        said = ranks.reason(done.stderr.decode("utf-8", "replace"), done.returncode)
+        raise HeadroomError(f"mpirun: {safe(without_paths(said), 200)}")
     if done.returncode != 0:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         reason = safe(lines[-1], 160) if lines else f"status {done.returncode}"

@@ -270,7 +270,9 @@ def _allowed(subject: Subject) -> Iterator[str]:
             f"this process may run on {few} of {cpus} CPUs, so ladders of more threads are left "
             "out; start it without taskset, or widen its cpuset"
         )
-    if subject.catalogue.get("pinned") is False:
+    if subject.catalogue.get("pinned") is False and subject.catalogue.get("cluster"):
+        yield "ranks aren't bound to cores, so they may move and share one"
+    elif subject.catalogue.get("pinned") is False:
         yield (
             "threads can't be kept on a core here (sched_setaffinity is refused), so they may move "
             "and share one; allow that system call"

@@ -22,6 +22,7 @@ from headroom_tools.measure.types import (
     PlannedLadder,
     RunPlan,
 )
+from headroom_tools.record import hosts
 from headroom_tools.record.types import LadderKey, Missing, key_of
 
 SEED = 1  # of every run: inputs must be the same on every machine
@@ -206,7 +207,11 @@ def _in_profile(
         return True
     if profile == "smoke":
         smallest = min(other["n"] for other in kernel["ladders"])
-        first = {name: values[0] for name, values in kernel["params"].items()}
+        # Of an MPI job all ranks: one alone would show little of what they do together.
+        first = {
+            name: values[-1 if name == hosts.PARAM else 0]
+            for name, values in kernel["params"].items()
+        }
         default = ladder["input"] == kernel["inputs"][0] and ladder["params"] == first
         return ladder["n"] == smallest and default
     if profile == "quick" and not (few or kernel["probe"]):

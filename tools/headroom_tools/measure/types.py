@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import Any, Optional, TypedDict
 
 from headroom_tools.machine.types import Machine
-from headroom_tools.record.types import Build, Device, Fixture, LeftOut, Measure, Missing, Params
+from headroom_tools.record.types import (
+    Build,
+    Cluster,
+    Device,
+    Fixture,
+    LeftOut,
+    Measure,
+    Missing,
+    Params,
+)
 
 INTERFACE = 2  # version of the program's catalogue, of its plans and of its output
 
@@ -105,9 +114,11 @@ class _CatalogueOfAll(TypedDict):
 
 
 class Catalogue(_CatalogueOfAll, total=False):
-    """`--headroom_catalogue`. device: the one that OpenCL's variants run on."""
+    """`--headroom_catalogue`. device: the one that OpenCL's variants run on. cluster: the MPI job
+    that the program is the first rank of."""
 
     device: Optional[Device]
+    cluster: Optional[Cluster]
 
 
 # --- what the program is told
@@ -337,8 +348,14 @@ class RunPlan(TypedDict):
     rounds: dict[str, int]
 
 
-class State(TypedDict):
-    """state.json: what is fixed at the start of a run."""
+class Ranks(TypedDict):
+    """A run's MPI job, as it was asked for. hosts: the hostfile."""
+
+    ranks: int
+    hosts: str | None
+
+
+class _StateOfAll(TypedDict):
 
     version: int
     name: str
@@ -360,3 +377,9 @@ class State(TypedDict):
     out: str | None
     scratch: str
     raw: bool
+
+
+class State(_StateOfAll, total=False):
+    """state.json: what is fixed at the start of a run. job: where its launches are MPI jobs."""
+
+    job: Ranks | None

@@ -19,7 +19,7 @@ from headroom_tools.base import files, paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import safe
 from headroom_tools.machine.fingerprint import fingerprint
-from headroom_tools.measure import plan as planning, scratch as scratch_space
+from headroom_tools.measure import bench, plan as planning, scratch as scratch_space
 from headroom_tools.measure.assemble import End, run_json
 from headroom_tools.measure.types import Catalogue, Launch, LaunchKey, RunPlan, State
 from headroom_tools.record import source, validate
@@ -46,7 +46,7 @@ class Options(NamedTuple):
 
 def binary_hash() -> str:
     """What tells one build of the benchmark program from another."""
-    return hashlib.sha256(paths.bench().read_bytes()).hexdigest()
+    return hashlib.sha256(bench.measured_program().read_bytes()).hexdigest()
 
 
 def check_folder(folder: Path, what: str, cure: str) -> None:
@@ -115,6 +115,8 @@ def create(
         "scratch": str(options.scratch),
         "raw": options.raw,
     }
+    if job := bench.job():
+        state["job"] = {"ranks": job.ranks, "hosts": str(job.hosts) if job.hosts else None}
     try:
         _check_catalogue(state)
         for part in ("launches", "alone", "work"):

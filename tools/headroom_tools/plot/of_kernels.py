@@ -58,7 +58,7 @@ def colours_of(rows: list[Row]) -> dict[str, int]:
 def _title_of(rows: list[Row]) -> str:
     """A ladder's kernel and coordinates; with a standard rung what the best gains over both."""
     cell = rows[0].cell
-    title = f"{cell.kernel['name']}, {cell.label}"
+    title = f"{cell.kernel['name']}, {cell.place}"
     if not cell.by_time:
         title += f", by {cell.measure_told}"
     for row in best_rows(rows):
@@ -124,7 +124,7 @@ def launches(rows: list[Row]) -> Bars:
                         note=own if base else ""))  # fmt: skip
     words = "; ".join(f"{bar.label} {bar.told}" for bar in bars)
     kernel = rows[0].cell.kernel["name"]
-    return Bars(f"{kernel}, {rows[0].cell.label}: launches{rows[0].cell.marked}",
+    return Bars(f"{kernel}, {rows[0].cell.place}: launches{rows[0].cell.marked}",
                 f"Speedups of single launches around their median: {words}.",
                 Axis("launch against the median of launches", "percent", False), 0.0, bars,
                 bars=False)  # fmt: skip
@@ -254,7 +254,9 @@ def threads(fits: list[Fit], kernel: Kernel) -> list[Chart]:
     to 8 don't lie on each other beside 128.
     """
     charts = []
-    mine = [entry for entry in fits if entry["kernel"] == kernel["name"]]
+    mine = [
+        entry for entry in fits if entry["kernel"] == kernel["name"] and entry["over"] == "threads"
+    ]
     variants = [variant["name"] for variant in kernel["variants"]]
     for n, input_, params in dict.fromkeys(map(_sweep_key, mine)):
         series = []

@@ -161,4 +161,4 @@ def roofline(view: View) -> list[Chart]:
 
 
 def _full_name(row: Row) -> str:
-    return f"{row.cell.kernel['name']}/{row.cell.variant} {row.cell.label}"
+    return f"{row.cell.kernel['name']}/{row.cell.variant} {row.cell.place}"

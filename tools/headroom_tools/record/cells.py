@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from headroom_tools.base.text import ladder_label
-from headroom_tools.record import counters, device as devices
+from headroom_tools.record import counters, device as devices, hosts as hosts_
 from headroom_tools.record.types import (
     Ceilings,
     CellKey,
@@ -56,6 +56,7 @@ class Cell(NamedTuple):
     beside: bool  # the one-thread row of a variant that the ladder also runs on all its threads
     validated: bool | None  # of a simulated figure: within the range its model was held against
     device: Device | None = None  # that it ran on; None where that is the CPU, by its own code
+    hosts: int | None = None  # of the ranks of an MPI job that it ran on; None where it is none
 
     def is_baseline(self, baseline: str | None) -> bool:
         """Whether this is the row that `baseline`, a variant, means in its ladder."""
@@ -84,9 +85,10 @@ class Cell(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """What stands with each of its figures: `simulated`, and whether beyond the range."""
+        """What stands with each of its figures: `simulated`, and whether beyond the range; of an
+        MPI job's on how many hosts it was, `one host`."""
         if not self.simulated:
-            return ""
+            return hosts_.told(self.hosts)
         beyond = self.validated is False
         return "simulated, beyond the validated range" if beyond else "simulated"
 
@@ -113,6 +115,12 @@ class Cell(NamedTuple):
         return ", ".join(filter(None, (role, self.weaker, device)))
 
     @property
+    def kind(self) -> str:
+        """What of hardware beside the machine it is of: figures of different kinds aren't compared.
+        A device's kind; on how many hosts ranks were."""
+        return devices.kind_of(self.device) or hosts_.told(self.hosts)
+
+    @property
     def axis(self) -> str:
         """What it leans on: its kernel's axis; but only a GPU's figures are of axis gpu, and what
         stands beside them, or is computed on the CPU in its place, is of its cores."""
@@ -136,6 +144,11 @@ class Cell(NamedTuple):
         inputs, sweep = len(self.kernel["inputs"]), len(self.kernel["threads"]) > 1
         threads = self.ladder_threads
         return ladder_label(self.n, self.input, threads, self.params, inputs, sweep)
+
+    @property
+    def place(self) -> str:
+        """The same, of an MPI job's with its hosts: `n 8 · ranks 2 · one host`."""
+        return " · ".join(filter(None, (self.label, hosts_.told(self.hosts))))
 
     def ladder(self) -> LadderKey:
         """The ladder's key."""
@@ -173,6 +186,12 @@ def _of_simulation(values: Launched) -> Launched:
 
 def _as_measured(values: Launched) -> Launched:
     return values
+
+
+def _hosts_of(kernel: Kernel, told: dict[str, float]) -> int | None:
+    """On how many hosts a cell of this kernel was, which told these quantities."""
+    hosts = told.get(hosts_.QUANTITY) if hosts_.PARAM in kernel["params"] else None
+    return None if hosts is None else round(hosts)
 
 
 def cells_of(run: Run) -> list[Cell]:
@@ -231,6 +250,7 @@ def cells_of(run: Run) -> list[Cell]:
                 cells["threads"][index] < most[key[index]],
                 within.get(index),
                 device,
+                _hosts_of(kernel, besides.get(index, {})),
             )
         )  # fmt: skip
     order = {id(kernel): index for index, kernel in enumerate(run["kernels"])}

@@ -283,6 +283,16 @@ class Device(TypedDict):
     shares_memory: bool
 
 
+class Cluster(TypedDict):
+    """The MPI job that a run's launches were. library: "Open MPI 4.1.4". yields: whether a rank
+    that waits gives its CPU away."""
+
+    ranks: int
+    hosts: int
+    library: str
+    yields: bool
+
+
 def key_of(params: Params) -> ParamsKey:
     """`params` as part of a key."""
     return tuple(sorted(params.items()))
@@ -323,6 +333,7 @@ class _RunOfAll(TypedDict):
 
 class Run(_RunOfAll, total=False):
     """A run.json. device: on which variants that need OpenCL ran; None without one. It isn't there
-    where nothing that was measured needs OpenCL."""
+    where nothing that was measured needs OpenCL. cluster: only where launches were MPI jobs."""
 
     device: Optional[Device]
+    cluster: Cluster

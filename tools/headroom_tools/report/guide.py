@@ -199,7 +199,7 @@ def _gains(technique: Technique, views: list[View]) -> list[Gain]:
             row = best_gain(view.claims, best_of(view), technique.kernels)
         if row:
             name = row.cell.kernel["name"]
-            where = f"{row.cell.name}, {row.cell.label}"
+            where = f"{row.cell.name}, {row.cell.place}"
             over = f" over {technique.over}" if technique.over else ""
             gains.append(Gain(run, told_of(row) + over, name, where, ""))
         elif technique.kernels:

@@ -78,11 +78,11 @@ class Pictures:
                 entry = found.setdefault(name, KernelEntry(name, axis, technique))
                 for own in of_kernels.ladders_of(rows):
                     bars = of_kernels.ladder(own)
-                    entry.ladders.append(markup(svg.table(bars, own[0].cell.label + whose)))
+                    entry.ladders.append(markup(svg.table(bars, own[0].cell.place + whose)))
                     if self._detailed(at):
                         bars = of_kernels.launches(own)
                         if bars.rows:
-                            caption = f"launches, {own[0].cell.label}{whose}"
+                            caption = f"launches, {own[0].cell.place}{whose}"
                             entry.launches.append(markup(svg.table(bars, caption)))
                 if self._detailed(at):
                     entry.curves += [
@@ -143,7 +143,7 @@ def _row(row: Row, run: str | None, linked: bool, with_standard: bool) -> str:
     parts = [f'<tr data-verdict="{verdict}">' if verdict else "<tr>"]
     parts += [f"<td>{escape(safe(run))}</td>"] if run is not None else []
     parts += [f"<td>{name}</td><td>{escape(cell.name)}</td>",
-              f'<td data-v="{cell.n}">{escape(row.cell.label)}</td>']  # fmt: skip
+              f'<td data-v="{cell.n}">{escape(row.cell.place)}</td>']  # fmt: skip
     if row.impossible:
         parts += ["<td></td><td></td><td></td><td></td>", "<td></td>" * with_standard]
     else:

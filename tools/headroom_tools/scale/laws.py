@@ -23,6 +23,7 @@ import numpy
 from headroom_tools import stats
 from headroom_tools.base.text import counted
 from headroom_tools.machine.types import Machine
+from headroom_tools.record import hosts
 from headroom_tools.record.cells import Cell, cells_of
 from headroom_tools.record.types import (
     Kernel,
@@ -33,6 +34,7 @@ from headroom_tools.record.types import (
     Run,
     key_of,
 )
+from headroom_tools.scale import ranks
 from headroom_tools.scale.types import Amdahl, Fit, Parameter, Point, Usl
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ RESAMPLES = 400
 SEED = 1
 LEAST_LAUNCHES = 6  # as for every interval
 FAR = 4  # a best thread count beyond this many times the largest measured is no prediction
+ONE_HOST = "on one host, where messages go through memory: no network is in it"
 MISFIT = 0.05  # a point that the law misses by more than this, and by more than noise, is told
 
 
@@ -65,6 +68,8 @@ class Sweep(NamedTuple):
     threads: list[int]
     ns: Floats
     paired: bool
+    over: str = "threads"  # or "ranks", which `threads` then are
+    hosts: int | None = None  # of the ranks
 
 
 class _Fitted(NamedTuple):
@@ -128,7 +133,18 @@ def sweeps(run: Run) -> list[Sweep]:
             kept = [count for count, good in zip(threads, keep) if good]
             found.append(Sweep(cell.kernel, cell.variant, cell.role, cell.n, cell.input,
                                cell.params, kept, ns[keep], paired))  # fmt: skip
-    return found
+    return found + [_over_ranks(cells) for cells in ranks.strong(run).values()]
+
+
+def _over_ranks(cells: dict[int, Cell]) -> Sweep:
+    """A sweep over the ranks of an MPI job. Each count has a ladder of its own, and one launch all
+    of a kernel's."""
+    first = cells[1]
+    ns = numpy.exp(numpy.array([_log(c.median) - math.log(c.items) for c in cells.values()]))
+    rest = {name: value for name, value in first.params.items() if name != hosts.PARAM}
+    most = max(cell.hosts or 1 for cell in cells.values())
+    return Sweep(first.kernel, first.variant, first.role, first.n, first.input, rest, list(cells),
+                 ns, False, "ranks", most)  # fmt: skip
 
 
 def fitted(threads: list[int], times: Floats, law: str) -> list[Parameters]:
@@ -270,8 +286,8 @@ def _words(
     sweep: Sweep, amdahl: _Fitted | None, usl: _Fitted | None, machine: Machine
 ) -> list[str]:
     """What a reader must know before believing the fits."""
-    lines = []
     counts = len(sweep.threads)
+    lines = [] if sweep.hosts != 1 or sweep.over == "threads" else [ONE_HOST]
     if sweep.threads[0] != 1:
         lines.append(f"not measured on one thread: speedups are over {sweep.threads[0]} threads")
     if counts == 2:
@@ -296,7 +312,7 @@ def _words(
         miss = _misfit(sweep, entry) if entry and counts > 2 else None
         if miss:
             lines.append(f"{name} doesn't describe this: {miss}")
-    cores = machine["cpu"]["cores"]
+    cores = machine["cpu"]["cores"] if sweep.over == "threads" else None
     if cores and sweep.threads[-1] > cores:
         more = counted(cores, "thread")
         lines.append(f"beyond {more} two of them share a core, which bends the curve")
@@ -309,6 +325,8 @@ def _words(
             )
         if usl.parameters["coherence"]["lo"] == 0 and best["value"] is not None:
             lines.append("a coherence of 0 is within the interval: there may be no best count")
+    if sweep.over == "ranks":
+        lines = [line.replace("thread", "rank").replace("cores", "ranks") for line in lines]
     return lines
 
 
@@ -338,6 +356,8 @@ def fits(run: Run, machine: Machine) -> list[Fit]:
                 "usl": _usl(usl, sweep.threads[-1], counts - 3),
                 "predicted_best": _predicted(usl, sweep.threads[-1]),
                 "notes": _words(sweep, amdahl, usl, machine),
+                "over": sweep.over,
+                "hosts": sweep.hosts,
             }
         )
     return entries

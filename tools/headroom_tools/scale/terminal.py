@@ -15,8 +15,9 @@ from headroom_tools.base.text import (
     shortened,
     three_digits,
 )
+from headroom_tools.record.hosts import told as told_hosts
 from headroom_tools.record.types import Run
-from headroom_tools.scale.types import Amdahl, Fit, Parameter, Point, Usl
+from headroom_tools.scale.types import Amdahl, Fit, Parameter, Point, Usl, Weak
 
 
 def _percent(parameter: Parameter) -> str:
@@ -68,10 +69,10 @@ def laws_told(entry: Fit) -> list[tuple[str, str]]:
     return lines
 
 
-def points_told(points: Sequence[Point]) -> str:
+def points_told(points: Sequence[Point], of: str = "thread") -> str:
     """`1 thread 1.00x, 2 threads 1.98x`, without what has no speedup."""
     return ", ".join(
-        f"{counted(point['threads'], 'thread')} {three_digits(point['speedup'])}x"
+        f"{counted(point['threads'], of)} {three_digits(point['speedup'])}x"
         for point in points
         if point["speedup"] is not None
     )
@@ -80,7 +81,8 @@ def points_told(points: Sequence[Point]) -> str:
 def print_fits(run: Run, fits: list[Fit], to: Console) -> None:
     """Prints the fits by kernel and ladder."""
     kernels = {kernel["name"]: kernel for kernel in run["kernels"]}
-    terminal.title(to, f"{run['machine']} · {run['label']}", "how kernels scale with threads")
+    over = " and ".join(dict.fromkeys(entry["over"] for entry in fits))
+    terminal.title(to, f"{run['machine']} · {run['label']}", f"how kernels scale with {over}")
     shared = [n for n in fits[0]["notes"] if all(n in entry["notes"] for entry in fits)]
     for line in shared:  # once, where it holds for every curve
         terminal.paragraph(to, f"! {line}", "yellow", 0)
@@ -98,9 +100,35 @@ def print_fits(run: Run, fits: list[Fit], to: Console) -> None:
         if own != label:
             label = own
             terminal.paragraph(to, own, "cyan")
-        speedups = points_told(entry["points"])
+        of = entry["over"][:-1]
+        speedups = points_told(entry["points"], of)
+        if entry["hosts"]:
+            speedups += f" ({told_hosts(entry['hosts'])})"
         terminal.paragraph(to, f"{safe(entry['variant'])}: {speedups}", "bold", 4)
         for name, told in laws_told(entry):
-            terminal.paragraph(to, f"{name}: {told}", "", 6)
+            terminal.paragraph(to, f"{name}: {told.replace('thread', of)}", "", 6)
         for line in (note for note in entry["notes"] if note not in shared):
             terminal.paragraph(to, f"! {line}", "yellow", 6)
+
+
+def print_weak(run: Run, entries: list[Weak], to: Console) -> None:
+    """Prints weak scaling by kernel."""
+    kernels = {kernel["name"]: kernel for kernel in run["kernels"]}
+    to.print()
+    terminal.title(to, "weak scaling", "as many items for each rank: 1.00 is ideal")
+    last = ""
+    for entry in entries:
+        if entry["kernel"] != last:
+            last = entry["kernel"]
+            terminal.paragraph(to, last, "bold", 0)
+        input_ = f"{entry['input']}, " if len(kernels[last]["inputs"]) > 1 else ""
+        points = ", ".join(
+            f"{counted(point['ranks'], 'rank')} {point['efficiency']:.2f} "
+            f"({told_hosts(point['hosts'])})"
+            for point in entry["points"]
+            if point["efficiency"] is not None
+        )
+        serial = entry["serial"]
+        law = "" if serial is None else f"; Gustafson: serial {100 * serial:.3g}%"
+        head = f"{safe(entry['variant'])}, {input_}{entry['items_per_rank']:,.0f} items a rank"
+        terminal.paragraph(to, f"{head}: {points}{law}", "", 4)

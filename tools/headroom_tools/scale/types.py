@@ -45,9 +45,37 @@ class Usl(TypedDict):
     checked: bool
 
 
-class Fit(TypedDict):
-    """A sweep, with the laws that its points can fix."""
+class WeakPoint(TypedDict):
+    """So many ranks with as many items each. ns: of a call. efficiency: time on one rank over
+    it."""
 
+    ranks: int
+    hosts: int
+    n: int
+    ns: float | None
+    efficiency: float | None
+    lo: float | None
+    hi: float | None
+
+
+class Weak(TypedDict):
+    """Weak scaling over the ranks of an MPI job. serial: of Gustafson's law."""
+
+    kernel: str
+    variant: str
+    input: str
+    params: Params
+    items_per_rank: float
+    points: list[WeakPoint]
+    serial: float | None
+
+
+class Fit(TypedDict):
+    """A sweep, with the laws that its points can fix. over: "threads", or "ranks" of an MPI job: a
+    point's threads are those. hosts: on how many hosts the ranks were; None for threads."""
+
+    over: str
+    hosts: int | None
     kernel: str
     variant: str
     n: int

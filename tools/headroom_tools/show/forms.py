@@ -58,6 +58,7 @@ def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
                 "probe": row.cell.probe,
                 **({"device": row.cell.device["name"], "device_type": row.cell.device["type"]}
                    if row.cell.device else {}),
+                **({"hosts": row.cell.hosts} if row.cell.hosts is not None else {}),
                 "build_ns": row.build_ns,
                 "break_even_calls": None if row.impossible else row.break_even_calls,
                 **(
@@ -86,6 +87,7 @@ def as_json(run: Run, rows: list[Row]) -> dict[str, object]:
         "sentinel": told._asdict() if (told := sentinel.over_run(run)) else None,
         "fixtures": run["fixtures"],
         "device": run.get("device"),
+        **({"cluster": run["cluster"]} if "cluster" in run else {}),
         "break_even": [one._asdict() for one in break_even.break_evens(rows)],
         "notes": run["notes"],
     }

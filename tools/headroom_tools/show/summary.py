@@ -16,7 +16,7 @@ from headroom_tools.base import paths, terminal
 from headroom_tools.base.text import counted, duration, safe, shortened, three_digits
 from headroom_tools.machine.terminal import in_one_line
 from headroom_tools.machine.types import Machine
-from headroom_tools.record import device as devices
+from headroom_tools.record import device as devices, hosts
 from headroom_tools.record.noise import noise_floors
 from headroom_tools.record.types import Kernel, Run
 from headroom_tools.show import disturbance
@@ -91,6 +91,8 @@ def _print_head(run: Run, machine: Machine, to: Console) -> None:
     _line(to, f"{build['compiler']} · {build['preset']} · SIMD {simd} · {commit}", "dim")
     if device := run.get("device"):
         _line(to, f"OpenCL {devices.told(device)}", "dim")
+    if job := run.get("cluster"):
+        _line(to, hosts.in_full(job), "dim")
 
 
 def _factor(value: float | None) -> str:
@@ -113,6 +115,8 @@ def _print_groups(best: list[Row], to: Console) -> None:
     groups: dict[str, list[Row]] = {}
     for row in best:
         mark = ", sim." if row.cell.simulated else ""
+        if row.cell.hosts is not None:
+            mark = f", {hosts.told(row.cell.hosts)}"
         groups.setdefault(row.cell.kernel["group"] + mark, []).append(row)
     for text in (
         "the best variant of each ladder: the median speedup over std (the standard way,",
@@ -178,7 +182,7 @@ def _print_headroom(best: list[Row], to: Console) -> None:
                 (title, "bold"),
                 _factor(1 / share),
                 f"{row.cell.kernel['name']}/{row.cell.variant}",
-                (row.cell.label, "dim"),
+                (row.cell.place, "dim"),
             )
             title = ""
     to.print()

@@ -22,7 +22,7 @@ from headroom_tools.base.text import (
     three_digits,
     time_of,
 )
-from headroom_tools.record import device as devices
+from headroom_tools.record import device as devices, hosts
 from headroom_tools.record.noise import noise_floors
 from headroom_tools.record.types import Kernel, Run
 from headroom_tools.show import break_even, counters, disturbance
@@ -75,6 +75,8 @@ def _head(run: Run, rows: list[Row], band: float, to: Console) -> None:
     to.print(Text(safe(line), style="dim"), soft_wrap=True)
     if device := run.get("device"):
         to.print(Text(devices.in_full(device), style="dim"), soft_wrap=True)
+    if job := run.get("cluster"):
+        to.print(Text(hosts.in_full(job), style="dim"), soft_wrap=True)
     to.print(Text(how_told(plan["launches"], _judged(rows), band), style="dim"), soft_wrap=True)
 
 
@@ -122,6 +124,8 @@ def print_ladders(rows: list[Row], to: Console) -> None:
             )
             if told := _devices(shown, kernel):
                 table.heading((shortened(f"  {told}", 100), "magenta"))
+            if told := _hosts(shown, kernel):
+                table.heading((f"  on {told}", "magenta"))
             if not cell.by_time:
                 table.heading((f"  judged by {cell.measure_told}", "dim"))
         table.row((cell.label, "cyan"), *((name, "dim") for name in header))
@@ -145,6 +149,12 @@ def _devices(rows: list[Row], kernel: Kernel) -> str:
     names = dict.fromkeys(cell.variant for cell in cells)
     on = dict.fromkeys(devices.told(cell.device) for cell in cells if cell.device)
     return f"{', '.join(on)}: {', '.join(names)}" if cells else ""
+
+
+def _hosts(rows: list[Row], kernel: Kernel) -> str:
+    """On how many hosts a kernel's ranks were."""
+    cells = [row.cell for row in rows if row.cell.kernel is kernel]
+    return hosts.by_ranks((c.hosts, c.params.get(hosts.PARAM, 1)) for c in cells)
 
 
 def _header(rungs: list[Row], width: int) -> list[str]:
