@@ -16,21 +16,15 @@
 #include "support/simulator.h"
 
 #ifdef __linux__
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
-#include <csignal>
-#include <cstdlib>
 #include <fstream>
 #include <mutex>
 #include <string>
 #include <thread>
 
 #include "core/scratch.h"
-#include "support/sockets.h"
+#include "server_program.h"
 #endif
 
 namespace headroom {
@@ -186,19 +180,14 @@ class SleepyOrigin {
     }
   }
   void answer(const sockets::Socket& connection) {
-    std::string text(4096, '\0');
-    text.resize(sockets::receive_some(connection.fd(), text.data(), text.size()));
-    if (text.size() < 5) return;
-    const std::string path = text.substr(4, text.find(' ', 4) - 4);
+    const std::string path = http_path(http_request(connection));
+    if (path.empty()) return;
     {
       const std::lock_guard lock(mutex_);
       ++asked_[path];
     }
     std::this_thread::sleep_for(std::chrono::nanoseconds(kTakes));
-    const std::string reply =
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + std::to_string(path.size()) +
-        "\r\n\r\n" + path;
-    sockets::send_all(connection.fd(), reply.data(), reply.size());
+    http_answer(connection, path);
   }
 
   mutable std::mutex mutex_;
@@ -212,8 +201,7 @@ class SleepyOrigin {
 std::string got(std::uint16_t port, const std::string& path) {
   try {
     const sockets::Socket connection = sockets::connect_tcp(port);
-    const std::string ask = "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    if (!sockets::send_all(connection.fd(), ask.data(), ask.size())) return {};
+    if (!http_get(connection, path)) return {};
     std::string text;
     char part[4096];
     while (const std::size_t more = sockets::receive_some(connection.fd(), part, sizeof part))
@@ -228,8 +216,14 @@ std::string got(std::uint16_t port, const std::string& path) {
 // fetch at a time of an object.
 class CachingNginx {
  public:
-  CachingNginx(const char* program, std::uint16_t origin) {
-    port_ = sockets::port_of(sockets::listen_tcp());  // free a moment ago
+  CachingNginx(const std::string& program, std::uint16_t origin)
+      : server_({program, "-p", configured(origin) + "/", "-c", "nginx.conf"}) {}
+  std::uint16_t port() const { return port_; }
+  bool ready() { return server_.listens(port_); }
+
+ private:
+  // The folder of its configuration.
+  const std::string& configured(std::uint16_t origin) const {
     const auto location = [&](const std::string& name, const std::string& more) {
       return "location /" + name + "/ { proxy_pass http://127.0.0.1:" + std::to_string(origin) +
              "; proxy_cache " + name + "; proxy_cache_valid 200 1h; " + more + "}\n";
@@ -247,48 +241,22 @@ class CachingNginx {
                     "proxy_cache_lock on; proxy_cache_lock_timeout 60s; "
                     "proxy_cache_lock_age 60s; ")
         << "} }\n";
-    pid_ = fork();
-    if (pid_ == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      execl(program, program, "-p", (folder_.path() + "/").c_str(), "-c", "nginx.conf",
-            static_cast<char*>(nullptr));
-      _exit(127);
-    }
-  }
-  ~CachingNginx() {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
-  std::uint16_t port() const { return port_; }
-  // Whether it answers within 20 s.
-  bool ready() const {
-    for (int turn = 0; turn < 400; ++turn) {
-      if (!got(port_, "/").empty()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    return false;
+    return folder_.path();
   }
 
- private:
   ScratchFolder folder_;
-  std::uint16_t port_ = 0;
-  pid_t pid_ = -1;
+  std::uint16_t port_ = free_ports(1)[0];
+  ServerProgram server_;
 };
 
-const char* nginx_program() {
-  for (const char* path : {"/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"})
-    if (access(path, X_OK) == 0) return path;
-  return nullptr;
-}
-
 TEST_CASE("edge_cache: an nginx fetches as often as the simulation says, collapsed and not") {
-  const char* const program = nginx_program();
-  if (program == nullptr || !sockets::tcp_works()) {
+  const std::string program = program_named("nginx");
+  if (program.empty() || !sockets::tcp_works()) {
     WARN("left out: no nginx here (Debian: apt-get install nginx-light), or no TCP on 127.0.0.1");
     return;
   }
   SleepyOrigin origin;
-  const CachingNginx edge(program, origin.port());
+  CachingNginx edge(program, origin.port());
   REQUIRE(edge.ready());
   std::atomic<int> right{0};
   std::atomic<SimTime> late{0};  // the latest that a request was sent
@@ -304,10 +272,7 @@ TEST_CASE("edge_cache: an nginx fetches as often as the simulation says, collaps
         for (SimTime seen = late; behind > seen && !late.compare_exchange_weak(seen, behind);) {
         }
         const std::string answer = got(edge.port(), path);
-        const bool whole = answer.find(" 200 ") != std::string::npos &&
-                           answer.size() > path.size() &&
-                           answer.compare(answer.size() - path.size(), path.size(), path) == 0;
-        right += whole ? 1 : 0;
+        right += http_answered(answer, path) ? 1 : 0;
       });
   for (std::thread& user : users) user.join();
   CHECK(right == 2 * kRequests);

@@ -18,8 +18,8 @@
 # it asks once; else it stops with status 2. DEPS=off never installs: it stops only where the build
 # or the tools can't do without, and CMake then tries to download the required libraries.
 # Optional packages never stop it: their variants are listed as missing by the benchmark.
-# With SERVICES=1 it also sets up PostgreSQL, Redis and (but on Debian) nginx, PgBouncer and RabbitMQ, which runs
-# then start for themselves: no server of the system's is made or started.
+# With SERVICES=1 it also sets up PostgreSQL, Redis and (but on Debian) nginx, PgBouncer, RabbitMQ and HAProxy, which
+# runs and tests then start for themselves: no server of the system's is made or started.
 # With GPU=1 it also sets up OpenCL, and PoCL, which runs it on the CPU; a GPU's driver is its vendor's.
 # With CLUSTER=1 it also sets up Open MPI, for `make bench-cluster`.
 #
