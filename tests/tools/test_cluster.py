@@ -17,8 +17,11 @@ from typing import Any, Callable, Iterator
 
 import pytest
 from conftest import CHECKOUT, COMMAND, Headroom, skip_unless_built
+from generated import golden_pair, written
 
 from headroom_tools.base.errors import HeadroomError
+from headroom_tools.compare.comparison import compared
+from headroom_tools.compare.sides import read_sides
 from headroom_tools.measure import ranks
 from headroom_tools.record import hosts
 
@@ -210,6 +213,33 @@ def test_hosts_in_words() -> None:
         "one host: ranks 1; 2 hosts: ranks 2; 4 hosts: ranks 4"
     )
     assert hosts.by_ranks([(None, 1)]) == ""
+
+
+def test_one_host_is_never_held_against_several(tmp_path: Path) -> None:
+    """Of two records with the same cells, ranks on one host in one, on two in the other."""
+    folders = []
+    for count in (1, 2, 1):
+        run, machine = golden_pair()
+        number = next(at for at, kernel in enumerate(run["kernels"])
+                      if kernel["name"] == "concurrency/serve")  # fmt: skip
+        run["kernels"][number]["params"] = {hosts.PARAM: [1, 16]}
+        told = run["quantities"]
+        for at, params in enumerate(run["ladders"]["params"]):
+            if run["ladders"]["kernel"][at] == number:
+                run["ladders"]["params"][at] = {hosts.PARAM: params["clients"]}
+        for index, at in enumerate(run["cells"]["ladder"]):
+            if run["ladders"]["kernel"][at] == number:
+                for column, value in (("cell", index), ("name", hosts.QUANTITY),
+                                      ("unit", "hosts"), ("value", count)):  # fmt: skip
+                    told[column].append(value)
+        run["machine"] = machine["slug"] = f"m{len(folders)}-2c-8g"
+        folders.append(written(tmp_path / machine["slug"] / run["name"], run, machine))
+
+    def kernels(new: Path) -> set[str]:
+        return {row["kernel"] for row in compared(*read_sides([folders[0], new]))["rows"]}
+
+    assert "concurrency/serve" not in kernels(folders[1])
+    assert kernels(folders[2]) == kernels(folders[1]) | {"concurrency/serve"}
 
 
 # --- on this machine
