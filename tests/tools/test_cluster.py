@@ -175,6 +175,15 @@ def test_more_ranks_than_cores_are_refused_unless_they_yield(tmp_path: Path) -> 
     assert done.returncode == 2 and "ranks that wait spin" in told and "yield_when_idle" in told
 
 
+def test_a_rank_has_a_core_not_a_thread_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four CPUs that are two cores are enough for two ranks."""
+    monkeypatch.setattr(ranks.cores, "allowed", lambda: {0, 1, 2, 3})
+    monkeypatch.setattr(ranks.cores, "siblings", lambda cpu, sys: {cpu % 2, cpu % 2 + 2})
+    ranks._check_cores(2)
+    with pytest.raises(HeadroomError, match="has 2 cores"):
+        ranks._check_cores(3)
+
+
 @pytest.mark.parametrize(
     "variables", [{"NP": "0"}, {"NP": "many"}, {"NP": "-1"}, {"HOSTS": "/no/such/file"}]
 )
