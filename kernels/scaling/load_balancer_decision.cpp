@@ -91,7 +91,7 @@ struct Proxy {
     for (std::size_t i = 0; i < where.size(); ++i)
       fresh.more(static_cast<std::uint32_t>(i % in.backends));
   }
-  const auto probe() const {
+  auto probe() const {
     return [this](std::uint32_t backend) { return loads[backend]; };
   }
   Rule fresh, rule;
