@@ -46,7 +46,6 @@ struct FastThenScalable {
     std::uint64_t to_pay;
     std::uint64_t entry;    // of the journal
     std::uint64_t on_disk;  // the entry's text, as it was on the disk when the answer was given
-    friend bool operator==(const Reply&, const Reply&) = default;
   };
   struct Input {
     std::vector<Request> requests;
