@@ -460,8 +460,9 @@ class Writer {
         break;
       case 5:
         name(text, odd ? "q\\\"id" : "stock_id", odd);
-        if (odd && choose_(8) == 0) {  // of up to 40 digits, which is valid
-          letters(text += static_cast<char>('1' + choose_(9)), choose_(40), kDigits);
+        if (odd && choose_(8) == 0) {                 // of up to 40 digits, which is valid
+          const std::uint64_t further = choose_(40);  // drawn first by whichever compiler
+          letters(text += static_cast<char>('1' + choose_(9)), further, kDigits);
         } else {
           text += choose_(2) == 0 ? "null" : "-1.5e3";
         }
