@@ -218,6 +218,24 @@ def test_show_fits_100_columns_and_a_pipe(headroom):
     assert ladder and max(map(len, ladder)) <= 100
 
 
+def test_ladders_that_differ_at_the_end_of_a_long_name_are_told_apart(headroom, tmp_path):
+    run, machine = golden_pair()
+    number = next(at for at, kernel in enumerate(run["kernels"])
+                  if kernel["name"] == "concurrency/serve")  # fmt: skip
+    name = "how_many_clients_there_are"
+    run["kernels"][number]["params"] = {name: [1, 16]}
+    for at, params in enumerate(run["ladders"]["params"]):
+        if run["ladders"]["kernel"][at] == number:
+            run["ladders"]["params"][at] = {name: params["clients"]}
+    lines = headroom("show", written(tmp_path / run["name"], run, machine)).stdout.splitlines()
+    labels = [line for line in lines if name.replace("_", " ") in line]
+    assert [label.split()[-1] for label in labels] == ["1", "16"]
+    # The columns' names come below the first of them.
+    below = lines[lines.index(labels[0]) + 1]
+    assert "speedup" in below and "verdict" in below and "speedup" not in labels[0]
+    assert "speedup" not in lines[lines.index(labels[1]) + 1]
+
+
 def test_compare_json(headroom):
     tree = json.loads(headroom("compare", golden_run(BASE), golden_run(NEW), "--json").stdout)
     assert list(tree) == [

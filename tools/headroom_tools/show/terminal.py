@@ -106,7 +106,8 @@ def print_ladders(rows: list[Row], to: Console) -> None:
     # Bars give way to the columns that not every run has.
     further = any(row.over_standard for row in rows) + any(row.alone for row in rows)
     width = (10, 4, 0)[further]
-    table = terminal.Table("<<>>>>>><>", limits={0: 26 if further else 30})
+    longest = 26 if further else 30
+    table = terminal.Table("<<>>>>>><>", limits={0: longest})
     kernel: Kernel | None = None
     shown = [row for row in rows if not row.cell.kernel["placebo"]]
     for _, found in groupby(shown, key=lambda row: row.cell.ladder()):
@@ -128,7 +129,12 @@ def print_ladders(rows: list[Row], to: Console) -> None:
                 table.heading((f"  on {told}", "magenta"))
             if not cell.by_time:
                 table.heading((f"  judged by {cell.measure_told}", "dim"))
-        table.row((cell.label, "cyan"), *((name, "dim") for name in header))
+        if len(cell.label) <= longest:
+            table.row((cell.label, "cyan"), *((name, "dim") for name in header))
+        else:  # the columns begin below it: its end is what tells it from the next
+            table.heading((f"  {shortened(cell.label, 100)}", "cyan"))
+            if any(header):
+                table.row("", *((name, "dim") for name in header))
         most = max((row.value for row in rungs if row.value), default=0.0)
         weaker = ""
         for row in sorted(rungs, key=lambda row: row.cell.weaker):
