@@ -13,6 +13,7 @@
 //
 // Links: openmp tbb
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 #include "core/kernel.h"
@@ -183,15 +184,17 @@ struct ReadyTeam {
   ReadyTeam(const ParallelStencil::Input&, const Setting& setting)
       : team(ready_team(setting.threads)) {}
   std::shared_ptr<Team> team;
+  std::atomic<std::size_t> taken{0};  // strips
 };
 
-// The same strips, without a region.
+// The same strips, without a region. Whoever is free takes the next one: on cores that others use
+// too, equal shares take unequal times.
 void team_time_tiled(ReadyTeam& ready, const ParallelStencil::Input& in, Buffer<float>& out) {
-  Team& team = *ready.team;
-  const std::size_t parts = strips(in.n, team.count());
-  team.run([&](int i) {
-    const Share own = share(parts, 1, i, team.count());
-    for (std::size_t part = own.begin; part < own.end; ++part) strip_steps(in, part, parts, out);
+  const std::size_t parts = strips(in.n, ready.team->count());
+  ready.taken.store(0, std::memory_order_relaxed);
+  ready.team->run([&](int) {
+    for (std::size_t part; (part = ready.taken.fetch_add(1, std::memory_order_relaxed)) < parts;)
+      strip_steps(in, part, parts, out);
   });
 }
 
@@ -239,7 +242,7 @@ constexpr Variant<ParallelStencil> kVariants[] = {
      .needs = kNeedsOpenMp},
     {.name = "team_time_tiled",
      .run = run<team_time_tiled>,
-     .what = "the same strips by threads that stand ready, awake for 50 us after each call"},
+     .what = "the same strips, to whoever is free of threads that stand ready, awake for 50 us"},
     {.name = "tbb",
      .run = kTbbTiled,
      .what = "tbb::parallel_for over the same strips",

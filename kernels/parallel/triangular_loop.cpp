@@ -14,6 +14,7 @@
 #include "support/simd.h"
 
 #if HWY_ONCE
+#include <algorithm>
 #include <cmath>
 
 #include "core/kernel.h"
@@ -169,15 +170,35 @@ void equal_area_simd(const Setting& setting, const TriangularLoop::Input& x,
       out[i] = smaller(x.data(), i);
   }
 }
+
+// Equal areas take equal times only on cores of one speed, with nothing else to do. Here whoever is
+// free takes the next piece, the longest rounds first, so that what is left at the end is short: no
+// thread waits for longer than a small piece takes (Graham's longest processing time first, 1969).
+void longest_first_simd(const Setting& setting, const TriangularLoop::Input& x,
+                        Buffer<std::int32_t>& out) {
+  const auto smaller = HWY_DYNAMIC_DISPATCH(SmallerBefore);
+  const std::size_t n = x.size();
+  // Whole lines of the output, and some 16 pieces a thread: few increments of what they share.
+  const std::size_t lines = n / (16 * 16 * static_cast<std::size_t>(setting.threads)) + 1;
+  const auto piece = static_cast<std::ptrdiff_t>(16 * lines);
+  const auto pieces = (static_cast<std::ptrdiff_t>(n) + piece - 1) / piece;
+#pragma omp parallel for num_threads(setting.threads) schedule(dynamic, 1)
+  for (std::ptrdiff_t taken = 0; taken < pieces; ++taken) {
+    const auto begin = static_cast<std::size_t>((pieces - 1 - taken) * piece);
+    const std::size_t end = std::min(n, begin + static_cast<std::size_t>(piece));
+    for (std::size_t i = begin; i < end; ++i) out[i] = smaller(x.data(), i);
+  }
+}
 constexpr auto kStatic = run<openmp_static>;
 constexpr auto kCyclic = run<openmp_cyclic>;
 constexpr auto kDynamic = run<openmp_dynamic>;
 constexpr auto kGuided = run<openmp_guided>;
 constexpr auto kEqualArea = run<equal_area>;
 constexpr auto kEqualAreaSimd = run<equal_area_simd>;
+constexpr auto kLongestFirstSimd = run<longest_first_simd>;
 #else
 constexpr auto kStatic = kNotBuilt, kCyclic = kNotBuilt, kDynamic = kNotBuilt, kGuided = kNotBuilt,
-               kEqualArea = kNotBuilt, kEqualAreaSimd = kNotBuilt;
+               kEqualArea = kNotBuilt, kEqualAreaSimd = kNotBuilt, kLongestFirstSimd = kNotBuilt;
 #endif
 
 #if HEADROOM_HAVE_TBB
@@ -229,6 +250,10 @@ constexpr Variant<TriangularLoop> kVariants[] = {
     {.name = "equal_area_simd",
      .run = kEqualAreaSimd,
      .what = "the same, widest SIMD of the host",
+     .needs = kNeedsOpenMp},
+    {.name = "longest_first_simd",
+     .run = kLongestFirstSimd,
+     .what = "pieces to whoever is free, long rounds first; SIMD: even on cores of unequal speed",
      .needs = kNeedsOpenMp},
     {.name = "tbb",
      .run = kTbbFor,
