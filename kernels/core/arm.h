@@ -194,7 +194,8 @@ class StatefulArm final : public ArmOf<P> {
       sink(this->output_);
     });
   }
-  // Where the result lies in State (a table in a database), State::answer(Output&) hands it out.
+  // Where the result lies in State (a table in a database), State::answer(Output&) hands it out, as
+  // often as it is asked.
   void settle() override {
     if constexpr (Answers<State, typename P::Output>)
       if (this->turn_ != 0) state_->answer(this->output_);
@@ -234,7 +235,8 @@ class MutatingArm final : public ArmOf<P> {
     this->back_ = 0;
     last_ = calls;
   }
-  // Where the result lies in Work (a sort in place), Work::answer(Output&) hands it out.
+  // Where the result lies in Work (a sort in place), Work::answer(Output&) hands it out, as often
+  // as it is asked: the baseline's is, for each variant whose earlier calls are compared with it.
   void settle() override { settle_earlier(0); }
   std::size_t results() const override {
     return Answers<Work, typename P::Output> && last_ > 1 ? last_ : 1;
