@@ -115,6 +115,41 @@ TEST_CASE("variants agree on every SIMD target of this host") {
   hwy::DisableTargets(0);
 }
 
+// A run brings the baseline's answer once more for each variant whose earlier calls it compares. An
+// answer that is taken from where it lies, as a message is from a queue, must not be gone then.
+TEST_CASE("variants agree when they are asked for their answers twice") {
+  for (const Kernel& kernel : kernels()) {
+    DYNAMIC_SECTION(kernel.meta.name) {
+      const std::vector<std::size_t>& sizes = kernel.meta.test_sizes;
+      const std::size_t n =
+          *std::find_if(sizes.begin(), sizes.end() - 1, [](auto s) { return s > 0; });
+      const Setting setting{n, kernel.meta.inputs.front(), 9, 1, every_params(kernel).front()};
+      const std::unique_ptr<Instance> instance = kernel.bind(setting);
+      std::unique_ptr<Arm> baseline;
+      for (std::size_t v = 0; v < kernel.variants.size(); ++v) {
+        if (!kernel.variants[v].available() || n > kernel.variants[v].max_n) continue;
+        INFO(kernel.variants[v].name);
+        std::unique_ptr<Arm> arm = instance->arm(v, 1);
+        if (baseline == nullptr) {
+          baseline = std::move(arm);
+          continue;
+        }
+        for (Arm* each : {baseline.get(), arm.get()}) {
+          each->set_turn(0);
+          each->refill(1);
+          each->poison();
+          each->run(1);
+          each->settle();
+          each->settle();
+        }
+        const absl::Status status = arm->agrees_with(*baseline);
+        INFO(std::string(status.message()));
+        CHECK(status.ok());
+      }
+    }
+  }
+}
+
 // What threads do to each other shows only where they work at the same time, and not every time:
 // sizes around those of blocks and shares, at which each thread works for a while, again and again.
 TEST_CASE("variants of several threads agree, again and again") {

@@ -330,7 +330,7 @@ class Run:
             self._state["profile"],
             self._spent_s(),
             self._alone_budget_s(),
-            {name for name in self._selection if self._launches_of(name, 2) == 1},
+            {name for name in self._selection if self._kernels[name].get("simulated", False)},
         )
         note = disturbance.pilots_note(self._kernels, self._launches)
         if note:

@@ -184,10 +184,6 @@ def _of_simulation(values: Launched) -> Launched:
     return values if None not in values else [known] * len(values)
 
 
-def _as_measured(values: Launched) -> Launched:
-    return values
-
-
 def _hosts_of(kernel: Kernel, told: dict[str, float]) -> int | None:
     """On how many hosts a cell of this kernel was, which told these quantities."""
     hosts = told.get(hosts_.QUANTITY) if hosts_.PARAM in kernel["params"] else None
@@ -226,7 +222,9 @@ def cells_of(run: Run) -> list[Cell]:
         # A ceiling is a time: it bounds no other measure.
         bound = above.get(at) if kernel["measure"]["name"] == "time" else None
         device = devices.device_of(run, variant)
-        told_by = _of_simulation if kernel.get("simulated", False) else _as_measured
+        values, log_ratio = cells["value"][index] or [], cells["log_ratio"][index]
+        if kernel.get("simulated", False):
+            values, log_ratio = _of_simulation(values), _of_simulation(log_ratio)
         if bound is not None and device is None:
             # What a device can't pass, a CPU may.
             bound = None if run["ceilings"]["probe"][bound].startswith(devices.PROBES) else bound
@@ -242,7 +240,7 @@ def cells_of(run: Run) -> list[Cell]:
                 ladders["items"][at], ladders["bytes"][at], ladders["flops"][at],
                 ladders["working_set"][at],
                 cells["median"][index], cells["p10"][index], cells["min"][index],
-                told_by(cells["value"][index] or []), told_by(cells["log_ratio"][index]),
+                values, log_ratio,
                 cells["build_ns"][index] or [], cells["alone_ns"][index],
                 probe, ceiling, shares,
                 counters.of_cell(cells, index),
