@@ -65,24 +65,30 @@ inline Killed kill_a_call(const Kernel& kernel, std::size_t variant, const Setti
 }
 
 // A call that is killed when it has returned, and then so many between the begin of one and a
-// little after its end: inspect(folder, killed).
+// little after its end: inspect(folder, killed) gives how much of the call's work it has found.
+// More kills follow, ever later, while the disk has become so slow that none found any.
 template <class Inspect>
 void kill_often(const Kernel& kernel, std::size_t variant, const Setting& setting,
                 std::size_t calls, const Inspect& inspect, int times = tries(4, 8)) {
   Rng rng(variant + 1);
   Microseconds whole{};
-  for (int kills = 0; kills <= times; ++kills) {
+  std::size_t found = 0;
+  for (int kills = 0; kills <= times || (found == 0 && kills < 100); ++kills) {
     const ScratchFolder folder;
-    const Microseconds delay(static_cast<std::int64_t>(
-        bounded(rng, static_cast<std::uint64_t>(whole.count()) * 9 / 8 + 1)));
+    const auto most = static_cast<std::uint64_t>(whole.count()) * 9 / 8;
+    const auto longer = static_cast<std::uint64_t>(kills <= times ? 1 : kills - times);
+    const Microseconds delay(static_cast<std::int64_t>(bounded(rng, most * longer + 1)));
     const Killed killed =
         kill_a_call(kernel, variant, setting, calls, folder.path(), kills == 0 ? nullptr : &delay);
     if (kills == 0) {
       REQUIRE(killed.returned);
       whole = killed.took;
+      CHECK(inspect(folder.path(), killed) > 0);
+    } else {
+      found += inspect(folder.path(), killed);
     }
-    inspect(folder.path(), killed);
   }
+  CHECK(found > 0);
 }
 
 }  // namespace headroom
