@@ -93,6 +93,14 @@ ordered_json describe_ladder(const Ladder& ladder) {
           {"blocked", ladder.blocked}};
 }
 
+// Which placebo's spread is the kernel's noise floor: that of ranks for all that runs on some.
+std::string noise_class_of(const Metadata& meta) {
+  if (!meta.placebo.empty()) return meta.placebo;
+  const bool ranks = std::any_of(meta.params.begin(), meta.params.end(),
+                                 [](const Param& param) { return param.name == cluster::kRanks; });
+  return ranks ? "ranks" : std::string(name(noise_class(meta.axis)));
+}
+
 ordered_json describe_kernel(const Kernel& kernel) {
   const Metadata& meta = kernel.meta;
   ordered_json variants = ordered_json::array(), all_ladders = ordered_json::array();
@@ -103,8 +111,7 @@ ordered_json describe_kernel(const Kernel& kernel) {
           {"group", kernel.group()},
           {"axis", name(meta.axis)},
           {"placebo", meta.placebo},
-          {"noise_class",
-           meta.placebo.empty() ? std::string(name(noise_class(meta.axis))) : meta.placebo},
+          {"noise_class", noise_class_of(meta)},
           {"probe", !meta.unit.empty()},
           {"unit", meta.unit},
           {"ceiling", meta.ceiling.probe.empty() || meta.ceiling.input.empty()

@@ -1,4 +1,4 @@
-// headroom-bench-cluster: the kernels of group cluster on the ranks of an MPI job, started by
+// headroom-bench-cluster: the kernels that link MPI on the ranks of an MPI job, started by
 // mpirun. The first rank is the benchmark program, as headroom-bench is; the others follow it
 // (support/mpi/session.h).
 #include <cstdio>

@@ -44,15 +44,19 @@ HWY_INLINE hn::Vec<D> HashOf(D d, hn::Vec<D> key) {
 
 // The two halves of the hashes of as many keys as `d` has lanes.
 template <class D>
-struct Halves {
-  hn::Vec<D> upper, lower;
-};
-template <class D>
-HWY_INLINE Halves<D> HashedHalves(D d, const uint64_t* HWY_RESTRICT keys) {
+HWY_INLINE void HashedHalves(D d, const uint64_t* HWY_RESTRICT keys, hn::Vec<D>& upper,
+                             hn::Vec<D>& lower) {
   const hn::Repartition<uint64_t, D> d64;
   const auto a = hn::BitCast(d, HashOf(d64, hn::LoadU(d64, keys)));
   const auto b = hn::BitCast(d, HashOf(d64, hn::LoadU(d64, keys + hn::Lanes(d64))));
-  return {hn::ConcatOdd(d, b, a), hn::ConcatEven(d, b, a)};
+  upper = hn::ConcatOdd(d, b, a);
+  lower = hn::ConcatEven(d, b, a);
+}
+template <class D>
+HWY_INLINE hn::Vec<D> UpperHalves(D d, const uint64_t* HWY_RESTRICT keys) {
+  hn::Vec<D> upper, lower;
+  HashedHalves(d, keys, upper, lower);
+  return upper;
 }
 
 // The shards in these lanes, with 16 bits.
@@ -75,7 +79,7 @@ inline void ByMaglev(const shards::Maglev& maglev, const uint64_t* HWY_RESTRICT 
   const auto slots = hn::Set(d, maglev.slots());
   HWY_ALIGN uint32_t at[hn::MaxLanes(d)];
   for (; i + lanes <= n; i += lanes) {
-    hn::Store(MulHigh32(d, HashedHalves(d, keys + i).upper, slots), d, at);
+    hn::Store(MulHigh32(d, UpperHalves(d, keys + i), slots), d, at);
     for (size_t k = 0; k < lanes; ++k) out[i + k] = table[at[k]];
   }
 #endif
@@ -91,7 +95,7 @@ inline void ByPieces(const shards::Pieces& pieces, const uint64_t* HWY_RESTRICT 
   const size_t lanes = hn::Lanes(d);
   HWY_ALIGN uint32_t places[hn::MaxLanes(d)];
   for (; i + lanes <= n; i += lanes) {
-    hn::Store(HashedHalves(d, keys + i).upper, d, places);
+    hn::Store(UpperHalves(d, keys + i), d, places);
     for (size_t k = 0; k < lanes; ++k) out[i + k] = pieces.owner(places[k]);
   }
 #endif
@@ -108,14 +112,16 @@ inline void ByRendezvous(const uint32_t* HWY_RESTRICT seeds, uint32_t count,
   const hn::ScalableTag<uint32_t> d;
   const size_t lanes = hn::Lanes(d);
   for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    const auto a = HashedHalves(d, keys + i), b = HashedHalves(d, keys + i + lanes);
-    const auto factor_a = hn::Or(a.lower, hn::Set(d, 1u));
-    const auto factor_b = hn::Or(b.lower, hn::Set(d, 1u));
+    hn::Vec<decltype(d)> upper_a, lower_a, upper_b, lower_b;
+    HashedHalves(d, keys + i, upper_a, lower_a);
+    HashedHalves(d, keys + i + lanes, upper_b, lower_b);
+    const auto factor_a = hn::Or(lower_a, hn::Set(d, 1u));
+    const auto factor_b = hn::Or(lower_b, hn::Set(d, 1u));
     auto most_a = hn::Zero(d), most_b = most_a, winner_a = most_a, winner_b = most_a;
     for (uint32_t shard = 0; shard < count; ++shard) {
       const auto seed = hn::Set(d, seeds[shard]), number = hn::Set(d, shard);
-      const auto more_a = hn::Max(most_a, hn::Mul(hn::Xor(a.upper, seed), factor_a));
-      const auto more_b = hn::Max(most_b, hn::Mul(hn::Xor(b.upper, seed), factor_b));
+      const auto more_a = hn::Max(most_a, hn::Mul(hn::Xor(upper_a, seed), factor_a));
+      const auto more_b = hn::Max(most_b, hn::Mul(hn::Xor(upper_b, seed), factor_b));
       winner_a = hn::IfThenElse(hn::Eq(more_a, most_a), winner_a, number);
       winner_b = hn::IfThenElse(hn::Eq(more_b, most_b), winner_b, number);
       most_a = more_a;
@@ -176,9 +182,10 @@ inline void JumpBlock(uint32_t count, const uint64_t* HWY_RESTRICT keys, size_t 
   HWY_ALIGN uint32_t at[kJumpBlock + kMostLanes], which[kJumpBlock + kMostLanes];
   HWY_ALIGN uint32_t arrived[kJumpBlock + kMostLanes];  // which << 16 | shard
   for (size_t i = 0; i < n; i += lanes) {
-    const auto hash = HashedHalves(d, keys + i);
-    hn::Store(hash.upper, d, upper + i);
-    hn::Store(hash.lower, d, lower + i);
+    hn::Vec<decltype(d)> hash_upper, hash_lower;
+    HashedHalves(d, keys + i, hash_upper, hash_lower);
+    hn::Store(hash_upper, d, upper + i);
+    hn::Store(hash_lower, d, lower + i);
     hn::Store(hn::Zero(d), d, at + i);
     hn::Store(hn::Iota(d, static_cast<uint32_t>(i)), d, which + i);
   }

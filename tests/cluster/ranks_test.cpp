@@ -4,6 +4,7 @@
 
 #include <mpi.h>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 #include <string>
@@ -20,7 +21,10 @@ Setting of_all(const Kernel& kernel, std::size_t n) {
   return {n, kernel.meta.inputs.front(), 3, 1, Params({{cluster::kRanks, all_ranks()}})};
 }
 
-bool has_ranks(const Kernel& kernel) { return kernel.group() == "cluster"; }
+bool has_ranks(const Kernel& kernel) {
+  return std::any_of(kernel.meta.params.begin(), kernel.meta.params.end(),
+                     [](const Param& param) { return param.name == cluster::kRanks; });
+}
 
 }  // namespace
 

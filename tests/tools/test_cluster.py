@@ -28,7 +28,10 @@ from headroom_tools.record import hosts
 PRESET = os.environ.get("HEADROOM_PRESET", "release")
 PROGRAM = CHECKOUT / "build" / PRESET / "bench" / "headroom-bench-cluster"
 HOSTS = CHECKOUT / "tests" / "cluster" / "hosts.py"
-KERNELS = {"allreduce", "halo", "pingpong", "sample_sort", "word_count"}
+KERNELS = {
+    "cluster/allreduce", "cluster/halo", "cluster/pingpong", "cluster/sample_sort",
+    "cluster/word_count", "machine/placebo_ranks",
+}  # fmt: skip
 # Four ranks on however many cores: nothing is measured.
 YIELD = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -268,7 +271,8 @@ def test_one_host_is_in_every_figure(cluster: Headroom) -> None:
     assert (job["ranks"], job["hosts"], job["yields"]) == (2, 1, True)
     assert job["library"].startswith("Open MPI ") and "ranks that" not in job["library"]
     params = {kernel["name"]: kernel["params"]["ranks"] for kernel in run["kernels"]}
-    assert params == {"cluster/halo": [1, 2]}
+    assert params == {"cluster/halo": [1, 2], "machine/placebo_ranks": [1, 2]}
+    assert set(run["noise_floor"]) == {"ranks"} and run["noise_floor"]["ranks"] > 1
     assert cluster("validate", folder).returncode == 0
     shown = cluster("show", folder).stdout
     assert "MPI: 2 ranks on one host" in shown and "  on one host" in shown
@@ -287,14 +291,18 @@ def test_one_host_is_in_every_figure(cluster: Headroom) -> None:
     assert {fit["kernel"] for fit in strong} == {"cluster/halo"}
     assert all([p["threads"] for p in fit["points"]] == [1, 2] for fit in strong)
     assert all(any("one host" in note for note in fit["notes"]) for fit in strong)
+    said = [note for fit in strong for note in fit["notes"]]
+    assert any(note.startswith("two rank counts fix") for note in said)
+    assert not any("thread" in note or "cores" in note for note in said)
 
 
 @with_mpi
 def test_every_kernel_is_checked_on_all_ranks(cluster: Headroom) -> None:
     done = cluster("run", "--ranks", "2", "--profile", "smoke")
     assert done.returncode == 0, done.stderr
+    assert "\n  make bench-cluster NP=2 " in done.stdout
     _, run = _record(cluster)
-    assert {kernel["name"] for kernel in run["kernels"]} == {f"cluster/{name}" for name in KERNELS}
+    assert {kernel["name"] for kernel in run["kernels"]} == KERNELS
     assert all(params == {"ranks": 2} for params in run["ladders"]["params"])
     assert not run["missing"] and not run["failures"] and not run["failed"]
 
@@ -397,7 +405,7 @@ def test_four_hosts_give_right_answers_on_every_rank(cluster: Headroom) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     _, run = _record(cluster)
     assert (run["cluster"]["ranks"], run["cluster"]["hosts"]) == (4, 4)
-    assert {kernel["name"] for kernel in run["kernels"]} == {f"cluster/{name}" for name in KERNELS}
+    assert {kernel["name"] for kernel in run["kernels"]} == KERNELS
     assert all(params == {"ranks": 4} for params in run["ladders"]["params"])
     assert not run["failures"] and not run["failed"]
     # A round trip is two milliseconds at least, and messages sent one by one wait for each.

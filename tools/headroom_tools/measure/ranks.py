@@ -19,7 +19,6 @@ from headroom_tools.base.text import counted, safe
 from headroom_tools.machine import cores
 
 PROGRAM = "headroom-bench-cluster"
-GROUP = "^cluster/"  # which kernels have a use for ranks
 MOST = 4096
 _YIELD = "OMPI_MCA_mpi_yield_when_idle"
 _BIND = "OMPI_MCA_hwloc_base_binding_policy"

@@ -31,7 +31,7 @@ class Told(NamedTuple):
 def makes_others_run(noise_class: str) -> bool:
     """Whether a kernel of this noise class has threads, servers or the system at work for it on
     other cores than the one that the sentinel sees."""
-    return noise_class in ("storage", "threads")
+    return noise_class in ("storage", "threads", "ranks")
 
 
 def speaks(noise_class: str, middle: float | None, least: float | None) -> float | None:

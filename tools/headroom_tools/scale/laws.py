@@ -71,6 +71,11 @@ class Sweep(NamedTuple):
     over: str = "threads"  # or "ranks", which `threads` then are
     hosts: int | None = None  # of the ranks
 
+    @property
+    def one(self) -> str:
+        """What the sweep counts: "thread" or "rank"."""
+        return self.over.removesuffix("s")
+
 
 class _Fitted(NamedTuple):
     """A law's parameters by name, and by point how far it misses, in logs."""
@@ -278,7 +283,7 @@ def _misfit(sweep: Sweep, entry: _Fitted) -> str | None:
         return None
     more = "longer" if worst > 0 else "less"
     percent = 100 * abs(math.expm1(worst))
-    on = f"{count} threads" if count > 1 else "one thread"
+    on = counted(count, sweep.one) if count > 1 else f"one {sweep.one}"
     return f"it takes {percent:.0f}% {more} on {on} than the law says"
 
 
@@ -287,27 +292,29 @@ def _words(
 ) -> list[str]:
     """What a reader must know before believing the fits."""
     counts = len(sweep.threads)
+    one = sweep.one
+    measure_on = "measure on more " + ("cores" if one == "thread" else "ranks")
     lines = [] if sweep.hosts != 1 or sweep.over == "threads" else [ONE_HOST]
     if sweep.threads[0] != 1:
-        lines.append(f"not measured on one thread: speedups are over {sweep.threads[0]} threads")
+        lines.append(f"not measured on one {one}: speedups are over {sweep.threads[0]} {one}s")
     if counts == 2:
         lines.append(
-            "two thread counts fix Amdahl's one parameter and nothing checks it; the Universal "
-            "Scalability Law has two: measure on more cores"
+            f"two {one} counts fix Amdahl's one parameter and nothing checks it; the Universal "
+            f"Scalability Law has two: {measure_on}"
         )
     elif counts == 3:
         lines.append(
-            "three thread counts fix the Universal Scalability Law's two parameters exactly, and "
-            "nothing checks them: measure on more cores"
+            f"three {one} counts fix the Universal Scalability Law's two parameters exactly, and "
+            f"nothing checks them: {measure_on}"
         )
     if not len(_resampled(sweep)):
         lines.append("too few launches for intervals")
     speedups = [(p["threads"] / sweep.threads[0], p["speedup"]) for p in _points(sweep)]
     if any(speedup and speedup > 1.05 * ideal for ideal, speedup in speedups):
-        lines.append("faster than linear: more threads bring more cache, which no law here knows")
+        lines.append(f"faster than linear: more {one}s bring more cache, which no law here knows")
     if amdahl is None:
         first = sweep.threads[0] if sweep.threads[0] > 1 else "one"
-        lines.append(f"more threads are slower than {first}, which Amdahl's law can't describe")
+        lines.append(f"more {one}s are slower than {first}, which Amdahl's law can't describe")
     for name, entry in (("Amdahl's law", amdahl), ("the Universal Scalability Law", usl)):
         miss = _misfit(sweep, entry) if entry and counts > 2 else None
         if miss:
@@ -321,12 +328,10 @@ def _words(
         largest = sweep.threads[-1]
         if best["value"] is not None and best["value"] > largest:
             lines.append(
-                f"the best thread count lies beyond the {largest} that were measured: extrapolated"
+                f"the best {one} count lies beyond the {largest} that were measured: extrapolated"
             )
         if usl.parameters["coherence"]["lo"] == 0 and best["value"] is not None:
             lines.append("a coherence of 0 is within the interval: there may be no best count")
-    if sweep.over == "ranks":
-        lines = [line.replace("thread", "rank").replace("cores", "ranks") for line in lines]
     return lines
 
 

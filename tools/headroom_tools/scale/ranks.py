@@ -33,7 +33,9 @@ class Place(NamedTuple):
 def _of_jobs(run: Run) -> Iterator[Cell]:
     """What was measured on ranks that share work: not what needs two to be there at all."""
     for cell in cells_of(run):
-        if cell.hosts is not None and cell.by_time and cell.kernel["params"][hosts.PARAM][0] == 1:
+        if cell.hosts is None or not cell.by_time or cell.kernel["placebo"]:
+            continue
+        if cell.kernel["params"][hosts.PARAM][0] == 1:
             yield cell
 
 

@@ -287,7 +287,8 @@ def _print_next(run: Run, folder: Path, to: Console) -> None:
     option = f" --results {where}" if where else ""
     lines = [(f"tools/headroom show {name}{option}", "every ladder")]
     if run["profile"] == "smoke":
-        lines.append(("make bench", "measures"))
+        job = run.get("cluster")
+        lines.append((f"make bench-cluster NP={job['ranks']}" if job else "make bench", "measures"))
     else:
         setting = f" RESULTS={where}" if where else ""
         lines.append((f"make report RUNS={name}{setting}", "one page for a browser"))
