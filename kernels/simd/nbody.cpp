@@ -61,13 +61,17 @@ struct NBody {
       in.x[i] = body.x, in.y[i] = body.y, in.z[i] = body.z, in.mass[i] = body.mass;
     }
     for (std::size_t i = 0; i < n; ++i) {
-      float sums[8] = {};
+      // In double precision the rounded sum is the same whether a compiler fuses products and sums
+      // or not.
+      double sums[8] = {};
       for (std::size_t j = 0; j < n; ++j) {
-        const float dx = in.x[j] - in.x[i], dy = in.y[j] - in.y[i], dz = in.z[j] - in.z[i];
-        const float r2 = dx * dx + dy * dy + dz * dz + kSoftening;
+        const double dx = in.x[j] - in.x[i], dy = in.y[j] - in.y[i], dz = in.z[j] - in.z[i];
+        const double r2 = dx * dx + dy * dy + dz * dz + kSoftening;
         sums[j % 8] += in.mass[j] / r2;  // a little more than the pull, which is softened
       }
-      for (const float sum : sums) in.magnitude[i] += sum;
+      double all = 0;
+      for (const double sum : sums) all += sum;
+      in.magnitude[i] = static_cast<float>(all);
     }
     return in;
   }
