@@ -18,6 +18,7 @@ from headroom_tools.guide.trees import SETUP, TREES, Step, Tree
 NAME = "GUIDE.md"
 FOLDER = "tools/headroom_tools/guide"  # of the pictures
 RECORD = "@epyc-zen4-2c-24g-virtio/base"
+CLUSTER = "@epyc-zen5-2c-24g-virtio/cluster"  # of what runs on ranks
 _WIDTH = 140
 _MARKER = re.compile(r"<!-- headroom: (.*?) -->(.*?)<!-- /headroom -->", re.S)
 
@@ -69,7 +70,8 @@ class _Writer:
 
     def figure(self, cell: str, quantity: str) -> str:
         """A marker, with what stood there."""
-        body = f"{cell} {quantity} brief {RECORD}"
+        record = CLUSTER if cell.startswith("cluster/") else RECORD
+        body = f"{cell} {quantity} brief {record}"
         return f"<!-- headroom: {body} -->{self.kept.get(body, '')}<!-- /headroom -->"
 
     def kernel(self, name: str) -> str:

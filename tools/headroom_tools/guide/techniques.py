@@ -419,16 +419,25 @@ TECHNIQUES = (
         "step waits for: messages one after the other first, then bytes. Send results and not "
         "data, wait once for many messages, compute while they travel, and let no single rank see "
         "everything.",
-        (),
+        (
+            Show("32 short messages in one, between two ranks",
+                 "cluster/pingpong/aggregated/n:8/ranks:2"),
+            Show("edges for four steps at once", "cluster/halo/deep_halo/n:1024/ranks:2"),
+            Show("each number straight to the rank that keeps it",
+                 "cluster/sample_sort/regular_sampling/n:262144/ranks:2"),
+            Show("counts sent instead of the text",
+                 "cluster/word_count/combine_tree/n:262144/ranks:2"),
+        ),
         "Whatever fits one host and one host is fast enough for. A round trip costs as much as "
         "thousands of additions within a rack, and a million over a millisecond; small problems "
-        "get slower with each rank. `tools/headroom scale` compares all with one rank, which has "
+        "get slower with each rank. Of 4,096 numbers on two ranks the library's sum has "
+        "{cluster/allreduce/mpi_allreduce/n:4096/ranks:2} over a root's loop. `tools/headroom scale` compares all with one rank, which has "
         "no message to send. The four questions to ask first are in "
         "[kernels/cluster](kernels/cluster/README.md#when-a-cluster-does-not-pay).",
         _of("cluster", "pingpong allreduce halo sample_sort word_count"),
-        "No cluster was measured for this document. `make bench-cluster NP=16 HOSTS=hostfile` "
-        "measures yours; a figure of ranks on one host, whose messages go through its memory, says "
-        "\"one host\".",
+        "The figures are of two ranks on one host, whose messages go through its memory; no "
+        "network was measured for this document. `make bench-cluster NP=16 HOSTS=hostfile` "
+        "measures yours.",
     ),
     Technique(
         "scaling-up", "Scaling up", SCALABILITY,
