@@ -58,7 +58,9 @@ TEST_CASE("pages have the size that was asked for") {
   const Mapping huge = touched_pages(4 * kHugePage, PageSize::kHuge);
   if (small.huge_share() < 0) return;  // the system doesn't tell
   CHECK(small.huge_share() == 0);
+#ifndef HEADROOM_EMULATED
   if (system_has_huge_pages()) CHECK(huge.huge_share() > 0);
+#endif
 }
 
 TEST_CASE("a mapping changes hands") {
