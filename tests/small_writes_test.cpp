@@ -30,7 +30,12 @@ TEST_CASE("a request is as many segments as its variant says") {
     const std::size_t calls = variant.name == "naive" ? 4 : 20;
     arm->refill(calls);
     arm->run(calls);
-    const double sent = arm->quantities().at("segments_per_request").value;
+    const auto told = arm->quantities();
+    if (told.count("segments_per_request") == 0) {
+      WARN("this system doesn't count segments (TCP_INFO)");
+      return;
+    }
+    const double sent = told.at("segments_per_request").value;
     CHECK(sent >= segments.least);
     CHECK(sent <= segments.most);
   }

@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "computation/digits-inl.h"
-#include "support/evens-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
@@ -111,10 +110,11 @@ HWY_INLINE void ParseAny(const char* text, const uint32_t* starts, uint64_t* val
                           hn::TableLookupBytes(hn::BitCast(di, length_a), hn::Zero(di)));
   const auto b = ToDigits(d, LoadEnds<kBlocks, 16>(d, text, starts + kBlocks), FromEnd<16>(d),
                           hn::TableLookupBytes(hn::BitCast(di, length_b), hn::Zero(di)));
-  auto value = Evens(d64, SixteenDigits(d, b), SixteenDigits(d, a));
+  auto value = hn::ConcatEven(d64, SixteenDigits(d, b), SixteenDigits(d, a));
   const auto wrong_a = hn::BitCast(d64, hn::SaturatedSub(a, hn::Set(d, 9)));
   const auto wrong_b = hn::BitCast(d64, hn::SaturatedSub(b, hn::Set(d, 9)));
-  const auto wrong = hn::Or(Evens(d64, wrong_b, wrong_a), Odds(d64, wrong_b, wrong_a));
+  const auto wrong =
+      hn::Or(hn::ConcatEven(d64, wrong_b, wrong_a), hn::ConcatOdd(d64, wrong_b, wrong_a));
   auto is_number = hn::And(hn::Eq(wrong, hn::Zero(d64)), hn::Ne(lengths, hn::Zero(d64)));
 
   const auto length = hn::BitCast(di64, lengths);

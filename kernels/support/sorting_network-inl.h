@@ -7,7 +7,7 @@
 #include <tuple>
 #include <utility>
 
-#include "support/evens-inl.h"
+#include "support/simd.h"
 
 #if defined(HEADROOM_SUPPORT_SORTING_NETWORK_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEADROOM_SUPPORT_SORTING_NETWORK_INL_H_
@@ -165,8 +165,8 @@ HWY_INLINE void Deal(D d, Rows& rows, std::index_sequence<kRow...>) {
         if constexpr ((kRow & kDistance) == 0) {
           auto& a = std::get<kRow>(rows);
           auto& b = std::get<kRow + kDistance>(rows);
-          const auto even = Evens(d, b, a);
-          b = Odds(d, b, a);
+          const auto even = hn::ConcatEven(d, b, a);
+          b = hn::ConcatOdd(d, b, a);
           a = even;
         }
       }(),
