@@ -41,3 +41,22 @@ def test_a_figure_that_is_not_there_is_trouble(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(netpipe_check, "ours", lambda start, bench: {8: 1e-6})
     with pytest.raises(netpipe_check.Trouble, match="NetPIPE has no figure"):
         netpipe_check.check(Path("bench"), None)
+
+
+def test_jobs_of_two_levels_are_apart_only_where_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = netpipe_check.of_netpipe(PRINTED)
+    level = iter([1.0, 3.5, 1.0, 1.0, 3.5] * 2)
+
+    def of_a_job(start: object) -> dict[int, float]:
+        factor = next(level)
+        return {n: factor * seconds for n, seconds in theirs.items()}
+
+    monkeypatch.setattr(netpipe_check, "netpipe", of_a_job)
+    monkeypatch.setattr(
+        netpipe_check, "ours", lambda start, bench: {n: 1.5 * s for n, s in theirs.items()}
+    )
+    assert netpipe_check.check(Path("bench"), None) == 0
+    monkeypatch.setattr(
+        netpipe_check, "ours", lambda start, bench: {n: 4.5 * s for n, s in theirs.items()}
+    )
+    assert netpipe_check.check(Path("bench"), None) == 1
