@@ -34,9 +34,9 @@ the section where it ends. Each section says what the technique does, which kern
 it gained here, which [axis](GLOSSARY.md) it leans on, and when it does not help.
 
 Figures are speedups over the kernel's baseline (where it says *over*, over what one ships),
-measured on a 2-core Zen 4 virtual machine. *Weaker promise*: part of the gain is paid with
-freshness or durability. `make report` puts this guide into a page with the figures of your own
-machine.
+measured on a 2-core Zen 4 virtual machine, and of ranks on a 2-core Zen 5 one. *Weaker promise*:
+part of the gain is paid with freshness or durability. `make report` puts this guide into a page
+with the figures of your own machine.
 """
 
 
