@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import BASE2, CHECKOUT, NEW, golden_run
+from conftest import BASE2, CHECKOUT, NEW, golden_run, skip_unless_built
 from generated import golden_pair, sweep, written
 
 from headroom_tools import export
@@ -116,6 +116,7 @@ def test_aggregates_are_those_of_google_benchmark(headroom):
 
 @pytest.mark.skipif(not BENCH.is_file(), reason="the benchmark program isn't built: run `make`")
 def test_entries_have_the_keys_of_the_real_google_benchmark(headroom):
+    skip_unless_built("simd/sum")
     command = [BENCH, "--benchmark_filter=^simd/sum/naive/n:4096", "--benchmark_repetitions=2",
                "--benchmark_format=json", "--benchmark_min_time=0.001"]  # fmt: skip
     real = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
