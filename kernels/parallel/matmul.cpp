@@ -92,7 +92,7 @@ struct Packed {
 };
 
 // The rows of C that one of several threads makes, in units of a tile.
-Share rows_of(std::size_t n, int part, int parts) { return share(n, 8, part, parts); }
+inline Share rows_of(std::size_t n, int part, int parts) { return share(n, 8, part, parts); }
 
 // `rows` of C on the calling thread, as layout/matmul does it: packed, or as it lies in L2.
 void multiply_rows(const ParallelMatmul::Input& in, Share rows, Packed& memory, Buffer<float>& c) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/need.h"
+#include "support/team.h"
 
 namespace headroom {
 
@@ -13,8 +14,6 @@ inline constexpr Need kNeedsOpenMp[] = {kOpenMp};
 #include <omp.h>
 
 #include <cstddef>
-
-#include "support/team.h"
 
 namespace headroom {
 
