@@ -431,8 +431,9 @@ TECHNIQUES = (
         "Whatever fits one host and one host is fast enough for. A round trip costs as much as "
         "thousands of additions within a rack, and a million over a millisecond; small problems "
         "get slower with each rank. Of 4,096 numbers on two ranks the library's sum has "
-        "{cluster/allreduce/mpi_allreduce/n:4096/ranks:2} over a root's loop. `tools/headroom scale` compares all with one rank, which has "
-        "no message to send. The four questions to ask first are in "
+        "{cluster/allreduce/mpi_allreduce/n:4096/ranks:2} over a root's loop. `tools/headroom "
+        "scale` compares all with one rank, which has no message to send. The four questions to "
+        "ask first are in "
         "[kernels/cluster](kernels/cluster/README.md#when-a-cluster-does-not-pay).",
         _of("cluster", "pingpong allreduce halo sample_sort word_count"),
         "The figures are of two ranks on one host, whose messages go through its memory; no "
