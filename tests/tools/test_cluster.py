@@ -332,7 +332,8 @@ def test_without_a_job_the_variants_are_missing_with_what_starts_one(tmp_path: P
     mine = [kernel for kernel in listed if kernel["group"] == "cluster"]
     assert mine and not any(v["available"] for kernel in mine for v in kernel["variants"])
     done = Headroom(tmp_path, bench)("run", "--profile", "smoke", "--filter", "cluster/halo")
-    assert done.returncode == 2 and "MPI ranks" in _one_line(done)
+    assert done.returncode == 2
+    assert "needs MPI ranks (make bench-cluster NP=4" in _one_line(done)
 
 
 # --- when something is killed

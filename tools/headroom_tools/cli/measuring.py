@@ -259,10 +259,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_any(selection: Selection) -> None:
     """HeadroomError where nothing is left to measure."""
     if not selection.ladders:
-        reasons = sorted({f"{e['kernel']} needs {e['needs']}" for e in selection.missing})
-        raise HeadroomError(
-            f"nothing can be measured here: {'; '.join(reasons[:3]) or 'no ladder'}"
-        )
+        cures = {(e["kernel"], e["needs"]): e["cure"] for e in selection.missing if e["cure"]}
+        reasons = sorted({(e["kernel"], e["needs"]) for e in selection.missing})
+        told = [
+            f"{kernel} needs {needs} ({cures[kernel, needs]})"
+            if (kernel, needs) in cures
+            else f"{kernel} needs {needs}"
+            for kernel, needs in reasons
+        ]
+        raise HeadroomError(f"nothing can be measured here: {'; '.join(told[:3]) or 'no ladder'}")
 
 
 def _serve(
