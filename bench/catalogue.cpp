@@ -96,9 +96,7 @@ ordered_json describe_ladder(const Ladder& ladder) {
 // Which placebo's spread is the kernel's noise floor: that of ranks for all that runs on some.
 std::string noise_class_of(const Metadata& meta) {
   if (!meta.placebo.empty()) return meta.placebo;
-  const bool ranks = std::any_of(meta.params.begin(), meta.params.end(),
-                                 [](const Param& param) { return param.name == cluster::kRanks; });
-  return ranks ? "ranks" : std::string(name(noise_class(meta.axis)));
+  return cluster::uses_ranks(meta) ? "ranks" : std::string(name(noise_class(meta.axis)));
 }
 
 ordered_json describe_kernel(const Kernel& kernel) {

@@ -1,5 +1,6 @@
 #include "support/ranks.h"
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <utility>
@@ -23,6 +24,11 @@ const Job* job() { return own_job() ? &*own_job() : nullptr; }
 void set_job(Job job) { own_job() = std::move(job); }
 
 bool in_job() { return job() != nullptr; }
+
+bool uses_ranks(const Metadata& meta) {
+  return std::any_of(meta.params.begin(), meta.params.end(),
+                     [](const Param& param) { return param.name == kRanks; });
+}
 
 std::vector<std::int64_t> rank_counts(std::int64_t least) {
   if (job() == nullptr) return {least};

@@ -34,6 +34,9 @@ bool in_job();
 // The name of the param that says how many of a job's ranks take part, the first ones.
 inline constexpr const char* kRanks = "ranks";
 
+// Whether a kernel's variants run on ranks.
+bool uses_ranks(const Metadata& meta);
+
 // The values of param `ranks` in this process: 1, 2, 4 ... and as many as the job has, from `least`
 // on; as thread counts, they are the machine's. Outside of a job `least` alone, which no variant
 // can run.

@@ -4,7 +4,6 @@
 
 #include <mpi.h>
 
-#include <algorithm>
 #include <memory>
 #include <set>
 #include <string>
@@ -21,11 +20,6 @@ Setting of_all(const Kernel& kernel, std::size_t n) {
   return {n, kernel.meta.inputs.front(), 3, 1, Params({{cluster::kRanks, all_ranks()}})};
 }
 
-bool has_ranks(const Kernel& kernel) {
-  return std::any_of(kernel.meta.params.begin(), kernel.meta.params.end(),
-                     [](const Param& param) { return param.name == cluster::kRanks; });
-}
-
 }  // namespace
 
 namespace cluster {
@@ -37,7 +31,7 @@ namespace {
 TEST_CASE("every kernel of the job checks answers on each rank that has one, and names the rank") {
   std::size_t kernels_seen = 0;
   for (const Kernel& kernel : kernels()) {
-    if (!has_ranks(kernel)) continue;
+    if (!cluster::uses_ranks(kernel.meta)) continue;
     ++kernels_seen;
     DYNAMIC_SECTION(kernel.meta.name) {
       const auto instance = kernel.bind(of_all(kernel, kernel.meta.test_sizes.back()));
@@ -69,7 +63,7 @@ TEST_CASE("every kernel of the job checks answers on each rank that has one, and
 
 TEST_CASE("an output that was poisoned on all ranks agrees on none") {
   for (const Kernel& kernel : kernels()) {
-    if (!has_ranks(kernel)) continue;
+    if (!cluster::uses_ranks(kernel.meta)) continue;
     DYNAMIC_SECTION(kernel.meta.name) {
       const auto instance = kernel.bind(of_all(kernel, kernel.meta.test_sizes.back()));
       const auto baseline = instance->arm(0, 1), arm = instance->arm(1, 1);
@@ -82,7 +76,7 @@ TEST_CASE("an output that was poisoned on all ranks agrees on none") {
 
 TEST_CASE("an epoch that is called off costs nothing, and the next one is whole") {
   for (const Kernel& kernel : kernels()) {
-    if (!has_ranks(kernel)) continue;
+    if (!cluster::uses_ranks(kernel.meta)) continue;
     DYNAMIC_SECTION(kernel.meta.name) {
       const auto instance = kernel.bind(of_all(kernel, kernel.meta.test_sizes.back()));
       const auto baseline = instance->arm(0, 1), arm = instance->arm(1, 1);
@@ -98,7 +92,7 @@ TEST_CASE("an epoch that is called off costs nothing, and the next one is whole"
 
 TEST_CASE("arms tell on how many hosts their ranks are") {
   for (const Kernel& kernel : kernels()) {
-    if (!has_ranks(kernel)) continue;
+    if (!cluster::uses_ranks(kernel.meta)) continue;
     const auto instance = kernel.bind(of_all(kernel, kernel.meta.test_sizes.back()));
     const auto all = instance->arm(0, 1)->quantities();
     REQUIRE(all.count("hosts") == 1);
@@ -108,7 +102,7 @@ TEST_CASE("arms tell on how many hosts their ranks are") {
 
 TEST_CASE("a setting with more ranks than the job has is refused, and the job goes on") {
   for (const Kernel& kernel : kernels()) {
-    if (!has_ranks(kernel)) continue;
+    if (!cluster::uses_ranks(kernel.meta)) continue;
     Setting setting = of_all(kernel, kernel.meta.test_sizes.back());
     setting.params = Params({{cluster::kRanks, all_ranks() + 1}});
     CHECK_THROWS_AS(kernel.bind(setting), std::runtime_error);
