@@ -5,9 +5,9 @@ NetPIPE is another program's ping-pong (Snell, Mikler and Gustafson, 1996). Both
 times, on two cores of this machine or, with --hosts, on the first two hosts of a hostfile. On a
 virtual machine a job's short messages may have another level than the next one's, three times as
 slow, for as long as it lasts; so the ranges of the jobs are held against each other, not the best
-of each. What is compared is half a round trip of `naive`, MPI_Send and MPI_Recv. Both have small pages: our buffers
-would lie in huge ones, which a long message's copy between processes is twice as fast from. Needs
-a quiet machine.
+of each. What is compared is half a round trip of `naive`, MPI_Send and MPI_Recv. Both have small
+pages: our buffers would lie in huge ones, which a long message's copy between processes is twice as
+fast from. Needs a quiet machine.
 
 Status 1 where all of ours are over 1.25 times all of NetPIPE's, or under 0.8 times.
 """
