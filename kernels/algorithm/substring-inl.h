@@ -23,7 +23,7 @@ struct Way {
 };
 constexpr Way kWays[] = {{2, false}, {2, true}, {3, false}, {4, false}, {6, false}, {8, false}};
 constexpr size_t kWayCount = sizeof(kWays) / sizeof(kWays[0]);
-constexpr size_t kFirstLast = 1, kRareThree = 2;
+constexpr size_t kFirstLast = 1, kRareThree = 2, kRareSix = 4;
 
 // What things cost, about, in cycles of a processor that loads a vector across lines in two.
 constexpr size_t kCostOfProbe = 8;  // a byte looked for at a group of four vectors of places
@@ -32,6 +32,8 @@ constexpr size_t kCostOfNext = 12;  // again for the next group: foreseen
 constexpr size_t kCostOfPlace = 8;  // one place compared with the needle
 constexpr size_t kCostOfStep = 2;   // one byte of the needle, compared at a vector of places
 constexpr size_t kFewPlaces = 6;    // of a group, compared one by one
+constexpr size_t kMany = 8;         // places of a group with two bytes: a third won't do
+constexpr size_t kTrial = 4;        // groups that tell what another way costs
 
 struct Search {
   const uint8_t* text;
@@ -153,7 +155,7 @@ HWY_INLINE size_t Scan(const Search& s, size_t i, size_t end, size_t most, size_
   return i;
 }
 
-// How many places of the four vectors from `i` on have both bytes: 0 to 256.
+// How many places of the four vectors from `i` on have the first two bytes looked for: 0 to 256.
 HWY_INLINE size_t CandidatesOfGroup(const Search& s, size_t i) {
   const size_t lanes = hn::Lanes(Bytes());
   size_t sum = 0;
@@ -162,9 +164,9 @@ HWY_INLINE size_t CandidatesOfGroup(const Search& s, size_t i) {
 }
 
 // Which way to go on. What a way costs here is known only from trying it, so that each is tried for
-// a block of the text if it could be cheaper than the present one, provided that it finds less;
-// and the longer it has been no better, the more seldom it is tried again. More bytes are tried at
-// once where the present ones are found all the time.
+// a few groups if it could be cheaper than the present one, provided that it finds less; and the
+// longer it has been no better, the more seldom it is tried again. More bytes are tried at once
+// where the present ones are found all the time.
 class Choice {
  public:
   explicit Choice(size_t way) : way_(way), best_(way) {
@@ -172,42 +174,54 @@ class Choice {
   }
 
   size_t way() const { return way_; }
+  // Another than the present best.
+  bool other() const { return way_ != best_; }
   // In this block it isn't known yet that the way is any good.
-  bool trying() const { return way_ != best_ || cost_ == 0; }
+  bool trying() const { return other() || cost_ == 0; }
+
+  // The other way is no better here.
+  void refuse() {
+    wait_[way_] = HWY_MIN(HWY_MAX(2 * wait_[way_], kShortest), kLongest);
+    due_[way_] = groups_ + wait_[way_];
+    way_ = best_;
+  }
 
   // A block of `groups` has cost so much.
   void count(size_t groups, size_t cost) {
     cost = (groups * floor(way_) + cost) * 16 / groups;
-    ++blocks_;
+    groups_ += groups;
     if (way_ == best_) {
+      // Nothing at all was found with many bytes, or where much was: two of them may do.
+      if (cost == 16 * floor(way_) && wait_[0] <= kShortest &&
+          (kWays[way_].count > 4 || 2 * cost_ > 3 * cost))
+        due_[0] = groups_;
       cost_ = cost_ == 0 ? cost : (3 * cost_ + cost) / 4;
     } else if (cost + cost / 8 < cost_) {
       wait_[best_] = kShortest;
-      due_[best_] = blocks_ + kShortest;
+      due_[best_] = groups_ + kShortest;
       best_ = way_;
       cost_ = cost;
     } else {
-      wait_[way_] = HWY_MIN(HWY_MAX(2 * wait_[way_], kShortest), kLongest);
-      due_[way_] = blocks_ + wait_[way_];
+      refuse();
     }
     way_ = best_;
     for (size_t more = best_ + 1; more < kWayCount; ++more)
-      if (wait_[more] == 0 && floor(more) * 18 < cost_ && cost_ > 32 * floor(best_)) {
+      if (wait_[more] == 0 && floor(more) * 18 < cost_ && cost_ > 64 * floor(best_)) {
         way_ = more;
         return;
       }
-    for (size_t other = 0; other < kWayCount && floor(other) * 18 < cost_; ++other)
-      if (other != best_ && blocks_ >= due_[other]) {
-        way_ = other;
+    for (size_t w = 0; w < kWayCount && floor(w) * 18 < cost_; ++w)
+      if (w != best_ && groups_ >= due_[w]) {
+        way_ = w;
         return;
       }
   }
 
  private:
-  static constexpr size_t kShortest = 4, kLongest = 32;  // blocks
+  static constexpr size_t kShortest = 64, kLongest = 512;  // groups
   static size_t floor(size_t way) { return kWays[way].count * kCostOfProbe; }
 
-  size_t way_, best_, cost_ = 0, blocks_ = 0;
+  size_t way_, best_, cost_ = 0, groups_ = 0;
   size_t wait_[kWayCount] = {}, due_[kWayCount];
 };
 
@@ -247,18 +261,24 @@ void FindAll(const uint8_t* text, size_t n, const uint8_t* needle, size_t m, con
   size_t first_way = probes.two_are_rare ? 0 : kRareThree;
   // What is rare in most texts may be all over this one: a look at its beginning is cheaper than to
   // examine what is found there.
-  if (adaptive && first_way == 0 && places - i >= 4 * lanes) {
+  if (adaptive && places - i >= 4 * lanes) {
     const size_t found = CandidatesOfGroup(s, i);
-    s.probes = first_last;
-    if (found > 1 && 2 * CandidatesOfGroup(s, i) <= found)
-      first_way = kFirstLast;
-    else
-      s.probes = probes.offsets;
+    if (found > kMany) {
+      first_way = kRareSix;
+    } else if (found > 1 && first_way == 0) {
+      s.probes = first_last;
+      if (2 * CandidatesOfGroup(s, i) <= found)
+        first_way = kFirstLast;
+      else
+        s.probes = probes.offsets;
+    }
   }
+  const auto probes_of = [&](size_t way)
+                             HWY_ATTR { return way == kFirstLast ? first_last : probes.offsets; };
   Choice choice(first_way);
   while (places - i >= 4 * lanes) {
-    const size_t end = HWY_MIN(i + block, places);
     const size_t way = choice.way(), from = i, before = cost;
+    const size_t end = HWY_MIN(i + (choice.other() ? kTrial * 4 * lanes : block), places);
     const size_t most = adaptive && choice.trying() ? 2 : ~size_t{0};
     switch (adaptive ? kWays[way].count : 2) {
       case 2:
@@ -279,7 +299,13 @@ void FindAll(const uint8_t* text, size_t n, const uint8_t* needle, size_t m, con
     if (!adaptive) continue;
     if (cost > 16384 + 8 * i) return knuth_morris_pratt(text, n, needle, m, i, out);
     choice.count((i - from) / (4 * lanes), cost - before);
-    const size_t* const chosen = choice.way() == kFirstLast ? first_last : probes.offsets;
+    // Before two other bytes are tried: are they all over the next group?
+    if (choice.other() && kWays[choice.way()].count == 2 && places - i >= 4 * lanes) {
+      Search next = s;
+      next.probes = probes_of(choice.way());
+      if (CandidatesOfGroup(next, i) > 1) choice.refuse();
+    }
+    const size_t* const chosen = probes_of(choice.way());
     if (chosen != s.probes) {
       s.probes = chosen;
       align();
