@@ -153,36 +153,54 @@ TEST_CASE("keys with structure spread over a FlatTable as random ones do") {
         [](U i) { return (i * 0xf1de83e19937733d) ^ 0x2d358dccaa6c78a5; });
 }
 
-TEST_CASE("keys that the weak hash clumps get the strong one, random keys don't") {
+TEST_CASE("keys get the weakest hash that doesn't clump them") {
+  using Mixing = FlatTable::Mixing;
   constexpr std::size_t kCount = 10'000;
   FastRng rng(1);
-  Keys random(kCount), clumped(kCount);
+  Keys random(kCount), row(kCount), clumped(kCount);
   for (std::uint64_t& key : random) key = rng();
+  // Numbers in a row have no upper bits.
+  for (std::size_t i = 0; i < kCount; ++i) row[i] = i + 1;
   // The first factor of the hash undone: the products are small, the slots all the first few.
   for (std::size_t i = 0; i < kCount; ++i) clumped[i] = (i + 1) * 0xf1de83e19937733d;
-  CHECK_FALSE(filled(random, 0).hash().strong);
-  const FlatTable table = filled(clumped, 0);
-  CHECK(table.hash().strong);
-  check_sound(table, clumped);
-  CHECK(share_at_home(table, clumped) > 0.95);
+  CHECK(filled(random, 0).hash().mixing == Mixing::kNone);
+  const auto check = [](const Keys& keys, Mixing mixing) {
+    const FlatTable table = filled(keys, 0);
+    CHECK(table.hash().mixing == mixing);
+    check_sound(table, keys);
+    CHECK(share_at_home(table, keys) > 0.95);
+  };
+  check(row, Mixing::kOnce);
+  // As they are, those are spread well; with a hundred numbers in a row before them they have to be
+  // multiplied, and then clump.
+  check(clumped, Mixing::kNone);
+  Keys both(row.begin(), row.begin() + 200);
+  both.insert(both.end(), clumped.begin(), clumped.end());
+  check(both, Mixing::kTwice);
 }
 
 TEST_CASE("keys chosen to collide make a FlatTable change its seed, not slow") {
-  // In the hundredth part of the table, by the weak hash and by the strong one with its first seed.
+  // In a 16th of the table by every hash: none, one multiplication, two with the first seed.
+  using Mixing = FlatTable::Mixing;
   constexpr std::size_t kCount = 4'000;
-  Keys clumped;
-  for (std::uint64_t i = 1; i <= kCount; ++i) clumped.push_back(i * 0xf1de83e19937733d);
-  const FlatTable::Hash strong = filled(clumped, kCount).hash();
-  REQUIRE(strong.strong);
-  Keys keys;
-  for (std::uint64_t i = 1; keys.size() < kCount; ++i) {
-    const std::uint64_t key = i * 0xf1de83e19937733d;  // weakly hashed, i: the first slot for all
-    if (strong.of<true>(key) >> 58 == 0) keys.push_back(key);
-  }
+  const auto clumped = [&](auto&& also) {
+    Keys keys;
+    FastRng rng(1);
+    while (keys.size() < kCount) {
+      const std::uint64_t key = rng() >> 4;
+      if (FlatTable::Hash().of<Mixing::kOnce>(key) >> 60 == 0 && also(key)) keys.push_back(key);
+    }
+    return keys;
+  };
+  const Keys by_two = clumped([](std::uint64_t) { return true; });
+  const FlatTable::Hash strong = filled(by_two, kCount).hash();
+  REQUIRE(strong.mixing == Mixing::kTwice);
+  const Keys keys =
+      clumped([&](std::uint64_t key) { return strong.of<Mixing::kTwice>(key) >> 60 == 0; });
   const FlatTable table = filled(keys, kCount);
-  CHECK(table.hash().strong);
+  CHECK(table.hash().mixing == Mixing::kTwice);
   CHECK(table.hash().seed != strong.seed);
-  CHECK(table.bytes() == filled(clumped, kCount).bytes());
+  CHECK(table.bytes() == filled(by_two, kCount).bytes());
   check_sound(table, keys);
   CHECK(share_at_home(table, keys) > 0.95);
 }

@@ -3,6 +3,8 @@
 // the file that it names.
 //
 // No plain include guard: it must be read again for every target.
+#include <type_traits>
+
 #include "algorithm/flat_table.h"
 #include "hwy/cache_control.h"
 #include "support/mask_bits-inl.h"
@@ -60,30 +62,39 @@ HWY_INLINE uint64_t Find(const FlatTable::View& table, uint64_t key, size_t b) {
   }
 }
 
+// Calls f with the hash's mixing as a constant, for loops that are compiled for each.
+template <class F>
+HWY_INLINE void WithMixing(const FlatTable::Hash& hash, F f) {
+  using Mixing = FlatTable::Mixing;
+  if (hash.mixing == Mixing::kNone)
+    f(std::integral_constant<Mixing, Mixing::kNone>());
+  else if (hash.mixing == Mixing::kOnce)
+    f(std::integral_constant<Mixing, Mixing::kOnce>());
+  else
+    f(std::integral_constant<Mixing, Mixing::kTwice>());
+}
+
 // The value of each key, or 0, one find after the other.
-template <bool kStrong>
+template <FlatTable::Mixing kMixing>
 HWY_INLINE void FindEachWith(const FlatTable::View& table, const uint64_t* HWY_RESTRICT keys,
                              size_t count, uint64_t* HWY_RESTRICT out) {
   for (size_t i = 0; i < count; ++i)
-    out[i] = Find(table, keys[i], table.hash.home(table.hash.template of<kStrong>(keys[i])));
+    out[i] = Find(table, keys[i], table.hash.home(table.hash.template of<kMixing>(keys[i])));
 }
 inline void FindEach(const FlatTable::View& view, const uint64_t* HWY_RESTRICT keys, size_t count,
                      uint64_t* HWY_RESTRICT out) {
   const FlatTable::View table = view;
-  if (table.hash.strong)
-    FindEachWith<true>(table, keys, count, out);
-  else
-    FindEachWith<false>(table, keys, count, out);
+  WithMixing(table.hash,
+             [&](auto mixing) HWY_ATTR { FindEachWith<mixing.value>(table, keys, count, out); });
 }
 
-// The upper bits of the hashes of some keys, in a loop that the compiler vectorizes.
+// The hashes of some keys, from bit `shift` on, in a loop that the compiler vectorizes.
 HWY_INLINE void UpperBits(const FlatTable::Hash& hash, int shift, const uint64_t* HWY_RESTRICT keys,
-                          size_t count, size_t* HWY_RESTRICT upper) {
+                          size_t count, uint64_t* HWY_RESTRICT upper) {
   const FlatTable::Hash h = hash;
-  if (h.strong)
-    for (size_t j = 0; j < count; ++j) upper[j] = h.of<true>(keys[j]) >> shift;
-  else
-    for (size_t j = 0; j < count; ++j) upper[j] = h.of<false>(keys[j]) >> shift;
+  WithMixing(h, [&](auto mixing) HWY_ATTR {
+    for (size_t j = 0; j < count; ++j) upper[j] = h.of<mixing.value>(keys[j]) >> shift;
+  });
 }
 // The home of each key. Where the table is `far`, beyond L2, they are prefetched, too: as many
 // misses are under way as the core can track.

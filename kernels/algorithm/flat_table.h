@@ -12,10 +12,10 @@
 // leaves no tombstones: keys that had been pushed on move back. From 1 MiB on its memory is on huge
 // pages.
 //
-// The hash is as weak as the keys allow (Melis, "Adaptive Hashing", 2024): one multiplication,
-// which spreads random keys, but clumps some strides. Where more keys lie away from home than
-// random ones would, the table takes a second multiplication and a seed; where even then a probe
-// gets long, another seed.
+// The hash is as weak as the keys allow (Melis, "Adaptive Hashing", 2024): at first none, which is
+// all that random keys need. Where more keys lie away from home than random ones would, the table
+// takes a multiplication, which spreads numbers in a row, but clumps some strides; then a second
+// one and a seed; where even then a probe gets long, another seed.
 //
 // What is here is portable and one key at a time; flat_table-inl.h has the same in SIMD, and for
 // many keys at once.
@@ -53,24 +53,32 @@ class FlatTable {
     Slot slots[kSlots];
   };
 
+  // How many multiplications a hash has.
+  enum class Mixing : std::uint8_t { kNone, kOnce, kTwice };
+
   // Where a key belongs.
   struct Hash {
-    bool strong = false;
+    Mixing mixing = Mixing::kNone;
     std::uint64_t seed = 0;
     int shift = 64;  // a hash has as many bits above as tell the slots apart
 
     bool operator==(const Hash&) const = default;
 
-    // Fibonacci hashing (Knuth). It leaves some strides clumped together, and folding a wide
-    // product would too, as its upper half is small where the key is; a second multiplication after
-    // a shift does not. No step needs more than a 64-bit product: a loop over keys vectorizes.
-    template <bool kStrong>
+    // Fibonacci hashing (Knuth), where the key itself won't do. It leaves some strides clumped
+    // together, and folding a wide product would too, as its upper half is small where the key is;
+    // a second multiplication after a shift does not. No step needs more than a 64-bit product: a
+    // loop over keys vectorizes.
+    template <Mixing kMixing>
     std::uint64_t of(std::uint64_t key) const {
-      if (!kStrong) return key * 0x9e3779b97f4a7c15;
+      if (kMixing == Mixing::kNone) return key;
+      if (kMixing == Mixing::kOnce) return key * 0x9e3779b97f4a7c15;
       const std::uint64_t once = (key ^ seed) * 0x9e3779b97f4a7c15;
       return (once ^ (once >> 32)) * 0xd1342543de82ef95;
     }
-    std::uint64_t of(std::uint64_t key) const { return strong ? of<true>(key) : of<false>(key); }
+    std::uint64_t of(std::uint64_t key) const {
+      if (mixing == Mixing::kNone) return of<Mixing::kNone>(key);
+      return mixing == Mixing::kOnce ? of<Mixing::kOnce>(key) : of<Mixing::kTwice>(key);
+    }
     // The slot of its own, counted through the table, and its bucket.
     std::size_t slot(std::uint64_t hash) const { return static_cast<std::size_t>(hash >> shift); }
     std::size_t home(std::uint64_t hash) const { return slot(hash) / kSlots; }
@@ -220,11 +228,16 @@ class FlatTable {
 
   static constexpr std::size_t kFewest = 2;  // buckets; of one the home would be a shift by 64
   static std::size_t room(std::size_t buckets) { return buckets * kSlots / 2; }
-  // Half full, 1 in 25 random keys finds no slot in its home.
-  bool crowded() const { return !hash_.strong && away_ > size_ / 8 + 32; }
+  // Half full, 1 in 25 random keys finds no slot in its home. To multiply once more than needed
+  // costs little.
+  bool crowded() const {
+    return hash_.mixing != Mixing::kTwice &&
+           away_ > size_ / 8 + (hash_.mixing == Mixing::kNone ? 4 : 32);
+  }
   static Hash stronger(const Hash& hash) {
-    return {true,
-            hash.strong ? hash.seed * 0x5851f42d4c957f2d + 0x14057b7ef767814f : 0x2d358dccaa6c78a5};
+    if (hash.mixing == Mixing::kNone) return {Mixing::kOnce, 0};
+    if (hash.mixing == Mixing::kOnce) return {Mixing::kTwice, 0x2d358dccaa6c78a5};
+    return {Mixing::kTwice, hash.seed * 0x5851f42d4c957f2d + 0x14057b7ef767814f};
   }
 
   // A bit for each free slot.
@@ -298,9 +311,7 @@ class FlatTable {
       hash_.shift = 64 - std::countr_zero(count * kSlots);
       room_ = room(count);
       away_ = 0;
-      const bool placed = !doubles       ? place_all(old)
-                          : hash_.strong ? place_all_doubled<true>(old)
-                                         : place_all_doubled<false>(old);
+      const bool placed = !doubles ? place_all(old) : place_all_doubled(old);
       if (placed && !crowded()) return;
     }
   }
@@ -315,7 +326,12 @@ class FlatTable {
   // The same with the same hash in twice as many slots. A key in its own slot i, as six of seven
   // are, has 2 i or 2 i + 1 for its own now, and no other key that was in its own has: those are
   // moved without a look at what is there, or a branch on which slots are taken. Then the others.
-  template <bool kStrong>
+  bool place_all_doubled(const Buckets& from) {
+    if (hash_.mixing == Mixing::kNone) return place_all_doubled<Mixing::kNone>(from);
+    if (hash_.mixing == Mixing::kOnce) return place_all_doubled<Mixing::kOnce>(from);
+    return place_all_doubled<Mixing::kTwice>(from);
+  }
+  template <Mixing kMixing>
   bool place_all_doubled(const Buckets& from) {
     const Hash hash = hash_;
     const Slot* const slots = from.data()->slots;
@@ -324,7 +340,7 @@ class FlatTable {
     std::size_t count = 0;
     for (std::size_t i = 0; i < from.size() * kSlots; ++i) {
       const Slot slot = slots[i];
-      const std::size_t own = hash.slot(hash.of<kStrong>(slot.key));
+      const std::size_t own = hash.slot(hash.of<kMixing>(slot.key));
       const std::uint64_t key = slot.key & opaque(0 - std::uint64_t{own / 2 == i});
       const std::uint64_t odd = key & (0 - std::uint64_t{own % 2});
       to[2 * i] = {key ^ odd, slot.value};

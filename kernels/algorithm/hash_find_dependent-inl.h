@@ -11,14 +11,14 @@ HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 namespace {
 
-template <bool kStrong>
+template <FlatTable::Mixing kMixing>
 HWY_INLINE void FindChainWith(const FlatTable::View& table, const uint64_t* HWY_RESTRICT masked,
                               size_t count, uint64_t* HWY_RESTRICT out) {
   const FlatTable::Slot* HWY_RESTRICT slots = table.buckets->slots;
   uint64_t last = 0;
   for (size_t i = 0; i < count; ++i) {
     const uint64_t key = masked[i] ^ last;
-    const size_t own = table.hash.slot(table.hash.of<kStrong>(key));
+    const size_t own = table.hash.slot(table.hash.of<kMixing>(key));
     const FlatTable::Slot& slot = slots[own];
     if (HWY_LIKELY(slot.key == key && key != FlatTable::kEmpty))
       last = slot.value;
@@ -37,10 +37,8 @@ HWY_INLINE void FindChainWith(const FlatTable::View& table, const uint64_t* HWY_
 void FindChain(const FlatTable::View& view, const uint64_t* HWY_RESTRICT masked, size_t count,
                uint64_t* HWY_RESTRICT out) {
   const FlatTable::View table = view;
-  if (table.hash.strong)
-    FindChainWith<true>(table, masked, count, out);
-  else
-    FindChainWith<false>(table, masked, count, out);
+  WithMixing(table.hash,
+             [&](auto mixing) HWY_ATTR { FindChainWith<mixing.value>(table, masked, count, out); });
 }
 
 // The same without speculation: the value waits for the comparison.

@@ -11,12 +11,12 @@ HWY_BEFORE_NAMESPACE();
 namespace headroom::HWY_NAMESPACE {
 namespace {
 
-template <bool kStrong>
+template <FlatTable::Mixing kMixing>
 HWY_INLINE void FindEachFilteredWith(const FlatTable::View& table, const Filter& filter,
                                      const uint64_t* HWY_RESTRICT keys, size_t count,
                                      uint64_t* HWY_RESTRICT out) {
   for (size_t i = 0; i < count; ++i) {
-    const uint64_t hash = table.hash.of<kStrong>(keys[i]);
+    const uint64_t hash = table.hash.of<kMixing>(keys[i]);
     const size_t home = table.hash.home(hash);
     uint64_t value = 0;
     if (HWY_UNLIKELY(filter.may_have(hash, home))) value = Find(table, keys[i], home);
@@ -31,10 +31,9 @@ HWY_INLINE void FindEachFilteredWith(const FlatTable::View& table, const Filter&
 void FindEachFiltered(const FlatTable::View& view, const Filter& filter,
                       const uint64_t* HWY_RESTRICT keys, size_t count, uint64_t* HWY_RESTRICT out) {
   const FlatTable::View table = view;
-  if (table.hash.strong)
-    FindEachFilteredWith<true>(table, filter, keys, count, out);
-  else
-    FindEachFilteredWith<false>(table, filter, keys, count, out);
+  WithMixing(table.hash, [&](auto mixing) HWY_ATTR {
+    FindEachFilteredWith<mixing.value>(table, filter, keys, count, out);
+  });
 }
 
 // In passes over a group. Hashes and homes, in a loop that the compiler vectorizes; the words of
@@ -51,10 +50,7 @@ void FindGroupsFiltered(const FlatTable::View& view, const Filter& filter, size_
   for (size_t i = 0; i < count; i += kKeysInStep) {
     const size_t group = HWY_MIN(kKeysInStep, count - i);
     const uint64_t* HWY_RESTRICT k = keys + i;
-    if (hash.strong)
-      for (size_t j = 0; j < group; ++j) hashes[j] = hash.of<true>(k[j]);
-    else
-      for (size_t j = 0; j < group; ++j) hashes[j] = hash.of<false>(k[j]);
+    UpperBits(hash, 0, k, group, hashes);
     if (buckets * sizeof(*filter.words) > near)
       for (size_t j = 0; j < group; ++j) hwy::Prefetch(filter.words + hash.home(hashes[j]));
     size_t left = 0;
