@@ -25,8 +25,9 @@ HWY_INLINE uint32_t TagMatches(const uint8_t* HWY_RESTRICT tags, uint8_t tag) {
   return matches;
 }
 
-HWY_INLINE uint64_t FindString(const StringTable& table, std::string_view text, const Padded& key,
-                               StringTable::Place at) {
+template <size_t kCount>
+HWY_INLINE uint64_t FindString(const StringTable& table, std::string_view text,
+                               const Padded<kCount>& key, StringTable::Place at) {
   for (size_t group = at.group;; group = table.after(group)) {
     const uint8_t* HWY_RESTRICT tags = table.tags(group);
     for (uint32_t matches = TagMatches(tags, at.tag); matches != 0; matches &= matches - 1) {
@@ -38,13 +39,23 @@ HWY_INLINE uint64_t FindString(const StringTable& table, std::string_view text, 
   }
 }
 
+// Calls f with the text as numbers, as few as a short one has.
+template <class F>
+HWY_INLINE void WithPadded(std::string_view text, F f) {
+  if (HWY_LIKELY(text.size() <= kShort))
+    f(PaddedShort(text));
+  else
+    f(PaddedKey(text));
+}
+
 }  // namespace
 
 void FindStrings(const StringTable& table, const std::string_view* HWY_RESTRICT texts, size_t count,
                  uint64_t* HWY_RESTRICT out) {
   for (size_t i = 0; i < count; ++i) {
-    const Padded key(texts[i]);
-    out[i] = FindString(table, texts[i], key, table.place(hash_of(key, texts[i])));
+    WithPadded(texts[i], [&](const auto& key) HWY_ATTR {
+      out[i] = FindString(table, texts[i], key, table.place(hash_of(key, texts[i])));
+    });
   }
 }
 
@@ -58,7 +69,9 @@ void FindStringGroups(const StringTable& table, size_t l2_bytes,
   for (size_t i = 0; i < count; i += kStep) {
     const size_t group = HWY_MIN(kStep, count - i);
     for (size_t j = 0; j < group; ++j) {
-      places[j] = table.place(hash_of(Padded(texts[i + j]), texts[i + j]));
+      WithPadded(texts[i + j], [&](const auto& key) HWY_ATTR {
+        places[j] = table.place(hash_of(key, texts[i + j]));
+      });
       if (table.tag_bytes() > l2_bytes) hwy::Prefetch(table.tags(places[j].group));
     }
     for (size_t j = 0; j < group; ++j) {
@@ -68,7 +81,9 @@ void FindStringGroups(const StringTable& table, size_t l2_bytes,
       hwy::Prefetch(&table.record(places[j].group * kGroupSlots + slot));
     }
     for (size_t j = 0; j < group; ++j)
-      out[i + j] = FindString(table, texts[i + j], Padded(texts[i + j]), places[j]);
+      WithPadded(texts[i + j], [&](const auto& key) HWY_ATTR {
+        out[i + j] = FindString(table, texts[i + j], key, places[j]);
+      });
   }
 }
 

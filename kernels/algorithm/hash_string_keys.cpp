@@ -172,41 +172,53 @@ constexpr std::size_t kInline = 48;  // bytes of a key that lie in its record
 constexpr std::size_t kWords = kInline / 8;
 constexpr std::size_t kGroupSlots = 16;
 
-// A key of up to kInline bytes as six numbers, zero beyond its end; a longer one as numbers that
-// stand for it. Reads kInline bytes from the key's first, however short it is.
+// A key of up to 8 kCount bytes as so many numbers, zero beyond its end; a longer one as numbers
+// that stand for it. Reads all these bytes from the key's first on, however short it is.
+template <std::size_t kCount>
 struct Padded {
-  std::uint64_t words[kWords];
+  std::uint64_t words[kCount];
 
-  explicit Padded(std::string_view key) {
+  [[gnu::always_inline]] explicit Padded(std::string_view key) {
+    constexpr std::size_t kBytes = 8 * kCount;
     static constexpr auto kMask = [] {
-      std::array<std::uint8_t, 2 * kInline> mask{};
-      for (std::size_t i = 0; i < kInline; ++i) mask[i] = 0xff;
+      std::array<std::uint8_t, 2 * kBytes> mask{};
+      for (std::size_t i = 0; i < kBytes; ++i) mask[i] = 0xff;
       return mask;
     }();
     // Which of the bytes count is looked up, not branched on. (GCC 12 would find the place in the
-    // table anew for each word.)
-    const std::uint8_t* const mask = opaque(kMask.data() + kInline - std::min(key.size(), kInline));
-    for (std::size_t i = 0; i < kWords; ++i) {
+    // table anew for each word, and gather the words in vectors, only to spread them again.)
+    const std::uint8_t* const mask = opaque(kMask.data() + kBytes - std::min(key.size(), kBytes));
+    for (std::size_t i = 0; i < kCount; ++i) {
       std::uint64_t text, bits;
       std::memcpy(&text, key.data() + 8 * i, 8);
       std::memcpy(&bits, mask + 8 * i, 8);
-      words[i] = text & bits;
+      words[i] = opaque(text & bits);
     }
   }
 };
+using PaddedKey = Padded<kWords>;
+// Of a key of up to kShort bytes, as nearly all words of a text are: the same hash, less work.
+constexpr std::size_t kShort = 16;
+using PaddedShort = Padded<kShort / 8>;
 
-inline std::uint64_t folded(std::uint64_t a, std::uint64_t b) {
+constexpr std::uint64_t folded(std::uint64_t a, std::uint64_t b) {
   const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-// Three wide products side by side, whatever the length (folded as in Wang Yi's wyhash); for keys
-// that are longer than kInline the rest goes through std::hash.
-inline std::uint64_t hash_of(const Padded& key, std::string_view text) {
-  std::uint64_t hash =
-      folded(key.words[0] ^ 0xa0761d6478bd642f, key.words[1] ^ 0xe7037ed1a0b428db) ^
-      folded(key.words[2] ^ 0x8ebc6af09c88c6e3, key.words[3] ^ 0x589965cc75374cc3) ^
-      folded(key.words[4] ^ 0x1d8e4e27c47d124f, key.words[5] ^ 0xeb44accab455d165) ^ text.size();
+// Three wide products side by side (folded as in Wang Yi's wyhash), of which a
+// short key knows two beforehand; for keys that are longer than kInline the rest goes through
+// std::hash.
+template <std::size_t kCount>
+[[gnu::always_inline]] inline std::uint64_t hash_of(const Padded<kCount>& key,
+                                                    std::string_view text) {
+  constexpr std::uint64_t kFactors[kWords] = {0xa0761d6478bd642f, 0xe7037ed1a0b428db,
+                                              0x8ebc6af09c88c6e3, 0x589965cc75374cc3,
+                                              0x1d8e4e27c47d124f, 0xeb44accab455d165};
+  std::uint64_t hash = text.size();
+  for (std::size_t i = 0; i < kWords; i += 2)
+    hash ^= i < kCount ? folded(key.words[i] ^ kFactors[i], key.words[i + 1] ^ kFactors[i + 1])
+                       : folded(kFactors[i], kFactors[i + 1]);
   if (text.size() > kInline) [[unlikely]]
     hash ^= std::hash<std::string_view>()(text.substr(kInline));
   hash = (hash ^ (hash >> 32)) * 0x9e3779b97f4a7c15;
@@ -241,16 +253,17 @@ class StringTable {
             static_cast<std::uint8_t>(std::max<std::uint64_t>(hash & 0xff, 1))};
   }
   // Whether the record is that of the key; one comparison of all there is, one branch.
-  bool is(const Record& record, const Padded& key, std::string_view text) const {
+  template <std::size_t kCount>
+  bool is(const Record& record, const Padded<kCount>& key, std::string_view text) const {
     std::uint64_t different = record.size ^ text.size();
-    for (std::size_t i = 0; i < kWords; ++i) different |= record.words[i] ^ key.words[i];
+    for (std::size_t i = 0; i < kCount; ++i) different |= record.words[i] ^ key.words[i];
     if (different != 0) return false;
-    return text.size() <= kInline || rest_of(record, text);
+    return kCount < kWords || text.size() <= kInline || rest_of(record, text);
   }
 
   // Only while there is room, and only keys that are not there.
   void insert(std::string_view text, std::uint64_t value) {
-    const Padded key(text);
+    const PaddedKey key(text);
     const Place at = place(hash_of(key, text));
     std::size_t group = at.group, slot = 0;
     while (tags_[group * kGroupSlots + slot] != 0)
@@ -325,7 +338,7 @@ constexpr Variant<HashStringKeys> kVariants[] = {
      .role = Role::kPeer},
     {.name = "string_table",
      .run = run<string_table>,
-     .what = "key and value in one line, hashed and compared as six numbers whatever the length",
+     .what = "key and value in one line, hashed and compared as two numbers, or six if it is long",
      .promise_note = "48 bytes must be readable from where a query starts"},
     {.name = "string_table_batched",
      .run = run<string_table_batched>,
