@@ -144,6 +144,7 @@ help:
 	@echo '                CLUSTER=1: also Open MPI'
 	@echo 'make            only build (PRESET=release, native, clang, debug, asan-ubsan, tsan)'
 	@echo 'make check-all  every compiler, sanitizer and architecture, without each optional library'
+	@echo '                (RESUME=1: not what has passed on this commit)'
 	@echo 'make fuzz       random bytes for every kernel that takes them: SECONDS=5 each, KERNEL=NAME'
 	@echo 'make fio-check  random and sequential reads beside fio, in the same minute'
 	@echo 'make wrk-check  the HTTP servers of network/server as wrk sees them, beside our own clients'
@@ -318,7 +319,7 @@ packages-aarch64 = aarch64
 
 # clang without precompiled headers: there, what a file doesn't include itself is missing.
 options-clang = -DHEADROOM_PRECOMPILE=OFF
-options-asan-ubsan = -DHEADROOM_SANITIZE_LESS=$(if $(LESS),ON -DHEADROOM_WITHOUT=gpu,OFF)
+options-asan-ubsan = -DHEADROOM_SANITIZE_LESS=$(if $(LESS),ON "-DHEADROOM_WITHOUT=gpu;cluster",OFF)
 
 test-asan-ubsan test-tsan test-clang test-aarch64: test-%:
 	@tools/deps.sh $(or $(packages-$*),check-all)
@@ -400,7 +401,7 @@ mutate:
 	$(GENERATOR); exec "$$python" tests/mutate/mutate.py "$$@"
 
 check-all:
-	@CATCH2='$(CATCH2)' MAKE='$(MAKE)' tests/check-all
+	@CATCH2='$(CATCH2)' MAKE='$(MAKE)' RESUME='$(RESUME)' tests/check-all
 
 # shellcheck, flake8, mypy and clang-tidy; FULL=1: clang-tidy of the kernels and tests too, and its
 # analyzer.

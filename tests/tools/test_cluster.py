@@ -355,6 +355,12 @@ def _kill_runner(root: Path) -> None:
 KILLS = [_kill_rank, _kill_mpirun, _kill_runner]
 
 
+def _files(runner: int) -> set[str]:
+    """What a run's present job keeps outside the checkout: the kinds of files."""
+    below = Path("/dev/shm").glob(f"headroom-{runner}-*-ranks/*")
+    return {path.name.partition(".")[0] for path in below}
+
+
 def _start(cluster: Headroom, *prefix: str) -> subprocess.Popen[str]:
     """A run of one kernel, up to where its ranks are there."""
     words = ["run", "--ranks", "4", "--profile", "quick", "--filter", "cluster/pingpong"]
@@ -378,6 +384,8 @@ def test_whoever_is_killed_no_process_is_left(
     cluster: Headroom, kill: Callable[[Path], None]
 ) -> None:
     process = _start(cluster)
+    runner = int((cluster.root / "runner").read_text())
+    assert _until(lambda: _files(runner) == {"ompi", "vader_segment"})
     kill(cluster.root)
     out, err = process.communicate(timeout=60)
     if kill is _kill_runner:
@@ -389,6 +397,10 @@ def test_whoever_is_killed_no_process_is_left(
         if kill is _kill_rank:
             assert "was killed (signal 9)" in crashed[0]
     assert _until(lambda: not _processes(cluster.root)), "something is left"
+    if kill is _kill_runner:
+        assert _files(runner), "nobody was there to remove them"
+        assert cluster("run", "--ranks", "2", "--profile", "smoke", "--filter", "halo").stdout
+    assert not list(Path("/dev/shm").glob(f"headroom-{runner}-*"))
 
 
 # --- on several hosts

@@ -117,12 +117,22 @@ def test_kill_9_ends_a_real_server_and_the_next_run_sweeps(scratch: Path, name: 
     with process:
         assert "None" in until(process, "holding")
         pids = [noted(folder) for folder in left(scratch)]
+        memory = [json.loads(note.read_text()) for note in scratch.glob("*/memory.json")]
+        assert len(memory) == with_those_behind(name).count("postgresql")
+        assert all(has_memory(told) for told in memory)
+        assert len(list(scratch.glob("*/s/data/pg_dynshmem/mmap.*"))) >= len(memory)
         process.kill()
     assert len(pids) == len(with_those_behind(name))
     assert all(gone(pid) for pid in pids), "the parent-death signal ends it"
     assert len(left(scratch)) == len(pids)
     places.sweep(scratch)
-    assert left(scratch) == []
+    assert left(scratch) == [] and not any(has_memory(told) for told in memory)
+
+
+def has_memory(told: dict[str, int]) -> bool:
+    """Whether the system has the segment that a fixture has noted."""
+    rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    return [str(told["key"]), str(told["number"])] in [row[:2] for row in rows]
 
 
 @needs_proc

@@ -5,6 +5,7 @@ A process that crashes, hangs or writes nonsense is a value (Ended), never an ex
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -140,6 +141,11 @@ def _surroundings(more: dict[str, str | None] | None) -> dict[str, str]:
     return {name: value for name, value in wanted.items() if value is not None}
 
 
+def _files() -> contextlib.AbstractContextManager[dict[str, str]]:
+    """What a launch gets in its environment for the files of an MPI job."""
+    return _job.files() if _job is not None else contextlib.nullcontext({})
+
+
 def start(
     arguments: list[str],
     folder: Path,
@@ -160,7 +166,7 @@ def start(
     kills = allowance.out_of_memory_kills()
     began = time.monotonic()
     parent = os.getpid()
-    with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
+    with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err, _files() as own:
         process = None
         try:
             # Python drops what is raised between fork and exec: a Ctrl-C there would be lost.
@@ -176,7 +182,7 @@ def start(
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
-                    env=_surroundings(environment),
+                    env=_surroundings({**(environment or {}), **own}),
                     start_new_session=True,
                     preexec_fn=prepare,
                 )
@@ -253,14 +259,15 @@ def catalogue(
     program = program or measured_program()
     there = f"--headroom_scratch={(scratch or paths.scratch()).absolute()}"
     try:
-        done = subprocess.run(
-            [*command, "--headroom_catalogue", there],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_surroundings(environment),
-            timeout=60,
-        )
+        with _files() as own:
+            done = subprocess.run(
+                [*command, "--headroom_catalogue", there],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=_surroundings({**(environment or {}), **own}),
+                timeout=60,
+            )
     except subprocess.TimeoutExpired:
         raise HeadroomError(
             f"{paths.shown(program)}: gave no catalogue in 60 s; {_REBUILD}"

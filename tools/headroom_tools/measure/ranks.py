@@ -6,22 +6,27 @@ first rank is the benchmark program, the others follow it. What mpirun says is t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 from headroom_tools.base import paths
 from headroom_tools.base.errors import HeadroomError
 from headroom_tools.base.text import counted, safe
 from headroom_tools.machine import cores
+from headroom_tools.measure import scratch
 
 PROGRAM = "headroom-bench-cluster"
 MOST = 4096
 _YIELD = "OMPI_MCA_mpi_yield_when_idle"
 _BIND = "OMPI_MCA_hwloc_base_binding_policy"
+_SHARED = "OMPI_MCA_btl_vader_backing_directory"  # where what ranks of one host share is
+_MEMORY = Path("/dev/shm")
 # What Open MPI tells in a paragraph, and what it comes to.
 _SAID = (
     (r"rank (\d+) with PID \d+ on node \S+ exited on\s+signal (\d+)",
@@ -53,6 +58,21 @@ class Job(NamedTuple):
         # As many ranks are on a host as it has slots, one host after the other.
         start = ["mpirun", "-np", str(self.ranks), *where, "--map-by", "slot", *bind]
         return [*start, str(program()), *arguments]
+
+    @contextlib.contextmanager
+    def files(self) -> Iterator[dict[str, str]]:
+        """A folder for what mpirun and the ranks of this host leave behind when they are killed, as
+        environment variables. It is removed at the end, or by the next job where this run is killed
+        too. (Other hosts have no such folder, and clean up when they lose mpirun.)
+        """
+        base = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+        with contextlib.suppress(OSError):
+            scratch.sweep(base)
+        with scratch.for_launch(base, "ranks") as own:
+            there = {"TMPDIR": str(own)}  # of this host alone: ssh doesn't carry it
+            if self.hosts is None and _SHARED not in os.environ:
+                there[_SHARED] = str(own)
+            yield there
 
 
 def program() -> Path:

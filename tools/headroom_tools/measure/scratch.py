@@ -23,15 +23,21 @@ def prepare(folder: Path) -> None:
         probe = folder / f".headroom-{os.getpid()}.probe"
         probe.write_bytes(b"\0" * 4096)
         probe.unlink()
-        entries = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
+        sweep(folder)
     except OSError as error:
         raise HeadroomError(
             f"{paths.shown(folder)}: no scratch folder: {error.strerror}; "
             "name a writable one with --scratch"
         ) from None
-    for entry in entries:
+
+
+def sweep(folder: Path) -> None:
+    """Removes what launches of dead runs left in `folder`. OSError where it can't be read."""
+    for entry in list(os.scandir(folder)):
         match = _NAME.fullmatch(entry.name)
-        if match and processes.started(int(match[1])) != int(match[2]):
+        if not match or not entry.is_dir(follow_symlinks=False):
+            continue
+        if processes.started(int(match[1])) != int(match[2]):
             shutil.rmtree(entry.path, ignore_errors=True)
 
 
