@@ -143,7 +143,9 @@ def _surroundings(more: dict[str, str | None] | None) -> dict[str, str]:
 
 def _files() -> contextlib.AbstractContextManager[dict[str, str]]:
     """What a launch gets in its environment for the files of an MPI job."""
-    return _job.files() if _job is not None else contextlib.nullcontext({})
+    if _job is None:
+        return contextlib.nullcontext({})
+    return _job.files()
 
 
 def start(
@@ -166,7 +168,8 @@ def start(
     kills = allowance.out_of_memory_kills()
     began = time.monotonic()
     parent = os.getpid()
-    with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err, _files() as own:
+    written, errors = folder / "stdout", folder / "stderr"
+    with _files() as own, open(written, "wb") as out, open(errors, "wb") as err:
         process = None
         try:
             # Python drops what is raised between fork and exec: a Ctrl-C there would be lost.
@@ -204,7 +207,7 @@ def start(
     elif process.returncode == 0:
         status, message = "ok", ""
     elif _job is not None:
-        said = (folder / "stderr").read_text("utf-8", "replace")[-65536:]
+        said = errors.read_text("utf-8", "replace")[-65536:]
         told = without_paths(ranks.reason(said, process.returncode))
         status, message = _of_job(process.returncode, told)
     elif process.returncode < 0:
@@ -213,11 +216,11 @@ def start(
         except ValueError:
             name = f"signal {-process.returncode}"
         why = allowance.why_killed(kills) if process.returncode == -signal.SIGKILL else None
-        said = why or _last_line(folder / "stderr")
+        said = why or _last_line(errors)
         status, message = "crash", " ".join(filter(None, (name, said)))
     else:
         status = "mismatch" if process.returncode == 1 else "error"
-        message = _last_line(folder / "stderr") or f"exit status {process.returncode}"
+        message = _last_line(errors) or f"exit status {process.returncode}"
     return Ended(status, safe(message), seconds, os.getloadavg()[0], max(0.0, steal))
 
 
