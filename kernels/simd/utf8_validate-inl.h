@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "support/mask_bits-inl.h"
+#include "support/prefetch-inl.h"
 #include "support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -69,11 +70,8 @@ alignas(64) constexpr auto kSecond6 = BadPairs<2, 6>(false);
 using Bytes = hn::ScalableTag<uint8_t>;
 using Vector = hn::Vec<Bytes>;
 
-// Nonzero in each byte at `at` that is wrong after the three before it. Neighbours come from loads
-// one, two and three bytes lower: unlike shuffles they work on vectors of any length.
-HWY_INLINE Vector Errors(Bytes d, const uint8_t* HWY_RESTRICT at) {
-  const auto byte = hn::LoadU(d, at);
-  const auto before = hn::LoadU(d, at - 1);
+// Nonzero in each byte that is wrong after the one, the second and the third before it.
+HWY_INLINE Vector Errors(Bytes d, Vector byte, Vector before, Vector before_2, Vector before_3) {
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
   // VPERMB looks six bits up, and takes no notice of the two above them: no masking, and upper bits
   // need one shift in 16-bit lanes. (Highway 1.0.3 has no lookup across blocks for bytes.)
@@ -93,9 +91,43 @@ HWY_INLINE Vector Errors(Bytes d, const uint8_t* HWY_RESTRICT at) {
 #endif
   // The top bit of a byte that is the third or fourth of its character: exactly there two
   // continuations in a row, which is the top bit of `pair`, are right.
-  const auto third = hn::SaturatedSub(hn::LoadU(d, at - 2), hn::Set(d, 0xe0 - 0x80));
-  const auto fourth = hn::SaturatedSub(hn::LoadU(d, at - 3), hn::Set(d, 0xf0 - 0x80));
+  const auto third = hn::SaturatedSub(before_2, hn::Set(d, 0xe0 - 0x80));
+  const auto fourth = hn::SaturatedSub(before_3, hn::Set(d, 0xf0 - 0x80));
   return hn::Xor(hn::And(hn::Or(third, fourth), hn::Set(d, 0x80)), pair);
+}
+// Of the bytes at `at`: the neighbours come from loads one, two and three bytes lower.
+HWY_INLINE Vector Errors(Bytes d, const uint8_t* HWY_RESTRICT at) {
+  return Errors(d, hn::LoadU(d, at), hn::LoadU(d, at - 1), hn::LoadU(d, at - 2),
+                hn::LoadU(d, at - 3));
+}
+
+// Of `count` vectors in a row. From memory, a load that touches two lines holds up those behind it
+// until both are there, so here the neighbours come from the vector before, by shuffles (those of
+// any length but SVE's).
+HWY_INLINE Vector ErrorsOfAll(Bytes d, const uint8_t* HWY_RESTRICT at, size_t count) {
+  const size_t lanes = hn::Lanes(d);
+  Vector errors = hn::Zero(d);
+#if HWY_HAVE_SCALABLE
+  for (size_t i = 0; i < count; ++i, at += lanes) errors = hn::Or(errors, Errors(d, at));
+#else
+  auto last = hn::LoadU(d, at - lanes);
+  for (size_t i = 0; i < count; ++i, at += lanes) {
+    const auto byte = hn::LoadU(d, at);
+    // For each block of 16 bytes the block before it.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+    const Vector blocks{_mm512_alignr_epi64(byte.raw, last.raw, 6)};
+#elif HWY_ARCH_X86 && HWY_TARGET == HWY_AVX2
+    const auto blocks = hn::ConcatLowerUpper(d, byte, last);
+#else
+    const auto blocks = last;
+#endif
+    errors = hn::Or(errors, Errors(d, byte, hn::CombineShiftRightBytes<15>(d, byte, blocks),
+                                   hn::CombineShiftRightBytes<14>(d, byte, blocks),
+                                   hn::CombineShiftRightBytes<13>(d, byte, blocks)));
+    last = byte;
+  }
+#endif
+  return errors;
 }
 
 HWY_INLINE bool AllAscii(Vector bytes) {
@@ -152,13 +184,16 @@ HWY_INLINE Vector ErrorsOfChunk(Bytes d, const uint8_t* HWY_RESTRICT at, size_t 
   }
   if (whole != 0) {
     --whole;
-    for (size_t i = 0; i < count; ++i, at += lanes) errors = hn::Or(errors, Errors(d, at));
-    return errors;
+    return ErrorsOfAll(d, at, count);
   }
   for (; examine != 0; examine &= examine - 1)
     errors = hn::Or(errors, Errors(d, at + lanes * static_cast<size_t>(std::countr_zero(examine))));
   return errors;
 }
+
+// Texts so long that they aren't in a cache near the core, and how far ahead lines are asked for.
+constexpr size_t kFar = size_t{512} << 10;
+constexpr std::ptrdiff_t kAhead = 8192;
 
 // Whether the n bytes at `text` are well-formed. If kShortcuts, ASCII is passed over, kChunk
 // vectors at a time.
@@ -177,12 +212,14 @@ bool ValidUtf8(const uint8_t* HWY_RESTRICT text, size_t n) {
   auto errors = Errors(d, edge + kBefore);
   if (n >= lanes) {
     size_t whole = 0;
-    while (kShortcuts && n - i >= lanes) {
+    while (n - i >= lanes) {
       const size_t count = HWY_MIN(kChunk, (n - i) / lanes);
-      errors = hn::Or(errors, ErrorsOfChunk(d, text + i, count, whole));
+      const uint8_t* const at = text + i;
+      if (n >= kFar) prefetch_lines(at, kAhead, count * lanes);
+      errors = hn::Or(errors,
+                      kShortcuts ? ErrorsOfChunk(d, at, count, whole) : ErrorsOfAll(d, at, count));
       i += count * lanes;
     }
-    for (; n - i >= lanes; i += lanes) errors = hn::Or(errors, Errors(d, text + i));
     memset(edge + kBefore, 0, lanes);
     memcpy(edge + kBefore - 3, text + i - 3, n - i + 3);
     errors = hn::Or(errors, Errors(d, edge + kBefore));

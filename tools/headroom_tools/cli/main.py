@@ -445,7 +445,8 @@ def _parser() -> argparse.ArgumentParser:
         "--peers",
         metavar="BUILD",
         help="instead: whether a variant takes the same time in the ladders of another build, a "
-        "preset or a folder (one without the optional peers: `make test-without` makes such)",
+        "preset or a folder (one without the optional peers: `make test-without` makes such; this "
+        "build itself, to see what noise alone does)",
     )
     add.add_argument("--filter", metavar="RE", help="of --alone and --peers: only these kernels")
     add.add_argument(
