@@ -15,8 +15,8 @@ from verdicts import Proof, by_test, passed, tail
 
 # What the named tests need of Headroom's kernels, and no more: it is built once per copy.
 KERNELS = (
-    "^(simd/(sum|count_byte|filter|popcount|find_byte|crc32)|concurrency/counter|machine/overhead"
-    "|algorithm/(top_k|priority_queue|substring|set_intersection)"
+    "^(simd/(sum|count_byte|filter|popcount|find_byte|crc32|utf8_validate)|concurrency/counter"
+    "|machine/overhead|algorithm/(top_k|priority_queue|substring|set_intersection)"
     "|database/(insert|aggregate|sharded_write)|scenario/(bank_transaction|timeline_fanout)"
     "|scaling/(load_balancer|hedging|replication|work_queue|edge_cache|sharding))$"
 )

@@ -218,6 +218,25 @@ def test_what_mpirun_says_is_one_line(said: str, told: str) -> None:
     assert told in ranks.reason(said, 3) and "\n" not in ranks.reason(said, 3)
 
 
+def test_a_jobs_files_are_in_a_folder_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = "OMPI_MCA_btl_vader_backing_directory"
+    monkeypatch.delenv(shared, raising=False)
+    dead = Path("/dev/shm", f"headroom-{2**22 + os.getpid()}-1-ranks")  # no process has that number
+    dead.mkdir()
+    with ranks.Job(2, None).files() as told:
+        folder = Path(told["TMPDIR"])
+        assert folder.is_dir() and told == {"TMPDIR": str(folder), shared: str(folder)}
+        assert not dead.exists()
+        (folder / "left").write_text("")
+    assert not folder.exists()
+    # Other hosts have no such folder; and what the user has set holds.
+    with ranks.Job(2, Path("hosts")).files() as told:
+        assert set(told) == {"TMPDIR"}
+    monkeypatch.setenv(shared, "/elsewhere")
+    with ranks.Job(2, None).files() as told:
+        assert set(told) == {"TMPDIR"}
+
+
 def test_hosts_in_words() -> None:
     assert [hosts.told(count) for count in (None, 1, 4)] == ["", "one host", "4 hosts"]
     assert hosts.by_ranks([(1, 1), (1, 2)]) == "one host"
