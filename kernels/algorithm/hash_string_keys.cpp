@@ -206,9 +206,8 @@ constexpr std::uint64_t folded(std::uint64_t a, std::uint64_t b) {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-// Three wide products side by side (folded as in Wang Yi's wyhash), of which a
-// short key knows two beforehand; for keys that are longer than kInline the rest goes through
-// std::hash.
+// Three wide products side by side (folded as in Wang Yi's wyhash), of which a short key knows two
+// beforehand; for keys that are longer than kInline the rest goes through std::hash.
 template <std::size_t kCount>
 [[gnu::always_inline]] inline std::uint64_t hash_of(const Padded<kCount>& key,
                                                     std::string_view text) {
